@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The array's parameters, and every width that follows from them."""
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+
+from .errors import ConfigError
+
+__all__ = ["ArrayConfig", "ENCODINGS", "PRESETS", "preset"]
+
+ENCODINGS = ("csr", "codebook", "huffman")
+
+_RANGES = {
+    "pes":             (1, 1024),
+    "queue_depth":     (1, 256),
+    "weight_width":    (4, 16),
+    "acc_width":       (16, 48),
+    "code_width":      (1, 8),
+    "run_width":       (1, 8),
+    "entry_depth":     (4, 1 << 20),
+    "pointer_depth":   (4, 1 << 20),
+    "act_depth":       (2, 1 << 15),
+    "acc_depth":       (2, 1 << 14),
+    "channel_depth":   (2, 1 << 16),
+    "max_layers":      (1, 64),
+    "max_code_length": (1, 16),
+}
+
+
+def _bits_for(value: int) -> int:
+    """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
+    return max(1, value.bit_length())
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayConfig:
+    """One array, described completely.
+
+    Depths are per PE. A configuration is checked once, here; everything downstream (encoder,
+    gateware, simulators) reads widths from the properties below and computes none of its own.
+
+    Parameters
+    ----------
+    pes : processing elements; PE k owns rows and activations ``i`` with ``i mod pes == k``.
+    queue_depth : usable entries of each PE's activation queue (EIE section IV: 8).
+    act_width : bits of a signed activation, 8 or 16.
+    weight_width : bits of a signed weight, in a codebook or in place.
+    acc_width : bits of an accumulator; the compiler proves that none overflows.
+    code_width : bits of a codebook index.
+    run_width : bits of a run (zeros before an entry).
+    word_width : bits of an entry-memory word, 32 or 64.
+    entry_depth : words of entry memory, an even number (two banks).
+    pointer_depth : column pointers, an even number (two banks).
+    act_depth : activations in each of the two activation memories.
+    acc_depth : accumulators in each of the two banks = most rows of one layer.
+    channel_depth : rows of all layers together (bias, multiplier and shift of each).
+    max_layers : descriptors, codebooks and Huffman tables the array can hold.
+    max_code_length : longest Huffman codeword, bits.
+    encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
+
+    Raises
+    ------
+    TypeError : a field of the wrong kind.
+    ConfigError : a value out of range, or values that cannot work together.
+    """
+    pes: int = 4
+    queue_depth: int = 8
+    act_width: int = 16
+    weight_width: int = 16
+    acc_width: int = 40
+    code_width: int = 4
+    run_width: int = 4
+    word_width: int = 64
+    entry_depth: int = 1024
+    pointer_depth: int = 2048
+    act_depth: int = 256
+    acc_depth: int = 128
+    channel_depth: int = 256
+    max_layers: int = 8
+    max_code_length: int = 12
+    encodings: tuple[str, ...] = ENCODINGS
+
+    def __post_init__(self) -> None:
+        for name in (field.name for field in dataclasses.fields(self)):
+            value = getattr(self, name)
+            if name != "encodings" and (not isinstance(value, int) or isinstance(value, bool)):
+                raise TypeError(f"{name} must be an integer, not {value!r}")
+        for name, (low, high) in _RANGES.items():
+            if not low <= getattr(self, name) <= high:
+                raise ConfigError(f"{name} must be in {low} .. {high}, "
+                                  f"not {getattr(self, name)!r}")
+        for name, choices in (("act_width", (8, 16)), ("word_width", (32, 64))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name} must be {choices[0]} or {choices[1]}, "
+                                  f"not {getattr(self, name)!r}")
+        for name in ("entry_depth", "pointer_depth"):
+            if getattr(self, name) % 2:
+                raise ConfigError(f"{name} must be even (two banks), not {getattr(self, name)!r}")
+        self._check_encodings()
+
+    def _check_encodings(self) -> None:
+        if not isinstance(self.encodings, tuple):
+            raise TypeError(f"encodings must be a tuple of names, not {self.encodings!r}")
+        if not self.encodings or len(set(self.encodings)) != len(self.encodings) \
+                or not set(self.encodings) <= set(ENCODINGS):
+            raise ConfigError(f"encodings must be one or more of {', '.join(ENCODINGS)}, each "
+                              f"once, not {self.encodings!r}")
+        if self.acc_width < self.act_width + self.weight_width:
+            raise ConfigError(f"acc_width must be at least act_width + weight_width = "
+                              f"{self.act_width + self.weight_width}, not {self.acc_width!r}")
+        if "huffman" in self.encodings:
+            widest = max(self.code_width, self.run_width)
+            if self.max_code_length < widest:
+                raise ConfigError(f"max_code_length must be at least {widest}, the wider of code "
+                                  f"and run, so that every symbol gets a codeword, "
+                                  f"not {self.max_code_length!r}")
+
+    # Storage -------------------------------------------------------------------------------
+    @property
+    def entry_widths(self) -> dict[str, int]:
+        """Bits of one entry in the fixed-length encodings."""
+        return {"csr": self.run_width + self.weight_width,
+                "codebook": self.run_width + self.code_width}
+
+    def slots(self, encoding: str) -> int:
+        """Entries per word in a fixed-length encoding; entries never straddle words."""
+        return self.word_width // self.entry_widths[encoding]
+
+    @property
+    def huffman(self) -> bool:
+        """Whether the Huffman decoder is built in."""
+        return "huffman" in self.encodings
+
+    @property
+    def place_width(self) -> int:
+        """Bits of the place in a word: a slot number, or in ``huffman`` a bit number."""
+        return (self.word_width - 1).bit_length()
+
+    @property
+    def entry_address_width(self) -> int:
+        """Bits of a word address; one past the end is a valid end of column."""
+        return _bits_for(self.entry_depth)
+
+    @property
+    def pointer_width(self) -> int:
+        """Bits of a column pointer: word address, then place. EIE's 16 are too few."""
+        return self.entry_address_width + self.place_width
+
+    @property
+    def max_run(self) -> int:
+        """The longest run; with a zero weight it marks a filler."""
+        return (1 << self.run_width) - 1
+
+    # Addresses -----------------------------------------------------------------------------
+    @property
+    def pe_width(self) -> int:
+        """Bits of a PE number."""
+        return _bits_for(self.pes - 1)
+
+    @property
+    def column_address_width(self) -> int:
+        """Bits of an address into the pointer memory."""
+        return _bits_for(self.pointer_depth - 1)
+
+    @property
+    def act_address_width(self) -> int:
+        """Bits of an address into an activation memory."""
+        return _bits_for(self.act_depth - 1)
+
+    @property
+    def row_width(self) -> int:
+        """Bits of a row number inside a PE (an accumulator's address)."""
+        return _bits_for(self.acc_depth - 1)
+
+    @property
+    def channel_address_width(self) -> int:
+        """Bits of an address into the channel-parameter memory."""
+        return _bits_for(self.channel_depth - 1)
+
+    @property
+    def layer_width(self) -> int:
+        """Bits of a layer number."""
+        return _bits_for(self.max_layers - 1)
+
+    # Identity ------------------------------------------------------------------------------
+    def to_dict(self) -> dict:
+        """Plain values, as written beside every result; ``from_dict`` reads them back."""
+        return dataclasses.asdict(self) | {"encodings": list(self.encodings)}
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "ArrayConfig":
+        """Rebuild a configuration; unknown keys are refused."""
+        known = {field.name for field in dataclasses.fields(cls)}
+        unknown = sorted(set(fields) - known)
+        if unknown:
+            raise ConfigError(f"unknown configuration key {unknown[0]!r}; the keys are "
+                              f"{', '.join(sorted(known))}")
+        fields = dict(fields)
+        if isinstance(fields.get("encodings"), list):
+            fields["encodings"] = tuple(fields["encodings"])
+        return cls(**fields)
+
+    def replace(self, **changes) -> "ArrayConfig":
+        """A copy with some fields changed, checked anew."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the configuration, hex; names caches and identifies an array to its host."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+PRESETS = {
+    # For tests: small enough that every memory can be filled.
+    "TINY": ArrayConfig(pes=4, queue_depth=4, entry_depth=64, pointer_depth=64, act_depth=16,
+                        acc_depth=16, channel_depth=32, max_layers=4),
+    # LeNet-300-100 with room to spare, 16 PEs.
+    "EIE16": ArrayConfig(pes=16, entry_depth=1024, pointer_depth=2048, act_depth=64,
+                         acc_depth=64, channel_depth=128),
+    # The paper's array (EIE, section V and Table II), with the memories its own layers need.
+    "EIE64": ArrayConfig(pes=64, acc_width=48, entry_depth=16384, pointer_depth=32768,
+                         act_depth=1024, acc_depth=256, channel_depth=1024),
+    "EIE256": ArrayConfig(pes=256, acc_width=48, entry_depth=16384, pointer_depth=32768,
+                          act_depth=256, acc_depth=64, channel_depth=256),
+}
+
+
+def preset(name: str) -> ArrayConfig:
+    """The named preset; an unknown name is refused with the list of names."""
+    try:
+        return PRESETS[name]
+    except KeyError:
+        raise ConfigError(f"unknown preset {name!r}; the presets are "
+                          f"{', '.join(PRESETS)}") from None

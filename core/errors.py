@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every error a user can meet, as one small family.
+
+A message says what went wrong, where, the rule, the offending value and the next step. The
+command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
+"""
+
+__all__ = ["OpenEIEError", "ConfigError", "InputError", "EncodingError", "CapacityError",
+           "ArtefactError", "ToolError", "ArrayFault", "Mismatch"]
+
+
+class OpenEIEError(Exception):
+    """Root of the family; catching it catches everything this package reports on purpose."""
+    exit_code = 2
+
+
+class ConfigError(OpenEIEError, ValueError):
+    """A configuration that cannot work."""
+
+
+class InputError(OpenEIEError, ValueError):
+    """An input array or command-line value of the wrong shape, type or range."""
+
+
+class EncodingError(OpenEIEError, ValueError):
+    """Weights that an encoding cannot represent, or an entry stream that is not well formed."""
+
+
+class CapacityError(OpenEIEError):
+    """A network that does not fit the memories or widths of a configuration."""
+
+
+class ArtefactError(OpenEIEError):
+    """An ``*.eie`` file that is truncated, damaged, hostile or of an unknown schema."""
+
+
+class ToolError(OpenEIEError):
+    """A program of the machine (compiler, make, perl, Verilator) that is missing or failed."""
+    exit_code = 3
+
+
+class ArrayFault(OpenEIEError):
+    """The array stopped with an error status: bad CRC, watchdog, refused start."""
+    exit_code = 4
+
+
+class Mismatch(OpenEIEError):
+    """Two executions disagree; names engine, layer, PE, word or counter, and both values."""
+    exit_code = 1

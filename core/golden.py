@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The specification of every value: integer arithmetic, to be read beside docs/numerics.md."""
+import numpy as np
+
+from .fixed import requantise
+from .graph import Linear, Network
+
+__all__ = ["linear", "network"]
+
+
+def linear(layer: Linear, x: np.ndarray, act_width: int) -> np.ndarray:
+    """One layer on activations x [batch, n]; returns [batch, m], int64.
+
+    Accumulation is exact: the compiler refuses a layer whose sums could leave ``acc_width``.
+    """
+    acc = np.asarray(x, np.int64) @ layer.weights.dense().T
+    return requantise(acc, layer.bias, layer.multiplier, layer.shift,
+                      relu=layer.relu, act_width=act_width)
+
+
+def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
+    """Every layer's output [batch, m], in order; ``x`` is checked first."""
+    acts = net.check_inputs(x)
+    outputs = []
+    for layer in net.layers:
+        acts = linear(layer, acts, net.act_width)
+        outputs.append(acts)
+    return outputs

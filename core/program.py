@@ -1,0 +1,199 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the array executes: memory images and descriptors, and the words that load them.
+
+The bit layouts here are read by the compiler, the gateware and both engines; they are the
+contract between them (``docs/architecture.md``, "The program").
+"""
+import enum
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import ArrayConfig, ENCODINGS
+from .graph import Network
+
+__all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
+           "CHANNEL_WORD", "descriptor_words", "pack", "unpack", "LOAD_RECORD", "BROADCAST_PE",
+           "LayerPlan", "Program", "load_crc", "input_records"]
+
+
+class Target(enum.IntEnum):
+    """Memories behind the load and read ports."""
+    CONTROL = 0      # write: commands (Control)            read: status words (Status)
+    DESCRIPTOR = 1   # write: 64-bit words, one layer each `descriptor_words(config)` apart
+    ENTRY = 2        # write: one entry-memory word of one PE
+    POINTER = 3      # write: one column pointer of one PE
+    CODEBOOK = 4     # write: one weight, address = table << code_width | code
+    RUN_SYMBOL = 5   # write: one run, address = table << run_width | rank
+    CHANNEL = 6      # write: bias, multiplier, shift of one row of one PE (CHANNEL_WORD)
+    ACT_A = 7        # write, read: one activation of one PE; even layers read this memory
+    ACT_B = 8        # write, read: one activation of one PE; odd layers read this memory
+    COUNTER = 9      # read: address = layer << 3 | index in COUNTERS
+    CYCLES = 10      # read: address = layer; cycles of that layer
+
+
+class Control(enum.IntEnum):
+    """Addresses of the CONTROL target: writing there is a command."""
+    CHECK = 0        # data = expected CRC-32 of all records since the last CHECK or CLEAR
+    START = 1        # data = first layer | number of layers << 16
+    CLEAR = 2        # forget a fault; a new CHECK must succeed before the next START
+
+
+class Status(enum.IntEnum):
+    """Addresses of the CONTROL target when read."""
+    STATE = 0        # bits 0-7 Fault, bit 8 busy, bits 16-31 layer in hand
+    CONFIG = 1       # first 64 bits of ArrayConfig.digest
+    PLACE = 2        # where a watchdog fault stood: bits 0-15 first unfinished PE
+
+
+class Fault(enum.IntEnum):
+    """Why the array refused or stopped."""
+    NONE = 0
+    BAD_CRC = 1      # CHECK did not match; START is refused until a new image checks
+    UNCHECKED = 2    # START after writes, a reset or a CLEAR that no good CHECK followed
+    WATCHDOG = 3     # a layer ran longer than its descriptor allows
+    BAD_LAYERS = 4   # START without layers, or beyond the last one the array can hold
+
+
+#: Fields of a layer's descriptor, least significant first; each word has 64 bits.
+DESCRIPTOR_WORDS = (
+    (("encoding", 2), ("relu", 1), ("table", 8), ("src_rows", 16), ("vectors", 16),
+     ("dst_rows", 16)),
+    (("cycle_limit", 32), ("pointer_base", 24)),
+    (("channel_base", 24),),
+)
+
+#: Word l - 1 of a layer's Huffman tables: canonical decoding at codeword length l.
+#: ``limit``: first left-aligned window beyond the codewords of length <= l, so one bit wider
+#: than the longest codeword. ``offset``: what turns a codeword of length l into its rank.
+TABLE_WORD = (("run_limit", 17), ("run_offset", 8), ("code_limit", 17), ("code_offset", 8))
+
+#: One row's writeback parameters.
+CHANNEL_WORD = (("bias", 32), ("multiplier", 15), ("shift", 6))
+
+#: One write on the load port; the CRC runs over these 16 bytes, little-endian.
+LOAD_RECORD = np.dtype([("target", "<u1"), ("zero", "<u1"), ("pe", "<u2"), ("address", "<u4"),
+                        ("data", "<u8")])
+
+#: PE number that addresses all PEs at once.
+BROADCAST_PE = 0xFFFF
+
+
+def descriptor_words(config: ArrayConfig) -> int:
+    """Words per layer in descriptor memory: the descriptor, then the Huffman tables."""
+    return len(DESCRIPTOR_WORDS) + (config.max_code_length if config.huffman else 0)
+
+
+def pack(fields, values: dict[str, int]) -> int:
+    """One 64-bit word from named values; a value that does not fit its field is refused."""
+    word, position = 0, 0
+    for name, width in fields:
+        value = int(values[name]) & ((1 << width) - 1)
+        if value != values[name] and value - (1 << width) != values[name]:
+            raise ValueError(f"{name} must fit {width} bits, not {values[name]!r}")
+        word |= value << position
+        position += width
+    return word
+
+
+def unpack(fields, word: int) -> dict[str, int]:
+    """The (unsigned) values of a packed word."""
+    values = {}
+    for name, width in fields:
+        values[name] = int(word) & ((1 << width) - 1)
+        word = int(word) >> width
+    return values
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerPlan:
+    """One layer as placed in the array's memories; addresses are the same in every PE.
+
+    Attributes
+    ----------
+    name, encoding, relu : as in the graph; the encoding may have been overridden.
+    inputs, outputs : n and m.
+    src_rows, dst_rows : activations per PE and vector, ceil(n / PEs) and ceil(m / PEs).
+    table : which codebook and run-symbol table this layer uses.
+    pointer_base, channel_base : first address in the pointer and channel memories.
+    cycle_limit : the watchdog's bound for this layer.
+    entry_count, filler_count : int32 [PEs, n], entries (fillers included) and fillers of each
+        PE's part of each column, as encoded.
+    run_lengths, code_lengths : Huffman codeword lengths, uint8; None unless ``huffman``.
+    """
+    name: str
+    encoding: str
+    relu: bool
+    inputs: int
+    outputs: int
+    src_rows: int
+    dst_rows: int
+    table: int
+    pointer_base: int
+    channel_base: int
+    cycle_limit: int
+    entry_count: np.ndarray
+    filler_count: np.ndarray
+    run_lengths: np.ndarray | None = None
+    code_lengths: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Program:
+    """A network compiled for one configuration.
+
+    Memory images, first axis PE where the PEs differ: ``entries`` uint64 [PEs, words],
+    ``pointers`` uint32 [PEs, pointers], ``channels`` uint64 [PEs, rows], ``codebooks``
+    int16 [layers, 2**code_width] (in rank order for huffman layers), ``run_symbols``
+    uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [layers, words].
+    """
+    config: ArrayConfig
+    network: Network
+    vectors: int
+    layers: tuple[LayerPlan, ...]
+    entries: np.ndarray
+    pointers: np.ndarray
+    channels: np.ndarray
+    codebooks: np.ndarray
+    run_symbols: np.ndarray
+    descriptors: np.ndarray
+
+    def records(self) -> np.ndarray:
+        """Load records of the whole image, inputs excepted."""
+        parts = [_records(Target.DESCRIPTOR, BROADCAST_PE, self.descriptors.reshape(-1))]
+        if any(plan.encoding != "csr" for plan in self.layers):
+            parts.append(_records(Target.CODEBOOK, BROADCAST_PE,
+                                  self.codebooks.reshape(-1).astype(np.int64)))
+        if any(plan.encoding == "huffman" for plan in self.layers):
+            parts.append(_records(Target.RUN_SYMBOL, BROADCAST_PE, self.run_symbols.reshape(-1)))
+        for target, image in ((Target.ENTRY, self.entries), (Target.POINTER, self.pointers),
+                              (Target.CHANNEL, self.channels)):
+            parts += [_records(target, pe, row) for pe, row in enumerate(image)]
+        return np.concatenate(parts)
+
+
+def _records(target: Target, pe: int, data: np.ndarray) -> np.ndarray:
+    records = np.zeros(len(data), LOAD_RECORD)
+    records["target"], records["pe"] = target, pe
+    records["address"] = np.arange(len(data))
+    records["data"] = data.astype(np.int64).view(np.uint64) if data.dtype.kind == "i" else data
+    return records
+
+
+def input_records(config: ArrayConfig, x: np.ndarray, src_rows: int) -> np.ndarray:
+    """Load records of inputs ``x`` [vectors, n]: activation j goes to PE ``j mod PEs``."""
+    padded = np.zeros((len(x), src_rows * config.pes), np.int64)
+    padded[:, :x.shape[1]] = x
+    images = padded.reshape(len(x) * src_rows, config.pes).T
+    return np.concatenate([_records(Target.ACT_A, pe, row) for pe, row in enumerate(images)])
+
+
+def load_crc(records: np.ndarray) -> int:
+    """CRC-32 (IEEE 802.3, as in zlib) of load records, what CRC_CHECK expects."""
+    return zlib.crc32(np.ascontiguousarray(records).view(np.uint8).tobytes())
+
+
+def encoding_number(name: str) -> int:
+    """The descriptor's ``encoding`` field."""
+    return ENCODINGS.index(name)

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What an engine returns, and the comparison that is the project's law."""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .config import ArrayConfig
+from .counters import COUNTERS
+from .errors import Mismatch
+
+__all__ = ["LayerRun", "Run"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerRun:
+    """One layer over a batch. The array takes ``vectors`` inputs a start, so
+    ``batch = starts * vectors``.
+
+    Attributes
+    ----------
+    name : the layer's.
+    outputs : int64 [batch, m].
+    cycles : int64 [starts], from the first descriptor word's fetch to the end of the layer;
+        None from ``golden``, which has no time.
+    counters : int64 [starts, PEs, 7] in the order of :data:`COUNTERS`; every PE's seven add up
+        to ``cycles``. None from ``golden``.
+    """
+    name: str
+    outputs: np.ndarray
+    cycles: np.ndarray | None = None
+    counters: np.ndarray | None = None
+
+    def total(self, counter: str) -> int:
+        """A counter summed over starts and PEs."""
+        return int(self.counters[..., COUNTERS.index(counter)].sum())
+
+    @property
+    def utilisation(self) -> float:
+        """Useful entries / (PEs x cycles)."""
+        return self.total("busy") / (self.counters.shape[1] * int(self.cycles.sum()))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Run:
+    """A program executed on a batch by one engine (``golden``, ``fast`` or ``rtl``)."""
+    engine: str
+    config: ArrayConfig
+    layers: tuple[LayerRun, ...]
+
+    @property
+    def outputs(self) -> np.ndarray:
+        """The last layer's outputs, int64 [batch, m]."""
+        return self.layers[-1].outputs
+
+    @property
+    def cycles(self) -> np.ndarray:
+        """Cycles of all layers together, int64 [starts]."""
+        return np.sum([layer.cycles for layer in self.layers], axis=0)
+
+    def compare(self, other: "Run") -> int:
+        """Compare every output word and, where both engines have time, every cycle and counter.
+
+        Returns the number of words, cycles and counters compared.
+
+        Raises
+        ------
+        Mismatch : at the first difference, naming layer, input, PE, word or counter, cycle.
+        """
+        if len(self.layers) != len(other.layers):
+            raise Mismatch(f"{self.engine} ran {len(self.layers)} layers, "
+                           f"{other.engine} {len(other.layers)}")
+        return sum(self._compare_layer(a, b, other.engine)
+                   for a, b in zip(self.layers, other.layers))
+
+    def _compare_layer(self, a: LayerRun, b: LayerRun, engine: str) -> int:
+        def check(what: str, ours: np.ndarray, theirs: np.ndarray, place) -> int:
+            if ours.shape != theirs.shape:
+                raise Mismatch(f"layer {a.name}: {what} of shape {ours.shape} in {self.engine}, "
+                               f"{theirs.shape} in {engine}")
+            wrong = np.argwhere(ours != theirs)
+            if len(wrong):
+                index = tuple(int(i) for i in wrong[0])
+                raise Mismatch(f"layer {a.name}, {place(index)}: {self.engine} {ours[index]}, "
+                               f"{engine} {theirs[index]} ({len(wrong)} of {ours.size} differ)")
+            return ours.size
+
+        pes = self.config.pes
+        timed = a.cycles is not None and b.cycles is not None
+        starts = max(1, len(a.outputs) // (len(a.cycles) if a.cycles is not None else 1))
+
+        def word(index):
+            end = "" if a.cycles is None else f", cycle {a.cycles[index[0] // starts]}"
+            return (f"input {index[0]}, output {index[1]} = PE {index[1] % pes} "
+                    f"word {index[1] // pes}{end}")
+        compared = check("outputs", a.outputs, b.outputs, word)
+        if timed:
+            compared += check("cycles", a.cycles, b.cycles,
+                              lambda i: f"start {i[0]}, cycles of the layer")
+            compared += check("counters", a.counters, b.counters,
+                              lambda i: f"start {i[0]}, PE {i[1]}, counter {COUNTERS[i[2]]}, "
+                                        f"cycle {a.cycles[i[0]]}")
+        return compared

@@ -1,0 +1,103 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The accelerator: the array with its sequencer, load port and read port."""
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..core.program import Fault, Status, Target
+from .array import Array
+from .layouts import LoadWord, ReadRequest
+from .loader import Loader
+from .pe import PE
+from .sequencer import Sequencer
+
+__all__ = ["Accelerator"]
+
+
+class Accelerator(wiring.Component):
+    """What a board puts behind its link, and what the simulators run.
+
+    Members
+    -------
+    i_load : writes and commands, one in two cycles, none while ``busy``
+        (:class:`openeie.core.program.Target`, :class:`openeie.core.program.Control`).
+    i_read, o_read : reads, one in ``Array.read_latency`` + 2 cycles; other targets than CONTROL
+        wait while ``busy``.
+    busy : a program runs, or the accumulators are being wiped after a reset.
+    fault : why the array refused or stopped; NONE if all is well.
+    """
+    def __init__(self, config, *, pe=PE):
+        self._config, self._pe = config, pe
+        super().__init__({
+            "i_load": In(stream.Signature(LoadWord())),
+            "i_read": In(stream.Signature(ReadRequest())),
+            "o_read": Out(stream.Signature(64)),
+            "busy": Out(1),
+            "fault": Out(Fault),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.loader = loader = Loader(self._config)
+        m.submodules.sequencer = sequencer = Sequencer(self._config)
+        m.submodules.array = array = Array(self._config, pe=self._pe)
+
+        connect(m, flipped(self.i_load), loader.i)
+        m.d.comb += [
+            loader.busy.eq(sequencer.busy),
+            loader.stopped.eq(sequencer.stopped),
+            sequencer.launch.eq(loader.launch),
+            sequencer.first.eq(loader.first),
+            sequencer.count.eq(loader.count),
+            sequencer.load_en.eq(loader.write & (loader.word.target == Target.DESCRIPTOR)),
+            sequencer.load_address.eq(loader.word.address),
+            sequencer.load_data.eq(loader.word.data),
+            sequencer.done.eq(array.done),
+            array.load_en.eq(loader.write),
+            array.load.eq(loader.word),
+            # The watchdog stops everything where it stands; the sequencer wipes up after it.
+            array.reset.eq(sequencer.stopped),
+            *(getattr(array, name).eq(getattr(sequencer, name))
+              for name in ("layer", "begin", "clear", "clear_index", "start", "running", "wipe",
+                           "wipe_row")),
+            self.busy.eq(sequencer.busy),
+            self.fault.eq(loader.fault),
+        ]
+        self._read_port(m, sequencer, array)
+        return m
+
+    def _read_port(self, m, sequencer, array):
+        """One read at a time: hold the request until the memories and the mux have answered."""
+        request = Signal(ReadRequest())
+        reading = Signal(Array.read_latency + 1)        # one-hot: cycles since the request
+        status = Signal(64)
+        is_control = self.i_read.p.target == Target.CONTROL
+        m.d.comb += [
+            array.read.eq(request),
+            sequencer.cycles_address.eq(request.address),
+            self.i_read.ready.eq((reading == 0) & ~self.o_read.valid
+                                 & (is_control | ~sequencer.busy)),
+        ]
+        m.d.sync += reading.eq(reading << 1)
+        with m.If(self.i_read.valid & self.i_read.ready):
+            m.d.sync += [request.eq(self.i_read.payload), reading.eq(1)]
+        with m.Switch(request.address):
+            with m.Case(Status.STATE):
+                m.d.comb += status.eq(Cat(self.fault, Const(0, 8 - len(
+                    self.fault)), sequencer.busy, Const(0, 7),
+                    sequencer.layer.number))
+            with m.Case(Status.CONFIG):
+                m.d.comb += status.eq(int(self._config.digest[:16], 16))
+            with m.Case(Status.PLACE):
+                m.d.comb += status.eq(sequencer.place)
+        with m.If(self.o_read.ready):
+            m.d.sync += self.o_read.valid.eq(0)
+        with m.If(reading[-1]):
+            m.d.sync += self.o_read.valid.eq(1)
+            with m.Switch(request.target):
+                with m.Case(Target.CONTROL):
+                    m.d.sync += self.o_read.payload.eq(status)
+                with m.Case(Target.CYCLES):
+                    m.d.sync += self.o_read.payload.eq(sequencer.cycles)
+                with m.Default():
+                    m.d.sync += self.o_read.payload.eq(array.data)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Row address: adds up the runs of a column (EIE's address accumulator)."""
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .layouts import Entry, Operand
+
+__all__ = ["RowAddress"]
+
+
+class RowAddress(wiring.Component):
+    """Turns relative runs into rows: ``row = (0 if first else last row + 1) + run``.
+
+    Latency 1, one entry a cycle. A filler (longest run, weight 0) moves the row on and is marked,
+    so that it is neither accumulated nor counted as work.
+
+    Members
+    -------
+    i_valid, i : :class:`Entry` with its final run and weight.
+    o_valid, o : :class:`Operand`.
+    filler : ``o`` is a filler; ``o_valid`` is low for it.
+    """
+    latency = 1
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "i_valid": In(1),
+            "i": In(Entry(config)),
+            "o_valid": Out(1),
+            "o": Out(Operand(config)),
+            "filler": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        row, following = Signal.like(self.o.row), Signal.like(self.o.row)
+        filler = (self.i.run == self._config.max_run) & (self.i.weight == 0)
+        m.d.comb += row.eq(Mux(self.i.first, 0, following) + self.i.run)
+        with m.If(self.i_valid):
+            m.d.sync += following.eq(row + 1)
+        m.d.sync += [
+            self.o_valid.eq(self.i_valid & ~filler),
+            self.filler.eq(self.i_valid & filler),
+            self.o.act.eq(self.i.act),
+            self.o.weight.eq(self.i.weight),
+            self.o.row.eq(row),
+            self.o.bank.eq(self.i.bank),
+        ]
+        return m

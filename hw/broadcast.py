@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Broadcast: one item to every PE's queue at once, or to none (EIE, section IV)."""
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from .layouts import Item
+
+__all__ = ["Broadcast"]
+
+
+class Broadcast(wiring.Component):
+    """A register that waits until all queues have room, then writes them all in one cycle.
+
+    Latency 1, one item a cycle: the register takes the next item in the cycle it is emptied.
+    Not a stream on the far side, since ``push`` depends on every queue's ``ready``.
+
+    Members
+    -------
+    i : stream of :class:`Item`.
+    item, push : to the queues; all of them take ``item`` in a cycle in which ``push`` is high.
+    ready : from the queues.
+    blocked : an item waits because some queue is full.
+    """
+    latency = 1
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(Item(config))),
+            "item": Out(Item(config)),
+            "push": Out(1),
+            "ready": In(config.pes),
+            "blocked": Out(1),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        held = Signal()
+        m.d.comb += [
+            self.push.eq(held & self.ready.all()),
+            self.blocked.eq(held & ~self.ready.all()),
+            self.i.ready.eq(~held | self.push),
+        ]
+        with m.If(self.i.ready):
+            m.d.sync += [held.eq(self.i.valid), self.item.eq(self.i.payload)]
+        return m

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Codebook: what a code and a run stand for (EIE's weight sharing)."""
+from amaranth import *
+from amaranth.lib import memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..core.config import ENCODINGS
+from .layouts import Entry, Layer
+
+__all__ = ["Codebook"]
+
+
+class Codebook(wiring.Component):
+    """Looks up an entry's weight and, in ``huffman``, its run; ``csr`` passes both through.
+
+    Latency 1, one entry a cycle, no back-pressure. A huffman layer's codebook is stored in rank
+    order, so the decoder's rank addresses it directly; runs need a table of their own, because
+    the row address adds them up.
+
+    Members
+    -------
+    i, o : :class:`Entry`; ``o.run`` and ``o.weight`` are final.
+    layer : ``encoding`` and ``table`` select what is looked up.
+    load_codebook, load_run, load_address, load_data : write ports of the two memories.
+    """
+    latency = 1
+
+    def __init__(self, config):
+        self._config = config
+        deepest = config.layer_width + max(config.code_width, config.run_width)
+        super().__init__({
+            "i": In(Entry(config)),
+            "o": Out(Entry(config)),
+            "layer": In(Layer(config)),
+            "load_codebook": In(1),
+            "load_run": In(1),
+            "load_address": In(deepest),
+            "load_data": In(max(config.weight_width, config.run_width)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config, table, encoding = self._config, self.layer.table, self.layer.encoding
+        passed = Signal(Entry(config))
+        m.d.sync += passed.eq(self.i)
+        m.d.comb += self.o.eq(passed)
+
+        def look_up(name, index, width, load_en):
+            m.submodules[name] = mem = memory.Memory(
+                shape=width, depth=config.max_layers << len(index), init=[])
+            write, read = mem.write_port(), mem.read_port()
+            m.d.comb += [
+                write.en.eq(load_en),
+                write.addr.eq(self.load_address),
+                write.data.eq(self.load_data),
+                read.addr.eq(Cat(index, table)),
+            ]
+            return read.data
+
+        if config.encodings != ("csr",):
+            weight = look_up("weights", self.i.code, config.weight_width, self.load_codebook)
+            with m.If(encoding != ENCODINGS.index("csr")):
+                m.d.comb += self.o.weight.eq(weight)
+        if config.huffman:
+            run = look_up("runs", self.i.run, config.run_width, self.load_run)
+            with m.If(encoding == ENCODINGS.index("huffman")):
+                m.d.comb += self.o.run.eq(run)
+        return m

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Load port: writes memories, checks their CRC, takes commands."""
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
+from amaranth.lib.wiring import In, Out
+
+from ..core.program import Control, Fault, Target
+from .layouts import LoadWord
+
+__all__ = ["Loader"]
+
+
+class Loader(wiring.Component):
+    """Turns load words into writes, and CONTROL words into commands.
+
+    A word takes two cycles, because its CRC record (16 bytes,
+    :data:`openeie.core.program.LOAD_RECORD`) passes through a 64-bit CRC in two halves. Nothing
+    is taken while ``busy``. ``launch`` follows a START only if every write since the reset was
+    covered by a CHECK that agreed; otherwise ``fault`` says why not, until CLEAR.
+
+    Members
+    -------
+    i : stream of :class:`LoadWord`.
+    busy : a program runs.
+    stopped : pulse, the watchdog ended a program.
+    write, word : one write, for one cycle; CONTROL is never passed on.
+    launch, first, count : start ``count`` layers at layer ``first``.
+    fault : why the array refused or stopped.
+    """
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(LoadWord())),
+            "busy": In(1),
+            "stopped": In(1),
+            "write": Out(1),
+            "word": Out(LoadWord()),
+            "launch": Out(1),
+            "first": Out(16),
+            "count": Out(16),
+            "fault": Out(Fault),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=64).create()
+        word, second = self.i.payload, Signal()
+        is_control = word.target == Target.CONTROL
+        checked = Signal()
+        record = Cat(word.target, Const(0, 12), word.pe, word.address)
+
+        m.d.comb += [
+            self.i.ready.eq(second & ~self.busy),
+            crc.data.eq(Mux(second, word.data, record)),
+            crc.valid.eq(self.i.valid & ~self.busy & ~is_control),
+            self.first.eq(word.data[:16]),
+            self.count.eq(word.data[16:]),
+        ]
+        m.d.sync += [self.write.eq(0), self.word.eq(word)]
+        with m.If(self.i.valid & ~self.busy):
+            m.d.sync += second.eq(~second)
+        with m.If(self.i.valid & self.i.ready):
+            with m.If(~is_control):
+                m.d.sync += [self.write.eq(1), checked.eq(0)]
+            with m.Else():
+                self._command(m, word, crc, checked)
+        with m.If(self.stopped):
+            m.d.sync += self.fault.eq(Fault.WATCHDOG)
+        return m
+
+    def _command(self, m, word, crc, checked):
+        end = Signal(17)
+        m.d.comb += end.eq(self.first + self.count)
+        with m.Switch(word.address):
+            with m.Case(Control.CHECK):
+                m.d.comb += crc.start.eq(1)
+                with m.If(crc.crc == word.data[:32]):
+                    m.d.sync += checked.eq(1)
+                with m.Else():
+                    m.d.sync += [checked.eq(0), self.fault.eq(Fault.BAD_CRC)]
+            with m.Case(Control.START):
+                with m.If(self.fault == Fault.NONE):
+                    with m.If(~checked):
+                        m.d.sync += self.fault.eq(Fault.UNCHECKED)
+                    with m.Elif((self.count == 0) | (end > self._config.max_layers)):
+                        m.d.sync += self.fault.eq(Fault.BAD_LAYERS)
+                    with m.Else():
+                        m.d.comb += self.launch.eq(1)
+            with m.Case(Control.CLEAR):
+                m.d.comb += crc.start.eq(1)
+                m.d.sync += [checked.eq(0), self.fault.eq(Fault.NONE)]

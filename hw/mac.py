@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Multiply: activation x weight."""
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from .layouts import Operand, Product
+
+__all__ = ["Multiply"]
+
+
+class Multiply(wiring.Component):
+    """Exact signed product. Latency 1, one product a cycle.
+
+    Members
+    -------
+    i_valid, i : :class:`Operand`.
+    o_valid, o : :class:`Product`.
+    """
+    latency = 1
+
+    def __init__(self, config):
+        super().__init__({
+            "i_valid": In(1),
+            "i": In(Operand(config)),
+            "o_valid": Out(1),
+            "o": Out(Product(config)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        m.d.sync += [
+            self.o_valid.eq(self.i_valid),
+            self.o.value.eq(self.i.act * self.i.weight),
+            self.o.row.eq(self.i.row),
+            self.o.bank.eq(self.i.bank),
+        ]
+        return m

@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Processing element: owns every N-th row, its weights and its activations (EIE, section IV)."""
+from amaranth import *
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from ..core.program import Target
+from .accumulators import Accumulators
+from .activations import Activations
+from .address import RowAddress
+from .codebook import Codebook
+from .counters import COUNTER_WIDTH, Counters
+from .entries import EntryReader
+from .layouts import Item, Layer, LoadWord
+from .mac import Multiply
+from .pointers import Pointers
+from .queue import Queue
+from .writeback import Writeback
+
+__all__ = ["PE"]
+
+
+class PE(wiring.Component):
+    """Queue -> pointers -> entries -> codebook -> row address -> multiply -> accumulate, and
+    writeback. One entry a cycle; nothing stalls behind the entry reader. All PEs are the same
+    hardware: which rows one owns is in what the host loads.
+
+    Members
+    -------
+    i : broadcast items; ``ready`` is the queue's, a register's value.
+    layer : constant while a layer runs.
+    reset : back to the state after power-up, memories excepted.
+    begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
+        :class:`Counters`.
+    swap, read_en, read_address, act : the source activation memory, read by the scan.
+    done : this PE has written back the layer's last vector.
+    wipe, wipe_row : clear an accumulator row in both banks.
+    load_en, load : a write addressed to this PE.
+    act_a, act_b, count_address, count : what the host reads.
+    """
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "i": In(stream.Signature(Item(config))),
+            "layer": In(Layer(config)),
+            "reset": In(1),
+            "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
+            "blocked": In(1),
+            "read_en": In(1),
+            "read_address": In(config.act_address_width),
+            "act": Out(signed(config.act_width)),
+            "done": Out(1),
+            "wipe": In(1),
+            "wipe_row": In(config.row_width),
+            "load_en": In(1),
+            "load": In(LoadWord()),
+            "act_a": Out(signed(config.act_width)),
+            "act_b": Out(signed(config.act_width)),
+            "count_address": In(config.layer_width + 3),
+            "count": Out(COUNTER_WIDTH),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        m.submodules.queue = queue = Queue(Item(config), depth=config.queue_depth)
+        m.submodules.pointers = pointers = Pointers(config)
+        m.submodules.entries = entries = EntryReader(config)
+        m.submodules.codebook = codebook = Codebook(config)
+        m.submodules.address = address = RowAddress(config)
+        m.submodules.multiply = multiply = Multiply(config)
+        m.submodules.accumulators = accumulators = Accumulators(config)
+        m.submodules.writeback = writeback = Writeback(config)
+        m.submodules.activations = activations = Activations(config)
+        m.submodules.counters = counters = Counters(config)
+
+        connect(m, flipped(self.i), queue.i)
+        connect(m, queue.o, pointers.i)
+        connect(m, pointers.o, entries.i)
+        entry_valid = Signal()
+        m.d.sync += entry_valid.eq(entries.o_valid)     # beside the codebook's lookup
+        m.d.comb += [
+            codebook.i.eq(entries.o),
+            address.i.eq(codebook.o), address.i_valid.eq(entry_valid),
+            multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid),
+            accumulators.i.eq(multiply.o), accumulators.i_valid.eq(multiply.o_valid),
+            *(block.layer.eq(self.layer) for block in (entries, codebook, writeback)),
+            *(block.begin.eq(self.begin) for block in (entries, writeback)),
+            entries.released.eq(writeback.released),
+        ]
+        self._connect_writeback(m, entries, accumulators, writeback, activations)
+        self._connect_counters(m, entries, address, counters)
+        self._connect_load(m, entries, pointers, codebook, writeback, activations)
+        return ResetInserter(self.reset)(m)
+
+    def _connect_writeback(self, m, entries, accumulators, writeback, activations):
+        # The token keeps its distance to the entries before it: one stage per block they cross.
+        stages = 1 + Codebook.latency + RowAddress.latency + Multiply.latency + 1
+        travelling, bank = Signal(stages), Signal()
+        m.d.sync += travelling.eq(Cat(entries.token, travelling))
+        with m.If(entries.token):       # one token at a time: the reader holds the next back
+            m.d.sync += bank.eq(entries.bank)
+        m.d.comb += [
+            writeback.start.eq(travelling[-1]),
+            writeback.start_bank.eq(bank),
+            accumulators.read_en.eq(writeback.read_en),
+            accumulators.read_bank.eq(writeback.read_bank),
+            accumulators.read_row.eq(writeback.read_row),
+            writeback.acc.eq(accumulators.acc),
+            accumulators.wipe.eq(self.wipe),
+            accumulators.wipe_row.eq(self.wipe_row),
+            activations.write_en.eq(writeback.write_en),
+            activations.write_address.eq(writeback.write_address),
+            activations.write_data.eq(writeback.act),
+            activations.swap.eq(self.layer.number[0]),
+            activations.read_en.eq(self.read_en),
+            activations.read_address.eq(self.read_address),
+            self.act.eq(activations.source),
+            self.act_a.eq(activations.a),
+            self.act_b.eq(activations.b),
+            self.done.eq(writeback.done),
+        ]
+
+    def _connect_counters(self, m, entries, address, counters):
+        m.d.comb += [
+            *(getattr(counters, name).eq(getattr(entries, name))
+              for name in ("entry", "empty", "token", "pending", "finished")),
+            counters.filler.eq(address.filler),
+            counters.blocked.eq(self.blocked),
+            counters.layer.eq(self.layer.number),
+            counters.running.eq(self.running),
+            counters.clear.eq(self.clear),
+            counters.clear_index.eq(self.clear_index),
+            counters.address.eq(self.count_address),
+            self.count.eq(counters.data),
+        ]
+
+    def _connect_load(self, m, entries, pointers, codebook, writeback, activations):
+        load = self.load
+        for en, target in ((entries.load_en, Target.ENTRY), (pointers.load_en, Target.POINTER),
+                           (codebook.load_codebook, Target.CODEBOOK),
+                           (codebook.load_run, Target.RUN_SYMBOL),
+                           (writeback.load_en, Target.CHANNEL),
+                           (activations.load_a, Target.ACT_A),
+                           (activations.load_b, Target.ACT_B)):
+            m.d.comb += en.eq(self.load_en & (load.target == target))
+        for block in (entries, pointers, codebook, activations):
+            m.d.comb += [block.load_address.eq(load.address), block.load_data.eq(load.data)]
+        m.d.comb += [writeback.load_address.eq(load.address),
+                     writeback.load_data.as_value().eq(load.data)]

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sequencer: runs a program of several layers without the host."""
+from amaranth import *
+from amaranth.lib import enum, memory, wiring
+from amaranth.lib.wiring import In, Out
+
+from ..core.counters import COUNTERS
+from ..core.program import DESCRIPTOR_WORDS, descriptor_words
+from ..core.timing import Timing
+from .layouts import DESCRIPTOR_LAYOUTS, TABLE_LAYOUT, Layer
+
+__all__ = ["Sequencer", "State"]
+
+
+class State(enum.Enum, shape=2):
+    """What the sequencer is doing."""
+    WIPE = 0        # clearing accumulators: after a reset, nothing is known of a memory
+    IDLE = 1
+    FETCH = 2       # reading a layer's descriptor while the counters are cleared
+    RUN = 3
+
+
+class Sequencer(wiring.Component):
+    """Fetches a descriptor, runs its layer, and goes on to the next.
+
+    After a reset, and after a watchdog fault, the accumulators are wiped: ``acc_depth`` cycles
+    of ``busy``. A layer takes ``Timing.fetch`` cycles for its descriptor and then what the array
+    needs; the watchdog stops it when it takes more than the descriptor's ``cycle_limit``.
+
+    Members
+    -------
+    launch, first, count : start ``count`` layers at layer ``first``; only while not ``busy``.
+    busy : not idle.
+    layer : the layer in hand.
+    begin, clear, clear_index, start, running, wipe, wipe_row : to the array.
+    done : from the array's PEs.
+    stopped : the watchdog ends the program in this cycle and resets the array.
+    place : first PE that had not finished when it did.
+    load_en, load_address, load_data : write port of the descriptor memory.
+    cycles_address, cycles : cycles of each layer, combinational read, for the host.
+    """
+    def __init__(self, config):
+        self._config = config
+        words = descriptor_words(config) * config.max_layers
+        super().__init__({
+            "launch": In(1),
+            "first": In(16),
+            "count": In(16),
+            "busy": Out(1),
+            "layer": Out(Layer(config)),
+            "begin": Out(1), "clear": Out(1), "clear_index": Out(3),
+            "start": Out(1), "running": Out(1),
+            "wipe": Out(1),
+            "wipe_row": Out(config.row_width),
+            "done": In(config.pes),
+            "stopped": Out(1),
+            "place": Out(16),
+            "load_en": In(1),
+            "load_address": In(range(words)),
+            "load_data": In(64),
+            "cycles_address": In(config.layer_width),
+            "cycles": Out(32),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        config = self._config
+        fetch = Timing(config).fetch
+        state = Signal(State)
+        cycle = Signal(32)                      # of the layer in hand
+        left = Signal(16)                       # layers after this one
+        m.submodules.cycles = totals = memory.Memory(shape=32, depth=max(2, config.max_layers),
+                                                     init=[])
+        total, total_read = totals.write_port(), totals.read_port(domain="comb")
+        m.d.comb += [
+            self.busy.eq(state != State.IDLE),
+            self.wipe.eq(state == State.WIPE),
+            self.running.eq(state == State.RUN),
+            self.begin.eq((state == State.FETCH) & (cycle == 0)),
+            self.clear.eq((state == State.FETCH) & (cycle < len(COUNTERS))),
+            self.clear_index.eq(cycle),
+            self.start.eq((state == State.FETCH) & (cycle == fetch - 1)),
+            total.addr.eq(self.layer.number), total.data.eq(cycle + 1),
+            total_read.addr.eq(self.cycles_address), self.cycles.eq(total_read.data),
+        ]
+        m.d.sync += cycle.eq(cycle + 1)
+
+        with m.Switch(state):
+            with m.Case(State.WIPE):
+                m.d.sync += self.wipe_row.eq(self.wipe_row + 1)
+                with m.If(self.wipe_row == config.acc_depth - 1):
+                    m.d.sync += [state.eq(State.IDLE), self.wipe_row.eq(0)]
+            with m.Case(State.IDLE):
+                m.d.sync += [cycle.eq(0), self.layer.number.eq(self.first),
+                             left.eq(self.count - 1)]
+                with m.If(self.launch):
+                    m.d.sync += state.eq(State.FETCH)
+            with m.Case(State.FETCH):
+                with m.If(self.start):
+                    m.d.sync += state.eq(State.RUN)
+            with m.Case(State.RUN):
+                with m.If(self.done.all()):
+                    m.d.comb += total.en.eq(1)
+                    m.d.sync += [cycle.eq(0), left.eq(left - 1),
+                                 state.eq(Mux(left == 0, State.IDLE, State.FETCH))]
+                    with m.If(left != 0):
+                        m.d.sync += self.layer.number.eq(self.layer.number + 1)
+                with m.Elif(cycle >= self.layer.cycle_limit):
+                    m.d.comb += self.stopped.eq(1)
+                    m.d.sync += state.eq(State.WIPE)
+                    for pe in reversed(range(config.pes)):
+                        with m.If(~self.done[pe]):
+                            m.d.sync += self.place.eq(pe)
+        self._fetch(m, cycle)
+        return m
+
+    def _fetch(self, m, cycle):
+        """Read word ``cycle`` of the layer's descriptor; it arrives a cycle later."""
+        config = self._config
+        words = descriptor_words(config)
+        m.submodules.descriptors = mem = memory.Memory(
+            shape=64, depth=words * config.max_layers, init=[])
+        write, read = mem.write_port(), mem.read_port()
+        base = Signal.like(read.addr)
+        m.d.comb += [
+            write.en.eq(self.load_en), write.addr.eq(self.load_address),
+            write.data.eq(self.load_data),
+            base.eq(self.layer.number * words),
+            read.addr.eq(base + cycle[:max(1, words.bit_length())]),
+        ]
+        with m.If(~self.running):
+            for number, layout in enumerate(DESCRIPTOR_LAYOUTS):
+                with m.If(cycle == number + 1):
+                    m.d.sync += [self.layer[name].eq(layout(read.data[:layout.size])[name])
+                                 for name, _ in DESCRIPTOR_WORDS[number]]
+            if config.huffman:
+                for length in range(config.max_code_length):
+                    with m.If(cycle == len(DESCRIPTOR_WORDS) + length + 1):
+                        m.d.sync += self.layer.tables[length].eq(TABLE_LAYOUT(
+                            read.data[:TABLE_LAYOUT.size]))

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The gateware itself, compiled by Verilator and driven through its load and read ports."""
+import ctypes
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+
+from ..core.config import ArrayConfig
+from ..core.counters import COUNTERS
+from ..core.errors import ArrayFault, InputError
+from ..core.program import (LOAD_RECORD, Control, Fault, Program, Status, Target, input_records,
+                            load_crc)
+from ..core.run import LayerRun, Run
+from .toolchain import build_library, cached_build, source_digest
+
+__all__ = ["Rtl", "run", "build"]
+
+_HERE = Path(__file__).parent
+
+
+def build(config: ArrayConfig, *, trace: bool = False) -> Path:
+    """The shared library of the array built from ``config``, from the cache if it is there.
+
+    Raises
+    ------
+    ToolError : Verilator or the C++ compiler is missing, or failed.
+    """
+    def make(folder: Path) -> None:
+        from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
+        build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
+                      shared=PE_MODULE, trace=trace)
+    sources = source_digest(_HERE.parent / "core", _HERE.parent / "hw")
+    ours = "".join((_HERE / name).read_text()
+                   for name in ("harness.cpp", "verilog.py", "toolchain.py"))
+    return cached_build("\0".join([config.digest, sources, ours, str(trace)]), make)
+
+
+class Rtl:
+    """One simulated array, from reset on; use it as a context manager.
+
+    Parameters
+    ----------
+    config : the array to build.
+    trace : write a VCD waveform there.
+    seed : registers and memories start from this random state.
+    """
+    def __init__(self, config: ArrayConfig, *, trace: str | Path | None = None, seed: int = 1):
+        self.config = config
+        self._library = ctypes.CDLL(str(build(config, trace=trace is not None) / "array.so"))
+        self._declare()
+        self._handle = ctypes.c_void_p(self._library.openeie_new(seed))
+        if trace is not None and not self._library.openeie_trace(self._handle,
+                                                                 str(trace).encode()):
+            raise InputError(f"cannot write the waveform {trace}")
+        self.reset()
+
+    def _declare(self) -> None:
+        u64, pointer = ctypes.c_uint64, ctypes.c_void_p
+        for name, result, *arguments in (
+                ("new", pointer, ctypes.c_int), ("delete", None, pointer),
+                ("cycles", u64, pointer), ("busy", ctypes.c_int, pointer),
+                ("fault", ctypes.c_int, pointer), ("tick", None, pointer, u64),
+                ("reset", None, pointer), ("load", u64, pointer, pointer, u64, u64),
+                ("wait", u64, pointer, u64),
+                ("read", u64, pointer, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, u64,
+                 pointer, u64),
+                ("trace", ctypes.c_int, pointer, ctypes.c_char_p),
+                ("trace_close", None, pointer)):
+            function = getattr(self._library, f"openeie_{name}")
+            function.restype, function.argtypes = result, arguments
+
+    def __enter__(self) -> "Rtl":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 where: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation and close the waveform."""
+        if self._handle:
+            self._library.openeie_trace_close(self._handle)
+            self._library.openeie_delete(self._handle)
+            self._handle = ctypes.c_void_p()
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles simulated so far, loading included."""
+        return self._library.openeie_cycles(self._handle)
+
+    @property
+    def fault(self) -> Fault:
+        """The array's own error status."""
+        return Fault(self._library.openeie_fault(self._handle))
+
+    def reset(self) -> None:
+        """One cycle of reset, then wait until the accumulators are wiped."""
+        self._library.openeie_reset(self._handle)
+        self.wait(self.config.acc_depth + 2)
+
+    def tick(self, cycles: int = 1) -> None:
+        """Let time pass."""
+        self._library.openeie_tick(self._handle, cycles)
+
+    def wait(self, limit: int) -> int:
+        """Run until the array is idle; returns the cycles that took."""
+        waited = self._library.openeie_wait(self._handle, limit)
+        if self._library.openeie_busy(self._handle):
+            raise ArrayFault(f"the array is still busy after {limit} cycles; reset it")
+        return waited
+
+    def write(self, records: np.ndarray) -> None:
+        """Write load records (:data:`LOAD_RECORD`), two cycles each."""
+        records = np.ascontiguousarray(records, dtype=LOAD_RECORD)
+        taken = self._library.openeie_load(self._handle, records.ctypes.data, len(records),
+                                           2 * len(records) + 16)
+        if taken != len(records):
+            raise ArrayFault(f"the load port took {taken} of {len(records)} words: the array is "
+                             f"busy; wait for it or reset it")
+
+    def command(self, command: Control, data: int = 0) -> None:
+        """Write one command word."""
+        self.write(np.array([(Target.CONTROL, 0, 0, command, data)], LOAD_RECORD))
+
+    def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
+        """``count`` words from ``address`` on, int64."""
+        words = np.zeros(count, np.uint64)
+        limit = 16 * count + 16
+        answered = self._library.openeie_read(self._handle, target, pe, address, count,
+                                              words.ctypes.data, limit)
+        if answered != count:
+            raise ArrayFault(f"the read port answered {answered} of {count} reads of "
+                             f"{target.name} in PE {pe} within {limit} cycles")
+        return words.view(np.int64)
+
+    def load(self, records: np.ndarray) -> None:
+        """Write records and have their CRC checked."""
+        self.write(records)
+        self.command(Control.CHECK, load_crc(records))
+        self.check_fault()
+
+    def check_fault(self) -> None:
+        """Raise :class:`ArrayFault` if the array reports one."""
+        fault = self.fault
+        if fault is Fault.NONE:
+            return
+        state = int(self.read(Target.CONTROL, 0, Status.STATE, 1)[0])
+        place = int(self.read(Target.CONTROL, 0, Status.PLACE, 1)[0])
+        where = f" in layer {state >> 16}, first unfinished PE {place}" \
+            if fault is Fault.WATCHDOG else ""
+        raise ArrayFault(f"the array reports {fault.name}{where}; "
+                         f"write Control.CLEAR, load the program again and repeat")
+
+    def start(self, first: int, count: int, limit: int) -> None:
+        """Run ``count`` layers from layer ``first`` on, without the host, to the end."""
+        self.command(Control.START, first | count << 16)
+        self.wait(limit)
+        self.check_fault()
+
+    def outputs(self, layer: int, rows: int, vectors: int, outputs: int) -> np.ndarray:
+        """What ``layer`` wrote, int64 [vectors, outputs]."""
+        target = Target.ACT_A if layer % 2 else Target.ACT_B
+        words = np.stack([self.read(target, pe, 0, vectors * rows)
+                          for pe in range(self.config.pes)])
+        return words.T.reshape(vectors, rows * self.config.pes)[:, :outputs]
+
+    def counters(self, layer: int) -> tuple[int, np.ndarray]:
+        """Cycles of ``layer`` in the last run, and its counters, int64 [PEs, 7]."""
+        cycles = int(self.read(Target.CYCLES, 0, layer, 1)[0])
+        return cycles, np.stack([self.read(Target.COUNTER, pe, layer << 3, len(COUNTERS))
+                                 for pe in range(self.config.pes)])
+
+
+def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
+        seed: int = 1) -> Run:
+    """Execute ``program`` on inputs ``x`` [batch, n] in the gateware.
+
+    Every batch of ``program.vectors`` inputs runs twice: once layer by layer, to read each
+    layer's outputs, and once as a whole, without the host between the layers. Outputs are those
+    of the first, checked against the second; cycles and counters are those of the second.
+
+    Raises
+    ------
+    InputError : inputs of the wrong shape, type or range.
+    ArrayFault : the array reports an error.
+    ToolError : the array cannot be built.
+    """
+    x = program.network.check_inputs(x)
+    vectors, plans = program.vectors, program.layers
+    if len(x) % vectors:
+        raise InputError(f"the program takes {vectors} inputs a start, so their number must be "
+                         f"a multiple of that, not {len(x)}")
+    limit = sum(plan.cycle_limit for plan in plans) + 64 * len(plans) + 64
+    results: list[list] = [[] for _ in plans]
+    with Rtl(program.config, trace=trace, seed=seed) as rtl:
+        rtl.load(program.records())
+        for first in range(0, len(x), vectors):
+            inputs = input_records(program.config, x[first:first + vectors], plans[0].src_rows)
+            _run_start(rtl, program, inputs, limit, results)
+    return Run(engine="rtl", config=program.config, layers=tuple(
+        LayerRun(name=plan.name,
+                 outputs=np.concatenate([result[0] for result in layer])
+                 if layer else np.zeros((0, plan.outputs), np.int64),
+                 cycles=np.array([result[1] for result in layer], np.int64),
+                 counters=np.array([result[2] for result in layer], np.int64).reshape(
+                     len(layer), program.config.pes, len(COUNTERS)))
+        for plan, layer in zip(plans, results)))
+
+
+def _run_start(rtl: Rtl, program: Program, inputs: np.ndarray, limit: int,
+               results: list[list]) -> None:
+    plans = program.layers
+
+    def read(index):
+        plan = plans[index]
+        return rtl.outputs(index, plan.dst_rows, program.vectors, plan.outputs)
+    rtl.load(inputs)
+    stepped = []
+    for index in range(len(plans)):
+        rtl.start(index, 1, limit)
+        stepped.append(read(index))
+    if len(plans) > 1:                  # the first layer's inputs may have been overwritten
+        rtl.load(inputs)
+        rtl.start(0, len(plans), limit)
+        if not np.array_equal(read(len(plans) - 1), stepped[-1]):
+            raise ArrayFault("the program gives other outputs as a whole than layer by layer")
+    for index, outputs in enumerate(stepped):
+        results[index].append((outputs, *rtl.counters(index)))
