@@ -15,7 +15,7 @@ from .graph import Network
 
 __all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
            "CHANNEL_WORD", "descriptor_words", "pack", "unpack", "LOAD_RECORD", "BROADCAST_PE",
-           "LayerPlan", "Program", "load_crc", "input_records"]
+           "LayerPlan", "Program", "load_crc", "input_records", "encoding_number"]
 
 
 class Target(enum.IntEnum):

@@ -45,3 +45,5 @@ class Timing:
     token = 6
     #: Rows' writeback, last row read to the end of the layer.
     commit = 6
+    #: From the decoding of an entry to the cycle in which its counter moves.
+    count = 3

@@ -99,6 +99,7 @@ void openeie_reset(void* handle) {
     h->top->rst = 1;
     h->tick();
     h->top->rst = 0;
+    h->tick();  // the reset is registered
 }
 
 // Writes records; returns how many were taken before `limit` cycles passed.

@@ -2,9 +2,11 @@
 """The array as Verilog: one PE module for all PEs, no power-up values."""
 import re
 
-from amaranth import ClockSignal, Instance, Module, ResetSignal
+from amaranth import (ClockDomain, ClockSignal, DomainRenamer, Instance, Module, ResetSignal,
+                      Signal)
 from amaranth.back import rtlil, verilog
 from amaranth.lib import wiring
+from amaranth.lib.wiring import connect, flipped
 
 from ..core.config import ArrayConfig
 from ..hw.accelerator import Accelerator
@@ -30,13 +32,36 @@ class _SharedPE(PE):
         return m
 
 
+class _Top(wiring.Component):
+    """The accelerator behind a registered reset.
+
+    Verilator evaluates what depends on an input without a register in between twice a cycle; a
+    reset input is before every register, so this would be most of the design.
+    """
+    def __init__(self, config: ArrayConfig):
+        self._accelerator = Accelerator(config, pe=_SharedPE)
+        super().__init__(self._accelerator.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.submodules.accelerator = DomainRenamer("core")(self._accelerator)
+        connect(m, flipped(self), self._accelerator)
+        reset = Signal(reset_less=True)
+        m.d.sync += reset.eq(ResetSignal())
+        m.domains.core = ClockDomain("core")
+        m.d.comb += [ClockSignal("core").eq(ClockSignal()), ResetSignal("core").eq(reset)]
+        return m
+
+
 def generate(config: ArrayConfig) -> str:
     """Verilog of the accelerator built from ``config``, top module ``openeie``.
+
+    Its reset is registered: it acts one cycle after ``rst``.
 
     Registers and memories have no power-up values, so that a simulation may start from any
     state and shows that the reset alone is enough.
     """
-    return convert(PE(config), PE_MODULE) + convert(Accelerator(config, pe=_SharedPE), TOP)
+    return convert(PE(config), PE_MODULE) + convert(_Top(config), TOP)
 
 
 def convert(component: wiring.Component, name: str) -> str:

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Network -> program: choose encodings, prove the accumulators, place everything."""
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .config import ENCODINGS, ArrayConfig
+from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
+from .errors import CapacityError, EncodingError, InputError
+from .fixed import int_range, requantise
+from .graph import Linear, Network
+from .huffman import MAX_LENGTH, CanonicalCode, table_words
+from .program import (CHANNEL_WORD, DESCRIPTOR_WORDS, TABLE_WORD, LayerPlan, Program,
+                      descriptor_words, encoding_number, pack)
+
+__all__ = ["compile_network", "accumulator_bounds"]
+
+
+def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
+                    encoding: str | None = None) -> Program:
+    """Compile ``network`` for the array ``config``.
+
+    Parameters
+    ----------
+    vectors : inputs of one start; while a vector is written back the next is accumulated.
+    encoding : use this one for every layer instead of the layers' own.
+
+    Raises
+    ------
+    CapacityError : everything that does not fit, with what is needed and available.
+    InputError : a bad argument, or an encoding that a layer or the configuration cannot have.
+    """
+    if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
+        raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
+    names = [_encoding(layer, config, encoding) for layer in network.layers]
+    image = _Image(network, config, vectors)
+    image.check_shapes()
+    image.prove_accumulators()
+    image.refuse()                  # before encoding: these do not depend on it
+    for layer, name in zip(network.layers, names):
+        image.place(layer, name)
+    image.refuse()
+    return image.program()
+
+
+def _encoding(layer: Linear, config: ArrayConfig, override: str | None) -> str:
+    name = override or layer.encoding
+    if name not in ENCODINGS:
+        raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
+    if name not in config.encodings:
+        raise InputError(f"layer {layer.name!r} is encoded as {name}, but the array has only "
+                         f"{', '.join(config.encodings)}; choose one of them with encoding=, or "
+                         f"another configuration")
+    if name != "csr" and layer.weights.codebook is None:
+        raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
+    return name
+
+
+def accumulator_bounds(layer: Linear, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
+    """Least and greatest sum any subset of a row's products can reach, int64 [m].
+
+    Inputs lie in ``low`` .. ``high``; a subset may be empty, so the bounds enclose 0. Every
+    order of accumulation stays inside them.
+    """
+    weights = layer.weights.values.astype(np.int64)
+    ends = np.stack([weights * low, weights * high])
+    m = layer.outputs
+    least = np.zeros(m, np.int64)
+    greatest = np.zeros(m, np.int64)
+    np.add.at(least, layer.weights.rows, np.minimum(ends.min(axis=0), 0))
+    np.add.at(greatest, layer.weights.rows, np.maximum(ends.max(axis=0), 0))
+    return least, greatest
+
+
+@dataclass
+class _Image:
+    """The program as it grows; problems are collected and reported together."""
+    network: Network
+    config: ArrayConfig
+    vectors: int
+    problems: list[str] = field(default_factory=list)
+    plans: list[LayerPlan] = field(default_factory=list)
+    words: list[np.ndarray] = field(default_factory=list)
+    pointers: list[np.ndarray] = field(default_factory=list)
+    channels: list[np.ndarray] = field(default_factory=list)
+    codebooks: list[np.ndarray] = field(default_factory=list)
+    run_symbols: list[np.ndarray] = field(default_factory=list)
+    descriptors: list[list[int]] = field(default_factory=list)
+
+    def need(self, name: str, needed: int, where: str) -> None:
+        """Record a problem unless field ``name`` of the configuration is at least ``needed``."""
+        available = getattr(self.config, name)
+        if needed > available:
+            self.problems.append(f"{name}: {where} needs {needed:,}, the array has "
+                                 f"{available:,}")
+
+    def refuse(self) -> None:
+        """Raise what was recorded."""
+        if self.problems:
+            raise CapacityError(f"network {self.network.name!r} does not fit: "
+                                + "; ".join(self.problems))
+
+    def rows(self, size: int) -> int:
+        """Activations or channels of each PE, of a vector of ``size``."""
+        return -(-size // self.config.pes)
+
+    def check_shapes(self) -> None:
+        """What follows from the layers' sizes alone."""
+        config, layers = self.config, self.network.layers
+        if self.network.act_width != config.act_width:
+            self.problems.append(f"act_width: the network has {self.network.act_width} bits, the "
+                                 f"array {config.act_width}")
+        self.need("max_layers", len(layers), "the network")
+        self.need("pointer_depth", sum(layer.inputs + 1 for layer in layers), "all layers")
+        self.need("channel_depth", sum(self.rows(layer.outputs) for layer in layers),
+                  "all layers")
+        self.need("act_depth", self.vectors * self.rows(self.network.inputs), "the input")
+        for layer in layers:
+            where = f"layer {layer.name!r}"
+            self.need("acc_depth", self.rows(layer.outputs), where)
+            self.need("act_depth", self.vectors * self.rows(layer.outputs),
+                      f"{where}'s output")
+            low, high = int_range(config.weight_width)
+            values = layer.weights.values
+            if len(values) and (values.min() < low or values.max() > high):
+                self.problems.append(f"weight_width: {where} has weights {values.min()} .. "
+                                     f"{values.max()}, {config.weight_width} bits hold "
+                                     f"{low} .. {high}")
+            if max(self.rows(layer.inputs), self.rows(layer.outputs)) >= 1 << 16:
+                self.problems.append(f"pes: {where} has 65536 or more rows per PE")
+
+    def prove_accumulators(self) -> None:
+        """No partial sum, with or without bias, may leave the accumulator."""
+        low, high = self.network.input_range
+        for layer in self.network.layers:
+            least, greatest = accumulator_bounds(layer, low, high)
+            ends = [np.minimum(least, least + layer.bias), np.maximum(greatest,
+                                                                      greatest + layer.bias)]
+            bits = max(int(-ends[0].min() - 1).bit_length(), int(ends[1].max()).bit_length()) + 1
+            self.need("acc_width", bits, f"layer {layer.name!r} (sums from {ends[0].min():,} to "
+                                         f"{ends[1].max():,})")
+            if bits > 48:
+                return              # the next range would not be exact
+            outputs = [requantise(end, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
+                                  act_width=self.network.act_width) for end in (least, greatest)]
+            low, high = int(min(outputs[0].min(), 0)), int(max(outputs[1].max(), 0))
+
+    def place(self, layer: Linear, encoding: str) -> None:
+        """Encode a layer and append it to every memory."""
+        config = self.config
+        if encoding != "csr" and len(layer.weights.codebook) > 1 << config.code_width:
+            self.problems.append(f"code_width: layer {layer.name!r} has "
+                                 f"{len(layer.weights.codebook)} codebook slots, the array's "
+                                 f"codes have {config.code_width} bits")
+            return
+        entries = encode_entries(layer.weights, config.pes, config.max_run)
+        codebook = np.zeros(1 << config.code_width, np.int16)
+        run_symbols = np.zeros(1 << config.run_width, np.uint8)
+        tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
+        codes: tuple = (None, None)
+        if encoding == "huffman":
+            run, code = codes = self._codes(layer, entries)
+            words, pointers = pack_huffman(config, entries, run, code)
+            codebook[:len(code.ranked)] = layer.weights.codebook[code.ranked]
+            run_symbols[:len(run.ranked)] = run.ranked
+            tables = [pack(TABLE_WORD, row)
+                      for row in table_words(run, code, config.max_code_length)]
+        else:
+            words, pointers = pack_fixed(config, encoding, entries)
+            if encoding == "codebook":
+                codebook[:len(layer.weights.codebook)] = layer.weights.codebook
+        base = sum(part.shape[1] for part in self.words)
+        if not len(entries.run):
+            words = words[:, :0]
+        self.need("entry_depth", base + words.shape[1], f"up to layer {layer.name!r}")
+        plan = self._plan(layer, encoding, entries, codes)
+        self.plans.append(plan)
+        self.words.append(words)
+        self.pointers.append(pointers + np.uint32(base << config.place_width))
+        self.channels.append(self._channels(layer, plan.dst_rows))
+        self.codebooks.append(codebook)
+        self.run_symbols.append(run_symbols)
+        fields = {name: getattr(plan, name, None) for word in DESCRIPTOR_WORDS
+                  for name, _ in word}
+        fields |= {"encoding": encoding_number(encoding), "vectors": self.vectors}
+        self.descriptors.append([pack(word, fields) for word in DESCRIPTOR_WORDS] + tables)
+
+    def _codes(self, layer: Linear, entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
+        longest = min(self.config.max_code_length, MAX_LENGTH)
+        try:
+            return (CanonicalCode.of(entries.run, 1 << self.config.run_width, longest),
+                    CanonicalCode.of(entries.code, len(layer.weights.codebook), longest))
+        except EncodingError as error:
+            raise EncodingError(f"layer {layer.name!r}: {error}") from error
+
+    def _plan(self, layer: Linear, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
+        src_rows, dst_rows = self.rows(layer.inputs), self.rows(layer.outputs)
+        # Every column of every vector in turn, with slack for the pipeline, and that twice over.
+        work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
+        limit = 2 * self.vectors * (src_rows + work + dst_rows + 64) + 1024
+        if limit >= 1 << 32:
+            self.problems.append(f"vectors: layer {layer.name!r} may run {limit:,} cycles, the "
+                                 f"watchdog counts to {(1 << 32) - 1:,}")
+            limit = (1 << 32) - 1
+        return LayerPlan(
+            name=layer.name, encoding=encoding, relu=layer.relu, inputs=layer.inputs,
+            outputs=layer.outputs, src_rows=src_rows, dst_rows=dst_rows, table=len(self.plans),
+            pointer_base=sum(part.shape[1] for part in self.pointers),
+            channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
+            entry_count=entries.count, filler_count=entries.filler_count,
+            run_lengths=codes[0] and codes[0].lengths, code_lengths=codes[1] and codes[1].lengths)
+
+    def _channels(self, layer: Linear, rows: int) -> np.ndarray:
+        """uint64 [PEs, rows]; rows beyond the last output write 0, which no scan will find."""
+        size = rows * self.config.pes
+        values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
+                  "shift": np.zeros(size, np.int64)}
+        words, position = np.zeros(size, np.uint64), 0
+        for name, width in CHANNEL_WORD:
+            values[name][:layer.outputs] = getattr(layer, name)
+            words |= (values[name] & ((1 << width) - 1)).astype(np.uint64) << np.uint64(position)
+            position += width
+        return words.reshape(rows, self.config.pes).T
+
+    def program(self) -> Program:
+        """The finished images."""
+        assert all(len(words) == descriptor_words(self.config) for words in self.descriptors)
+        words = np.concatenate(self.words, axis=1)
+        if not words.shape[1]:
+            words = np.zeros((self.config.pes, 1), np.uint64)
+        return Program(
+            config=self.config, network=self.network, vectors=self.vectors,
+            layers=tuple(self.plans), entries=words,
+            pointers=np.concatenate(self.pointers, axis=1),
+            channels=np.concatenate(self.channels, axis=1), codebooks=np.stack(self.codebooks),
+            run_symbols=np.stack(self.run_symbols),
+            descriptors=np.array(self.descriptors, np.uint64))

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program as its memory images spell it out: entries by column, writeback parameters by row.
+
+Nothing here looks at the network the program was compiled from, so that a wrong image gives
+wrong values, as it does in the gateware.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from ..core.encoding import unpack_layer
+from ..core.errors import EncodingError
+from ..core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, LayerPlan, Program, unpack
+from .recurrence import Shape
+
+__all__ = ["DecodedLayer", "decode", "decode_layer"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodedLayer:
+    """One layer, ready to be executed.
+
+    Attributes
+    ----------
+    name, relu, shape : what the descriptor says.
+    counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
+    indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
+    rows, weights : int32, int16 [entries]; output channel and weight.
+    bias, multiplier, shift : int64 [m].
+    """
+    name: str
+    relu: bool
+    shape: Shape
+    counts: np.ndarray
+    fillers: np.ndarray
+    indptr: np.ndarray
+    rows: np.ndarray
+    weights: np.ndarray
+    bias: np.ndarray
+    multiplier: np.ndarray
+    shift: np.ndarray
+
+    @property
+    def outputs(self) -> int:
+        """m."""
+        return len(self.bias)
+
+
+@njit(cache=True, nogil=True)
+def _by_column(count, run, value, filler):
+    """PE-major entries, runs relative, to column-major ones with output channels.
+
+    count int32 [PEs, n]; run, value, filler [entries] -> fillers int32 [n, PEs], indptr, rows,
+    weights.
+    """
+    pes, n = count.shape
+    first = np.zeros(pes * n + 1, np.int64)             # where (PE, column) starts
+    first[1:] = np.cumsum(count.reshape(-1))
+    fillers = np.zeros((n, pes), np.int32)
+    indptr = np.zeros(n + 1, np.int64)
+    kept = len(filler) - np.sum(filler)
+    rows, weights = np.empty(kept, np.int32), np.empty(kept, np.int16)
+    put = 0
+    for j in range(n):
+        for i in range(pes):
+            row = -1
+            for k in range(first[i * n + j], first[i * n + j + 1]):
+                row += np.int64(run[k]) + 1
+                if filler[k]:
+                    fillers[j, i] += 1
+                else:
+                    rows[put], weights[put] = row * pes + i, value[k]
+                    put += 1
+        indptr[j + 1] = put
+    return fillers, indptr, rows, weights
+
+
+def _descriptor(program: Program, layer: int) -> dict[str, int]:
+    fields: dict[str, int] = {}
+    for layout, word in zip(DESCRIPTOR_WORDS, program.descriptors[layer]):
+        fields |= unpack(layout, int(word))
+    return fields
+
+
+def _channels(program: Program, base: int, plan: LayerPlan) -> dict[str, np.ndarray]:
+    """Bias, multiplier and shift of each output channel, int64 [m]."""
+    row, pe = np.divmod(np.arange(plan.outputs), program.config.pes)
+    words = program.channels[pe, base + row].astype(np.uint64)
+    values = {}
+    for name, width in CHANNEL_WORD:
+        values[name] = (words & np.uint64((1 << width) - 1)).astype(np.int64)
+        words = words >> np.uint64(width)
+    sign = 1 << (dict(CHANNEL_WORD)["bias"] - 1)
+    values["bias"] = (values["bias"] ^ sign) - sign
+    return values
+
+
+def decode_layer(program: Program, layer: int) -> DecodedLayer:
+    """Layer number ``layer`` out of the images.
+
+    Raises
+    ------
+    EncodingError : an entry lies outside the matrix, so the image cannot be this program's.
+    """
+    plan = program.layers[layer]
+    fields = _descriptor(program, layer)
+    entries = unpack_layer(program, layer)
+    fillers, indptr, rows, weights = _by_column(entries.count, entries.run, entries.value,
+                                                entries.filler)
+    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.outputs:
+        raise EncodingError(f"layer {plan.name}: the image holds an entry of row {rows.max()}, "
+                            f"but the layer has {plan.outputs} rows")
+    return DecodedLayer(
+        name=plan.name, relu=bool(fields["relu"]),
+        shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
+                    queue_depth=program.config.queue_depth),
+        counts=np.ascontiguousarray(entries.count.T), fillers=fillers, indptr=indptr,
+        rows=rows, weights=weights, **_channels(program, fields["channel_base"], plan))
+
+
+def decode(program: Program) -> tuple[DecodedLayer, ...]:
+    """All layers; :func:`openeie.sim.fast.run` takes them, to decode once for many runs."""
+    return tuple(decode_layer(program, layer) for layer in range(len(program.layers)))

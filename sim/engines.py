@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One door to all engines."""
+from ..core import golden
+from ..core.errors import InputError
+from ..core.program import Program
+from ..core.run import LayerRun, Run
+
+__all__ = ["ENGINES", "simulate"]
+
+
+def _golden(program: Program, x) -> Run:
+    network = program.network
+    return Run(engine="golden", config=program.config, layers=tuple(
+        LayerRun(name=layer.name, outputs=outputs)
+        for layer, outputs in zip(network.layers, golden.network(network, x))))
+
+
+# The others load when they are used: numba and Verilator cost their users, and nobody else.
+def _fast(program: Program, x, **options) -> Run:
+    from .fast import run
+    return run(program, x, **options)
+
+
+def _rtl(program: Program, x, **options) -> Run:
+    from .rtl import run
+    return run(program, x, **options)
+
+
+#: Every engine by name, each ``engine(program, x, **options) -> Run``.
+ENGINES = {"golden": _golden, "fast": _fast, "rtl": _rtl}
+
+
+def simulate(program: Program, x, engine: str = "fast", **options) -> Run:
+    """Execute ``program`` on inputs x [batch, n] with one engine.
+
+    Parameters
+    ----------
+    engine : ``"golden"`` (values only), ``"fast"`` or ``"rtl"``.
+    options : the engine's own: ``jobs`` of ``fast``, ``trace`` and ``seed`` of ``rtl``.
+
+    Raises
+    ------
+    InputError : an unknown engine, or inputs that the program cannot take.
+    """
+    try:
+        execute = ENGINES[engine]
+    except KeyError:
+        raise InputError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}") from None
+    return execute(program, x, **options)

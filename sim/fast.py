@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Engine ``fast``: values from the memory images, cycles and counters from the recurrence."""
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numba import njit
+
+from ..core.config import ArrayConfig
+from ..core.counters import COUNTERS
+from ..core.errors import InputError
+from ..core.fixed import requantise
+from ..core.program import Program
+from ..core.run import LayerRun, Run
+from ..core.timing import Timing
+from .decoded import DecodedLayer, decode
+from .recurrence import TOKEN, Latencies, Shape, find_columns, start_cycles
+
+__all__ = ["run", "layer_cycles", "broadcast_items"]
+
+_CHUNK = 256        # starts of one task: bounds the memory for accumulators
+
+
+@njit(cache=True, nogil=True)
+def _accumulate(x, indptr, rows, weights, acc):
+    """acc int64 [vectors, m] += W x, entry by entry; x int64 [vectors, n]."""
+    for vector in range(len(x)):
+        sums = acc[vector]
+        for j in range(x.shape[1]):
+            act = x[vector, j]
+            if act != 0:
+                for k in range(indptr[j], indptr[j + 1]):
+                    sums[rows[k]] += act * np.int64(weights[k])
+
+
+@njit(cache=True, nogil=True)
+def _run_starts(x, counts, fillers, shape, lat, cycles, counters):
+    """x int64 [starts, vectors, n] -> cycles [starts], counters [starts, PEs, 7]."""
+    for start in range(len(x)):
+        columns = find_columns(x[start])
+        by_counter = np.zeros((counters.shape[2], counters.shape[1]), np.int64)
+        cycles[start] = start_cycles(columns, counts, fillers, shape, lat, by_counter)
+        counters[start] = by_counter.T
+
+
+def _run_layer(layer: DecodedLayer, x: np.ndarray, vectors: int, config: ArrayConfig) -> LayerRun:
+    """One layer on x int64 [batch, n]."""
+    starts, pes = len(x) // vectors, config.pes
+    cycles = np.empty(starts, np.int64)
+    counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
+    _run_starts(x.reshape(starts, vectors, -1), layer.counts, layer.fillers, layer.shape,
+                Latencies.of(Timing(config)), cycles, counters)
+    assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
+    acc = np.zeros((len(x), layer.outputs), np.int64)
+    _accumulate(x, layer.indptr, layer.rows, layer.weights, acc)
+    outputs = requantise(acc, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
+                         act_width=config.act_width)
+    return LayerRun(name=layer.name, outputs=outputs, cycles=cycles, counters=counters)
+
+
+def run(program: Program, x, *, jobs: int = 1,
+        layers: Sequence[DecodedLayer] | None = None) -> Run:
+    """Execute ``program`` on inputs x [batch, n].
+
+    Parameters
+    ----------
+    jobs : threads, each with a share of the starts; the result does not depend on it.
+    layers : what :func:`openeie.sim.decoded.decode` made of this very program, to save decoding
+        it again.
+
+    Raises
+    ------
+    InputError : x is not what the network takes, or not a multiple of ``program.vectors``.
+    EncodingError : the memory images are not well formed.
+    """
+    x = program.network.check_inputs(x)
+    vectors, config = program.vectors, program.config
+    if len(x) % vectors:
+        raise InputError(f"the program takes {vectors} inputs a start, so the batch must be a "
+                         f"multiple of {vectors}, not {len(x)}")
+    layers = decode(program) if layers is None else layers
+
+    def execute(acts: np.ndarray) -> list[LayerRun]:
+        results = []
+        for layer in layers:
+            results.append(_run_layer(layer, acts, vectors, config))
+            acts = results[-1].outputs
+        return results
+
+    starts = len(x) // vectors
+    tasks = max(1, -(-starts // _CHUNK), min(jobs, starts))
+    parts = [x[vectors * (starts * k // tasks):vectors * (starts * (k + 1) // tasks)]
+             for k in range(tasks)]
+    with ThreadPoolExecutor(max(1, jobs)) as pool:
+        done = list(pool.map(execute, parts))
+    return Run(engine="fast", config=config, layers=tuple(map(_join, zip(*done))))
+
+
+def _join(parts: Sequence[LayerRun]) -> LayerRun:
+    """One layer's runs over consecutive starts as one."""
+    return LayerRun(name=parts[0].name,
+                    **{name: np.concatenate([getattr(part, name) for part in parts])
+                       for name in ("outputs", "cycles", "counters")})
+
+
+def broadcast_items(x) -> np.ndarray:
+    """What one start broadcasts: the non-zero columns of each vector, then :data:`TOKEN`.
+
+    x : activations [vectors, n] or [n]. Returns int32 [items].
+    """
+    x = np.atleast_2d(np.asarray(x))
+    return find_columns((x != 0).astype(np.int64))
+
+
+def layer_cycles(items, counts, fillers, *, config: ArrayConfig,
+                 outputs: int) -> tuple[int, np.ndarray]:
+    """Cycles and counters of one start of one layer, from its shape alone: for sweeps.
+
+    Parameters
+    ----------
+    items : int32 [items], as :func:`broadcast_items` returns them.
+    counts, fillers : int32 [n, PEs]; entries of each column and PE, and fillers among them.
+    config : ``pes``, ``queue_depth`` and the latencies that follow from the encodings built in.
+    outputs : m.
+
+    Returns
+    -------
+    cycles, and counters int64 [PEs, 7] in the order of :data:`openeie.core.counters.COUNTERS`.
+    """
+    items = np.ascontiguousarray(items, np.int32)
+    counts = np.ascontiguousarray(counts, np.int32)
+    fillers = np.ascontiguousarray(fillers, np.int32)
+    if counts.ndim != 2 or counts.shape[1] != config.pes or fillers.shape != counts.shape:
+        raise InputError(f"counts and fillers must have shape [n, {config.pes}], "
+                         f"not {list(counts.shape)} and {list(fillers.shape)}")
+    if items.ndim != 1 or not len(items) or items[-1] != TOKEN \
+            or items.min() < TOKEN or items.max() >= len(counts):
+        raise InputError(f"items must be columns below {len(counts)}, with {TOKEN} after each "
+                         "vector")
+    shape = Shape(src_rows=-(-len(counts) // config.pes), dst_rows=-(-outputs // config.pes),
+                  queue_depth=config.queue_depth)
+    counters = np.zeros((len(COUNTERS), config.pes), np.int64)
+    cycles = start_cycles(items, counts, fillers, shape, Latencies.of(Timing(config)), counters)
+    return int(cycles), counters.T.copy()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random networks that reach for the corners: escapes, empty columns, saturation, full memories.
+
+Uniform numbers would hardly ever meet a corner, so every property is drawn from a short list of
+extremes and a middle. All draws come from one generator, in a fixed order.
+"""
+import numpy as np
+
+from ..core.config import ArrayConfig
+from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quantise_scale
+from ..core.graph import Linear, Network, SparseWeights
+
+__all__ = ["draw_network", "draw_inputs"]
+
+_CELLS = 40_000         # weights of one layer, zeros included: bounds a case's cost
+
+
+def _sizes(rng, config: ArrayConfig, layers: int, scale: float) -> list[int]:
+    """Lengths of the vectors between layers, around the numbers where rows and lanes wrap."""
+    pes = config.pes
+    sizes = []
+    for _ in range(layers + 1):
+        size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 4 * pes + 24),
+                           rng.integers(1, 200), rng.integers(1, 60)])
+        limit = _CELLS // sizes[-1] if sizes else 1024
+        sizes.append(int(np.clip(size * scale, 1, max(1, min(limit, 1024)))))
+    return sizes
+
+
+def _mask(rng, config: ArrayConfig, m: int, n: int) -> np.ndarray:
+    """Which weights exist, bool [m, n]: any density, with empty or crowded rows and columns."""
+    density = rng.choice([0.0, 0.02, 0.05, 0.1, 0.3, 0.6, 1.0, rng.random()],
+                         p=[.04, .1, .16, .2, .15, .1, .1, .15])
+    mask = rng.random((m, n)) < density
+    if rng.random() < 0.3:
+        mask[:, rng.random(n) < 0.3] = False            # empty columns
+    if rng.random() < 0.3:
+        mask[rng.random(m) < 0.3] = False               # empty rows
+    if rng.random() < 0.3:
+        mask[rng.integers(config.pes)::config.pes] = True       # one PE holds the others up
+    if rng.random() < 0.3:
+        mask[-1, rng.integers(n)] = mask[0, rng.integers(n)] = True     # first and last row
+    if rng.random() < 0.2:                              # long runs: escapes and their neighbours
+        mask &= (np.arange(m) // config.pes % rng.choice(
+            [config.max_run, config.max_run + 1, config.max_run + 2]) == 0)[:, np.newaxis]
+    return mask
+
+
+def _values(rng, config: ArrayConfig, count: int) -> np.ndarray:
+    """Weights, none of them 0."""
+    low, high = int_range(config.weight_width)
+    kind = rng.integers(5)
+    if kind == 0:
+        values = rng.choice([low, high], count)
+    elif kind == 1:
+        values = rng.choice([-1, 1], count)
+    elif kind == 2:
+        values = np.full(count, rng.choice([low, high, 1]))
+    else:
+        values = rng.normal(0, high / (4 if kind == 3 else 400), count).round().clip(low, high)
+    return np.where(values == 0, 1, values).astype(np.int64)
+
+
+def _codes(rng, slots: int, count: int) -> np.ndarray:
+    """Codebook slots 1 .. slots - 1: even, skewed, steeply skewed, or just one of them."""
+    kind = rng.integers(4)
+    rank = np.arange(1, slots)
+    weight = (np.ones(slots - 1), 1 / rank, 0.5 ** np.minimum(rank, 60.0),
+              (rank == rng.integers(1, slots)).astype(float))[kind]
+    return 1 + rng.choice(slots - 1, count, p=weight / weight.sum())
+
+
+def _weights(rng, config: ArrayConfig, encoding: str, m: int, n: int) -> SparseWeights:
+    mask = _mask(rng, config, m, n)
+    columns, rows = np.nonzero(mask.T)
+    shared = encoding != "csr" or rng.random() < 0.2
+    parts = {}
+    if shared:
+        slots = int(rng.choice([2, 3, 1 << config.code_width,
+                                rng.integers(2, (1 << config.code_width) + 1)]))
+        codebook = np.concatenate([[0], _values(rng, config, slots - 1)])
+        if rng.random() < 0.1:
+            codebook[rng.integers(slots)] = 0           # a weight that is 0 all the same
+        codes = _codes(rng, slots, len(rows))
+        values, parts = codebook[codes], {"codes": codes, "codebook": codebook}
+    else:
+        values = _values(rng, config, len(rows))
+    indptr = np.concatenate([[0], np.cumsum(mask.sum(axis=0))])
+    return SparseWeights(shape=(m, n), indptr=indptr, rows=rows, values=values, **parts)
+
+
+def _fit_accumulator(weights: SparseWeights, config: ArrayConfig) -> SparseWeights:
+    """The weights, scaled down until no sum of products can leave half of ``acc_width``."""
+    reach = (1 << (config.acc_width - 2)) * 255 // 256      # the rest is for the bias
+    largest = np.bincount(weights.rows, np.abs(weights.values.astype(np.int64)),
+                          minlength=weights.shape[0]).max() * (1 << (config.act_width - 1))
+    factor = min(1.0, reach / max(largest, 1))
+
+    def scaled(values):
+        return np.trunc(values * factor).astype(np.int64)
+    if factor == 1.0:
+        return weights
+    if weights.codebook is None:
+        return SparseWeights(shape=weights.shape, indptr=weights.indptr, rows=weights.rows,
+                             values=scaled(weights.values))
+    codebook = scaled(weights.codebook)
+    return SparseWeights(shape=weights.shape, indptr=weights.indptr, rows=weights.rows,
+                         values=codebook[weights.codes], codes=weights.codes, codebook=codebook)
+
+
+def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> dict[str, np.ndarray]:
+    """Bias, multiplier and shift of each row."""
+    m = weights.shape[0]
+    low, high = int_range(min(BIAS_BITS, config.acc_width - 1))
+    bias = rng.choice([low, high, 0, 1, -1, *rng.integers(low, high, 4)], m)
+    if rng.random() < 0.7:
+        bias = bias >> rng.integers(4, 28)
+    typical = np.abs(weights.values.astype(float)).sum() / m * (1 << (config.act_width - 3))
+    kind = rng.integers(4)
+    if kind == 0:                                       # anything, saturating and vanishing too
+        multiplier = rng.choice([1, (1 << MULTIPLIER_BITS) - 1, 12345], m)
+        shift = rng.choice([0, 1, 15, 31, MAX_SHIFT, *rng.integers(0, MAX_SHIFT + 1, 3)], m)
+    else:                                               # a useful scale, or one just too large
+        scale = (1 << (config.act_width - 2)) / max(typical, 1.0) * (1.0, 4.0, 64.0)[kind - 1]
+        pairs = [quantise_scale(min(scale * spread, 30000.0)) for spread in
+                 rng.uniform(0.5, 2.0, m)]
+        multiplier, shift = np.array(pairs).T
+    return {"bias": bias, "multiplier": multiplier, "shift": shift}
+
+
+def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
+    """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
+
+    No accumulator of ``config`` can overflow in it. It need not fit the memories.
+    """
+    sizes = _sizes(rng, config, int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08])), scale)
+    layers = []
+    for number, (n, m) in enumerate(zip(sizes, sizes[1:])):
+        encoding = str(rng.choice(config.encodings))
+        weights = _fit_accumulator(_weights(rng, config, encoding, m, n), config)
+        layers.append(Linear(name=f"layer{number}", weights=weights, encoding=encoding,
+                             relu=bool(rng.random() < 0.5), **_channels(rng, config, weights)))
+    return Network(name="random", layers=tuple(layers), act_width=config.act_width)
+
+
+def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:
+    """Activations int64 [batch, n]: any density and sign, single ones, extremes, none at all."""
+    low, high = network.input_range
+    shape = (batch, network.inputs)
+    kind = rng.integers(5)
+    if kind == 0:
+        values = rng.choice([low, high], shape)
+    elif kind == 1:
+        values = rng.integers(low, 1, shape)            # negative ones only
+    elif kind == 2:
+        values = rng.integers(max(low, -3), min(high, 3) + 1, shape)
+    else:
+        values = rng.integers(low, high + 1, shape)
+    density = rng.choice([0.05, 0.2, 0.35, 0.7, 1.0])
+    values = np.where(rng.random(shape) < density, values, 0)
+    for vector in values:
+        special = rng.random()
+        if special < 0.08:
+            vector[:] = 0
+        elif special < 0.16:                            # a single one, often first or last
+            place = rng.choice([0, len(vector) - 1, rng.integers(len(vector))])
+            kept = vector[place] or high
+            vector[:] = 0
+            vector[place] = kept
+    return values
