@@ -75,6 +75,8 @@ class SparseWeights:
         if np.any(np.diff(position) <= 0):
             raise InputError("rows must be strictly increasing inside each column")
         if self.codebook is None:
+            if not self.values.all():
+                raise InputError("values must not hold zeros: a weight of 0 is not stored")
             return
         if not 1 <= len(self.codebook) <= 256 or self.codebook[0] != 0:
             raise InputError("codebook must have 1 .. 256 slots, slot 0 holding 0")

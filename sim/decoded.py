@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numba import njit
 
-from ..core.encoding import unpack_layer
+from ..core.unpack import unpack_layer
 from ..core.errors import EncodingError
 from ..core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, LayerPlan, Program, unpack
 from .recurrence import Shape

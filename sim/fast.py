@@ -14,7 +14,7 @@ from ..core.program import Program
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
 from .decoded import DecodedLayer, decode
-from .recurrence import TOKEN, Latencies, Shape, find_columns, start_cycles
+from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, start_cycles
 
 __all__ = ["run", "layer_cycles", "broadcast_items"]
 
@@ -33,23 +33,13 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-@njit(cache=True, nogil=True)
-def _run_starts(x, counts, fillers, shape, lat, cycles, counters):
-    """x int64 [starts, vectors, n] -> cycles [starts], counters [starts, PEs, 7]."""
-    for start in range(len(x)):
-        columns = find_columns(x[start])
-        by_counter = np.zeros((counters.shape[2], counters.shape[1]), np.int64)
-        cycles[start] = start_cycles(columns, counts, fillers, shape, lat, by_counter)
-        counters[start] = by_counter.T
-
-
 def _run_layer(layer: DecodedLayer, x: np.ndarray, vectors: int, config: ArrayConfig) -> LayerRun:
     """One layer on x int64 [batch, n]."""
     starts, pes = len(x) // vectors, config.pes
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
-    _run_starts(x.reshape(starts, vectors, -1), layer.counts, layer.fillers, layer.shape,
-                Latencies.of(Timing(config)), cycles, counters)
+    all_cycles(x.reshape(starts, vectors, -1), layer.counts, layer.fillers, layer.shape,
+               Latencies.of(Timing(config)), cycles, counters)
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     acc = np.zeros((len(x), layer.outputs), np.int64)
     _accumulate(x, layer.indptr, layer.rows, layer.weights, acc)

@@ -12,18 +12,21 @@ from ..core.graph import Linear, Network, SparseWeights
 
 __all__ = ["draw_network", "draw_inputs"]
 
-_CELLS = 40_000         # weights of one layer, zeros included: bounds a case's cost
+_CELLS = 60_000         # weights of one layer, zeros included: bounds a case's cost
+_LONGEST = 2048         # of all vectors
 
 
 def _sizes(rng, config: ArrayConfig, layers: int, scale: float) -> list[int]:
     """Lengths of the vectors between layers, around the numbers where rows and lanes wrap."""
     pes = config.pes
+    escaping = pes * (config.max_run + 2)               # columns this long can need fillers
     sizes = []
     for _ in range(layers + 1):
         size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 4 * pes + 24),
-                           rng.integers(1, 200), rng.integers(1, 60)])
-        limit = _CELLS // sizes[-1] if sizes else 1024
-        sizes.append(int(np.clip(size * scale, 1, max(1, min(limit, 1024)))))
+                           rng.integers(1, 200), rng.integers(1, 60),
+                           rng.integers(escaping, 4 * escaping), escaping + 1])
+        limit = _CELLS // sizes[-1] if sizes else 200
+        sizes.append(int(np.clip(size * scale, 1, max(1, min(limit, _LONGEST)))))
     return sizes
 
 
@@ -70,42 +73,34 @@ def _codes(rng, slots: int, count: int) -> np.ndarray:
     return 1 + rng.choice(slots - 1, count, p=weight / weight.sum())
 
 
+def _scaled(config: ArrayConfig, rows: np.ndarray, values: np.ndarray,
+            table: np.ndarray) -> np.ndarray:
+    """``table`` scaled down so that no sum of a row's products leaves half the accumulator.
+
+    ``values`` are the weights in ``rows``; what a small factor turns into 0 is no weight.
+    """
+    reach = (1 << (config.acc_width - 2)) * 255 // 256      # the rest is for the bias
+    largest = np.bincount(rows, np.abs(values), minlength=1).max() * (1 << (config.act_width - 1))
+    return np.trunc(table * min(1.0, reach / max(largest, 1))).astype(np.int64)
+
+
 def _weights(rng, config: ArrayConfig, encoding: str, m: int, n: int) -> SparseWeights:
-    mask = _mask(rng, config, m, n)
-    columns, rows = np.nonzero(mask.T)
-    shared = encoding != "csr" or rng.random() < 0.2
-    parts = {}
-    if shared:
+    columns, rows = np.nonzero(_mask(rng, config, m, n).T)
+    if encoding == "csr" and rng.random() < 0.8:
+        codes, codebook = None, None
+        values = _values(rng, config, len(rows))
+        values = _scaled(config, rows, values, values)
+    else:
         slots = int(rng.choice([2, 3, 1 << config.code_width,
                                 rng.integers(2, (1 << config.code_width) + 1)]))
         codebook = np.concatenate([[0], _values(rng, config, slots - 1)])
-        if rng.random() < 0.1:
-            codebook[rng.integers(slots)] = 0           # a weight that is 0 all the same
         codes = _codes(rng, slots, len(rows))
-        values, parts = codebook[codes], {"codes": codes, "codebook": codebook}
-    else:
-        values = _values(rng, config, len(rows))
-    indptr = np.concatenate([[0], np.cumsum(mask.sum(axis=0))])
-    return SparseWeights(shape=(m, n), indptr=indptr, rows=rows, values=values, **parts)
-
-
-def _fit_accumulator(weights: SparseWeights, config: ArrayConfig) -> SparseWeights:
-    """The weights, scaled down until no sum of products can leave half of ``acc_width``."""
-    reach = (1 << (config.acc_width - 2)) * 255 // 256      # the rest is for the bias
-    largest = np.bincount(weights.rows, np.abs(weights.values.astype(np.int64)),
-                          minlength=weights.shape[0]).max() * (1 << (config.act_width - 1))
-    factor = min(1.0, reach / max(largest, 1))
-
-    def scaled(values):
-        return np.trunc(values * factor).astype(np.int64)
-    if factor == 1.0:
-        return weights
-    if weights.codebook is None:
-        return SparseWeights(shape=weights.shape, indptr=weights.indptr, rows=weights.rows,
-                             values=scaled(weights.values))
-    codebook = scaled(weights.codebook)
-    return SparseWeights(shape=weights.shape, indptr=weights.indptr, rows=weights.rows,
-                         values=codebook[weights.codes], codes=weights.codes, codebook=codebook)
+        codebook = _scaled(config, rows, codebook[codes], codebook)
+        values = codebook[codes]
+    kept = values != 0
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(columns[kept], minlength=n))])
+    return SparseWeights(shape=(m, n), indptr=indptr, rows=rows[kept], values=values[kept],
+                         codes=None if codes is None else codes[kept], codebook=codebook)
 
 
 def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> dict[str, np.ndarray]:
@@ -137,7 +132,7 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     layers = []
     for number, (n, m) in enumerate(zip(sizes, sizes[1:])):
         encoding = str(rng.choice(config.encodings))
-        weights = _fit_accumulator(_weights(rng, config, encoding, m, n), config)
+        weights = _weights(rng, config, encoding, m, n)
         layers.append(Linear(name=f"layer{number}", weights=weights, encoding=encoding,
                              relu=bool(rng.random() < 0.5), **_channels(rng, config, weights)))
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)

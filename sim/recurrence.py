@@ -4,6 +4,9 @@
 Every loop over PEs is innermost and contiguous, so that the compiler turns it into vector
 instructions; the cost is linear in broadcast columns x PEs, whatever the number of entries.
 All cycles are int64.
+
+Compiled code is kept on disk beside this file. Numba notices a change of the file that a function
+stands in, but not of one it calls; so compiled functions call only those of their own file.
 """
 from typing import NamedTuple
 
@@ -13,7 +16,7 @@ from numba import njit
 from ..core.counters import COUNTERS
 from ..core.timing import Timing
 
-__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles"]
+__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "all_cycles"]
 
 #: Stands for a column number in a list of items: the end of a vector.
 TOKEN = -1
@@ -87,19 +90,11 @@ def _advance(broadcast, entries, lat, known, read, free, freed):
 
 
 @njit(cache=True, nogil=True)
-def _hold_token(lat, read, free, pend, probe):
-    """Let a token wait in A for the writeback of the vector before it.
-
-    D then idles for one cycle in which nothing is pending. The broadcast that explains that cycle
-    is one of a *later* item; ``probe`` keeps its cycle until all of T is known.
-    """
-    lag = lat.queue + lat.pointers + lat.entries + lat.decode
+def _hold_token(read, free, pend):
+    """Let a token wait in A for the writeback of the vector before it."""
     for i in range(len(read)):
-        probe[i] = _NEVER
-        if read[i] <= pend[i]:
-            read[i] = pend[i] + 1
-            free[i] = read[i] + 1
-            probe[i] = read[i] + lat.decode - 1 - lag
+        read[i] = max(read[i], pend[i])
+        free[i] = read[i] + 1
 
 
 @njit(cache=True, nogil=True)
@@ -120,8 +115,8 @@ def _classify(first, last, lat, read, freed, pend, blocked, writeback):
 
 
 @njit(cache=True, nogil=True)
-def _run_items(columns, counts, shape, lat, leave, broadcast, probe, blocked, writeback):
-    """Walk all items: fills L, T, ``probe`` [vectors, PEs] and the idle cycles [PEs].
+def _run_items(columns, counts, shape, lat, blocked, writeback):
+    """Walk all items; adds D's idle cycles to ``blocked`` and ``writeback``, [PEs].
 
     Returns S of the last token and Pend after it, [PEs].
     """
@@ -132,38 +127,29 @@ def _run_items(columns, counts, shape, lat, leave, broadcast, probe, blocked, wr
     nothing = np.zeros(pes, counts.dtype)           # a token's entries
     lag = lat.queue + lat.pointers + lat.entries + lat.decode
     vector, row_before, pending = 0, 0, False
+    leave, broadcast = 0, 0
     for k in range(len(columns)):
         j, slot = columns[k], k % shape.queue_depth
         token = j == TOKEN
         row = vector * shape.src_rows + (shape.src_rows - 1 if token else j // pes)
-        leave[k] = lat.first_scan + row
-        if k:
-            leave[k] = max(leave[k - 1] + max(1, row - row_before), broadcast[k - 1])
-        broadcast[k] = max(leave[k] + lat.broadcast, pops[slot] + 1)
+        if k == 0:
+            leave = lat.first_scan + row
+        else:
+            leave = max(leave + max(1, row - row_before), broadcast)
+        broadcast = max(leave + lat.broadcast, pops[slot] + 1)
         row_before = row
 
-        pops[slot] = _advance(broadcast[k], nothing if token else counts[j], lat,
+        pops[slot] = _advance(broadcast, nothing if token else counts[j], lat,
                               known, read, free, freed)
         if token:
-            _hold_token(lat, read, free, pend, probe[vector])
-        first, last = leave[k] + lat.broadcast + lag, broadcast[k] + lag - 1
+            _hold_token(read, free, pend)
+        first, last = leave + lat.broadcast + lag, broadcast + lag - 1
         if pending or last >= first:
             pending = _classify(first, last, lat, read, freed, pend, blocked, writeback)
         if token:
             pend[:] = read + lat.token + shape.dst_rows
             vector, pending = vector + 1, True
     return read, pend
-
-
-@njit(cache=True, nogil=True)
-def _settle_probes(probe, leave, broadcast, lat, blocked):
-    """Count the probed cycles in which the broadcast register held a refused item."""
-    for vector in range(len(probe)):
-        for i in range(len(blocked)):
-            if probe[vector, i] != _NEVER:
-                k = np.searchsorted(broadcast, probe[vector, i], side="right")
-                if k < len(broadcast) and leave[k] + lat.broadcast <= probe[vector, i]:
-                    blocked[i] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -185,12 +171,8 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
 
     columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them.
     """
-    leave = np.empty(len(columns), np.int64)
-    broadcast = np.empty(len(columns), np.int64)
-    probe = np.empty((np.sum(columns == TOKEN), counts.shape[1]), np.int64)
-    read, pend = _run_items(columns, counts, shape, lat, leave, broadcast, probe,
-                            counters[_BLOCKED], counters[_WRITEBACK])
-    _settle_probes(probe, leave, broadcast, lat, counters[_BLOCKED])
+    read, pend = _run_items(columns, counts, shape, lat, counters[_BLOCKED],
+                            counters[_WRITEBACK])
     _tally(columns, counts, fillers, counters)
     cycles = np.max(pend) + lat.commit
     # After the last token D idles: pending, then drain until the last counted cycle.
@@ -198,3 +180,14 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
     counters[_DRAIN] += cycles - 1 - lat.count - pend
     counters[_STARVED] = cycles - np.sum(counters, axis=0)
     return cycles
+
+
+@njit(cache=True, nogil=True)
+def all_cycles(x, counts, fillers, shape, lat, cycles, counters):
+    """Every start of a batch: x int64 [starts, vectors, n] -> cycles [starts], counters
+    [starts, PEs, 7]."""
+    for start in range(len(x)):
+        columns = find_columns(x[start])
+        by_counter = np.zeros((counters.shape[2], counters.shape[1]), np.int64)
+        cycles[start] = start_cycles(columns, counts, fillers, shape, lat, by_counter)
+        counters[start] = by_counter.T

@@ -96,8 +96,9 @@ class PE:
         token_in_d = self.decode is not None and self.decode.token
         final = self.decode is not None and self.left == 1
         head = self.next_column
+        # A token may leave A in the cycle in which the last row before it is read.
         take = head is not None and (self.decode is None or final) \
-            and not (head.token and (self.pending or token_in_d))
+            and not (head.token and (self.pending > 1 or token_in_d))
         move = self.pointers is not None and (head is None or take)
         pop = bool(self.queue) and (self.pointers is None or move)
 

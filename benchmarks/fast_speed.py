@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Speed of the ``fast`` engine in PE-cycles per second, as JSON; ``--rtl`` compares with ``rtl``.
+
+    python benchmarks/fast_speed.py [--rtl] [--images N] [--seconds S] [--seed S]
+
+Weights and activations are random at the densities of EIE's Table III, from a seed. A rate is
+simulated cycles x PEs / seconds, for one thread, best of the repetitions that fit ``--seconds``;
+decoding the memory images is done once and stated apart.
+"""
+import argparse
+import json
+import platform
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from openeie.core.compile import compile_network
+from openeie.core.config import preset
+from openeie.core.fixed import quantise_scale
+from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.program import Program
+from openeie.sim import fast
+from openeie.sim.decoded import decode
+from openeie.sim.engines import simulate
+
+#: name: preset, sizes, weight densities, activation density, images.
+CASES = {
+    "Alex-6-like": ("EIE64", (9216, 4096), (0.09,), 0.351, 8),
+    "4096-4096-1000": ("EIE64", (4096, 4096, 1000), (0.09, 0.09), 0.353, 8),
+    "LeNet-300-100": ("EIE16", (784, 300, 100, 10), (0.08, 0.09, 0.26), 0.19, 10_000),
+}
+
+
+def random_network(sizes, densities, rng) -> Network:
+    """A network whose activations stay in range and about half of them positive."""
+    layers = []
+    for number, (n, m, density) in enumerate(zip(sizes, sizes[1:], densities)):
+        codes = rng.integers(1, 16, (m, n), dtype=np.uint8)
+        codes[rng.random((m, n), dtype=np.float32) >= density] = 0
+        codebook = np.concatenate([[0], np.round(rng.normal(0, 3000, 15)).astype(np.int64)])
+        codebook[1:][codebook[1:] == 0] = 1
+        multiplier, shift = quantise_scale(1 / (3000 * (n * density) ** 0.5))
+        layers.append(Linear(
+            name=f"fc{number + 1}", weights=SparseWeights.from_codes(codes, codebook),
+            bias=np.zeros(m, np.int64), multiplier=np.full(m, multiplier),
+            shift=np.full(m, shift)))
+    return Network(name="random", layers=tuple(layers), input_range=(-4096, 4096))
+
+
+def random_inputs(count: int, n: int, density: float, rng) -> np.ndarray:
+    """Activations int64 [count, n], positive as after a ReLU."""
+    x = rng.integers(1, 4096, (count, n))
+    return np.where(rng.random((count, n)) < density, x, 0)
+
+
+def best_of(call: Callable, seconds: float):
+    """``(result, shortest time)`` of repetitions for about ``seconds``, the first not counted."""
+    result, best, end = call(), float("inf"), time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < end:
+        began = time.perf_counter()
+        result = call()
+        best = min(best, time.perf_counter() - began)
+    return result, best
+
+
+def timed_only(program: Program, layers, acts) -> int:
+    """Cycles of all layers for inputs of each layer already known; returns PE-cycles."""
+    config = program.config
+    return config.pes * sum(
+        fast.layer_cycles(fast.broadcast_items(vector), layer.counts, layer.fillers,
+                          config=config, outputs=layer.outputs)[0]
+        for layer, x in zip(layers, acts) for vector in x)
+
+
+def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool) -> dict:
+    """One case of :data:`CASES`."""
+    preset_name, sizes, densities, act_density, default = CASES[name]
+    rng = np.random.default_rng(seed)
+    config = preset(preset_name)
+    program = compile_network(random_network(sizes, densities, rng), config)
+    x = random_inputs(images or default, sizes[0], act_density, rng)
+    fast.run(program, x[:1])                            # compile the kernels
+    began = time.perf_counter()
+    layers = decode(program)
+    decode_seconds = time.perf_counter() - began
+
+    run, with_values = best_of(lambda: fast.run(program, x, layers=layers), seconds)
+    pe_cycles = int(run.cycles.sum()) * config.pes
+    few = slice(0, 200)
+    acts = [x[few], *(layer.outputs[few] for layer in run.layers[:-1])]
+    timed_cycles, timing = best_of(lambda: timed_only(program, layers, acts), seconds)
+    result = {
+        "case": name, "preset": preset_name, "images": len(x), "cycles": int(run.cycles.sum()),
+        "pe_cycles": pe_cycles, "decode_seconds": decode_seconds,
+        "timing_only_pe_cycles_per_second": timed_cycles / timing,
+        "with_values_seconds": with_values,
+        "with_values_pe_cycles_per_second": pe_cycles / with_values,
+        "utilisation": [layer.utilisation for layer in run.layers],
+    }
+    if rtl:
+        result["rtl"] = compare_rtl(program, x[:min(len(x), 8)], layers, seconds)
+    return result
+
+
+def compare_rtl(program: Program, x: np.ndarray, layers, seconds: float) -> dict:
+    """Both engines on the same inputs; raises Mismatch unless they are equal.
+
+    The time of ``rtl`` includes loading the program and reading the results.
+    """
+    simulate(program, x[:1], "rtl")                     # build the array
+    began = time.perf_counter()
+    truth = simulate(program, x, "rtl")
+    rtl_seconds = time.perf_counter() - began
+    run, fast_seconds = best_of(lambda: fast.run(program, x, layers=layers), seconds)
+    compared = run.compare(truth)
+    pe_cycles = int(run.cycles.sum()) * program.config.pes
+    return {"images": len(x), "equal": True, "compared": compared, "seconds": rtl_seconds,
+            "pe_cycles_per_second": pe_cycles / rtl_seconds,
+            "fast_is_times_faster": rtl_seconds / fast_seconds}
+
+
+def main() -> None:
+    """Print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rtl", action="store_true", help="run the gateware too, and compare")
+    parser.add_argument("--case", choices=CASES, action="append", help="only this one")
+    parser.add_argument("--images", type=int, help="inputs of each case")
+    parser.add_argument("--seconds", type=float, default=2.0, help="time for each rate")
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    cases = [measure(name, options.images, options.seconds, options.seed, options.rtl)
+             for name in options.case or CASES]
+    print(json.dumps({"schema_version": 1, "machine": platform.machine(), "threads": 1,
+                      "numpy": np.__version__, "seed": options.seed, "cases": cases}, indent=2))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: one verb a file, each a thin layer over the library."""
+import json
+import sys
+import traceback
+
+import click
+import typer
+
+from ..core.errors import OpenEIEError
+from . import compile, demo, doctor, inspect, sim, verify, wave
+from .common import SCHEMA_VERSION
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
+                  pretty_exceptions_enable=False,
+                  help="Compress a network, run it cycle by cycle on an EIE-style array, and "
+                       "check that every engine agrees.")
+for verb in (demo, doctor, inspect, compile, sim, verify, wave):
+    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+
+
+def main() -> None:
+    """Entry point: run a verb; an error is one line on stderr and a non-zero exit code."""
+    try:
+        code = app(standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+    except OpenEIEError as error:
+        if "-vv" in sys.argv:
+            traceback.print_exc()
+        if "--json" in sys.argv:
+            print(json.dumps({"schema_version": SCHEMA_VERSION, "error": {
+                "type": type(error).__name__, "message": str(error)}}))
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    sys.exit(code if isinstance(code, int) else 0)

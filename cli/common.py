@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options, output and errors that all verbs share."""
+import json
+import os
+import sys
+import tempfile
+import tomllib
+from collections.abc import Callable
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console, Group
+from rich.progress import Progress
+
+from ..core.config import PRESETS, ArrayConfig, preset
+from ..core.errors import ConfigError, InputError
+
+__all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config", "Set",
+           "Model", "Engine", "emit", "resolve_config", "read_inputs", "progress",
+           "write_atomically"]
+
+#: Version of every verb's JSON output; a change of meaning raises it.
+SCHEMA_VERSION = 1
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
+Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result there, too.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No tables, no progress.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More detail, per PE.")]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Work side by side.")]
+Seed = Annotated[int, typer.Option("--seed", help="What random choices start from.")]
+Config = Annotated[str, typer.Option("-c", "--config",
+                                     help="Preset (%s), or a .toml or .json file."
+                                     % ", ".join(PRESETS))]
+Set = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="FIELD=VALUE", help="Change one field of the configuration; repeatable.")]
+Model = Annotated[str, typer.Argument(
+    metavar="MODEL", help="An *.eie file, or the name of a network that comes with the package.")]
+Engine = Annotated[str, typer.Option("-e", "--engine", help="golden, fast or rtl.")]
+
+
+def resolve_config(name: str, changes: list[str] | None) -> ArrayConfig:
+    """The configuration that ``--config`` and ``--set`` ask for."""
+    config = _read_config(name)
+    fields = {}
+    for change in changes or ():
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
+        if key == "encodings":
+            fields[key] = tuple(text.split(","))
+            continue
+        try:
+            fields[key] = int(text)
+        except ValueError:
+            raise ConfigError(f"--set {key} takes an integer, not {text!r}") from None
+    return ArrayConfig.from_dict(config.to_dict() | fields) if fields else config
+
+
+def _read_config(name: str) -> ArrayConfig:
+    path = Path(name)
+    if path.suffix not in (".toml", ".json"):
+        return preset(name)
+    try:
+        text = path.read_text()
+        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+    if not isinstance(fields, dict):
+        raise ConfigError(f"{path} must hold one table of fields, not a {type(fields).__name__}")
+    try:
+        return ArrayConfig.from_dict(fields)
+    except TypeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+
+
+def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs from ``.npy``, or from ``.npz`` as ``inputs`` and, if there, ``labels``."""
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return loaded, None
+        with loaded as arrays:
+            return arrays["inputs"], arrays.get("labels")
+    except KeyError:
+        raise InputError(f"{path} has no array 'inputs'; it has: {', '.join(loaded)}") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"cannot read inputs from {path}: {error}") from error
+
+
+def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool,
+         out: Path | None = None) -> None:
+    """Print a result as JSON or as tables, and write it to ``out`` as JSON."""
+    result = {"schema_version": SCHEMA_VERSION} | result
+    text = json.dumps(result, indent=None if as_json else 1)
+    if out is not None:
+        write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
+    if as_json:
+        print(text)
+    elif not quiet:
+        _console().print(Group(*tables()))
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that appears complete or not at all."""
+    try:
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
+                                         delete=False) as file:
+            file.write(data)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+def _console() -> Console:
+    """Coloured on a terminal; plain text, wide enough for every table, elsewhere."""
+    if sys.stdout.isatty():
+        return Console()
+    return Console(width=140, color_system=None, highlight=False)
+
+
+@contextmanager
+def progress(what: str, *, quiet: bool):
+    """A bar on stderr that appears only on a terminal; yields ``update(done, total)``."""
+    console = Console(stderr=True)
+    with Progress(console=console, disable=quiet or not console.is_terminal,
+                  transient=True) as bar:
+        task = bar.add_task(what, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

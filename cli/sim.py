@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie sim``: run inputs through one engine."""
+import io
+import json
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ..core.compile import compile_network
+from ..core.run import Run
+from ..sim.engines import simulate
+from .common import (AsJson, Config, Engine, Jobs, Model, Quiet, Seed, Set, Verbose, emit,
+                     resolve_config, write_atomically)
+from .compile import Encoding, Vectors
+from .models import inputs_for, load_model
+from .tables import run_dict, run_table
+
+__all__ = ["command", "Images", "InputFile", "error_rate"]
+
+Images = Annotated[int, typer.Option("--images", help="So many of the shipped MNIST images.")]
+InputFile = Annotated[Path | None, typer.Option(
+    "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
+RunOut = Annotated[Path | None, typer.Option(
+    "-o", "--out", help="Write outputs, cycles, counters and the configuration there (.npz).")]
+
+
+def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs: InputFile = None,
+            config: Config = "EIE64", changes: Set = None, encoding: Encoding = None,
+            vectors: Vectors = 1, seed: Seed = 1, jobs: Jobs = 1, as_json: AsJson = False,
+            out: RunOut = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
+    """Simulate a network: outputs and, per layer, cycles and where they went."""
+    network = load_model(model)
+    x, labels = inputs_for(network, inputs, images)
+    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
+                              encoding=encoding)
+    options = {"fast": {"jobs": jobs}, "rtl": {"seed": seed}}.get(engine, {})
+    run = simulate(program, x, engine, **options)
+    result = run_dict(run, per_pe=verbose) | {"network": network.name}
+    lines = []
+    if labels is not None:
+        result["error_rate"] = error_rate(run, labels)
+        lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
+    if out is not None:
+        _write(run, result, out)
+    emit(result, lambda: _tables(run, network.name) + lines, as_json=as_json, quiet=quiet)
+
+
+def error_rate(run: Run, labels: np.ndarray) -> float:
+    """Share of inputs whose largest output is not the labelled one."""
+    return float(np.mean(run.outputs.argmax(axis=1) != labels))
+
+
+def _tables(run: Run, name: str) -> list:
+    if run.layers[0].cycles is None:
+        return [f"{name}: {len(run.outputs):,} inputs on {run.engine}, which has no cycles"]
+    return [run_table(run, title=f"{name}, {run.config.pes} PEs, {run.engine}: an input's mean "
+                                 f"over {len(run.outputs):,}")]
+
+
+def _write(run: Run, result: dict, path: Path) -> None:
+    arrays = {"result": np.bytes_(json.dumps(result).encode())}
+    for layer in run.layers:
+        arrays[f"{layer.name}.outputs"] = layer.outputs
+        if layer.cycles is not None:
+            arrays |= {f"{layer.name}.cycles": layer.cycles,
+                       f"{layer.name}.counters": layer.counters}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie verify``: all engines, every word, every cycle, every counter."""
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from ..core.compile import compile_network
+from ..core.errors import InputError
+from ..sim.verify import ENGINES, RandomVerdict, verify, verify_random
+from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, progress, resolve_config)
+from .compile import Encoding, Vectors
+from .models import inputs_for, load_model
+from .sim import Images, InputFile
+
+__all__ = ["command"]
+
+OptionalModel = Annotated[str | None, typer.Argument(metavar="[MODEL]")]
+Random = Annotated[int | None, typer.Option(
+    "--random", metavar="N", help="Verify N random layers instead of a model.")]
+Configurations = Annotated[int | None, typer.Option(
+    help="With --random: on so many random configurations.")]
+Only = Annotated[str | None, typer.Option(
+    "--only", metavar="C.K", help="With --random: replay case K of configuration C alone.")]
+Engines = Annotated[str, typer.Option(help="Engines to compare, with commas.")]
+Scheduler = Annotated[str | None, typer.Option(
+    help="With --random: address of a running Dask scheduler.")]
+
+
+def command(model: OptionalModel = None, random: Random = None,
+            configurations: Configurations = None, only: Only = None, seed: Seed = 1,
+            engines: Engines = ",".join(ENGINES), images: Images = 4, inputs: InputFile = None,
+            config: Config = "EIE16", changes: Set = None, encoding: Encoding = None,
+            vectors: Vectors = 1, jobs: Jobs = 1, scheduler: Scheduler = None,
+            as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> None:
+    """Compare engines on a model's inputs, or on random layers; exit 1 at the first difference."""
+    chosen = tuple(engines.split(","))
+    if (model is None) == (random is None and only is None):
+        raise InputError("give either a MODEL or --random N")
+    if model is None:
+        with progress("layers", quiet=quiet or as_json) as update:
+            verdict = verify_random(random or 1, seed, configurations, engines=chosen, only=only,
+                                    jobs=jobs, scheduler=scheduler, progress=update)
+        emit(asdict(verdict) | {"equal": True}, lambda: _random_lines(verdict), as_json=as_json,
+             quiet=quiet, out=out)
+        return
+    network = load_model(model)
+    x, _ = inputs_for(network, inputs, images)
+    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
+                              encoding=encoding)
+    result = verify(program, x, engines=chosen)
+    emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x),
+                           "config": program.config.to_dict()},
+         lambda: [f"equal: {' = '.join(chosen)} on {len(x)} inputs of {network.name}: "
+                  f"{result.words:,} words, {result.cycles:,} cycle counts and "
+                  f"{result.counters:,} counters compared"],
+         as_json=as_json, quiet=quiet, out=out)
+
+
+def _random_lines(verdict: RandomVerdict) -> list[str]:
+    lines = [f"equal: {' = '.join(verdict.engines)} on {verdict.layers:,} random layers "
+             f"({verdict.networks:,} networks, {verdict.configurations} configurations, seed "
+             f"{verdict.seed}): {verdict.words:,} words, {verdict.cycles:,} cycle counts and "
+             f"{verdict.counters:,} counters compared, {verdict.differences} differences, "
+             f"{verdict.seconds:.0f} s"]
+    lines += [f"  {name}: {count:,} networks" for name, count in verdict.bins.items()]
+    if verdict.missed:
+        lines.append(f"  not met: {', '.join(verdict.missed)}")
+    return lines

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie wave``: a waveform of the gateware at work."""
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.compile import compile_network
+from ..core.errors import InputError
+from .common import AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config
+from .compile import Encoding
+from .models import inputs_for, load_model
+from .sim import InputFile
+
+__all__ = ["command"]
+
+WaveOut = Annotated[Path, typer.Option("-o", "--out", help="The waveform (.vcd).")]
+Image = Annotated[int, typer.Option("--image", help="Number of the input.")]
+
+
+def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
+            inputs: InputFile = None, config: Config = "EIE16", changes: Set = None,
+            encoding: Encoding = None, seed: Seed = 1, as_json: AsJson = False,
+            quiet: Quiet = False) -> None:
+    """Run one input on the gateware, write its waveform and say how to open it."""
+    from ..sim import rtl
+    if out.suffix != ".vcd":
+        raise InputError(f"the waveform's name must end in .vcd, not {out.name!r}")
+    network = load_model(model)
+    x, _ = inputs_for(network, inputs, image + 1)
+    if not 0 <= image < len(x):
+        raise InputError(f"--image must be in 0 .. {len(x) - 1}, not {image}")
+    program = compile_network(network, resolve_config(config, changes), encoding=encoding)
+    run = rtl.run(program, x[image:image + 1], trace=out, seed=seed)
+    size, cycles = out.stat().st_size, int(run.cycles[0])
+    opens = [f"gtkwave {out}", f"surfer {out}"]
+    emit({"waveform": str(out), "bytes": size, "cycles": cycles, "open_with": opens,
+          "config": program.config.to_dict()},
+         lambda: [f"{out}: {size:,} bytes; the program takes {cycles:,} cycles, after it is "
+                  f"loaded and stepped through once", *(f"open with: {line}" for line in opens)],
+         as_json=as_json, quiet=quiet)

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every part agrees on: configuration, encodings, numbers, files. Python and numpy only."""

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is in an artefact, in the columns of Deep Compression's Tables 2 to 5."""
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from .artefact import LayerHeader, loads, read_bytes, read_header
+
+__all__ = ["LayerColumns", "Contents", "inspect"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerColumns:
+    """One layer, or the total. Bits are averages over the entries, fillers included.
+
+    Attributes
+    ----------
+    name, encoding : the layer's; ``total`` and empty for the total.
+    weights, kept : weights of the dense matrix, and those stored.
+    fillers : entries that only carry a run.
+    weight_bits, index_bits : of one entry before Huffman coding.
+    weight_bits_huffman, index_bits_huffman : as stored.
+    bytes_shared : what fixed widths would take: entries and codebook (the paper's P + Q).
+    bytes_stored : entries, codebook and code lengths as stored (P + Q + H).
+    bytes_other : bias and scales.
+    """
+    name: str
+    encoding: str
+    weights: int
+    kept: int
+    fillers: int
+    weight_bits: float
+    index_bits: float
+    weight_bits_huffman: float
+    index_bits_huffman: float
+    bytes_shared: float
+    bytes_stored: int
+    bytes_other: int
+
+    @property
+    def kept_share(self) -> float:
+        """Stored weights / all weights."""
+        return self.kept / self.weights
+
+    @property
+    def rate_shared(self) -> float:
+        """Compressed / float32 size, without Huffman coding."""
+        return self.bytes_shared / (4 * self.weights)
+
+    @property
+    def rate_stored(self) -> float:
+        """Compressed / float32 size, as stored."""
+        return self.bytes_stored / (4 * self.weights)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contents:
+    """A whole artefact; ``float_bytes``: weights and biases as float32."""
+    name: str
+    file_bytes: int
+    payload_bytes: int
+    layers: tuple[LayerColumns, ...]
+    total: LayerColumns
+    provenance: dict
+    float_bytes: int
+
+    @property
+    def factor(self) -> float:
+        """How many times smaller the file is than the float32 network."""
+        return self.float_bytes / self.file_bytes
+
+    def to_dict(self) -> dict:
+        """Plain values, rates included."""
+        def columns(layer: LayerColumns) -> dict:
+            return asdict(layer) | {"kept_share": layer.kept_share,
+                                    "rate_shared": layer.rate_shared,
+                                    "rate_stored": layer.rate_stored}
+        return {"name": self.name, "file_bytes": self.file_bytes,
+                "payload_bytes": self.payload_bytes, "float_bytes": self.float_bytes,
+                "factor": self.factor, "layers": [columns(layer) for layer in self.layers],
+                "total": columns(self.total), "provenance": self.provenance}
+
+
+def inspect(source: str | os.PathLike | bytes) -> Contents:
+    """Read an artefact's columns from its bytes; ``source`` is a path or the bytes.
+
+    Raises
+    ------
+    ArtefactError : the file is damaged.
+    """
+    data = source if isinstance(source, bytes) else read_bytes(source)
+    name = "artefact" if isinstance(source, bytes) else str(Path(source))
+    network = loads(data, source=name)          # everything is decoded, so nothing is assumed
+    header, payloads = read_header(data, source=name)
+    layers = tuple(_layer(layer, decoded.weights.nnz)
+                   for layer, decoded in zip(header.layers, network.layers))
+    return Contents(name=header.name, file_bytes=len(data),
+                    payload_bytes=sum(map(len, payloads)), layers=layers, total=_total(layers),
+                    provenance=header.provenance,
+                    float_bytes=4 * sum(layer.rows * (layer.cols + 1)
+                                        for layer in header.layers))
+
+
+def _layer(layer: LayerHeader, kept: int) -> LayerColumns:
+    shape, entries = layer.shape, max(1, layer.entries)
+    sections = shape.sections(layer.rows)
+    stored = sum(sections[name] for name in ("entries", "codebook", "run_lengths",
+                                             "code_lengths"))
+    return LayerColumns(
+        name=layer.name, encoding=layer.encoding, weights=layer.rows * layer.cols, kept=kept,
+        fillers=layer.entries - kept, weight_bits=shape.code_width, index_bits=shape.run_width,
+        weight_bits_huffman=shape.code_bits / entries,
+        index_bits_huffman=shape.run_bits / entries,
+        bytes_shared=layer.entries * (shape.code_width + shape.run_width) / 8
+        + sections["codebook"],
+        bytes_stored=stored, bytes_other=sum(sections.values()) - stored)
+
+
+def _total(layers: tuple[LayerColumns, ...]) -> LayerColumns:
+    entries = [layer.kept + layer.fillers for layer in layers]
+
+    def mean(name: str) -> float:
+        return sum(getattr(layer, name) * n for layer, n in zip(layers, entries)) \
+            / max(1, sum(entries))
+
+    def whole(name: str):
+        return sum(getattr(layer, name) for layer in layers)
+    return LayerColumns(
+        name="total", encoding="", **{name: whole(name) for name in (
+            "weights", "kept", "fillers", "bytes_shared", "bytes_stored", "bytes_other")},
+        **{name: mean(name) for name in ("weight_bits", "index_bits", "weight_bits_huffman",
+                                         "index_bits_huffman")})

@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Corner bins: which corners of the array a verified program has been in."""
+import numpy as np
+
+from ..core.config import ENCODINGS
+from ..core.counters import COUNTERS
+from ..core.encoding import encode_entries
+from ..core.fixed import int_range, round_shift
+from ..core.program import LayerPlan, Program
+from ..core.run import Run
+
+__all__ = ["BINS", "bins_of"]
+
+_PER_ENCODING = ("layer", "empty column", "filler", "longest run with a weight",
+                 "several vectors", "no weight at all")
+
+#: Every bin there is. ``openeie verify --random`` reports those that stayed empty.
+BINS = (
+    *(f"{encoding}: {name}" for encoding in ENCODINGS for name in _PER_ENCODING),
+    "huffman: codeword of 1 bit", "huffman: codeword of max_code_length bits",
+    "huffman: a single symbol",
+    "saturated high", "saturated low", "clamped by relu", "shift 0", "shift 62",
+    *(f"counter {name}" for name in COUNTERS),
+    "queue of one", "one PE", "fewer rows than PEs", "one input", "one output",
+    "a negative activation", "a vector of zeros", "a vector with a single non-zero",
+    "an empty row", "first and last row", "entry memory full", "pointer memory full",
+    "activation memory full", "accumulators full", "channel memory full", "several layers",
+)
+
+
+def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
+    """Bins of one layer with inputs x int64 [batch, n]."""
+    plan, layer = program.layers[number], program.network.layers[number]
+    config, weights = program.config, layer.weights
+    entries = encode_entries(weights, config.pes, config.max_run)
+    broadcast = plan.entry_count[:, (x != 0).any(axis=0)]
+    low, high = int_range(config.act_width)
+    result = round_shift((x @ weights.dense().T + layer.bias) * layer.multiplier.astype(np.int64),
+                         layer.shift)
+    non_zero = (x != 0).sum(axis=1)
+    rows = set(weights.rows.tolist())
+    bins = {
+        "layer": True, "empty column": bool((broadcast == 0).any()),
+        "filler": bool(plan.filler_count.any()),
+        "longest run with a weight": bool(((entries.run == config.max_run)
+                                           & ~entries.filler).any()),
+        "several vectors": program.vectors > 1, "no weight at all": not len(entries.run),
+    }
+    return {f"{plan.encoding}: {name}": hit for name, hit in bins.items()} | {
+        "saturated high": bool((result > high).any()),
+        "saturated low": bool((result < low).any()) and not layer.relu,
+        "clamped by relu": bool((result < 0).any()) and layer.relu,
+        "shift 0": bool((layer.shift == 0).any()), "shift 62": bool((layer.shift == 62).any()),
+        "fewer rows than PEs": layer.outputs < config.pes,
+        "one input": layer.inputs == 1, "one output": layer.outputs == 1,
+        "a negative activation": bool((x < 0).any()),
+        "a vector of zeros": bool((non_zero == 0).any()),
+        "a vector with a single non-zero": bool((non_zero == 1).any()),
+        "an empty row": len(rows) < layer.outputs,
+        "first and last row": {0, layer.outputs - 1} <= rows,
+    }
+
+
+def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
+    if plan.run_lengths is None:
+        return {}
+    codes = [np.asarray(lengths)[np.asarray(lengths) > 0]
+             for lengths in (plan.run_lengths, plan.code_lengths)]
+    lengths = np.concatenate(codes)
+    return {"huffman: codeword of 1 bit": bool((lengths == 1).any()),
+            "huffman: codeword of max_code_length bits": bool((lengths == longest).any()),
+            "huffman: a single symbol": any(len(code) == 1 for code in codes)}
+
+
+def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
+    """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
+    config, plans = program.config, program.layers
+    rows = max(max(plan.src_rows, plan.dst_rows) for plan in plans)
+    hits = {
+        "queue of one": config.queue_depth == 1, "one PE": config.pes == 1,
+        "several layers": len(plans) > 1,
+        "entry memory full": program.entries.shape[1] == config.entry_depth,
+        "pointer memory full": program.pointers.shape[1] == config.pointer_depth,
+        "channel memory full": program.channels.shape[1] == config.channel_depth,
+        "activation memory full": rows * program.vectors == config.act_depth,
+        "accumulators full": max(plan.dst_rows for plan in plans) == config.acc_depth,
+    }
+    found = {name for name, hit in hits.items() if hit}
+    acts = program.network.check_inputs(x)
+    for number, (plan, layer) in enumerate(zip(plans, run.layers)):
+        hits = _layer_bins(program, number, acts) | _huffman_bins(plan, config.max_code_length)
+        if layer.counters is not None:
+            hits |= {f"counter {name}": layer.total(name) > 0 for name in COUNTERS}
+        found |= {name for name, hit in hits.items() if hit}
+        acts = layer.outputs
+    return found

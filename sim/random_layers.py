@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random cases for ``openeie verify --random``: a configuration, networks that fit it, inputs.
+
+A configuration costs a build of the gateware, a network costs nothing; so there are few of the
+one and many of the other. Case ``c.k`` is network k of configuration c. It follows from
+``(seed, c, k)`` alone, however many others are drawn, so that one case can be replayed.
+"""
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..core.compile import compile_network
+from ..core.config import ENCODINGS, ArrayConfig
+from ..core.errors import CapacityError, InputError
+from ..core.program import Program
+from .random_networks import draw_inputs, draw_network
+
+__all__ = ["Case", "configuration", "configurations", "case", "cases", "parse_case"]
+
+_FITTED = 5         # the first networks of a configuration decide the depths of its memories
+_ATTEMPTS = 40      # draws until a network fits; each is smaller than the one before
+_SHRINK = 0.8
+_ROOMY = {"entry_depth": 1 << 20, "pointer_depth": 1 << 20, "act_depth": 1 << 15,
+          "acc_depth": 1 << 14, "channel_depth": 1 << 16, "max_layers": 64}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Case:
+    """One network on one configuration, with inputs int64 [batch, n]."""
+    seed: int
+    configuration: int
+    index: int
+    program: Program
+    x: np.ndarray
+
+    @property
+    def name(self) -> str:
+        """``c.k``, what ``--case`` takes."""
+        return f"{self.configuration}.{self.index}"
+
+    @property
+    def command(self) -> str:
+        """What replays this case and no other."""
+        return f"openeie verify --random 1 --seed {self.seed} --case {self.name}"
+
+
+def parse_case(text: str) -> tuple[int, int]:
+    """Configuration and network number of ``"c.k"``."""
+    parts = text.split(".")
+    if len(parts) != 2 or not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"a case is written C.K, two numbers as in 3.17, not {text!r}")
+    return int(parts[0]), int(parts[1])
+
+
+def _skeleton(rng) -> ArrayConfig:
+    """A configuration whose memories hold anything."""
+    pes = int(rng.choice([1, rng.integers(2, 9), rng.integers(9, 17), rng.integers(17, 65)],
+                         p=[.1, .45, .25, .2]))
+    code_width = int(rng.choice([4, 8]))
+    run_width = int(rng.choice([4, 5, 6, 7, 8], p=[.5, .2, .1, .1, .1]))
+    widest = max(code_width, run_width)
+    act_width, weight_width = int(rng.choice([8, 16])), int(rng.choice([16, 16, 16, 8, 4]))
+    acc_width = int(rng.integers(act_width + weight_width, 49))
+    chosen = ENCODINGS
+    if rng.random() < 0.4:
+        chosen = tuple(name for name in ENCODINGS if rng.random() < 0.5) or \
+            (str(rng.choice(ENCODINGS)),)
+    return ArrayConfig(
+        pes=pes, queue_depth=int(rng.choice([1, 2, 3, 4, 8, rng.integers(1, 17)])),
+        act_width=act_width, weight_width=weight_width, acc_width=max(16, acc_width),
+        code_width=code_width, run_width=run_width, word_width=int(rng.choice([32, 64])),
+        max_code_length=int(rng.choice([widest, min(widest + 2, 16), rng.integers(widest, 17)])),
+        encodings=chosen,
+        **_ROOMY)
+
+
+def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig):
+    """Network, vectors a start and inputs of one attempt at a case."""
+    rng = np.random.default_rng([seed, number, index, attempt])
+    network = draw_network(rng, config, scale=_SHRINK ** attempt)
+    vectors = int(rng.choice([1, 1, 2, 3, 4]))
+    return network, vectors, draw_inputs(rng, network, vectors * int(rng.integers(1, 4)))
+
+
+def _needs(program: Program) -> dict[str, int]:
+    """Depths of the memories that ``program`` fills."""
+    rows = [max(plan.src_rows, plan.dst_rows) for plan in program.layers]
+    return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
+            "act_depth": program.vectors * max(rows),
+            "acc_depth": max(plan.dst_rows for plan in program.layers),
+            "channel_depth": sum(plan.dst_rows for plan in program.layers),
+            "max_layers": len(program.layers)}
+
+
+def configuration(seed: int, number: int) -> ArrayConfig:
+    """Configuration ``number`` of a seed. Its first networks fill its memories to the last word.
+
+    Half of them have memories two or four times that size, so that larger networks fit too.
+    """
+    rng = np.random.default_rng([seed, number])
+    config = _skeleton(rng)
+    needs = {"entry_depth": 4, "pointer_depth": 4, "act_depth": 2, "acc_depth": 2,
+             "channel_depth": 2, "max_layers": 1}
+    for index in range(_FITTED):
+        network, vectors, _ = _draw(seed, number, index, 0, config)
+        for name, need in _needs(compile_network(network, config, vectors=vectors)).items():
+            needs[name] = max(needs[name], need)
+    spare = int(rng.choice([1, 1, 2, 4]))
+    for name in needs:
+        needs[name] *= spare
+    for name in ("entry_depth", "pointer_depth"):
+        needs[name] += needs[name] % 2
+    return config.replace(**needs)
+
+
+def configurations(seed: int, count: int) -> list[ArrayConfig]:
+    """The first ``count`` configurations of a seed."""
+    return [configuration(seed, number) for number in range(count)]
+
+
+def case(seed: int, number: int, index: int, config: ArrayConfig | None = None) -> Case:
+    """Network ``index`` of configuration ``number``; ``config`` saves drawing that again."""
+    config = configuration(seed, number) if config is None else config
+    for attempt in range(_ATTEMPTS):
+        network, vectors, x = _draw(seed, number, index, attempt, config)
+        try:
+            program = compile_network(network, config, vectors=vectors)
+        except CapacityError:
+            if attempt == _ATTEMPTS - 1:
+                raise
+            continue
+        break
+    return Case(seed=seed, configuration=number, index=index, program=program, x=x)
+
+
+def cases(seed: int, number: int, layers: int,
+          config: ArrayConfig | None = None) -> Iterator[Case]:
+    """Cases of one configuration until they hold at least ``layers`` layers together."""
+    config = configuration(seed, number) if config is None else config
+    index = 0
+    while layers > 0:
+        drawn = case(seed, number, index, config)
+        yield drawn
+        layers -= len(drawn.program.layers)
+        index += 1

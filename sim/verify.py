@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The project's law as a function: all engines, every word, every cycle, every counter."""
+import itertools
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..core.errors import InputError, OpenEIEError
+from ..core.program import Program
+from ..core.run import Run
+from .coverage import BINS, bins_of
+from .engines import simulate
+from .random_layers import Case, case, cases, parse_case
+
+__all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
+
+#: What is compared by default.
+ENGINES = ("golden", "fast", "rtl")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """Engines that agree, and how much was compared: every pair of engines counts."""
+    engines: tuple[str, ...]
+    words: int
+    cycles: int
+    counters: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class RandomVerdict:
+    """What a random verification has covered; a difference would have raised Mismatch.
+
+    Attributes
+    ----------
+    configurations, networks, layers, words, cycles, counters : how many were compared.
+    bins : networks that hit each corner bin.
+    seconds : wall-clock time.
+    """
+    engines: tuple[str, ...]
+    seed: int
+    configurations: int = 0
+    networks: int = 0
+    layers: int = 0
+    words: int = 0
+    cycles: int = 0
+    counters: int = 0
+    differences: int = 0
+    bins: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Bins that no network hit."""
+        return tuple(name for name in BINS if not self.bins.get(name))
+
+
+def _compare(runs: Sequence[Run]) -> Verdict:
+    """Every pair of runs; raises Mismatch at the first difference."""
+    words = cycles = counters = 0
+    for a, b in itertools.combinations(runs, 2):
+        a.compare(b)
+        words += sum(layer.outputs.size for layer in a.layers)
+        if all(layer.cycles is not None for layer in (*a.layers, *b.layers)):
+            cycles += sum(layer.cycles.size for layer in a.layers)
+            counters += sum(layer.counters.size for layer in a.layers)
+    return Verdict(engines=tuple(run.engine for run in runs), words=words, cycles=cycles,
+                   counters=counters)
+
+
+def _check_engines(engines: Sequence[str]) -> None:
+    if len(engines) < 2 or len(set(engines)) != len(engines) or not set(engines) <= set(ENGINES):
+        raise InputError(f"engines must be two or more of {', '.join(ENGINES)}, each once, "
+                         f"not {', '.join(engines) or 'none'}")
+
+
+def verify(program: Program, x: np.ndarray, *, engines: Sequence[str] = ENGINES) -> Verdict:
+    """Run ``program`` on inputs x [batch, n] in all ``engines`` and compare each with each.
+
+    Raises
+    ------
+    Mismatch : at the first word, cycle or counter that differs.
+    """
+    _check_engines(engines)
+    return _compare([simulate(program, x, engine) for engine in engines])
+
+
+def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
+    """Counts and bins of one case; an error names the command that replays it."""
+    try:
+        # The gateware's power-up state differs from case to case.
+        options = {"rtl": {"seed": drawn.index + 1}}
+        runs = [simulate(drawn.program, drawn.x, engine, **options.get(engine, {}))
+                for engine in engines]
+        verdict = _compare(runs)
+    except OpenEIEError as error:
+        raise type(error)(f"{error}; replay with: {drawn.command}") from error
+    except Exception as error:
+        error.add_note(f"replay with: {drawn.command}")
+        raise
+    timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
+    return {"networks": 1, "layers": len(drawn.program.layers), "words": verdict.words,
+            "cycles": verdict.cycles, "counters": verdict.counters,
+            "bins": Counter(bins_of(drawn.program, drawn.x, timed))}
+
+
+def _verify_configuration(number: int, seed: int, layers: int, engines: Sequence[str]) -> dict:
+    """All cases of one configuration, counted together."""
+    total = {"configurations": 1}
+    for drawn in cases(seed, number, layers):
+        _add(total, _verify_case(drawn, engines))
+    return total
+
+
+def _add(total: dict, part: dict) -> None:
+    for name, value in part.items():
+        total[name] = total[name] + value if name in total else value
+
+
+def _spread(task: Callable[[int], dict], count: int, jobs: int,
+            scheduler: str | None) -> Iterator[dict]:
+    """Results of ``task(0 .. count - 1)`` as they come: here, or on a Dask cluster."""
+    if jobs <= 1 and scheduler is None:
+        yield from map(task, range(count))
+        return
+    from distributed import Client, LocalCluster, as_completed
+    cluster = scheduler or LocalCluster(n_workers=min(jobs, count), threads_per_worker=1,
+                                        dashboard_address=None)
+    try:
+        with Client(cluster) as client:
+            futures = client.map(task, range(count), pure=False, retries=0)
+            for _, result in as_completed(futures, with_results=True):
+                yield result
+    finally:
+        if scheduler is None:
+            cluster.close()
+
+
+def verify_random(layers: int, seed: int = 0, configurations: int | None = None, *,
+                  engines: Sequence[str] = ENGINES, only: str | None = None, jobs: int = 1,
+                  scheduler: str | None = None,
+                  progress: Callable[[int, int], None] | None = None) -> RandomVerdict:
+    """Verify random layers on random configurations.
+
+    Parameters
+    ----------
+    layers : at least so many layers, spread evenly over the configurations.
+    configurations : how many; one per 100 layers by default.
+    only : a case ``"c.k"`` to replay alone, whatever ``layers`` says.
+    jobs : worker processes of a Dask cluster on this machine.
+    scheduler : address of a running Dask scheduler to use instead.
+    progress : called with (layers verified, layers to verify).
+
+    Raises
+    ------
+    Mismatch : at the first difference; its message ends with the command that replays it.
+    """
+    _check_engines(engines)
+    if layers < 1 or seed < 0 or (configurations is not None and configurations < 1):
+        raise InputError(f"layers and configurations must be positive and seed not negative, "
+                         f"not {layers}, {configurations} and {seed}")
+    began = time.perf_counter()
+    if only is not None:
+        total = {"configurations": 1} | _verify_case(case(seed, *parse_case(only)), engines)
+    else:
+        count = min(layers, configurations or max(1, layers // 100))
+        each = -(-layers // count)
+        total = {}
+        for part in _spread(_Task(seed, each, tuple(engines)), count, jobs, scheduler):
+            _add(total, part)
+            if progress:
+                progress(total["layers"], layers)
+    total["bins"] = {name: total["bins"][name] for name in BINS if total["bins"][name]}
+    return RandomVerdict(engines=tuple(engines), seed=seed,
+                         seconds=time.perf_counter() - began, **total)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A picklable call: verify the configuration of a number."""
+    seed: int
+    layers: int
+    engines: tuple[str, ...]
+
+    def __call__(self, number: int) -> dict:
+        return _verify_configuration(number, self.seed, self.layers, self.engines)
