@@ -4,7 +4,6 @@ import json
 import sys
 import traceback
 
-import click
 import typer
 
 from ..core.errors import OpenEIEError
@@ -24,12 +23,7 @@ for verb in (demo, doctor, inspect, compile, sim, verify, wave):
 def main() -> None:
     """Entry point: run a verb; an error is one line on stderr and a non-zero exit code."""
     try:
-        code = app(standalone_mode=False)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except click.Abort:
-        sys.exit(130)
+        app()
     except OpenEIEError as error:
         if "-vv" in sys.argv:
             traceback.print_exc()
@@ -38,4 +32,3 @@ def main() -> None:
                 "type": type(error).__name__, "message": str(error)}}))
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)

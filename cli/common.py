@@ -32,8 +32,8 @@ Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More detail, per
 Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Work side by side.")]
 Seed = Annotated[int, typer.Option("--seed", help="What random choices start from.")]
 Config = Annotated[str, typer.Option("-c", "--config",
-                                     help="Preset (%s), or a .toml or .json file."
-                                     % ", ".join(PRESETS))]
+                                     help=f"Preset ({', '.join(PRESETS)}), or a .toml or .json "
+                                          f"file.")]
 Set = Annotated[list[str] | None, typer.Option(
     "--set", metavar="FIELD=VALUE", help="Change one field of the configuration; repeatable.")]
 Model = Annotated[str, typer.Argument(

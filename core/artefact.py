@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The artefact, ``*.eie``: a compressed network as a file that really is that small.
 
-A valid safetensors file: one uint8 tensor per layer (:mod:`openeie.core.payload`) and one
-metadata entry, ``"openeie": "<CRC-32>:<JSON>"``, that describes them. ``docs/artefact.md``.
+A valid safetensors file of uint8 tensors: one per layer (:mod:`openeie.core.payload`), and
+``header``, which describes them: a CRC-32, then deflated JSON. ``docs/artefact.md``.
 """
 import dataclasses
 import json
@@ -17,10 +17,8 @@ import pydantic
 import safetensors
 import safetensors.numpy
 
-from .config import ENCODINGS
 from .errors import ArtefactError, EncodingError, InputError
 from .graph import Linear, Network
-from .huffman import MAX_LENGTH
 from .payload import PayloadShape, decode_payload, encode_payload
 
 __all__ = ["SCHEMA_VERSION", "MAX_FILE_BYTES", "Header", "LayerHeader", "save", "load", "dumps",
@@ -30,7 +28,7 @@ SCHEMA_VERSION = 1
 #: Larger files are refused unread.
 MAX_FILE_BYTES = 1 << 30
 _MAX_HEADER_BYTES = 1 << 20
-_KEY = "openeie"
+_HEADER = "header"
 
 Count = Annotated[int, pydantic.Field(ge=0, le=1 << 32)]
 Size = Annotated[int, pydantic.Field(ge=1, le=1 << 20)]
@@ -105,8 +103,10 @@ def dumps(network: Network) -> bytes:
         _parse_header(text)
     except (TypeError, ValueError) as error:
         raise ArtefactError(f"network {network.name!r} cannot be written: {error}") from error
-    stamped = f"{zlib.crc32(text.encode()):08x}:{text}"
-    return safetensors.numpy.save(tensors, {_KEY: stamped})
+    deflated = zlib.compress(text.encode(), 9)
+    stamp = zlib.crc32(deflated).to_bytes(4, "little")
+    tensors[_HEADER] = np.frombuffer(stamp + deflated, np.uint8)
+    return safetensors.numpy.save(tensors, {"format": f"openeie-{SCHEMA_VERSION}"})
 
 
 def loads(data: bytes, *, source: str = "artefact") -> Network:
@@ -144,19 +144,21 @@ def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[
         return ArtefactError(f"{source} is not an artefact this version can read: {what}")
     if len(data) > MAX_FILE_BYTES:
         raise refuse(f"it has {len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
-    size = int.from_bytes(data[:8], "little")
-    if len(data) < 8 or size > min(len(data) - 8, _MAX_HEADER_BYTES):
-        raise refuse(f"it has {len(data):,} bytes and announces a header of {size:,}")
     try:
         tensors = {name: bytes(value["data"])
                    for name, value in safetensors.deserialize(data)}
-        metadata = json.loads(data[8:8 + size]).get("__metadata__") or {}
-        stamp, colon, text = metadata[_KEY].partition(":")
-    except (safetensors.SafetensorError, ValueError, KeyError, AttributeError, TypeError,
-            RecursionError) as error:
+        stamped = tensors.pop(_HEADER)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise refuse(f"{type(error).__name__}: {error}") from error
-    if stamp != f"{zlib.crc32(text.encode('utf-8', 'replace')):08x}":
+    if int.from_bytes(stamped[:4], "little") != zlib.crc32(stamped[4:]):
         raise refuse("the header's CRC-32 does not match: the file is damaged")
+    inflate = zlib.decompressobj()
+    try:
+        text = inflate.decompress(stamped[4:], _MAX_HEADER_BYTES).decode()
+    except (zlib.error, UnicodeDecodeError) as error:
+        raise refuse(f"the header cannot be read: {error}") from error
+    if not inflate.eof:
+        raise refuse(f"the header has more than {_MAX_HEADER_BYTES:,} bytes")
     try:
         header = _parse_header(text)
     except (ValueError, RecursionError) as error:

@@ -68,7 +68,7 @@ class SparseWeights:
         if len(self.values) != len(self.rows):
             raise InputError(f"values must have {len(self.rows)} elements, "
                              f"not {len(self.values)}")
-        if len(self.rows) and not (0 <= self.rows.min() and self.rows.max() < m):
+        if len(self.rows) and not (self.rows.min() >= 0 and self.rows.max() < m):
             raise InputError(f"rows must be in 0 .. {m - 1}, "
                              f"not {self.rows.min()} .. {self.rows.max()}")
         position = np.repeat(np.arange(n, dtype=np.int64), np.diff(self.indptr)) * m + self.rows
@@ -81,7 +81,7 @@ class SparseWeights:
         if not 1 <= len(self.codebook) <= 256 or self.codebook[0] != 0:
             raise InputError("codebook must have 1 .. 256 slots, slot 0 holding 0")
         if len(self.codes) != len(self.rows) or (len(self.codes) and not (
-                1 <= self.codes.min() and self.codes.max() < len(self.codebook))):
+                self.codes.min() >= 1 and self.codes.max() < len(self.codebook))):
             raise InputError(f"codes must be {len(self.rows)} slots in "
                              f"1 .. {len(self.codebook) - 1}")
         if not np.array_equal(self.codebook[self.codes], self.values):

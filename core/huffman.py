@@ -138,5 +138,6 @@ def table_words(run: CanonicalCode, code: CanonicalCode, max_length: int) -> lis
         grow = max_length - longest
         return limit + limit[-1:] * grow, offset + [0] * grow
     (run_limit, run_offset), (code_limit, code_offset) = columns(run), columns(code)
-    return [dict(run_limit=int(a), run_offset=int(b), code_limit=int(c), code_offset=int(d))
+    return [{"run_limit": int(a), "run_offset": int(b), "code_limit": int(c),
+             "code_offset": int(d)}
             for a, b, c, d in zip(run_limit, run_offset, code_limit, code_offset)]

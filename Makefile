@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# Two commands do everything from a clean clone: make demo, make test.
+PYTHON ?= python3
+JOBS   ?= 2
+
+VENV := .venv
+BIN  := $(VENV)/bin
+PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: demo test lint typecheck clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/.runtime
+	$(BIN)/openeie demo
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(MAKE) typecheck
+
+# mypy does not follow the editable install's import hook, so it gets the same tree as links.
+typecheck: $(VENV)/.dev
+	mkdir -p build/typecheck/openeie
+	for part in openeie/*.py openeie/py.typed; do \
+	    ln -sfn ../../../$$part build/typecheck/openeie/; done
+	for part in core hw sw sim boards cli; do \
+	    ln -sfn ../../../$$part build/typecheck/openeie/$$part; done
+	MYPYPATH=build/typecheck $(BIN)/mypy --config-file pyproject.toml -p openeie
+
+$(VENV)/pyvenv.cfg:
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
+	$(PIP) -e .
+	touch $@
+
+# torch by its exact version first: a range would bring the CUDA build with gigabytes.
+$(VENV)/.dev: $(VENV)/.runtime
+	$(PIP) $$(grep '^torch==' constraints.txt)
+	$(PIP) -e '.[dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) build
