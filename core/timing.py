@@ -46,4 +46,4 @@ class Timing:
     #: Rows' writeback, last row read to the end of the layer.
     commit = 6
     #: From the decoding of an entry to the cycle in which its counter moves.
-    count = 3
+    counted = 3

@@ -64,9 +64,9 @@ def _by_column(count, run, value, filler):
     put = 0
     for j in range(n):
         for i in range(pes):
-            row = -1
+            row = np.int64(-1)
             for k in range(first[i * n + j], first[i * n + j + 1]):
-                row += np.int64(run[k]) + 1
+                row += np.int64(run[k]) + np.int64(1)
                 if filler[k]:
                     fillers[j, i] += 1
                 else:

@@ -36,13 +36,13 @@ class Case:
 
     @property
     def name(self) -> str:
-        """``c.k``, what ``--case`` takes."""
+        """``c.k``, what ``--only`` takes."""
         return f"{self.configuration}.{self.index}"
 
     @property
     def command(self) -> str:
         """What replays this case and no other."""
-        return f"openeie verify --random 1 --seed {self.seed} --case {self.name}"
+        return f"openeie verify --random 1 --seed {self.seed} --only {self.name}"
 
 
 def parse_case(text: str) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def _skeleton(rng) -> ArrayConfig:
     widest = max(code_width, run_width)
     act_width, weight_width = int(rng.choice([8, 16])), int(rng.choice([16, 16, 16, 8, 4]))
     acc_width = int(rng.integers(act_width + weight_width, 49))
-    chosen = ENCODINGS
+    chosen: tuple[str, ...] = ENCODINGS
     if rng.random() < 0.4:
         chosen = tuple(name for name in ENCODINGS if rng.random() < 0.5) or \
             (str(rng.choice(ENCODINGS)),)

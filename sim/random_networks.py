@@ -20,7 +20,7 @@ def _sizes(rng, config: ArrayConfig, layers: int, scale: float) -> list[int]:
     """Lengths of the vectors between layers, around the numbers where rows and lanes wrap."""
     pes = config.pes
     escaping = pes * (config.max_run + 2)               # columns this long can need fillers
-    sizes = []
+    sizes: list[int] = []
     for _ in range(layers + 1):
         size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 4 * pes + 24),
                            rng.integers(1, 200), rng.integers(1, 60),
@@ -103,7 +103,7 @@ def _weights(rng, config: ArrayConfig, encoding: str, m: int, n: int) -> SparseW
                          codes=None if codes is None else codes[kept], codebook=codebook)
 
 
-def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> dict[str, np.ndarray]:
+def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> tuple:
     """Bias, multiplier and shift of each row."""
     m = weights.shape[0]
     low, high = int_range(min(BIAS_BITS, config.acc_width - 1))
@@ -120,7 +120,7 @@ def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> dict[str, np.
         pairs = [quantise_scale(min(scale * spread, 30000.0)) for spread in
                  rng.uniform(0.5, 2.0, m)]
         multiplier, shift = np.array(pairs).T
-    return {"bias": bias, "multiplier": multiplier, "shift": shift}
+    return bias, multiplier, shift
 
 
 def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
@@ -133,14 +133,16 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     for number, (n, m) in enumerate(zip(sizes, sizes[1:])):
         encoding = str(rng.choice(config.encodings))
         weights = _weights(rng, config, encoding, m, n)
-        layers.append(Linear(name=f"layer{number}", weights=weights, encoding=encoding,
-                             relu=bool(rng.random() < 0.5), **_channels(rng, config, weights)))
+        relu = bool(rng.random() < 0.5)
+        bias, multiplier, shift = _channels(rng, config, weights)
+        layers.append(Linear(name=f"layer{number}", weights=weights, encoding=encoding, relu=relu,
+                             bias=bias, multiplier=multiplier, shift=shift))
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
 
 
 def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:
     """Activations int64 [batch, n]: any density and sign, single ones, extremes, none at all."""
-    low, high = network.input_range
+    low, high = int_range(network.act_width)
     shape = (batch, network.inputs)
     kind = rng.integers(5)
     if kind == 0:
@@ -158,7 +160,7 @@ def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.nd
         if special < 0.08:
             vector[:] = 0
         elif special < 0.16:                            # a single one, often first or last
-            place = rng.choice([0, len(vector) - 1, rng.integers(len(vector))])
+            place = rng.choice([0, len(vector) - 1, int(rng.integers(len(vector)))])
             kept = vector[place] or high
             vector[:] = 0
             vector[place] = kept

@@ -35,7 +35,7 @@ class Latencies(NamedTuple):
     decode: int
     token: int
     commit: int
-    count: int
+    counted: int
 
     @classmethod
     def of(cls, timing: Timing) -> "Latencies":
@@ -122,7 +122,7 @@ def _run_items(columns, counts, shape, lat, blocked, writeback):
     """
     pes = len(blocked)
     known, read, freed = np.full(pes, _NEVER), np.full(pes, _NEVER), np.full(pes, _NEVER)
-    free, pend = np.full(pes, -lat.count - lat.decode), np.full(pes, _NEVER)
+    free, pend = np.full(pes, -lat.counted - lat.decode), np.full(pes, _NEVER)
     pops = np.full(shape.queue_depth, _NEVER)       # last pop of each item still in a queue
     nothing = np.zeros(pes, counts.dtype)           # a token's entries
     lag = lat.queue + lat.pointers + lat.entries + lat.decode
@@ -177,7 +177,7 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
     cycles = np.max(pend) + lat.commit
     # After the last token D idles: pending, then drain until the last counted cycle.
     counters[_WRITEBACK] += pend - read - lat.decode
-    counters[_DRAIN] += cycles - 1 - lat.count - pend
+    counters[_DRAIN] += cycles - 1 - lat.counted - pend
     counters[_STARVED] = cycles - np.sum(counters, axis=0)
     return cycles
 

@@ -4,6 +4,7 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -63,10 +64,12 @@ def _compare(runs: Sequence[Run]) -> Verdict:
     words = cycles = counters = 0
     for a, b in itertools.combinations(runs, 2):
         a.compare(b)
-        words += sum(layer.outputs.size for layer in a.layers)
-        if all(layer.cycles is not None for layer in (*a.layers, *b.layers)):
-            cycles += sum(layer.cycles.size for layer in a.layers)
-            counters += sum(layer.counters.size for layer in a.layers)
+        for ours, theirs in zip(a.layers, b.layers):
+            words += ours.outputs.size
+            if ours.cycles is not None and theirs.cycles is not None:
+                cycles += ours.cycles.size
+            if ours.counters is not None and theirs.counters is not None:
+                counters += ours.counters.size
     return Verdict(engines=tuple(run.engine for run in runs), words=words, cycles=cycles,
                    counters=counters)
 
@@ -127,16 +130,13 @@ def _spread(task: Callable[[int], dict], count: int, jobs: int,
         yield from map(task, range(count))
         return
     from distributed import Client, LocalCluster, as_completed
-    cluster = scheduler or LocalCluster(n_workers=min(jobs, count), threads_per_worker=1,
-                                        dashboard_address=None)
-    try:
-        with Client(cluster) as client:
-            futures = client.map(task, range(count), pure=False, retries=0)
-            for _, result in as_completed(futures, with_results=True):
-                yield result
-    finally:
-        if scheduler is None:
-            cluster.close()
+    with ExitStack() as stack:
+        where = scheduler or stack.enter_context(LocalCluster(
+            n_workers=min(jobs, count), threads_per_worker=1, dashboard_address=None))
+        client = stack.enter_context(Client(where))
+        futures = client.map(task, range(count), pure=False, retries=0)
+        for _, result in as_completed(futures, with_results=True):
+            yield result
 
 
 def verify_random(layers: int, seed: int = 0, configurations: int | None = None, *,
