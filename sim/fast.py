@@ -38,7 +38,7 @@ def _run_layer(layer: DecodedLayer, x: np.ndarray, vectors: int, config: ArrayCo
     starts, pes = len(x) // vectors, config.pes
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
-    all_cycles(x.reshape(starts, vectors, -1), layer.counts, layer.fillers, layer.shape,
+    all_cycles(x.reshape(starts, vectors, x.shape[1]), layer.counts, layer.fillers, layer.shape,
                Latencies.of(Timing(config)), cycles, counters)
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     acc = np.zeros((len(x), layer.outputs), np.int64)

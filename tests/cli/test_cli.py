@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every verb as a user types it; bad input gives one clear line and a non-zero exit code."""
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import openeie
+import pytest
+
+LENET = "lenet-300-100"
+
+
+def run(*arguments, env=None, code=0):
+    """The finished process of ``openeie ...``, exit code checked."""
+    done = subprocess.run([sys.executable, "-m", "openeie", *map(str, arguments)],
+                          capture_output=True, text=True, env=os.environ | (env or {}))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def run_json(*arguments, code=0):
+    result = json.loads(run(*arguments, "--json", code=code).stdout)
+    assert result["schema_version"] == 1
+    return result
+
+
+def test_doctor():
+    checks = run_json("doctor")["checks"]
+    assert {"python", "g++", "make", "perl", "verilator", "cache"} <= {c["name"] for c in checks}
+    assert all(check["ok"] for check in checks)
+
+
+def test_doctor_names_what_is_missing_and_the_fix(tmp_path):
+    env = {"PATH": str(tmp_path), "OPENEIE_CACHE": str(tmp_path)}
+    done = run("doctor", env=env, code=3)
+    for need, fix in (("g++", "apt install g++"), ("make", "apt install make"),
+                      ("perl", "apt install perl")):
+        assert need in done.stderr and fix in done.stderr
+
+
+def test_inspect():
+    result = run_json("inspect", LENET)
+    path = openeie.shipped(LENET)
+    assert result["file_bytes"] == path.stat().st_size <= 30_000
+    assert [layer["weights"] for layer in result["layers"]] == [235_200, 30_000, 1_000]
+    text = run("inspect", path).stdout
+    assert "weight bits" in text and "(P+Q+H)" in text and "266,200" in text
+
+
+def test_compile(tmp_path):
+    out = tmp_path / "program.npz"
+    result = run_json("compile", LENET, "--config", "EIE16", "-o", out)
+    assert result["memories"]["pointer_depth"] == {"used": 1187, "available": 2048}
+    with np.load(out) as program:
+        assert program["records"].dtype.itemsize == 16
+    assert "most entries in a PE" in run("compile", LENET, "-c", "EIE16").stdout
+
+
+def test_sim_on_fast(tmp_path):
+    out = tmp_path / "run.npz"
+    result = run_json("sim", LENET, "--config", "EIE16", "--images", 50, "-o", out)
+    assert result["inputs"] == 50 and len(result["layers"]) == 3
+    for layer in result["layers"]:
+        assert sum(layer["counters"].values()) == 16 * layer["cycles"]
+    with np.load(out) as arrays:
+        assert arrays["ip3.outputs"].shape == (50, 10)
+        assert json.loads(arrays["result"].item())["config"]["pes"] == 16
+    assert "error rate" in run("sim", LENET, "-c", "EIE16", "--images", 50).stdout
+
+
+def test_sim_with_a_configuration_file_and_own_inputs(tmp_path):
+    config = tmp_path / "array.toml"
+    config.write_text('pes = 8\nencodings = ["codebook"]\npointer_depth = 2048\nacc_depth = 64\n'
+                      'act_depth = 128\n')
+    inputs = tmp_path / "x.npz"
+    np.savez(inputs, inputs=np.full((3, 784), 7))
+    result = run_json("sim", LENET, "--config", config, "--set", "queue_depth=2", "--encoding",
+                      "codebook", "--input", inputs)
+    assert result["config"]["pes"] == 8 and result["config"]["queue_depth"] == 2
+
+
+def test_verify_model_on_all_engines():
+    result = run_json("verify", LENET, "--images", 2)
+    assert result["equal"] and result["engines"] == ["golden", "fast", "rtl"]
+    # golden = fast, golden = rtl, fast = rtl on words; fast = rtl on cycles and counters.
+    assert result["words"] == 3 * 2 * 410
+    assert result["cycles"] == 2 * 3 and result["counters"] == 2 * 3 * 16 * 7
+
+
+def test_verify_random_without_the_gateware():
+    result = run_json("verify", "--random", 40, "--seed", 3, "--engines", "golden,fast")
+    assert result["layers"] >= 40 and result["differences"] == 0
+
+
+def test_wave(tmp_path):
+    out = tmp_path / "w.vcd"
+    result = run_json("wave", LENET, "-o", out)
+    assert result["bytes"] == out.stat().st_size > 100_000
+    assert out.read_text(errors="replace")[:2000].count("$") > 2
+    assert result["open_with"][0] == f"gtkwave {out}"
+
+
+def test_demo_in_short():
+    result = run_json("demo", "--images", 200, "--rtl-images", 2)
+    assert result["equal"] and result["file_bytes"] <= 30_000
+    words = 410 * 200 + 410 * 2
+    assert result["compared"] == words + 2 * 3 * (1 + 16 * 7)
+
+
+@pytest.mark.parametrize(("arguments", "code", "message"), [
+    (["inspect", "nothing.eie"], 2, "cannot read nothing.eie: No such file or directory"),
+    (["inspect", "vgg"], 2, "no artefact 'vgg' comes with the package; there are: lenet-300-100"),
+    (["sim", LENET, "-c", "EIE9"], 2, "unknown preset 'EIE9'; the presets are TINY"),
+    (["sim", LENET, "-c", "no.toml"], 2, "cannot read the configuration no.toml"),
+    (["sim", LENET, "--set", "pe=4"], 2, "unknown configuration key 'pe'; the keys are"),
+    (["sim", LENET, "--set", "pes"], 2, "--set takes FIELD=VALUE, not 'pes'"),
+    (["sim", LENET, "--set", "pes=many"], 2, "--set pes takes an integer, not 'many'"),
+    (["sim", LENET, "--set", "pes=0"], 2, "pes must be in 1 .. 1024, not 0"),
+    (["sim", LENET, "-c", "TINY"], 2, "acc_depth: layer 'ip1' needs 75, the array has 16"),
+    (["sim", LENET, "-e", "fpga"], 2, "engine must be one of golden, fast, rtl, not 'fpga'"),
+    (["sim", LENET, "--images", "0"], 2, "--images must be in 1 .. 10000, not 0"),
+    (["sim", LENET, "--input", "no.npy"], 2, "cannot read inputs from no.npy"),
+    (["sim", LENET, "--vectors", "3", "--images", "4", "--encoding", "csr"], 2, "multiple"),
+    (["verify"], 2, "give either a MODEL or --random N"),
+    (["verify", LENET, "--engines", "fast"], 2, "engines must be two or more of golden"),
+    (["wave", LENET, "-o", "x.png"], 2, "the waveform's name must end in .vcd, not 'x.png'"),
+    (["demo", "--rtl-images", "0"], 2, "--rtl-images must be in 1 .. 10000, not 0"),
+    (["frobnicate"], 2, "No such command 'frobnicate'"),
+])
+def test_bad_input(arguments, code, message):
+    done = run(*arguments, code=code)
+    assert message in " ".join(done.stderr.split())
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(("array", "message"), [
+    (np.zeros((2, 3), int), "takes inputs of shape [batch, 784], not [2, 3]"),
+    (np.full((1, 784), np.nan), "input [0, 0] must be an integer activation"),
+    (np.full((1, 784), 256), "input [0, 0] must be in 0 .. 255, not 256"),
+    (np.array([{"a": 1}], dtype=object), "cannot read inputs from"),
+])
+def test_bad_arrays(tmp_path, array, message):
+    np.save(tmp_path / "x.npy", array, allow_pickle=True)
+    done = run("sim", LENET, "-c", "EIE16", "--input", tmp_path / "x.npy", code=2)
+    assert message in done.stderr
+
+
+def test_errors_as_json(tmp_path):
+    (tmp_path / "cut.eie").write_bytes(openeie.shipped(LENET).read_bytes()[:5000])
+    result = run_json("inspect", tmp_path / "cut.eie", code=2)
+    assert result["error"]["type"] == "ArtefactError"
+    assert "cut.eie is not an artefact" in result["error"]["message"]
+
+
+def test_missing_compiler_is_one_clear_error(tmp_path):
+    done = run("verify", LENET, "--images", 1, code=3,
+               env={"PATH": str(tmp_path), "OPENEIE_CACHE": str(tmp_path)})
+    assert "no C++ compiler 'g++' on PATH" in done.stderr
+    assert not list((tmp_path / "rtl").iterdir())       # nothing half-built is left

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The comparison is shown to fail: one weight, one pointer, one cycle, one counter is enough."""
+import dataclasses
+
+import numpy as np
+import pytest
+from openeie.core.compile import compile_network
+from openeie.core.config import preset
+from openeie.core.errors import ArrayFault, EncodingError, Mismatch
+from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.program import DESCRIPTOR_WORDS
+from openeie.sim import engines, fast
+from openeie.sim.verify import verify
+
+PES = 4
+
+
+def program(encoding):
+    """Two layers on TINY, dense enough that every entry is used."""
+    rng = np.random.default_rng(1)
+    layers = tuple(
+        Linear(name=name, weights=SparseWeights.from_codes(
+            rng.integers(0, 4, shape), [0, 50, -70, 1000]), encoding=encoding,
+            bias=np.arange(shape[0]) * 100, multiplier=np.full(shape[0], 20_000),
+            shift=np.full(shape[0], 16), relu=relu)
+        for name, shape, relu in (("hidden", (13, 10), True), ("out", (6, 13), False)))
+    return compile_network(Network(name="net", layers=layers), preset("TINY"))
+
+
+X = np.arange(-15, 15).reshape(3, 10) * 40 + 7
+
+
+def changed(image, place, bits):
+    """A copy of an image with ``bits`` of one word flipped."""
+    image = image.copy()
+    image[place] ^= image.dtype.type(bits)
+    return image
+
+
+def first_used_bit(plan_program):
+    """A bit of PE 0's first entry that changes its weight, not its run."""
+    return 1 << plan_program.config.run_width
+
+
+#: What can go wrong in an image, and the change that does it: program -> replaced fields.
+FAULTS = {
+    "one weight in place": ("csr", lambda p: {"entries": changed(p.entries, (0, 0),
+                                                                 first_used_bit(p))}),
+    "one code": ("codebook", lambda p: {"entries": changed(p.entries, (0, 0),
+                                                           first_used_bit(p))}),
+    "one run": ("codebook", lambda p: {"entries": changed(p.entries, (2, 0), 1)}),
+    "one bit of a huffman stream": ("huffman", lambda p: {"entries": changed(
+        p.entries, (1, 0), 1 << 63)}),
+    "one pointer": ("codebook", lambda p: {"pointers": changed(p.pointers, (0, 1), 1)}),
+    "one pointer of a huffman layer": ("huffman", lambda p: {"pointers": changed(
+        p.pointers, (0, 1), 1)}),
+    "one codebook weight": ("codebook", lambda p: {"codebooks": changed(p.codebooks, (0, 1), 4)}),
+    "one run symbol": ("huffman", lambda p: {"run_symbols": changed(p.run_symbols, (0, 0), 1)}),
+    "one bias": ("codebook", lambda p: {"channels": changed(p.channels, (3, 0), 1 << 8)}),
+    "one multiplier": ("codebook", lambda p: {"channels": changed(p.channels, (3, 0), 1 << 46)}),
+    "one shift": ("codebook", lambda p: {"channels": changed(p.channels, (3, 0), 1 << 47)}),
+    "one relu": ("codebook", lambda p: {"descriptors": changed(p.descriptors, (0, 0), 1 << 2)}),
+    "the other codebook": ("codebook", lambda p: {
+        "descriptors": changed(p.descriptors, (0, 0), 1 << 3),
+        "codebooks": np.stack([p.codebooks[0], p.codebooks[1] * 2])}),
+    "one limit of a huffman table": ("huffman", lambda p: {"descriptors": changed(
+        p.descriptors, (0, len(DESCRIPTOR_WORDS)), 1 << (p.config.max_code_length - 1))}),
+}
+
+
+@pytest.mark.parametrize("engine", ["fast", "rtl"])
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_wrong_image_is_noticed(name, engine):
+    """Both engines execute the image, so neither can agree with the network behind it."""
+    encoding, fault = FAULTS[name]
+    honest = program(encoding)
+    verify(honest, X, engines=("golden", engine))
+    with pytest.raises((Mismatch, EncodingError, ArrayFault)):
+        verify(dataclasses.replace(honest, **fault(honest)), X, engines=("golden", engine))
+
+
+def tampered(run, layer, name, index):
+    """A copy of a run with one number one higher."""
+    array = getattr(run.layers[layer], name).copy()
+    array[index] += 1
+    layers = list(run.layers)
+    layers[layer] = dataclasses.replace(layers[layer], **{name: array})
+    return dataclasses.replace(run, layers=tuple(layers), engine="rtl")
+
+
+@pytest.mark.parametrize("layer, name, index, message", [
+    (0, "outputs", (2, 12), r"layer hidden, input 2, output 12 = PE 0 word 3.*fast .*, rtl "),
+    (1, "outputs", (0, 5), r"layer out, input 0, output 5 = PE 1 word 1"),
+    (1, "cycles", (1,), r"layer out, start 1, cycles of the layer: fast \d+, rtl \d+ \(1 of 3"),
+    (0, "counters", (2, 3, 4), r"layer hidden, start 2, PE 3, counter blocked, cycle \d+: fast"),
+    (1, "counters", (0, 0, 6), r"layer out, start 0, PE 0, counter drain"),
+])
+def test_one_different_number_is_noticed(monkeypatch, layer, name, index, message):
+    good = program("codebook")
+    monkeypatch.setitem(engines.ENGINES, "rtl",
+                        lambda p, x: tampered(fast.run(p, x), layer, name, index))
+    with pytest.raises(Mismatch, match=message):
+        verify(good, X)
+    if name != "outputs":           # golden has no time: it cannot notice
+        verify(good, X, engines=("golden", "rtl"))
+
+
+def test_a_missing_layer_or_input_is_noticed(monkeypatch):
+    good = program("codebook")
+    run = fast.run(good, X)
+    for wrong, message in (
+            (dataclasses.replace(run, layers=run.layers[:1]), "ran 2 layers, fast 1"),
+            (fast.run(good, X[:2]), r"outputs of shape \(3, 13\) in golden, \(2, 13\) in fast")):
+        monkeypatch.setitem(engines.ENGINES, "fast", lambda p, x, wrong=wrong: wrong)
+        with pytest.raises(Mismatch, match=message):
+            verify(good, X, engines=("golden", "fast"))
+
+
+def test_what_is_compared_is_counted():
+    verdict = verify(program("huffman"), X, engines=("golden", "fast"))
+    assert (verdict.words, verdict.cycles, verdict.counters) == (3 * (13 + 6), 0, 0)

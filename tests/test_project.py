@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The tree itself: packages, imports, names and docstrings are what they claim to be."""
+import ast
+import importlib
+import inspect
+import pkgutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import openeie
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+FOLDERS = ("core", "hw", "sw", "sim", "boards", "cli")
+# Who may import whom; sim.rtl and sim.verilog build the gateware.
+ALLOWED = {"core": set(), "hw": {"core"}, "sw": {"core"}, "sim": {"core"},
+           "boards": {"core", "hw", "sw", "sim"}, "cli": {"core", "hw", "sw", "sim", "boards"}}
+SOURCES = sorted(path for folder in (*FOLDERS, "openeie", "tests", "benchmarks")
+                 for path in (ROOT / folder).rglob("*.py"))
+MODULES = sorted(f"openeie.{folder}{'.' + name if name else ''}" for folder in FOLDERS
+                 for name in ["", *(m.name for m in pkgutil.iter_modules([ROOT / folder]))])
+
+
+def test_every_package_is_listed():
+    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = {".".join([name, *init.parent.relative_to(ROOT / folder).parts])
+             for name, folder in setuptools["package-dir"].items()
+             for init in (ROOT / folder).rglob("__init__.py")}
+    assert found == set(setuptools["packages"])
+
+
+def test_every_dependency_has_a_reason():
+    inside = False
+    for line in (ROOT / "pyproject.toml").read_text().splitlines():
+        inside = (inside or line.startswith(("dependencies", "train", "test", "dev"))) \
+            and not line.startswith("]")
+        if inside and line.startswith('    "') and '"openeie[' not in line:
+            assert "# " in line and len(line.split("# ")[1]) > 8, line
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module(name):
+    """It imports, its ``__all__`` resolves, and what it offers says what it is."""
+    module = importlib.import_module(name)
+    assert module.__doc__, name
+    for public in getattr(module, "__all__", ()):
+        thing = getattr(module, public)
+        if inspect.isclass(thing) or inspect.isfunction(thing):
+            assert inspect.getdoc(thing), f"{name}.{public}"
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_imports_point_one_way(folder):
+    for path in (ROOT / folder).rglob("*.py"):
+        allowed = ALLOWED[folder] | {folder}
+        if folder == "sim" and path.stem in ("rtl", "verilog"):
+            allowed |= {"hw"}
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom) and node.level >= 2:
+                assert node.module.split(".")[0] in allowed, f"{path}: {node.module}"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_source_file(path):
+    text = path.read_text()
+    head = text.splitlines()[:2]
+    assert any(line == "# SPDX-License-Identifier: Apache-2.0" for line in head), "SPDX line"
+    assert len(text.splitlines()) <= 275, "files are small rooms"
+
+
+def test_importing_the_package_is_light():
+    code = ("import sys, openeie; "
+            "print([m for m in ('torch', 'amaranth', 'numba', 'rich') if m in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    assert openeie.__version__ == tomllib.loads(
+        (ROOT / "pyproject.toml").read_text())["project"]["version"]
