@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The array as a whole through its ports: EIE's example, faults, resets, any initial state."""
+import dataclasses
+
+import numpy as np
+import openeie
+import pytest
+from core.test_encoding import eie_example
+from openeie.core import golden
+from openeie.core.compile import compile_network
+from openeie.core.config import preset
+from openeie.core.errors import ArrayFault, InputError
+from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.program import Control, Fault, Status, Target, input_records, load_crc
+from openeie.sim import fast
+from openeie.sim.rtl import Rtl, run
+
+TINY = preset("TINY")
+
+
+def small_network(encoding="codebook", seed=1, sizes=(13, 11, 9)):
+    """Two layers with enough weights for every block to be busy."""
+    rng = np.random.default_rng(seed)
+    table = np.concatenate([[0], rng.integers(1, 2000, 15) * np.tile([1, -1], 8)[:15]])
+    return Network(name="small", input_range=(-300, 300), layers=tuple(Linear(
+        name=f"fc{k}", encoding=encoding, bias=rng.integers(-10**5, 10**5, m),
+        weights=SparseWeights.from_codes(
+            rng.integers(1, 16, (m, n)) * (rng.random((m, n)) < 0.5), table),
+        multiplier=rng.integers(1 << 14, 1 << 15, m), shift=np.full(m, 23), relu=k == 0)
+        for k, (n, m) in enumerate(zip(sizes, sizes[1:]))))
+
+
+def inputs(count, size=13, seed=1):
+    rng = np.random.default_rng(seed)
+    return rng.integers(-300, 300, (count, size)) * (rng.random((count, size)) < 0.6)
+
+
+def test_eie_worked_example_on_the_array():
+    """Figure 2's matrix on 4 PEs, with the figure's activations: a2, a4, a5, a7 are non-zero."""
+    dense = eie_example()
+    net = Network(name="eie", layers=(Linear(
+        name="figure-2", weights=SparseWeights.from_dense(dense), bias=np.zeros(16, int),
+        multiplier=np.ones(16, int), shift=np.zeros(16, int), encoding="csr"),))
+    x = np.array([[0, 0, 3, 0, -5, 7, 0, 2]])
+    program = compile_network(net, TINY)
+    got = run(program, x)
+    assert got.outputs.tolist() == np.maximum(x @ dense.T, 0).tolist()
+    got.compare(fast.run(program, x))
+    broadcast = [2, 4, 5, 7]
+    assert got.layers[0].counters[0, 0, 0] == sum((2, 2, 2, 2))      # PE 0's entries there
+    assert got.layers[0].total("busy") == np.count_nonzero(dense[:, broadcast])
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_any_initial_state_gives_the_same_result(seed):
+    program, x = compile_network(small_network(), TINY), inputs(3)
+    run(program, x, seed=seed).compare(run(program, x, seed=seed + 100))
+
+
+def test_reset_in_mid_layer():
+    program, x = compile_network(small_network("huffman"), TINY), inputs(1)
+    wanted = fast.run(program, x)
+    records = input_records(TINY, x, program.layers[0].src_rows)
+    rng = np.random.default_rng(7)
+    with Rtl(TINY) as rtl:
+        for _ in range(20):
+            rtl.load(np.concatenate([program.records(), records]))
+            rtl.command(Control.START, 2 << 16)
+            rtl.tick(int(rng.integers(1, int(wanted.cycles[0]))))
+            rtl.reset()
+            # Programs survive a reset; that they do is the host's to vouch for, by a CHECK.
+            rtl.load(records)
+            rtl.start(0, 2, 10_000)
+            assert np.array_equal(rtl.outputs(1, 3, 1, 9), wanted.outputs)
+            for layer in range(2):
+                cycles, counters = rtl.counters(layer)
+                assert cycles == wanted.layers[layer].cycles[0]
+                assert np.array_equal(counters, wanted.layers[layer].counters[0])
+
+
+def test_a_wrong_crc_refuses_the_start():
+    program = compile_network(small_network(), TINY)
+    with Rtl(TINY) as rtl:
+        rtl.write(program.records())
+        rtl.command(Control.CHECK, load_crc(program.records()) ^ 1)
+        with pytest.raises(ArrayFault, match="the array reports BAD_CRC"):
+            rtl.check_fault()
+        rtl.command(Control.START, 1 << 16)
+        assert rtl.wait(10) == 0 and rtl.fault is Fault.BAD_CRC
+        rtl.command(Control.CLEAR)
+        with pytest.raises(ArrayFault, match="the array reports UNCHECKED"):
+            rtl.start(0, 1, 1000)
+        rtl.command(Control.CLEAR)
+        rtl.load(program.records())
+        rtl.start(0, 1, 1000)
+
+
+@pytest.mark.parametrize(("first", "count"), [(0, 0), (0, 5), (4, 1), (3, 2), (0, 65535)])
+def test_layers_that_do_not_exist_are_refused(first, count):
+    with Rtl(TINY) as rtl:
+        rtl.load(compile_network(small_network(), TINY).records())
+        with pytest.raises(ArrayFault, match="BAD_LAYERS"):
+            rtl.start(first, count, 100)
+
+
+def test_the_watchdog_names_the_place_and_leaves_no_trace():
+    net = small_network()
+    good, x = compile_network(net, TINY), inputs(1)
+    x[0, 5] = 1
+    bad = dataclasses.replace(good, pointers=good.pointers.copy())
+    bad.pointers[2, 6] |= 9         # no word has a slot 9, so column 5 of PE 2 never ends
+    records = input_records(TINY, x, good.layers[0].src_rows)
+    with Rtl(TINY) as rtl:
+        rtl.load(np.concatenate([bad.records(), records]))
+        with pytest.raises(ArrayFault, match="WATCHDOG in layer 0, first unfinished PE 2"):
+            rtl.start(0, 2, 10_000)
+        assert int(rtl.read(Target.CONTROL, 0, Status.STATE, 1)[0]) & 0xFF == Fault.WATCHDOG
+        rtl.command(Control.CLEAR)
+        rtl.load(np.concatenate([good.records(), records]))
+        rtl.start(0, 2, 10_000)
+        assert np.array_equal(rtl.outputs(1, 3, 1, 9), golden.network(net, x)[1])
+
+
+def test_a_flipped_load_word_is_caught_by_the_crc():
+    records = compile_network(small_network(), TINY).records()
+    crc = load_crc(records)
+    rng = np.random.default_rng(3)
+    with Rtl(TINY) as rtl:
+        for _ in range(20):
+            damaged = records.copy()
+            field = rng.choice(["data", "address"])
+            damaged[field][rng.integers(len(damaged))] ^= np.uint64(1) if field == "data" \
+                else np.uint32(1)
+            rtl.write(damaged)
+            rtl.command(Control.CHECK, crc)
+            assert rtl.fault is Fault.BAD_CRC
+            rtl.command(Control.CLEAR)
+
+
+def test_the_array_identifies_its_configuration():
+    with Rtl(TINY) as rtl:
+        word = rtl.read(Target.CONTROL, 0, Status.CONFIG, 1).view(np.uint64)[0]
+        assert f"{int(word):016x}" == TINY.digest[:16]
+
+
+def test_activations_read_back_as_written():
+    with Rtl(TINY) as rtl:
+        x = np.random.default_rng(1).integers(-32768, 32768, (1, 64))
+        rtl.load(input_records(TINY, x, 16))
+        got = np.stack([rtl.read(Target.ACT_A, pe, 0, 16) for pe in range(4)])
+        assert np.array_equal(got.T.reshape(1, 64), x)
+
+
+def test_batches_that_do_not_divide_are_refused():
+    program = compile_network(small_network(), TINY, vectors=2)
+    for engine in ("fast", "rtl"):
+        with pytest.raises(InputError, match="multiple"):
+            openeie.simulate(program, inputs(3), engine=engine)
