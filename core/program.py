@@ -44,7 +44,7 @@ class Status(enum.IntEnum):
     """Addresses of the CONTROL target when read."""
     STATE = 0        # bits 0-7 Fault, bit 8 busy, bits 16-31 layer in hand
     CONFIG = 1       # first 64 bits of ArrayConfig.digest
-    PLACE = 2        # where a watchdog fault stood: bits 0-15 first unfinished PE
+    PLACE = 2        # PE at which a watchdog fault stood: first full queue, else first unfinished
 
 
 class Fault(enum.IntEnum):

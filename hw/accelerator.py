@@ -53,6 +53,7 @@ class Accelerator(wiring.Component):
             sequencer.load_address.eq(loader.word.address),
             sequencer.load_data.eq(loader.word.data),
             sequencer.done.eq(array.done),
+            sequencer.full.eq(array.full),
             array.load_en.eq(loader.write),
             array.load.eq(loader.word),
             # The watchdog stops everything where it stands; the sequencer wipes up after it.

@@ -30,6 +30,7 @@ class Array(wiring.Component):
     begin, clear, clear_index, running : see :class:`PE`.
     start : pulse, begins the scan.
     done : one bit per PE, its last vector is written back.
+    full : one bit per PE, its queue holds the broadcast up.
     wipe, wipe_row : clear an accumulator row everywhere.
     load_en, load : a write to the memories of one PE, or of all.
     read, data : a read of an activation or a counter, while nothing runs; ``data`` follows
@@ -45,6 +46,7 @@ class Array(wiring.Component):
             "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
             "start": In(1),
             "done": Out(config.pes),
+            "full": Out(config.pes),
             "wipe": In(1),
             "wipe_row": In(config.row_width),
             "load_en": In(1),
@@ -62,7 +64,8 @@ class Array(wiring.Component):
         m.submodules.broadcast = ResetInserter(self.reset)(broadcast)
         connect(m, scan.o, lnzd.i)
         connect(m, lnzd.o, broadcast.i)
-        m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer)]
+        m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer),
+                     self.full.eq(~broadcast.ready)]
 
         # An idle decode stage is explained by the broadcast this many cycles ago.
         blocked = broadcast.blocked

@@ -33,9 +33,9 @@ class Sequencer(wiring.Component):
     busy : not idle.
     layer : the layer in hand.
     begin, clear, clear_index, start, running, wipe, wipe_row : to the array.
-    done : from the array's PEs.
+    done, full : from the array's PEs.
     stopped : the watchdog ends the program in this cycle and resets the array.
-    place : first PE that had not finished when it did.
+    place : where it stood then: the first PE with a full queue, else the first unfinished one.
     load_en, load_address, load_data : write port of the descriptor memory.
     cycles_address, cycles : cycles of each layer, combinational read, for the host.
     """
@@ -53,6 +53,7 @@ class Sequencer(wiring.Component):
             "wipe": Out(1),
             "wipe_row": Out(config.row_width),
             "done": In(config.pes),
+            "full": In(config.pes),
             "stopped": Out(1),
             "place": Out(16),
             "load_en": In(1),
@@ -108,8 +109,9 @@ class Sequencer(wiring.Component):
                 with m.Elif(cycle >= self.layer.cycle_limit):
                     m.d.comb += self.stopped.eq(1)
                     m.d.sync += state.eq(State.WIPE)
+                    stuck = Mux(self.full.any(), self.full, ~self.done)
                     for pe in reversed(range(config.pes)):
-                        with m.If(~self.done[pe]):
+                        with m.If(stuck[pe]):
                             m.d.sync += self.place.eq(pe)
         self._fetch(m, cycle)
         return m

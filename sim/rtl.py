@@ -147,7 +147,7 @@ class Rtl:
             return
         state = int(self.read(Target.CONTROL, 0, Status.STATE, 1)[0])
         place = int(self.read(Target.CONTROL, 0, Status.PLACE, 1)[0])
-        where = f" in layer {state >> 16}, first unfinished PE {place}" \
+        where = f" in layer {state >> 16} at PE {place}" \
             if fault is Fault.WATCHDOG else ""
         raise ArrayFault(f"the array reports {fault.name}{where}; "
                          f"write Control.CLEAR, load the program again and repeat")

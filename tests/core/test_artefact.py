@@ -158,7 +158,8 @@ def flip(data, at):
 @pytest.mark.parametrize(("damage", "message"), [
     (lambda d: b"", "is not an artefact this version can read: SafetensorError"),
     (lambda d: d[:100], "is not an artefact this version can read: SafetensorError"),
-    (lambda d: flip(d, 8 + int.from_bytes(d[:8], "little")), r"layer 0 \(fc\): CRC-32 is .* the file is damaged"),
+    (lambda d: flip(d, 8 + int.from_bytes(d[:8], "little")),
+     r"layer 0 \(fc\): CRC-32 is .* the file is damaged"),
     (lambda d: repack(d, "[" * 100_000), "is not an artefact this version can read"),
     (lambda d: repack(d, '{"schema_version":2}'), "schema version 2, this version reads 1"),
     (lambda d: repack(d, "null"), "schema version None"),

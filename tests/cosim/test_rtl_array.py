@@ -112,7 +112,7 @@ def test_the_watchdog_names_the_place_and_leaves_no_trace():
     records = input_records(TINY, x, good.layers[0].src_rows)
     with Rtl(TINY) as rtl:
         rtl.load(np.concatenate([bad.records(), records]))
-        with pytest.raises(ArrayFault, match="WATCHDOG in layer 0, first unfinished PE 2"):
+        with pytest.raises(ArrayFault, match="WATCHDOG in layer 0 at PE 2"):
             rtl.start(0, 2, 10_000)
         assert int(rtl.read(Target.CONTROL, 0, Status.STATE, 1)[0]) & 0xFF == Fault.WATCHDOG
         rtl.command(Control.CLEAR)
