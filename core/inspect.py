@@ -125,8 +125,8 @@ def _total(layers: tuple[LayerColumns, ...]) -> LayerColumns:
 
     def whole(name: str):
         return sum(getattr(layer, name) for layer in layers)
-    return LayerColumns(
-        name="total", encoding="", **{name: whole(name) for name in (
-            "weights", "kept", "fillers", "bytes_shared", "bytes_stored", "bytes_other")},
-        **{name: mean(name) for name in ("weight_bits", "index_bits", "weight_bits_huffman",
-                                         "index_bits_huffman")})
+    sums = {name: whole(name) for name in ("weights", "kept", "fillers", "bytes_shared",
+                                           "bytes_stored", "bytes_other")}
+    means: dict = {name: mean(name) for name in ("weight_bits", "index_bits",
+                                                 "weight_bits_huffman", "index_bits_huffman")}
+    return LayerColumns(name="total", encoding="", **sums, **means)

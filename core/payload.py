@@ -212,7 +212,8 @@ def _decode_chunk(bits, codes, length, limit):
     (run, run_length), (code, code_length) = (_symbols(c, window) for c in codes)
     after = np.minimum(np.arange(length) + run_length[:length], len(window) - 1)
     step = (run_length[:length] + code_length[after]).tolist()
-    starts, at = [], 0
+    starts: list[int] = []
+    at = 0
     while at < length and len(starts) < limit:
         starts.append(at)
         at += step[at]

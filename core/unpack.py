@@ -21,7 +21,7 @@ def unpack_layer(program: Program, index: int) -> Entries:
         not arrive at the column's end.
     """
     config, n = program.config, program.layers[index].inputs
-    fields = {}
+    fields: dict[str, int] = {}
     for layout, word in zip(DESCRIPTOR_WORDS, program.descriptors[index]):
         fields |= unpack(layout, int(word))
     base = fields["pointer_base"]

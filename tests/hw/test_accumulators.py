@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import preset
+from openeie.hw.accumulators import Accumulators
+
+from .bench import trace
+
+CONFIG = preset("TINY").replace(pes=1, acc_depth=8)
+WIPE = [{"wipe": 1, "wipe_row": row} for row in range(CONFIG.acc_depth)]
+
+
+def product(value, row, bank):
+    return {"i_valid": 1, "i": {"value": int(value), "row": int(row), "bank": int(bank)}}
+
+
+def read(row, bank):
+    return {"read_en": 1, "read_bank": bank, "read_row": row}
+
+
+def read_all(bank):
+    return [read(row, bank) for row in range(CONFIG.acc_depth)]
+
+
+def sums(steps):
+    """Wipe, run ``steps``, and return both banks' sums."""
+    steps = [*WIPE, *steps, *[{}] * Accumulators.latency]
+    rows = trace(Accumulators(CONFIG), [*steps, *read_all(0), *read_all(1), {}], "acc")
+    got = [row["acc"] for row in rows[len(steps) + 1:]]
+    return got[:CONFIG.acc_depth], got[CONFIG.acc_depth:]
+
+
+def test_random_products_one_a_cycle(rng):
+    """Few rows, so that every distance between two products of a row is met."""
+    wanted, steps = np.zeros((2, CONFIG.acc_depth), np.int64), []
+    for _ in range(400):
+        value, row, bank = rng.integers(-1 << 31, 1 << 31), rng.integers(3), rng.integers(2)
+        steps.append(product(value, row, bank))
+        wanted[bank, row] += value
+        steps += [{"i": steps[-1]["i"]}] * int(rng.integers(6) == 0)      # not valid: no sum
+    assert sums(steps) == tuple(wanted.tolist())
+
+
+@pytest.mark.parametrize("bank", [0, 1])
+@pytest.mark.parametrize("distance", [1, 2, 3, 4])
+def test_the_same_row_again_after(distance, bank):
+    """The bypass, at every distance the pipeline can see; other rows and gaps in between."""
+    for between in ([product(1000, 5, bank)], [product(1000, 2, 1 - bank)], [{}]):
+        steps = []
+        for value in (3, -7, 11, 40):
+            steps += [product(value, 2, bank), *between * (distance - 1)]
+        got = sums(steps)
+        assert got[bank][2] == 47
+        assert got[bank][5] == 1000 * sum(b == product(1000, 5, bank) for b in steps)
+
+
+def test_the_same_row_of_the_other_bank_is_another_row():
+    got = sums([product(1, 4, 0), product(2, 4, 1), product(4, 4, 0), product(8, 4, 1)])
+    assert (got[0][4], got[1][4]) == (5, 10)
+
+
+def test_sums_use_every_bit():
+    high = (1 << CONFIG.act_width + CONFIG.weight_width - 1) - 1
+    count = 1 << CONFIG.acc_width - CONFIG.act_width - CONFIG.weight_width
+    got = sums([product(high, 0, 0), product(-high - 1, 1, 0)] * count)
+    assert got[0][:2] == [high * count, (-high - 1) * count]
+
+
+@pytest.mark.parametrize("bank", [0, 1])
+def test_read_and_clear_beside_adding_to_the_other_bank(bank, rng):
+    """The writeback empties one bank while the next vector fills the other, row for row."""
+    depth = CONFIG.acc_depth
+    first = rng.integers(-1000, 1000, depth)
+    second = rng.integers(-1000, 1000, (2, depth))
+    fill = [product(value, row, bank) for row, value in enumerate(first)]
+    drain = []
+    for row in range(depth):        # the same row in the same cycle, then a cycle behind
+        drain.append(read(row, bank) | product(second[0, row], row, 1 - bank))
+    behind = [product(second[1, row], row, 1 - bank) for row in range(depth)]
+    again = read_all(bank)
+    steps = [*WIPE, *fill, {}, {}, *drain, *behind, {}, {}]
+    at = len(WIPE) + depth + 2
+    rows = trace(Accumulators(CONFIG), [*steps, *again, *read_all(1 - bank), {}], "acc")
+    got = [row["acc"] for row in rows]
+    assert got[at + 1:at + 1 + depth] == first.tolist()
+    assert got[len(steps) + 1:len(steps) + 1 + depth] == [0] * depth, "reading leaves zero"
+    assert got[len(steps) + 1 + depth:] == second.sum(axis=0).tolist()
+
+
+def test_a_sum_can_be_read_two_cycles_after_its_last_product():
+    steps = [*WIPE, product(21, 3, 1), *[{}] * (Accumulators.latency - 1), read(3, 1), {}]
+    rows = trace(Accumulators(CONFIG), steps, "acc")
+    assert rows[-1]["acc"] == 21
+
+
+def test_wipe_clears_both_banks():
+    steps = [product(9, row, bank) for row in range(CONFIG.acc_depth) for bank in (0, 1)]
+    zeros = [0] * CONFIG.acc_depth
+    assert sums([*steps, {}, {}, *WIPE]) == (zeros, zeros)

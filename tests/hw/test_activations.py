@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import preset
+from openeie.hw.activations import Activations
+
+from .bench import trace
+
+CONFIG = preset("TINY")
+DEPTH = CONFIG.act_depth
+
+
+def load(a, b):
+    steps = []
+    for enable, words in (("load_a", a), ("load_b", b)):
+        steps += [{enable: 1, "load_address": address, "load_data": int(word)}
+                  for address, word in enumerate(words)]
+    return steps
+
+
+def read_all(swap):
+    return [{"read_en": 1, "read_address": address, "swap": swap} for address in range(DEPTH)]
+
+
+@pytest.mark.parametrize("swap", [0, 1])
+def test_source_is_read_while_destination_is_written(swap, rng):
+    """Every cycle reads the source and writes the destination, at one address and at others."""
+    source, old, new = rng.integers(-32768, 32768, (3, DEPTH))
+    steps = load(*((old, source) if swap else (source, old)))
+    shift = int(rng.integers(DEPTH))
+    start = len(steps)
+    steps += [step | {"write_en": 1, "write_address": (k + shift) % DEPTH,
+                      "write_data": int(new[(k + shift) % DEPTH])}
+              for k, step in enumerate(read_all(swap))]
+    again = len(steps)
+    rows = trace(Activations(CONFIG), [*steps, *read_all(swap), {"swap": swap}],
+                 "source", "a", "b")
+    late = Activations.latency
+    assert [row["source"] for row in rows[start + late:start + late + DEPTH]] == source.tolist()
+    after = rows[again + late:again + late + DEPTH]
+    assert [row["ba"[swap]] for row in after] == new.tolist()
+    assert [row["ab"[swap]] for row in after] == source.tolist(), "the source was written to"
+
+
+def test_a_read_is_held_while_read_en_is_low(rng):
+    a, b = rng.integers(-32768, 32768, (2, DEPTH))
+    steps = load(a, b)
+    at = len(steps)
+    steps += [{"read_en": 1, "read_address": 3}, *[{"read_address": k} for k in range(4)],
+              {"swap": 1}, {"read_en": 1, "read_address": 5}, {}]
+    rows = trace(Activations(CONFIG), steps, "source", "a", "b")
+    assert [row["source"] for row in rows[at + 1:at + 5]] == [a[3]] * 4
+    assert rows[at + 5]["source"] == b[3], "swap chooses without a new read"
+    assert (rows[at + 7]["a"], rows[at + 7]["b"]) == (a[5], b[5])
+
+
+def test_layers_swap_back_and_forth(rng):
+    """Layer l writes x + l + 1 of what it reads; after two layers A holds the result."""
+    x = rng.integers(-1000, 1000, DEPTH)
+    steps, value = load(x, np.zeros(DEPTH, int)), x
+    for layer in range(2):
+        value = value + layer + 1
+        steps += [{"write_en": 1, "write_address": k, "write_data": int(word), "swap": layer % 2}
+                  for k, word in enumerate(value)]
+    at = len(steps)
+    rows = trace(Activations(CONFIG), [*steps, *read_all(0), {}], "source", "b")
+    assert [row["source"] for row in rows[at + 1:]] == (x + 3).tolist()
+    assert [row["b"] for row in rows[at + 1:]] == (x + 1).tolist()

@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import preset
+from openeie.hw.broadcast import Broadcast
+
+from .bench import plain, put_all, simulate
+
+CONFIG = preset("TINY").replace(pes=3)
+
+
+def items_of(rng, count):
+    return [{"act": int(a), "column": k % 64, "token": int(k == count - 1)}
+            for k, a in enumerate(rng.integers(-32768, 32768, count))]
+
+
+def run(sent, readies, rng=None):
+    """Broadcast items while the queues' ``ready`` follow ``readies`` (bool [cycles, PEs]).
+
+    Returns the items pushed, the cycles of the pushes, and the cycles that were ``blocked``.
+    """
+    dut, pushed, when, blocked = Broadcast(CONFIG), [], [], []
+
+    async def drive(ctx):
+        await put_all(ctx, dut.i, sent, rng=rng)
+
+    async def queues(ctx):
+        for cycle, ready in enumerate(readies):
+            ctx.set(dut.ready, sum(int(bit) << pe for pe, bit in enumerate(ready)))
+            await ctx.delay(0)
+            if ctx.get(dut.push):
+                assert ready.all(), "an item was pushed into a full queue"
+                pushed.append(plain(ctx.get(dut.item)))
+                when.append(cycle)
+            if ctx.get(dut.blocked):
+                assert not ready.all() and not ctx.get(dut.push)
+                blocked.append(cycle)
+            await ctx.tick()
+    simulate(dut, drive, queues)
+    return pushed, when, blocked
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "slow-in"])
+def test_all_queues_or_none(stalled, rng):
+    sent = items_of(rng, 60)
+    readies = rng.random((800, CONFIG.pes)) < 0.8
+    pushed, _, _ = run(sent, readies, rng if stalled else None)
+    assert pushed == sent
+
+
+def test_one_item_a_cycle_and_latency(rng):
+    sent = items_of(rng, 20)
+    pushed, when, blocked = run(sent, np.ones((30, CONFIG.pes), bool))
+    assert pushed == sent
+    assert when == [Broadcast.latency + k for k in range(len(sent))] and not blocked
+
+
+def test_blocked_while_one_queue_is_full(rng):
+    sent = items_of(rng, 3)
+    readies = np.ones((20, CONFIG.pes), bool)
+    readies[2:7, 1] = False                 # the first item goes in cycle 1, the second waits
+    pushed, when, blocked = run(sent, readies)
+    assert pushed == sent
+    assert when == [1, 7, 8] and blocked == [2, 3, 4, 5, 6]
+
+
+def test_nothing_to_send_is_not_blocked():
+    assert run([], np.zeros((10, CONFIG.pes), bool)) == ([], [], [])

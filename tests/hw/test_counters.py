@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+from openeie.core.config import preset
+from openeie.core.counters import COUNTERS
+from openeie.core.timing import Timing
+from openeie.hw.counters import Counters
+
+from .bench import trace
+
+CONFIG = preset("TINY")
+FETCH = Timing(CONFIG).fetch
+IDLE = {}
+
+
+def clear(layer):
+    return [{"clear": 1, "clear_index": index, "layer": layer}
+            for index in range(len(COUNTERS))]
+
+
+def read(layer):
+    return [{"address": layer << 3 | index, "layer": 0} for index in range(len(COUNTERS))]
+
+
+def name_of(step, filler):
+    """The table of docs/timing.md: the first line that matches counts."""
+    for port, name in (("entry", "filler" if filler else "busy"), ("empty", "empty_column"),
+                       ("token", "writeback"), ("pending", "writeback"), ("finished", "drain"),
+                       ("blocked", "blocked")):
+        if step.get(port):
+            return name
+    return "starved"
+
+
+def draw(rng, cycles):
+    """What D holds in each cycle, and whether an entry will turn out to be a filler."""
+    steps, fillers = [], []
+    for _ in range(cycles):
+        held = str(rng.choice(["entry", "empty", "token", "nothing"]))
+        step = {name: int(rng.integers(2)) for name in ("pending", "finished", "blocked")}
+        steps.append(step | ({} if held == "nothing" else {held: 1}))
+        fillers.append(int(held == "entry" and rng.random() < 0.3))
+    return steps, fillers
+
+
+def count(steps, fillers, layer):
+    """Count ``steps`` and read the layer's counters; the ports run ``latency`` behind D."""
+    late = Counters.latency
+    run = [{"layer": layer, **step} for step in [*steps, *[IDLE] * late]]
+    for cycle, filler in enumerate(fillers):
+        run[cycle + late]["filler"] = filler
+    for cycle in range(len(steps)):
+        run[cycle + late]["running"] = 1
+    before = clear(layer)
+    rows = trace(Counters(CONFIG), [*before, *run, *read(layer)], "data")
+    return dict(zip(COUNTERS, (row["data"] for row in rows[len(before) + len(run):])))
+
+
+def test_exactly_one_counter_a_cycle(rng):
+    for layer in (0, CONFIG.max_layers - 1):
+        steps, fillers = draw(rng, 300)
+        wanted = dict.fromkeys(COUNTERS, 0) | {"starved": FETCH}
+        for step, filler in zip(steps, fillers):
+            wanted[name_of(step, filler)] += 1
+        got = count(steps, fillers, layer)
+        assert got == wanted
+        assert sum(got.values()) == FETCH + len(steps)
+
+
+def test_the_same_counter_in_every_cycle():
+    for port, name in (("entry", "busy"), ("empty", "empty_column"), ("token", "writeback"),
+                       ("pending", "writeback"), ("finished", "drain"), ("blocked", "blocked"),
+                       ("none", "starved")):
+        step = {} if port == "none" else {port: 1}
+        got = count([step] * 20, [0] * 20, 1)
+        assert got[name] == 20 + FETCH * (name == "starved"), name
+        assert sum(got.values()) == 20 + FETCH
+
+
+def test_layers_have_counters_of_their_own():
+    steps = []
+    for layer in range(CONFIG.max_layers):
+        steps += clear(layer)
+        steps += [{"layer": layer, "running": 1}] * (layer + 1)
+    at = len(steps)
+    for layer in range(CONFIG.max_layers):
+        steps += read(layer)
+    rows = trace(Counters(CONFIG), steps, "data")
+    got = [row["data"] for row in rows[at:]]
+    assert got == [value for layer in range(CONFIG.max_layers)
+                   for value in (0, 0, 0, FETCH + layer + 1, 0, 0, 0)]

@@ -1,0 +1,255 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import ENCODINGS, preset
+from openeie.core.huffman import CanonicalCode, package_merge, table_words
+from openeie.hw.entries import EntryReader
+
+from .bench import plain, put_all, signed_range, simulate
+
+TINY = preset("TINY")
+
+
+class Stream:
+    """Columns of random entries in one encoding, packed as docs/architecture.md says.
+
+    Written without :mod:`openeie.core.encoding`, so that a mistake there would show.
+    """
+    def __init__(self, rng, config, encoding, counts, *, base=0):
+        self.config, self.encoding, self.base = config, encoding, base
+        low, high = signed_range(config.weight_width)
+        symbols = {"run": 1 << config.run_width, "code": 1 << config.code_width}
+        self.codes = {}
+        if encoding == "huffman":
+            for name, size in symbols.items():
+                skew = 2.0 ** -np.minimum(rng.permutation(size), 30 * rng.random())
+                self.codes[name] = CanonicalCode(package_merge(
+                    np.ceil(skew * 10**6 * (rng.random(size) < 0.8)).astype(int) + (
+                        np.arange(size) == 1), min(config.max_code_length, 15)))
+                symbols[name] = len(self.codes[name].ranked)
+        self.columns = [[{"run": int(rng.integers(symbols["run"])),
+                          "code": int(rng.integers(symbols["code"])),
+                          "weight": int(rng.integers(low, high + 1))}
+                         for _ in range(count)] for count in counts]
+        self.words, self.pointers = self._pack()
+
+    def _bits(self, name, rank):
+        code = self.codes[name]
+        symbol = code.ranked[rank]
+        return f"{code.codewords[symbol]:0{code.lengths[symbol]}b}"
+
+    def _pack(self):
+        config, place = self.config, self.config.place_width
+        entries = [entry for column in self.columns for entry in column]
+        edges = np.cumsum([0, *map(len, self.columns)])
+        if self.encoding == "huffman":
+            parts = [self._bits("run", e["run"]) + self._bits("code", e["code"])
+                     for e in entries]
+            ends = np.cumsum([0, *map(len, parts)])
+            text = "".join(parts)
+            text += "0" * (-len(text) % config.word_width)
+            words = [int(text[k:k + config.word_width], 2)
+                     for k in range(0, len(text), config.word_width)]
+            return words, [(self.base << place) + int(ends[edge]) for edge in edges]
+        width, slots = config.entry_widths[self.encoding], config.slots(self.encoding)
+        payload = "weight" if self.encoding == "csr" else "code"
+        words = [0] * -(-len(entries) // slots)
+        for k, entry in enumerate(entries):
+            bits = entry["run"] | (entry[payload] << config.run_width) & (1 << width) - 1
+            words[k // slots] |= bits << k % slots * width
+        return words, [self.base + edge // slots << place | edge % slots
+                       for edge in map(int, edges)]
+
+    @property
+    def layer(self):
+        layer = {"encoding": ENCODINGS.index(self.encoding)}
+        if self.codes:
+            layer["tables"] = table_words(self.codes["run"], self.codes["code"],
+                                          self.config.max_code_length)
+        return layer
+
+    def item(self, number, act):
+        return {"act": act, "start": self.pointers[number], "end": self.pointers[number + 1],
+                "token": 0}
+
+
+TOKEN = {"act": 0, "start": 0, "end": 0, "token": 1}
+
+
+def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
+    """Feed columns (numbers) and tokens (None); returns entries and what D held each cycle.
+
+    ``release`` cycles after a token was in D its bank is released.
+    """
+    dut, out, held = EntryReader(stream.config), [], []
+    acts = [k - 7 for k in range(len(sequence))]
+    items = [TOKEN if n is None else stream.item(n, act) for n, act in zip(sequence, acts)]
+    tokens = sequence.count(None)
+    work = sum(1 if n is None else max(1, len(stream.columns[n])) for n in sequence)
+
+    async def writeback(ctx):
+        due = []
+        async for _, _, token in ctx.tick().sample(dut.token):
+            due = [left - 1 for left in due] + ([release - 1] if token else [])
+            ctx.set(dut.released, int(0 in due))
+
+    async def drive(ctx):
+        ctx.set(dut.load_en, 1)
+        for address, word in enumerate(stream.words):
+            ctx.set(dut.load_address, stream.base + address)
+            ctx.set(dut.load_data, word)
+            await ctx.tick()
+        ctx.set(dut.load_en, 0)
+        ctx.set(dut.layer, stream.layer | {"vectors": tokens if vectors is None else vectors})
+        for _ in range(rounds):
+            ctx.set(dut.begin, 1)
+            await ctx.tick()
+            ctx.set(dut.begin, 0)
+            await ctx.tick()
+            assert not ctx.get(dut.finished) or not tokens
+            held.append([])
+            out.append([])
+            await put_all(ctx, dut.i, items, rng=rng)
+            while sum(state != "" for state in held[-1]) < work or ctx.get(dut.pending):
+                await ctx.tick()
+            await ctx.tick().repeat(2)
+
+    async def watch(ctx):
+        while len(held) < rounds or len(out[-1]) < sum(
+                len(stream.columns[n]) for n in sequence if n is not None) or sum(
+                state != "" for state in held[-1]) < work or ctx.get(dut.pending):
+            if held:
+                states = [name for name in ("entry", "empty", "token")
+                          if ctx.get(getattr(dut, name))]
+                assert len(states) <= 1
+                held[-1].append("".join(states))
+                if ctx.get(dut.o_valid):
+                    out[-1].append(plain(ctx.get(dut.o)))
+            await ctx.tick()
+        assert ctx.get(dut.finished) == (vectors is None)
+    simulate(dut, drive, watch, processes=[writeback], limit=40_000)
+    return out, held
+
+
+def reference(stream, sequence):
+    """Entries in order; the accumulator bank changes with every token."""
+    wanted, bank = [], 0
+    for act, number in enumerate(sequence, start=-7):
+        if number is None:
+            bank ^= 1
+            continue
+        for k, entry in enumerate(stream.columns[number]):
+            wanted.append({"act": act, "first": int(k == 0), "bank": bank, **entry})
+    return wanted
+
+
+def visible(entries, encoding):
+    """The fields that an encoding defines."""
+    names = ["act", "run", "first", "bank", "weight" if encoding == "csr" else "code"]
+    return [{name: entry[name] for name in names} for entry in entries]
+
+
+def timeline(stream, sequence, release):
+    """What D holds each cycle when columns are always offered: docs/timing.md, entries."""
+    states, accepted, read, work, token = [], -1, -2, 0, None
+    for number in sequence:
+        accepted = max(accepted + 1, read)
+        read_before, read = read, max(accepted + 1, read + work)
+        if number is None and token is not None:
+            read = max(read, token + release)
+        count = None if number is None else len(stream.columns[number])
+        states += [""] * (read + 1 - len(states))
+        states += ["token"] if count is None else ["entry"] * count or ["empty"]
+        work = 1 if count is None else max(1, count)
+        token = read + 1 if number is None else token
+        assert read > read_before
+    return states
+
+
+def draw_sequence(rng, columns, tokens=4):
+    """Each column at least once, in any order, and tokens, two of them in a row."""
+    sequence = [int(c) for c in rng.permutation(columns)] + [int(rng.integers(columns))] * 2
+    for place in rng.integers(0, len(sequence) + 1, tokens - 2):
+        sequence.insert(int(place), None)
+    return [*sequence, None, None]
+
+
+def draw_counts(rng, columns=12):
+    return rng.choice([0, 0, 1, 1, 2, 3, 7, rng.integers(1, 20)], columns).tolist()
+
+
+CASES = pytest.mark.parametrize(("encoding", "changes"), [
+    ("csr", {}), ("csr", {"word_width": 32}), ("csr", {"encodings": ("csr",)}),
+    ("csr", {"weight_width": 8, "run_width": 8}),
+    ("codebook", {}), ("codebook", {"word_width": 32}), ("codebook", {"encodings": ("codebook",)}),
+    ("codebook", {"code_width": 8, "run_width": 5, "encodings": ("codebook", "csr")}),
+    ("huffman", {}), ("huffman", {"word_width": 32}), ("huffman", {"encodings": ("huffman",)}),
+    ("huffman", {"word_width": 32, "code_width": 8, "run_width": 8, "max_code_length": 16}),
+    ("huffman", {"max_code_length": 4}),
+], ids=lambda value: value if isinstance(value, str) else
+    "-".join(f"{k}={v if isinstance(v, int) else '+'.join(v)}" for k, v in value.items())
+    or "default")
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+@CASES
+def test_entries_of_columns(encoding, changes, stalled, rng):
+    config = TINY.replace(pes=1, entry_depth=128, **changes)
+    stream = Stream(rng, config, encoding, draw_counts(rng), base=int(rng.integers(0, 40)))
+    sequence = draw_sequence(rng, len(stream.columns))
+    release = int(rng.integers(2, 12))
+    (got,), (held,) = walk(stream, sequence, rng=rng if stalled else None, release=release)
+    wanted = reference(stream, sequence)
+    assert visible(got, encoding) == visible(wanted, encoding)
+    if not stalled:
+        first = next(cycle for cycle, state in enumerate(held) if state)
+        model = timeline(stream, sequence, release)
+        assert model.index(next(filter(None, model))) == EntryReader.latency
+        assert held[first:first + len(model) - EntryReader.latency] == \
+            model[EntryReader.latency:]
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_one_entry_a_cycle_without_bubbles(encoding, rng):
+    """Long columns, then columns of one entry, then empty ones: D is never idle between."""
+    stream = Stream(rng, TINY.replace(pes=1, entry_depth=256), encoding,
+                    [40, 33, *[1] * 15, *[0] * 10, 2])
+    sequence = [*range(len(stream.columns)), None]
+    (got,), (held,) = walk(stream, sequence)
+    assert visible(got, encoding) == visible(reference(stream, sequence), encoding)
+    busy = "".join({"": " ", "entry": "e", "empty": "0", "token": "t"}[s] for s in held).strip()
+    assert busy == "e" * 88 + "0" * 10 + "ee" + "t"
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_last_word_of_the_memory(encoding, rng):
+    config = TINY.replace(pes=1)
+    counts = [5, 1, 0, 9]
+    size = len(Stream(np.random.default_rng(5), config, encoding, counts).words)
+    stream = Stream(np.random.default_rng(5), config, encoding, counts,
+                    base=config.entry_depth - size)
+    sequence = [3, 0, 1, 2, 3, None]
+    (got,), _ = walk(stream, sequence, rng=rng)
+    assert visible(got, encoding) == visible(reference(stream, sequence), encoding)
+
+
+@pytest.mark.parametrize("release", [2, 3, 9, 30])
+def test_a_token_waits_for_the_bank_before_it(release, rng):
+    """Columns after a token go on at once; only the next token waits."""
+    stream = Stream(rng, TINY.replace(pes=1), "codebook", [2, 0, 1])
+    sequence = [0, None, 1, 2, None, None, 0, None]
+    (got,), (held,) = walk(stream, sequence, release=release)
+    assert visible(got, "codebook") == visible(reference(stream, sequence), "codebook")
+    model = timeline(stream, sequence, release)[EntryReader.latency:]
+    first = next(cycle for cycle, state in enumerate(held) if state)
+    assert held[first:first + len(model)] == model
+
+
+def test_layers_begin_anew(rng):
+    """After ``begin`` tokens are counted from none; the banks go on alternating."""
+    stream = Stream(rng, TINY.replace(pes=1), "codebook", [1, 2])
+    sequence = [0, None, 1, None, 0, None]
+    got, _ = walk(stream, sequence, rounds=2)
+    wanted = visible(reference(stream, sequence), "codebook")
+    assert visible(got[0], "codebook") == wanted
+    assert visible(got[1], "codebook") == [e | {"bank": 1 - e["bank"]} for e in wanted]

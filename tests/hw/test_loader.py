@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import preset
+from openeie.core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.hw.loader import Loader
+
+from .bench import plain, put_all, simulate
+
+CONFIG = preset("TINY")
+MEMORIES = [target for target in Target if target is not Target.CONTROL]
+
+
+def command(address, data=0):
+    return {"target": Target.CONTROL, "pe": 0, "address": int(address), "data": int(data)}
+
+
+def draw_words(rng, count):
+    return [{"target": int(rng.choice(MEMORIES)), "pe": int(rng.integers(1 << 16)),
+             "address": int(rng.integers(1 << 32)),
+             "data": int(rng.integers(1 << 64, dtype=np.uint64))} for _ in range(count)]
+
+
+def crc(words):
+    """What CHECK expects, from the records themselves."""
+    return load_crc(np.array([(w["target"], 0, w["pe"], w["address"], w["data"])
+                              for w in words], LOAD_RECORD))
+
+
+def start(first, count):
+    return command(Control.START, first | count << 16)
+
+
+class Model:
+    """The load port's promises in Python: what is written, what starts, what is wrong."""
+    def __init__(self):
+        self.covered, self.checked, self.fault = [], False, Fault.NONE
+        self.writes, self.launches = [], []
+
+    def take(self, word):
+        if word["target"] != Target.CONTROL:
+            self.covered.append(word)
+            self.writes.append(word)
+            self.checked = False
+        elif word["address"] == Control.CHECK:
+            self.checked = crc(self.covered) == word["data"] & 0xFFFFFFFF
+            self.covered = []
+            if not self.checked:
+                self.fault = Fault.BAD_CRC
+        elif word["address"] == Control.CLEAR:
+            self.covered, self.checked, self.fault = [], False, Fault.NONE
+        elif word["address"] == Control.START and self.fault == Fault.NONE:
+            first, count = word["data"] & 0xFFFF, word["data"] >> 16 & 0xFFFF
+            if not self.checked:
+                self.fault = Fault.UNCHECKED
+            elif count == 0 or first + count > CONFIG.max_layers:
+                self.fault = Fault.BAD_LAYERS
+            else:
+                self.launches.append((first, count))
+
+
+def run(words, *, rng=None, busy_for=0, stopped=False):
+    """Send words; returns writes, launches, the fault after each word, and the cycles taken.
+
+    After a launch the array is ``busy_for`` cycles long; ``stopped`` ends that with a watchdog.
+    """
+    dut = Loader(CONFIG)
+    writes, launches, faults, cycles = [], [], [], [0]
+
+    async def array(ctx):
+        left = 0
+        async for _, _, launch in ctx.tick().sample(dut.launch):
+            left = busy_for if launch else max(0, left - 1)
+            ctx.set(dut.busy, int(left > 0))
+            ctx.set(dut.stopped, int(stopped and left == 1))
+
+    async def drive(ctx):
+        for word in words:
+            await put_all(ctx, dut.i, [word], rng=rng)
+            faults.append(Fault(ctx.get(dut.fault)))
+        await ctx.tick().repeat(busy_for + 1)
+        faults.append(Fault(ctx.get(dut.fault)))
+
+    async def watch(ctx):
+        while len(faults) <= len(words):
+            if ctx.get(dut.write):
+                writes.append(plain(ctx.get(dut.word)))
+            if ctx.get(dut.launch):
+                launches.append((ctx.get(dut.first), ctx.get(dut.count)))
+            if ctx.get(dut.busy):
+                assert not ctx.get(dut.i.ready) and not ctx.get(dut.launch)
+            cycles[0] += len(faults) < len(words)
+            await ctx.tick()
+    simulate(dut, watch, drive, processes=[array])
+    return writes, launches, faults, cycles[0]
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+def test_random_words_and_commands(stalled, rng):
+    words, model = [], Model()
+    for _ in range(60):
+        part = draw_words(rng, int(rng.integers(0, 4)))
+        kind = rng.choice(["check", "wrong", "start", "clear", "none"], p=[.35, .1, .3, .2, .05])
+        known = [w for w in model.covered] + part
+        part += {"check": [command(Control.CHECK, crc(known))],
+                 "wrong": [command(Control.CHECK, crc(known) ^ 1 << int(rng.integers(32)))],
+                 "start": [start(int(rng.integers(5)), int(rng.integers(6)))],
+                 "clear": [command(Control.CLEAR, rng.integers(1 << 32))],
+                 "none": [command(7)]}[str(kind)]
+        for word in part:
+            model.take(word)
+        words += part
+    writes, launches, faults, _ = run(words, rng=rng if stalled else None)
+    assert writes == model.writes and launches == model.launches
+    assert faults[-1] == model.fault
+    assert len(launches) >= 3, "the draw should start something"
+
+
+def test_a_word_takes_two_cycles(rng):
+    words = draw_words(rng, 20)
+    writes, _, _, cycles = run(words)
+    assert writes == words and cycles == 2 * len(words)
+
+
+def good_image(rng):
+    words = draw_words(rng, 5)
+    return [*words, command(Control.CHECK, crc(words))]
+
+
+def test_a_good_image_starts(rng):
+    _, launches, faults, _ = run([*good_image(rng), start(1, 3)])
+    assert launches == [(1, 3)] and set(faults) == {Fault.NONE}
+
+
+@pytest.mark.parametrize("bit", [0, 31])
+def test_bad_crc_refuses_until_clear_and_a_new_check(bit, rng):
+    words = draw_words(rng, 5)
+    _, launches, faults, _ = run([
+        *words, command(Control.CHECK, crc(words) ^ 1 << bit), start(0, 1),
+        command(Control.CLEAR), start(0, 1), command(Control.CLEAR), *good_image(rng),
+        start(0, 1)])
+    assert faults[5:10] == [Fault.BAD_CRC, Fault.BAD_CRC, Fault.NONE, Fault.UNCHECKED, Fault.NONE]
+    assert launches == [(0, 1)] and faults[-1] is Fault.NONE
+
+
+def test_every_bit_of_a_record_is_covered(rng):
+    word = draw_words(rng, 1)[0]
+    check = command(Control.CHECK, crc([word]))
+    clear = command(Control.CLEAR)
+    words = [word, check, clear]
+    fields = [("pe", 16), ("address", 32), ("data", 64)]
+    for name, width in fields:
+        for bit in range(width):
+            words += [word | {name: word[name] ^ 1 << bit}, check, clear]
+    words += [word | {"target": word["target"] % 10 + 1}, check]
+    _, _, faults, _ = run(words)
+    assert faults[1] is Fault.NONE and set(faults[4::3]) == {Fault.BAD_CRC}
+
+
+def test_a_write_after_the_check_is_unchecked(rng):
+    _, launches, faults, _ = run([*good_image(rng), *draw_words(rng, 1), start(0, 1)])
+    assert not launches and faults[-1] is Fault.UNCHECKED
+
+
+def test_nothing_is_unchecked_after_a_reset():
+    _, launches, faults, _ = run([start(0, 1)])
+    assert not launches and faults[-1] is Fault.UNCHECKED
+
+
+@pytest.mark.parametrize(("first", "count"), [
+    (0, 0), (0, CONFIG.max_layers + 1), (CONFIG.max_layers, 1), (1, CONFIG.max_layers),
+    (0xFFFF, 1), (0xFFFF, 0xFFFF), (1, 0xFFFF)])
+def test_layers_beyond_the_last_are_refused(first, count, rng):
+    _, launches, faults, _ = run([*good_image(rng), start(first, count), start(0, 1)])
+    assert not launches and faults[-1] is Fault.BAD_LAYERS
+
+
+def test_nothing_is_taken_while_busy(rng):
+    more = draw_words(rng, 3)
+    words = [*good_image(rng), start(0, 1), *more]
+    writes, launches, _, cycles = run(words, busy_for=20)
+    assert launches == [(0, 1)] and writes[-3:] == more
+    assert cycles == 2 * len(words) + 20
+
+
+def test_the_watchdog_is_a_fault_until_clear(rng):
+    _, launches, faults, _ = run([*good_image(rng), start(0, 1), start(0, 1),
+                                  command(Control.CLEAR), start(0, 1)],
+                                 busy_for=10, stopped=True)
+    assert launches == [(0, 1)]
+    assert faults[-4:] == [Fault.WATCHDOG, Fault.NONE, Fault.UNCHECKED, Fault.UNCHECKED]

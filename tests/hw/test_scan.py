@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from openeie.core.config import preset
+from openeie.hw.scan import Scan
+
+from .bench import get_n, plain, simulate
+
+CONFIG = preset("TINY").replace(pes=3)
+
+
+def reference(memory, src_rows, vectors, base):
+    """Rows in order; each vector starts again at the first column."""
+    return [{"acts": memory[v * src_rows + r], "column": base + CONFIG.pes * r,
+             "last": int(r == src_rows - 1)} for v in range(vectors) for r in range(src_rows)]
+
+
+def scan(layers, memory, *, rng=None):
+    """Scan each of ``layers`` in turn; returns their rows and the cycles to the last of each."""
+    dut, got, cycles = Scan(CONFIG), [], []
+
+    async def memories(ctx):
+        """The synchronous read ports of all PEs: held while ``en`` is low."""
+        async for _, _, en, address in ctx.tick().sample(dut.en, dut.address):
+            if en:
+                ctx.set(dut.acts, memory[address % len(memory)])
+
+    async def bench(ctx):
+        for layer in layers:
+            ctx.set(dut.layer, layer)
+            ctx.set(dut.start, 1)
+            await ctx.tick()
+            ctx.set(dut.start, 0)
+            count, waited = layer["src_rows"] * layer["vectors"], 1
+            if rng is not None:
+                got.append(await get_n(ctx, dut.o, count, rng=rng))
+            else:
+                rows = []
+                ctx.set(dut.o.ready, 1)
+                while len(rows) < count:
+                    if ctx.get(dut.o.valid):
+                        rows.append(plain(ctx.get(dut.o.payload)))
+                    await ctx.tick()
+                    waited += 1
+                got.append(rows)
+                cycles.append(waited)
+            ctx.set(dut.o.ready, 1)
+            for _ in range(5):
+                assert not ctx.get(dut.o.valid), "a row beyond the last"
+                await ctx.tick()
+            ctx.set(dut.o.ready, 0)
+            ctx.set(dut.o.ready, 0)
+
+    simulate(dut, bench, processes=[memories])
+    return got, cycles
+
+
+def draw(rng):
+    """Two layers, the second starting elsewhere, and what the source memories hold."""
+    layers = [{"src_rows": int(rng.integers(1, 6)), "vectors": int(rng.integers(1, 5)),
+               "pointer_base": int(rng.integers(0, 20))} for _ in range(2)]
+    return layers, rng.integers(-32768, 32768, (25, CONFIG.pes)).tolist()
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+def test_rows_of_layers(stalled, rng):
+    for _ in range(6):
+        layers, memory = draw(rng)
+        got, _ = scan(layers, memory, rng=rng if stalled else None)
+        assert got == [reference(memory, layer["src_rows"], layer["vectors"],
+                                 layer["pointer_base"]) for layer in layers]
+
+
+def test_one_row_a_cycle_and_latency(rng):
+    layers, memory = draw(rng)
+    _, cycles = scan(layers, memory)
+    assert cycles == [Scan.latency + layer["src_rows"] * layer["vectors"] for layer in layers]
+
+
+def test_a_single_row():
+    layer = {"src_rows": 1, "vectors": 1, "pointer_base": 0}
+    got, _ = scan([layer] * 3, [[-1, 0, 32767]])
+    assert got == [[{"acts": [-1, 0, 32767], "column": 0, "last": 1}]] * 3

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+import numpy as np
+import pytest
+from openeie.core.config import preset
+from openeie.core.fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range, requantise
+from openeie.hw.writeback import Writeback
+
+from .bench import plain, simulate
+
+TINY = preset("TINY")
+
+
+def write_back(config, layer, acc, channels, *, gap=0):
+    """Write back vectors ``acc`` [vectors, rows]; returns, per cycle, what was written.
+
+    The result has one (address, act) for each row, the cycles from ``start`` to each write, and
+    the cycle in which ``done`` rose after the last one.
+    """
+    dut, written, cycles, done = Writeback(config), [], [], []
+    vectors, rows = acc.shape
+
+    async def accumulators(ctx):
+        """Bank b holds vector v if v mod 2 == b; what is read comes a cycle later."""
+        vector = 0
+        async for _, _, en, bank, row, last in ctx.tick().sample(
+                dut.read_en, dut.read_bank, dut.read_row, dut.released):
+            value = 0x5555                          # not read: anything
+            if en:
+                assert bank == vector % 2 and row < rows
+                value = int(acc[vector, row])
+                vector += last
+            ctx.set(dut.acc, value)
+
+    async def bench(ctx):
+        ctx.set(dut.layer, layer)
+        ctx.set(dut.load_en, 1)
+        for address, channel in enumerate(channels):
+            ctx.set(dut.load_address, layer["channel_base"] + address)
+            ctx.set(dut.load_data, channel)
+            await ctx.tick()
+        ctx.set(dut.load_en, 0)
+        await ctx.tick()
+        ctx.set(dut.begin, 1)
+        await ctx.tick()
+        ctx.set(dut.begin, 0)
+        for vector in range(vectors):
+            ctx.set(dut.start, 1)
+            ctx.set(dut.start_bank, vector % 2)
+            cycle, first = 0, len(written)
+            while len(written) < first + rows or cycle < gap:
+                if ctx.get(dut.write_en):
+                    assert not ctx.get(dut.done)
+                    written.append((ctx.get(dut.write_address), plain(ctx.get(dut.act))))
+                    cycles.append(cycle)
+                await ctx.tick()
+                cycle += 1
+                ctx.set(dut.start, 0)
+            done.append(ctx.get(dut.done))
+    simulate(dut, bench, processes=[accumulators])
+    return written, cycles, done
+
+
+def layer_of(rows, vectors, *, relu=0, base=0):
+    return {"dst_rows": rows, "vectors": vectors, "relu": relu, "channel_base": base}
+
+
+def channels_of(bias, multiplier, shift):
+    return [{"bias": int(b), "multiplier": int(m), "shift": int(s)}
+            for b, m, s in zip(bias, multiplier, shift)]
+
+
+def extremes(config, rng, count):
+    """Sums, biases, multipliers and shifts at the ends of their ranges and in between.
+
+    Sum plus bias stays inside the accumulator, as the compiler proves.
+    """
+    low, high = int_range(config.acc_width)
+    bias_low, bias_high = max(low // 2, -1 << 31), min(high // 2, (1 << 31) - 1)
+    bias = rng.choice([bias_low, -1, 0, 1, bias_high, *rng.integers(bias_low, bias_high, 3)],
+                      count)
+    multiplier = rng.choice([1, 2, (1 << MULTIPLIER_BITS) - 1, 1 << 14, 12345], count)
+    shift = rng.choice([0, 1, 2, 14, 15, 16, 30, 45, 61, MAX_SHIFT], count)
+    near = (1 << shift.astype(np.int64)) // multiplier * rng.choice(
+        [-3, -1, 1, 2, 1 << config.act_width - 1], count) + rng.integers(-2, 3, count)
+    acc = np.where(rng.random(count) < 0.4, near, rng.choice([low, high, 0, -1, 1], count))
+    return np.clip(acc, low - np.minimum(bias, 0), high - np.maximum(bias, 0)), \
+        bias, multiplier, shift
+
+
+@pytest.mark.parametrize("relu", [0, 1])
+@pytest.mark.parametrize(("act_width", "acc_width"), [(16, 40), (16, 48), (8, 24), (8, 32)])
+def test_equals_requantise(act_width, acc_width, relu, rng):
+    config = TINY.replace(act_width=act_width, acc_width=acc_width, weight_width=16,
+                          act_depth=512, acc_depth=256, channel_depth=512)
+    acc, bias, multiplier, shift = extremes(config, rng, 240)
+    wanted = requantise(acc, bias, multiplier, shift, relu=bool(relu), act_width=act_width)
+    written, _, _ = write_back(config, layer_of(240, 1, relu=relu, base=7), acc[np.newaxis],
+                               channels_of(bias, multiplier, shift))
+    assert written == list(enumerate(wanted.tolist()))
+    low, high = int_range(act_width)
+    assert high in wanted and (0 if relu else low) in wanted, "both ends must be met"
+
+
+@pytest.mark.parametrize(("acc", "shift", "wanted"), [
+    (-1, 1, 0), (1, 1, 1), (-3, 1, -1), (3, 1, 2), (-2, 2, 0), (2, 2, 1), (-6, 2, -1),
+    (-5, 0, -5), (1 << 39 - 1, 62, 0), (32767, 0, 32767), (32768, 0, 32767),
+    (-32768, 0, -32768), (-32769, 0, -32768)])
+def test_halves_round_up_and_ends_saturate(acc, shift, wanted):
+    written, _, _ = write_back(TINY, layer_of(1, 1), np.array([[acc]]),
+                               channels_of([0], [1], [shift]))
+    assert written == [(0, wanted)]
+
+
+def test_one_row_a_cycle_latency_and_addresses(rng):
+    rows, vectors = 5, 3
+    acc = rng.integers(-1000, 1000, (vectors, rows))
+    written, cycles, done = write_back(TINY, layer_of(rows, vectors, base=11), acc,
+                                       channels_of([0] * rows, [1] * rows, [0] * rows), gap=15)
+    assert written == list(enumerate(acc.reshape(-1).tolist()))
+    # A row is read in the cycle after start, and shows `latency` later what is then written.
+    assert cycles == [1 + row + Writeback.latency for row in range(rows)] * vectors
+    assert done == [0, 0, 1]
+
+
+def test_vectors_of_one_row(rng):
+    acc = rng.integers(-1000, 1000, (4, 1))
+    written, _, done = write_back(TINY, layer_of(1, 4), acc, channels_of([5], [1], [0]))
+    assert written == list(enumerate((acc[:, 0] + 5).tolist()))
+    assert done == [0, 0, 0, 1]
