@@ -159,11 +159,12 @@ class EntryReader(wiring.Component):
     def _decode_huffman(self, m, here, words, following):
         config = self._config
         m.submodules.decoder = decoder = HuffmanDecoder(config)
-        bits = Signal(2 * config.word_width)
-        size = 2 * config.max_code_length
+        size, place = 2 * config.max_code_length, here.start[:config.place_width]
+        left = Signal(range(config.word_width + 1))         # bits of the word from here on
         m.d.comb += [
-            bits.eq(Cat(words[1], words[0]) << here.start[:config.place_width]),
-            decoder.window.eq(bits[-size:]),
+            left.eq(config.word_width - place),
+            decoder.window.eq((words[0] << place)[:config.word_width][-size:]
+                              | (words[1][-size:] >> left)),
             decoder.tables.eq(self.layer.tables),
             following.eq(here.start + decoder.length),
         ]

@@ -92,10 +92,10 @@ class Sequencer(wiring.Component):
                 with m.If(self.wipe_row == config.acc_depth - 1):
                     m.d.sync += [state.eq(State.IDLE), self.wipe_row.eq(0)]
             with m.Case(State.IDLE):
-                m.d.sync += [cycle.eq(0), self.layer.number.eq(self.first),
-                             left.eq(self.count - 1)]
-                with m.If(self.launch):
-                    m.d.sync += state.eq(State.FETCH)
+                m.d.sync += cycle.eq(0)
+                with m.If(self.launch):     # until then the last layer in hand stays on show
+                    m.d.sync += [self.layer.number.eq(self.first), left.eq(self.count - 1),
+                                 state.eq(State.FETCH)]
             with m.Case(State.FETCH):
                 with m.If(self.start):
                     m.d.sync += state.eq(State.RUN)

@@ -91,7 +91,7 @@ def run(words, *, rng=None, busy_for=0, stopped=False):
                 assert not ctx.get(dut.i.ready) and not ctx.get(dut.launch)
             cycles[0] += len(faults) < len(words)
             await ctx.tick()
-    simulate(dut, watch, drive, processes=[array])
+    simulate(dut, drive, watch, processes=[array])
     return writes, launches, faults, cycles[0]
 
 
@@ -100,9 +100,11 @@ def test_random_words_and_commands(stalled, rng):
     words, model = [], Model()
     for _ in range(60):
         part = draw_words(rng, int(rng.integers(0, 4)))
-        kind = rng.choice(["check", "wrong", "start", "clear", "none"], p=[.35, .1, .3, .2, .05])
-        known = [w for w in model.covered] + part
-        part += {"check": [command(Control.CHECK, crc(known))],
+        kind = rng.choice(["check", "wrong", "start", "clear", "none", "all"],
+                          p=[.25, .05, .2, .2, .05, .25])
+        known = model.covered + part
+        part += {"all": [command(Control.CLEAR), command(Control.CHECK, crc([])), start(1, 2)],
+                 "check": [command(Control.CHECK, crc(known))],
                  "wrong": [command(Control.CHECK, crc(known) ^ 1 << int(rng.integers(32)))],
                  "start": [start(int(rng.integers(5)), int(rng.integers(6)))],
                  "clear": [command(Control.CLEAR, rng.integers(1 << 32))],

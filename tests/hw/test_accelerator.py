@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole array in Amaranth's own simulator, once for each encoding; slow, hence small."""
+import numpy as np
+import pytest
+from openeie.core.config import ENCODINGS, preset
+from openeie.core.counters import COUNTERS
+from openeie.core.program import Control, Status, Target, input_records, load_crc
+from openeie.hw.accelerator import Accelerator
+from openeie.hw.array import Array
+from openeie.sim import fast
+
+from .bench import get_n, put_all, simulate
+from .test_pe import draw_program
+
+CONFIG = preset("TINY").replace(pes=3, queue_depth=2, max_code_length=5)
+
+
+def words_of(records):
+    return [{name: int(record[name]) for name in ("target", "pe", "address", "data")}
+            for record in records]
+
+
+def command(address, data=0):
+    return {"target": Target.CONTROL, "pe": 0, "address": address, "data": data}
+
+
+async def read(ctx, dut, requests, rng=None):
+    got = []
+    for target, pe, address in requests:
+        await put_all(ctx, dut.i_read, [{"target": target, "pe": pe, "address": address}],
+                      rng=rng)
+        got += await get_n(ctx, dut.o_read, 1, rng=rng)
+    return got
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_a_layer_through_the_ports(encoding, rng):
+    program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
+    plan, wanted = program.layers[0], fast.run(program, x).layers[0]
+    records = np.concatenate([program.records(), input_records(CONFIG, x, plan.src_rows)])
+    dut, got = Accelerator(CONFIG), {}
+
+    async def bench(ctx):
+        await put_all(ctx, dut.i_load, [*words_of(records),
+                                        command(Control.CHECK, load_crc(records)),
+                                        command(Control.START, 1 << 16)])
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        assert ctx.get(dut.fault) == 0
+        got["acts"] = await read(ctx, dut, [
+            (Target.ACT_B, j % CONFIG.pes, v * plan.dst_rows + j // CONFIG.pes)
+            for v in range(2) for j in range(plan.outputs)], rng)
+        got["counters"] = await read(ctx, dut, [(Target.COUNTER, pe, index)
+                                                for pe in range(CONFIG.pes)
+                                                for index in range(len(COUNTERS))], rng)
+        got["cycles"] = await read(ctx, dut, [(Target.CYCLES, 0, 0)], rng)
+    simulate(dut, bench)
+    acts = np.array(got["acts"], np.uint64).view(np.int64).reshape(2, -1)
+    assert np.array_equal(acts, wanted.outputs)
+    assert got["cycles"] == wanted.cycles.tolist()
+    counters = np.array(got["counters"]).reshape(CONFIG.pes, -1)
+    assert np.array_equal(counters, wanted.counters[0])
+    assert set(counters.sum(axis=1)) == set(got["cycles"])
+
+
+def test_a_read_takes_its_published_time():
+    dut = Accelerator(CONFIG)
+    waited = []
+
+    async def bench(ctx):
+        request = {"target": Target.CONTROL, "pe": 0, "address": Status.CONFIG}
+        ctx.set(dut.o_read.ready, 1)
+        for _ in range(3):
+            await put_all(ctx, dut.i_read, [request])
+            cycles = 1
+            while not ctx.get(dut.o_read.valid):
+                await ctx.tick()
+                cycles += 1
+            assert f"{ctx.get(dut.o_read.payload):016x}" == CONFIG.digest[:16]
+            await ctx.tick()
+            waited.append(cycles)
+    simulate(dut, bench)
+    assert waited == [Array.read_latency + 2] * 3

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``fast`` believes of the pipeline is what the blocks say of themselves.
+
+Each block's own test holds its ``latency`` to what the block does.
+"""
+import pytest
+from openeie.core.config import PRESETS
+from openeie.core.counters import COUNTERS
+from openeie.core.program import descriptor_words
+from openeie.core.timing import Timing
+from openeie.hw.accumulators import Accumulators
+from openeie.hw.address import RowAddress
+from openeie.hw.broadcast import Broadcast
+from openeie.hw.codebook import Codebook
+from openeie.hw.counters import Counters
+from openeie.hw.entries import EntryReader
+from openeie.hw.lnzd import Lnzd
+from openeie.hw.mac import Multiply
+from openeie.hw.pointers import Pointers
+from openeie.hw.queue import Queue
+from openeie.hw.scan import Scan
+from openeie.hw.writeback import Writeback
+
+#: The entry reader's outputs are registered; so is the sequencer's view of ``done``.
+REGISTER = 1
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_fetch_and_scan(name):
+    timing = Timing(PRESETS[name])
+    assert timing.fetch == max(descriptor_words(PRESETS[name]), len(COUNTERS)) + REGISTER
+    start = timing.fetch - 1                # the scan starts in the fetch's last cycle
+    assert timing.first_scan == start + Scan.latency + Lnzd.latency
+
+
+def test_item_to_decode():
+    assert Timing.broadcast == Broadcast.latency
+    assert Timing.queue == Queue.latency
+    assert Timing.pointers == Pointers.latency
+    assert Timing.entries + Timing.decode == EntryReader.latency
+
+
+def test_token_to_writeback():
+    """The token follows the last product: it crosses what an entry crosses, and one cycle more,
+    and the first row is read in the cycle after ``start``.
+    """
+    crossed = REGISTER + Codebook.latency + RowAddress.latency + Multiply.latency
+    assert Timing.token == crossed + 1 + 1
+    # An entry in D one cycle before the token: its sum is in memory when the row is read.
+    assert -1 + crossed + Accumulators.latency <= Timing.token
+
+
+def test_last_row_to_end():
+    """The cycle of the last row's read, its way to the memory, ``done``, and the sequencer."""
+    assert Timing.commit == Writeback.latency + REGISTER + 1
+
+
+def test_counting():
+    assert Timing.counted == Counters.latency
+    assert Timing.counted == REGISTER + Codebook.latency + RowAddress.latency
