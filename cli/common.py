@@ -6,7 +6,7 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Callable
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -19,8 +19,8 @@ from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config", "Set",
-           "Model", "Engine", "emit", "resolve_config", "read_inputs", "progress",
-           "write_atomically"]
+           "Model", "Engine", "emit", "resolve_config", "read_inputs", "working",
+           "progress", "write_atomically"]
 
 #: Version of every verb's JSON output; a change of meaning raises it.
 SCHEMA_VERSION = 1
@@ -120,6 +120,12 @@ def _console() -> Console:
     if sys.stdout.isatty():
         return Console()
     return Console(width=140, color_system=None, highlight=False)
+
+
+def working(what: str, *, quiet: bool) -> AbstractContextManager:
+    """Say on a terminal's stderr what takes its time, for as long as it does."""
+    console = Console(stderr=True)
+    return nullcontext() if quiet or not console.is_terminal else console.status(what)
 
 
 @contextmanager

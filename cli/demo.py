@@ -11,7 +11,7 @@ from ..core.errors import InputError
 from ..core.inspect import inspect
 from ..core.run import LayerRun, Run
 from ..sim.engines import simulate
-from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config
+from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
 from .models import find_model, inputs_for
 from .sim import error_rate
 from .tables import compression_table, run_dict, run_table
@@ -32,10 +32,16 @@ def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config 
     if not 1 <= rtl_images <= images:
         raise InputError(f"--rtl-images must be in 1 .. {images}, not {rtl_images}")
     program = compile_network(network, resolve_config(config, changes))
-    golden = simulate(program, x, "golden")
-    fast = simulate(program, x, "fast", jobs=jobs)
-    rtl = simulate(program, x[:rtl_images], "rtl", seed=seed)
-    compared = fast.compare(golden) + rtl.compare(_first(fast, rtl_images))
+    calm = quiet or as_json
+    with working(f"[1/4] golden: {images:,} images", quiet=calm):
+        golden = simulate(program, x, "golden")
+    with working(f"[2/4] fast: {images:,} images", quiet=calm):
+        fast = simulate(program, x, "fast", jobs=jobs)
+    with working(f"[3/4] rtl: {rtl_images:,} images (the first time, the gateware is compiled)",
+                 quiet=calm):
+        rtl = simulate(program, x[:rtl_images], "rtl", seed=seed)
+    with working("[4/4] comparing every word, cycle and counter", quiet=calm):
+        compared = fast.compare(golden) + rtl.compare(_first(fast, rtl_images))
     errors = {"integer": error_rate(fast, labels),
               "float": contents.provenance.get("float_error")}
     result = {"contents": contents.to_dict(), "fast": run_dict(fast), "rtl": run_dict(rtl),

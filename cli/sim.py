@@ -12,7 +12,7 @@ from ..core.compile import compile_network
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (AsJson, Config, Engine, Jobs, Model, Quiet, Seed, Set, Verbose, emit,
-                     resolve_config, write_atomically)
+                     resolve_config, working, write_atomically)
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
 from .tables import run_dict, run_table
@@ -36,7 +36,8 @@ def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs:
     program = compile_network(network, resolve_config(config, changes), vectors=vectors,
                               encoding=encoding)
     options = {"fast": {"jobs": jobs}, "rtl": {"seed": seed}}.get(engine, {})
-    run = simulate(program, x, engine, **options)
+    with working(f"{engine}: {len(x):,} inputs", quiet=quiet or as_json):
+        run = simulate(program, x, engine, **options)
     result = run_dict(run, per_pe=verbose) | {"network": network.name}
     lines = []
     if labels is not None:

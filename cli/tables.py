@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people."""
+from rich import box
 from rich.table import Table
 
 from ..core.counters import COUNTERS
@@ -7,16 +8,20 @@ from ..core.inspect import Contents, LayerColumns
 from ..core.program import Program
 from ..core.run import LayerRun, Run
 
+# Broken so that every table fits a terminal of 80 columns.
+_HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
+
 __all__ = ["compression_table", "run_table", "plan_tables", "run_dict", "memory_use"]
 
 
 def compression_table(contents: Contents) -> Table:
     """Deep Compression's columns: weights kept, bits before and after Huffman coding, rates."""
     table = Table(title=f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
-                        f"{contents.factor:.1f}x smaller than float32")
-    for name in ("layer", "#weights", "weights% (P)", "fillers", "weight bits (P+Q)",
-                 "weight bits (P+Q+H)", "index bits (P+Q)", "index bits (P+Q+H)",
-                 "rate (P+Q)", "rate (P+Q+H)"):
+                        f"{contents.factor:.1f}x smaller than float32",
+                  box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in ("layer", "weights", "kept\n(P)", "fill-\ners", "weight\nbits\n(P+Q)",
+                 "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)", "index\nbits\n(P+Q+H)",
+                 "rate\n(P+Q)", "rate\n(P+Q+H)"):
         table.add_column(name, justify="left" if name == "layer" else "right")
 
     def row(layer: LayerColumns, *, style=None):
@@ -35,9 +40,9 @@ def compression_table(contents: Contents) -> Table:
 def run_table(run: Run, *, title: str) -> Table:
     """Per layer, an input's cycles on average, entries, utilisation and where the rest went."""
     starts = len(run.cycles)
-    table = Table(title=title)
-    names = ("layer", "cycles", "entries", "fillers", "utilisation",
-             *(name.replace("_", " ") for name in COUNTERS[2:]))
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    names = ("layer", "cycles", "entries", "fill-\ners", "util.",
+             *(_HEADS.get(name, name) for name in COUNTERS[2:]))
     for name in names:
         table.add_column(name, justify="left" if name == "layer" else "right")
 

@@ -8,7 +8,8 @@ import typer
 from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..sim.verify import ENGINES, RandomVerdict, verify, verify_random
-from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, progress, resolve_config)
+from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, progress, resolve_config,
+                     working)
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
 from .sim import Images, InputFile
@@ -48,7 +49,8 @@ def command(model: OptionalModel = None, random: Random = None,
     x, _ = inputs_for(network, inputs, images)
     program = compile_network(network, resolve_config(config, changes), vectors=vectors,
                               encoding=encoding)
-    result = verify(program, x, engines=chosen)
+    with working(f"{', '.join(chosen)}: {len(x):,} inputs", quiet=quiet or as_json):
+        result = verify(program, x, engines=chosen)
     emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x),
                            "config": program.config.to_dict()},
          lambda: [f"equal: {' = '.join(chosen)} on {len(x)} inputs of {network.name}: "

@@ -7,7 +7,7 @@ import typer
 
 from ..core.compile import compile_network
 from ..core.errors import InputError
-from .common import AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config
+from .common import AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config, working
 from .compile import Encoding
 from .models import inputs_for, load_model
 from .sim import InputFile
@@ -31,7 +31,8 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
     if not 0 <= image < len(x):
         raise InputError(f"--image must be in 0 .. {len(x) - 1}, not {image}")
     program = compile_network(network, resolve_config(config, changes), encoding=encoding)
-    run = rtl.run(program, x[image:image + 1], trace=out, seed=seed)
+    with working(f"rtl: input {image}", quiet=quiet or as_json):
+        run = rtl.run(program, x[image:image + 1], trace=out, seed=seed)
     size, cycles = out.stat().st_size, int(run.cycles[0])
     opens = [f"gtkwave {out}", f"surfer {out}"]
     emit({"waveform": str(out), "bytes": size, "cycles": cycles, "open_with": opens,

@@ -2,6 +2,7 @@
 """Entries: EIE's own examples, and every encoding back to the matrix it came from."""
 import numpy as np
 import pytest
+from examples import EIE_POINTERS, EIE_RUNS, eie_example
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.compile import compile_network
@@ -11,21 +12,6 @@ from openeie.core.errors import EncodingError
 from openeie.core.graph import Linear, Network, SparseWeights
 from openeie.core.unpack import unpack_layer
 from strategies import sparse_weights
-
-# EIE, Figures 2 and 3: what PE 0 of 4 stores of a 16 x 8 matrix.
-EIE_RUNS = [0, 1, 0, 1, 0, 2, 0, 0, 0, 2, 0, 2, 0]
-EIE_POINTERS = [0, 3, 4, 6, 6, 8, 10, 11, 13]
-EIE_ROWS = [0, 8, 12, 4, 0, 12, 0, 4, 0, 12, 0, 8, 12]
-
-
-def eie_example():
-    """The matrix of Figure 2: PE 0's weights as printed, the others' drawn once."""
-    rng = np.random.default_rng(2016)
-    dense = rng.integers(1, 100, (16, 8)) * (rng.random((16, 8)) < 0.3)
-    dense[0::4] = 0
-    columns = np.repeat(np.arange(8), np.diff(EIE_POINTERS))
-    dense[EIE_ROWS, columns] = np.arange(1, 14)
-    return dense
 
 
 def test_eie_worked_example():

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import openeie
 import pytest
-from core.test_encoding import eie_example
+from examples import eie_example
 from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import preset

@@ -5,7 +5,7 @@ from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate
 
-CONFIG = preset("TINY").replace(pes=3)
+CONFIG = preset("TINY").replace(pes=3, act_depth=32)
 
 
 def reference(memory, src_rows, vectors, base):

@@ -159,7 +159,8 @@ def small_set(count, seed):
 
 def test_the_same_seed_gives_the_same_bytes():
     recipe = LenetRecipe(
-        hidden=(24, 12), keep=(0.4, 0.5, 0.8), rounds=2, dense=Schedule(epochs=8, batch=50, rate=1e-2),
+        hidden=(24, 12), keep=(0.4, 0.5, 0.8), rounds=2,
+        dense=Schedule(epochs=8, batch=50, rate=1e-2),
         between=Schedule(epochs=1, batch=50), sparse=Schedule(epochs=4, batch=50, rate=1e-2),
         centroids=Schedule(epochs=1, batch=50), calibration=100, augment=Affine(shift=0.5))
     train, test = small_set(600, 1), small_set(200, 2)

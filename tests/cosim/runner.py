@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: Apache-2.0
+"""pytest's side of the cocotb benches: builds, cached by content, and runs."""
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from unittest import mock
+
+import pytest
+from cocotb_tools.check_results import get_results
+from cocotb_tools.runner import get_runner
+from openeie.sim.toolchain import cache_folder, verilator_root
+from openeie.sim.verilog import PE_MODULE
+
+SIMULATORS = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+
+# Registers and memories start from random values: there are no power-up values in the Verilog.
+_VERILATE = ("--x-initial", "unique", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+             "-O3")
+# The wheel's verilated.mk was configured without these.
+_MAKEFLAGS = ("CFG_CXXFLAGS_PCH_I=-include CFG_LDLIBS_THREADS=-pthread "
+              "CFG_CXXFLAGS_STD_NEWEST=-std=c++20 CFG_CXXFLAGS_COROUTINES=-fcoroutines "
+              "OPT_FAST=-O1 OPT_SLOW=-O0 OPT_GLOBAL=-O1")
+
+
+def build(simulator: str, verilog: str, top: str) -> Path:
+    """The folder of a compiled simulation, made once for the same Verilog and tools."""
+    if simulator == "icarus" and shutil.which("iverilog") is None:
+        pytest.skip("iverilog is not on PATH (Debian: apt install iverilog)")
+    versions = [importlib.metadata.version(name) for name in ("cocotb", "verilator")]
+    key = "\0".join([simulator, verilog, top, *versions, *_VERILATE, _MAKEFLAGS])
+    parent = cache_folder() / "cocotb"
+    final = parent / hashlib.sha256(key.encode()).hexdigest()[:32]
+    if final.is_dir():
+        return final
+    parent.mkdir(parents=True, exist_ok=True)
+    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=parent))
+    try:
+        _build(scratch, simulator, verilog, top)
+        try:
+            scratch.rename(final)
+        except OSError:                     # another process was first
+            if not final.is_dir():
+                raise
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+    return final
+
+
+def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
+    source, hints = folder / f"{top}.v", folder / "hints.vlt"
+    source.write_text(verilog)
+    hints.write_text(f'`verilator_config\nno_inline -module "{PE_MODULE}"\n')
+    # The makefile calls `python`: let it be this one.
+    path = os.pathsep.join([str(verilator_root() / "bin"), str(Path(sys.executable).parent),
+                            os.environ["PATH"]])
+    environment = {"PATH": path, "VERILATOR_ROOT": str(verilator_root()),
+                   "MAKEFLAGS": _MAKEFLAGS}
+    verilator = simulator == "verilator"
+    with mock.patch.dict(os.environ, environment if verilator else {}):
+        get_runner(simulator).build(
+            sources=[hints, source] if verilator and PE_MODULE in verilog else [source],
+            hdl_toplevel=top, build_dir=folder, timescale=("1ns", "1ps"),
+            build_args=list(_VERILATE) if verilator else [])
+    for path in [*folder.glob("*.o"), *folder.glob("*.cpp"), *folder.glob("*.a")]:
+        path.unlink()
+
+
+def run(simulator: str, verilog: str, top: str, bench: str, *, seed: int, tests: str | None = None,
+        **parameters) -> None:
+    """Run the cocotb tests of module ``cosim.<bench>``, one or all; any failure is a failure.
+
+    The bench finds ``seed`` and ``parameters`` in :data:`cosim.ports.PARAMETERS`.
+    """
+    folder = build(simulator, verilog, top)
+    options = {"test_args": ["+verilator+rand+reset+2",
+                             f"+verilator+seed+{seed % (2**31 - 2) + 1}"]} \
+        if simulator == "verilator" else {}
+    with tempfile.TemporaryDirectory() as work:
+        results = get_runner(simulator).test(
+            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=f"cosim.{bench}",
+            testcase=tests, build_dir=folder,
+            test_dir=work, results_xml=str(Path(work) / "results.xml"), seed=seed % 2**31,
+            timescale=None if simulator == "verilator" else ("1ns", "1ps"),
+            extra_env={"OPENEIE_COSIM": json.dumps(parameters | {"seed": seed}),
+                       "PYTHONWARNINGS": "default"}, **options)
+        total, failed = get_results(results)
+    assert total and not failed, f"{failed} of {total} cocotb tests failed, seed {seed}"

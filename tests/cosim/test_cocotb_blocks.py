@@ -1,0 +1,34 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Blocks as generated Verilog, without power-up values, in two simulators."""
+import pytest
+from openeie.core.config import preset
+from openeie.hw.accumulators import Accumulators
+from openeie.hw.entries import EntryReader
+from openeie.hw.queue import Queue
+from openeie.sim.verilog import convert
+
+from .runner import SIMULATORS, run
+
+TINY = preset("TINY").replace(pes=1)
+
+
+@pytest.mark.parametrize(("simulator", "depth"), [("verilator", 3), ("icarus", 1), ("icarus", 3)])
+def test_queue(simulator, depth, seed):
+    run(simulator, convert(Queue(12, depth=depth), "queue"), "queue", "bench_queue", seed=seed,
+        depth=depth)
+
+
+@SIMULATORS
+def test_accumulators(simulator, seed):
+    run(simulator, convert(Accumulators(TINY), "accumulators"), "accumulators",
+        "bench_accumulators", seed=seed, config=TINY.to_dict())
+
+
+@pytest.mark.parametrize("word_width", [32, 64])
+@SIMULATORS
+def test_entries(simulator, word_width, seed):
+    if (simulator, word_width) == ("verilator", 32):
+        pytest.skip("one width is enough in each simulator")
+    config = TINY.replace(word_width=word_width)
+    run(simulator, convert(EntryReader(config), "entries"), "entries", "bench_entries", seed=seed,
+        config=config.to_dict())
