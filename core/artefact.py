@@ -5,80 +5,33 @@ A valid safetensors file of uint8 tensors: one per layer (:mod:`openeie.core.pay
 ``header``, which describes them: a CRC-32, then deflated JSON. ``docs/artefact.md``.
 """
 import dataclasses
-import json
 import os
 import tempfile
 import zlib
 from pathlib import Path
-from typing import Annotated, Literal
 
 import numpy as np
-import pydantic
 import safetensors
 import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
 from .graph import Linear, Network
-from .payload import PayloadShape, decode_payload, encode_payload
+from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
+from .payload import decode_payload, encode_payload
 
-__all__ = ["SCHEMA_VERSION", "MAX_FILE_BYTES", "Header", "LayerHeader", "save", "load", "dumps",
-           "loads", "read_header"]
+__all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
-SCHEMA_VERSION = 1
 #: Larger files are refused unread.
 MAX_FILE_BYTES = 1 << 30
-_MAX_HEADER_BYTES = 1 << 20
+_MAX_MESSAGE = 300
 _HEADER = "header"
-
-Count = Annotated[int, pydantic.Field(ge=0, le=1 << 32)]
-Size = Annotated[int, pydantic.Field(ge=1, le=1 << 20)]
-Scale = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
-
-
-class _Model(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
-
-
-class LayerHeader(_Model):
-    """What the header says of one layer; the payload's shape stands under short names."""
-    name: Name
-    rows: Size
-    cols: Size
-    encoding: Literal["csr", "codebook", "huffman"]
-    relu: bool
-    entries: Count
-    run_width: Annotated[int, pydantic.Field(ge=1, le=8)]
-    codebook: Annotated[int, pydantic.Field(ge=0, le=256)]
-    run_bits: Count
-    code_bits: Count
-    bias_bytes: Annotated[int, pydantic.Field(ge=1, le=4)]
-    uniform: bool
-    weight_scale: Scale
-    output_scale: Scale
-    crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
-
-    @property
-    def shape(self) -> PayloadShape:
-        """How to read the payload."""
-        return PayloadShape(huffman=self.encoding == "huffman", **{
-            field.name: getattr(self, field.name) for field in dataclasses.fields(PayloadShape)
-            if field.name != "huffman"})
-
-
-class Header(_Model):
-    """What the header says of the network."""
-    schema_version: int
-    name: Name
-    act_width: Literal[8, 16]
-    input_range: tuple[int, int] = pydantic.Field(strict=False)
-    input_scale: Scale
-    layers: Annotated[list[LayerHeader], pydantic.Field(min_length=1, max_length=1024)]
-    provenance: dict
 
 
 def dumps(network: Network) -> bytes:
     """The artefact's bytes; the same network gives the same bytes.
+
+    Loading them gives every field back; of the provenance, what JSON can tell: tuples return as
+    lists.
 
     Raises
     ------
@@ -99,9 +52,8 @@ def dumps(network: Network) -> bytes:
               "input_scale": network.input_scale, "layers": layers,
               "provenance": network.provenance}
     try:
-        text = json.dumps(fields, separators=(",", ":"), sort_keys=True, allow_nan=False)
-        _parse_header(text)
-    except (TypeError, ValueError) as error:
+        text = dump_header(fields)
+    except ValueError as error:
         raise ArtefactError(f"network {network.name!r} cannot be written: {error}") from error
     deflated = zlib.compress(text.encode(), 9)
     stamp = zlib.crc32(deflated).to_bytes(4, "little")
@@ -130,6 +82,9 @@ def loads(data: bytes, *, source: str = "artefact") -> Network:
                 weight_scale=layer.weight_scale, output_scale=layer.output_scale, **fields))
         except (EncodingError, InputError) as error:
             raise ArtefactError(f"{where}: {error}") from error
+        except MemoryError as error:
+            raise ArtefactError(f"{where}: {layer.entries:,} entries need more memory than there "
+                                f"is") from error
     try:
         return Network(name=header.name, layers=tuple(layers), act_width=header.act_width,
                        input_range=header.input_range, input_scale=header.input_scale,
@@ -140,61 +95,57 @@ def loads(data: bytes, *, source: str = "artefact") -> Network:
 
 def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[bytes]]:
     """Header and payloads, before the payloads are looked at."""
-    def refuse(what, error=None):
-        return ArtefactError(f"{source} is not an artefact this version can read: {what}")
+    def refuse(what):
+        # What a file says of itself may be as long as it likes.
+        return ArtefactError(f"{source} is not an artefact this version can read: "
+                             f"{what:.{_MAX_MESSAGE}}")
     if len(data) > MAX_FILE_BYTES:
         raise refuse(f"it has {len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
     try:
-        tensors = {name: bytes(value["data"])
-                   for name, value in safetensors.deserialize(data)}
+        parts = safetensors.deserialize(data)
+        tensors = {name: bytes(part["data"]) for name, part in parts}
         stamped = tensors.pop(_HEADER)
     except (safetensors.SafetensorError, ValueError, KeyError) as error:
         raise refuse(f"{type(error).__name__}: {error}") from error
+    if any(part["dtype"] != "U8" or len(part["shape"]) != 1 for _, part in parts):
+        raise refuse("its tensors must be vectors of bytes (U8)")
     if int.from_bytes(stamped[:4], "little") != zlib.crc32(stamped[4:]):
         raise refuse("the header's CRC-32 does not match: the file is damaged")
     inflate = zlib.decompressobj()
     try:
-        text = inflate.decompress(stamped[4:], _MAX_HEADER_BYTES).decode()
+        text = inflate.decompress(stamped[4:], MAX_HEADER_BYTES).decode()
     except (zlib.error, UnicodeDecodeError) as error:
         raise refuse(f"the header cannot be read: {error}") from error
-    if not inflate.eof:
-        raise refuse(f"the header has more than {_MAX_HEADER_BYTES:,} bytes")
+    if inflate.unconsumed_tail:
+        raise refuse(f"the header has more than {MAX_HEADER_BYTES:,} bytes")
+    if not inflate.eof or inflate.unused_data:
+        raise refuse("the header is cut short, or something follows it")
     try:
-        header = _parse_header(text)
-    except (ValueError, RecursionError) as error:
-        raise refuse(_first_line(error)) from error
+        header = parse_header(text)
+    except ValueError as error:
+        raise refuse(str(error)) from error
     names = [str(number) for number in range(len(header.layers))]
     if sorted(tensors) != sorted(names):
-        raise refuse(f"its tensors are {sorted(tensors)}, its layers {names}")
+        raise refuse(f"it has {len(tensors)} tensors for {len(names)} layers, or their names "
+                     f"are not 0 .. {len(names) - 1}")
     return header, [tensors[name] for name in names]
-
-
-def _parse_header(text: str) -> Header:
-    fields = json.loads(text)
-    version = fields.get("schema_version") if isinstance(fields, dict) else None
-    if version != SCHEMA_VERSION:
-        raise ValueError(f"schema version {version!r}, this version reads {SCHEMA_VERSION}")
-    return Header.model_validate(fields)
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, pydantic.ValidationError):
-        first = error.errors()[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}, not {first['input']!r:.80}"
-    return str(error)
 
 
 def save(network: Network, path: str | os.PathLike) -> int:
     """Write an artefact; returns its size in bytes. The file appears complete or not at all."""
     data = dumps(network)
     path = Path(path)
+    written = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
                                          delete=False) as file:
+            written = Path(file.name)
             file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        written.chmod(0o644)
+        written.replace(path)
     except OSError as error:
+        if written is not None:
+            written.unlink(missing_ok=True)
         raise ArtefactError(f"cannot write {path}: {error.strerror}") from error
     return len(data)
 
@@ -208,10 +159,12 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """A file's bytes, unless it is too large to be an artefact."""
     path = Path(path)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise ArtefactError(f"{path} has {path.stat().st_size:,} bytes, at most "
-                                f"{MAX_FILE_BYTES:,} are read")
-        return path.read_bytes()
+        with path.open("rb") as file:
+            # A device or pipe has no size to ask for: read no more than is allowed.
+            data = file.read(min(path.stat().st_size, MAX_FILE_BYTES) + 1)
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}; give the path of an *.eie "
                             f"file") from error
+    if len(data) > MAX_FILE_BYTES:
+        raise ArtefactError(f"{path} has more than the {MAX_FILE_BYTES:,} bytes that are read")
+    return data

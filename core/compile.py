@@ -172,7 +172,9 @@ class _Image:
         base = sum(part.shape[1] for part in self.words)
         if not len(entries.run):
             words = words[:, :0]
-        self.need("entry_depth", base + words.shape[1], f"up to layer {layer.name!r}")
+        fullest = int(pointers[:, -1].argmax())
+        self.need("entry_depth", base + words.shape[1],
+                  f"PE {fullest}, up to layer {layer.name!r},")
         plan = self._plan(layer, encoding, entries, codes)
         self.plans.append(plan)
         self.words.append(words)

@@ -113,6 +113,17 @@ class CanonicalCode:
         length = np.arange(1, longest + 1)
         return self.base[length] - self.first[length]
 
+    def match(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Symbol and length of the codeword at the top of each window of MAX_LENGTH bits.
+
+        int64 both; a window that starts with no codeword has length ``MAX_LENGTH + 1``.
+        """
+        length = np.searchsorted(self.limits(MAX_LENGTH), windows, side="right") + 1
+        within = np.minimum(length, MAX_LENGTH)
+        rank = (windows >> (MAX_LENGTH - within)) + self.offsets(MAX_LENGTH)[within - 1]
+        ranked = self.ranked if len(self.ranked) else np.zeros(1, np.int64)
+        return ranked[np.clip(rank, 0, len(ranked) - 1)], length
+
 
 def pack_bits(values: np.ndarray, lengths: np.ndarray) -> bytes:
     """Concatenate codewords of given lengths (at most 32 bits), first bit at the top of byte 0."""

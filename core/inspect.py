@@ -4,7 +4,8 @@ import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from .artefact import LayerHeader, loads, read_bytes, read_header
+from .artefact import loads, read_bytes, read_header
+from .header import LayerHeader
 
 __all__ = ["LayerColumns", "Contents", "inspect"]
 

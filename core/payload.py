@@ -12,14 +12,13 @@ import numpy as np
 from .errors import EncodingError
 from .graph import Linear, SparseWeights
 from .huffman import MAX_LENGTH, CanonicalCode, pack_bits
+from .stream import decode_stream, split_runs
 
 __all__ = ["PayloadShape", "encode_payload", "decode_payload", "WEIGHT_BITS"]
 
 #: Bits of a weight stored in place.
 WEIGHT_BITS = 16
 _RUN_WIDTHS = range(1, 9)
-#: Bit positions decoded at a time; bounds the memory of decoding.
-_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +47,7 @@ class PayloadShape:
     @property
     def code_width(self) -> int:
         """Bits of a code (or weight) before Huffman coding."""
-        return max(1, (self.codebook - 1).bit_length()) if self.codebook else WEIGHT_BITS
+        return _code_width(self.codebook)
 
     def sections(self, outputs: int) -> dict[str, int]:
         """Bytes of each part of the payload, in order."""
@@ -60,14 +59,17 @@ class PayloadShape:
                 "bias": self.bias_bytes * outputs, "multiplier": 2 * channels, "shift": channels}
 
 
+def _code_width(codebook: int) -> int:
+    return max(1, (codebook - 1).bit_length()) if codebook else WEIGHT_BITS
+
+
 def encode_payload(layer: Linear) -> tuple[PayloadShape, bytes]:
     """The smallest payload over all run widths, and its shape."""
     weights = layer.weights
     m = weights.shape[0]
     position = weights.columns * m + weights.rows
     symbols = weights.codes if weights.codes is not None else weights.values
-    candidates = (_stream(layer, position, symbols, width) for width in _RUN_WIDTHS)
-    _, shape, stream, tables = min(candidates, key=lambda item: item[0])
+    shape, stream, tables = _smallest(layer, position, symbols)
     bias = layer.bias.astype("<i4").view(np.uint8).reshape(m, 4)[:, :shape.bias_bytes].tobytes()
     channels = slice(0, 1) if shape.uniform else slice(None)
     codebook = b"" if weights.codebook is None else weights.codebook.astype("<i2").tobytes()
@@ -76,12 +78,34 @@ def encode_payload(layer: Linear) -> tuple[PayloadShape, bytes]:
                             layer.shift[channels].tobytes()])
 
 
+def _smallest(layer, position, symbols):
+    """The best of all run widths, on a tie the narrowest.
+
+    A width whose entries alone are too many is not tried: narrow runs in a nearly empty matrix
+    need more fillers than memory holds.
+    """
+    gap = np.diff(position, prepend=-1) - 1
+    code_width = _code_width(_slots(layer.weights))
+    best = None
+    for width in sorted(_RUN_WIDTHS, reverse=True):
+        entries = len(gap) + int((gap >> width).sum())
+        least = 2 if layer.encoding == "huffman" else width + code_width
+        if best is None or least * entries <= best[0]:
+            candidate = _stream(layer, position, symbols, width)
+            if best is None or candidate[0] <= best[0]:
+                best = candidate
+    return best[1:]
+
+
+def _slots(weights: SparseWeights) -> int:
+    return 0 if weights.codebook is None else len(weights.codebook)
+
+
 def _stream(layer, position, symbols, width):
     """For one run width: size in bits, shape, (codewords, their sizes), code lengths."""
-    run, code = _runs(position, symbols, (1 << width) - 1)
-    codebook = 0 if layer.weights.codebook is None else len(layer.weights.codebook)
-    huffman = layer.encoding == "huffman"
-    code_width = max(1, (codebook - 1).bit_length()) if codebook else WEIGHT_BITS
+    run, code = split_runs(position, symbols, (1 << width) - 1)
+    codebook, huffman = _slots(layer.weights), layer.encoding == "huffman"
+    code_width = _code_width(codebook)
     run_sizes = np.full(len(run), width, np.int64)
     code_sizes = np.full(len(run), code_width, np.int64)
     tables = [b"", b""]
@@ -106,22 +130,10 @@ def _stream(layer, position, symbols, width):
     return bits, shape, (words, run_sizes + code_sizes), tables
 
 
-def _runs(position, symbols, longest):
-    """Runs and symbols (int64) with fillers, from increasing positions."""
-    gap = np.diff(position, prepend=-1) - 1
-    fillers = gap // (longest + 1)
-    place = np.arange(len(gap)) + np.cumsum(fillers)
-    total = len(gap) + int(fillers.sum())
-    run = np.full(total, longest, np.int64)
-    code = np.zeros(total, np.int64)
-    run[place], code[place] = gap % (longest + 1), symbols
-    return run, code
-
-
 def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int) -> dict:
     """Fields of :class:`Linear` from a payload: weights, bias, multiplier, shift.
 
-    Memory is bounded by a small multiple of ``len(data)`` + 8 bytes a column.
+    Sizes are checked before memory is taken: about 60 bytes an entry, 30 a column.
 
     Raises
     ------
@@ -137,9 +149,11 @@ def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int)
     bits = np.unpackbits(np.frombuffer(parts["entries"], np.uint8))
     if shape.entries * 2 > len(bits):
         raise EncodingError(f"{shape.entries} entries do not fit {len(bits)} bits")
+    if bits[shape.run_bits + shape.code_bits:].any():
+        raise EncodingError("the bits behind the entry stream must be 0")
     codebook = np.frombuffer(parts["codebook"], "<i2").astype(np.int16)
     codes = _codes(shape, parts)
-    run, code = _decode_stream(shape, bits, codes)
+    run, code = decode_stream(shape, bits, codes)
     weights = _weights(shape, run, code, codebook, rows, columns)
     bias = np.frombuffer(parts["bias"], np.uint8).reshape(rows, shape.bias_bytes)
     sign = np.where(bias[:, -1:] > 127, 255, 0).astype(np.uint8)
@@ -151,7 +165,8 @@ def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int)
 
 
 def _weights(shape, run, code, codebook, rows, columns):
-    position = np.cumsum(run + 1) - 1
+    position = np.cumsum(run, dtype=np.int64)
+    position += np.arange(len(run))
     real = (run != (1 << shape.run_width) - 1) | (code != 0)
     position, code = position[real], code[real]
     if len(position) and position[-1] >= rows * columns:
@@ -172,70 +187,6 @@ def _codes(shape, parts):
         return None
     return (CanonicalCode(_unpack_nibbles(parts["run_lengths"], 1 << shape.run_width)),
             CanonicalCode(_unpack_nibbles(parts["code_lengths"], shape.codebook)))
-
-
-def _decode_stream(shape, bits, codes):
-    """Runs and codes, int64 [entries]; exactly the bits that the header names are used."""
-    total = shape.run_bits + shape.code_bits
-    if codes is None:
-        size = shape.run_width + shape.code_width
-        if total != size * shape.entries:
-            raise EncodingError(f"{shape.entries} entries of {size} bits are not {total} bits")
-        words = _value(bits[:total].reshape(shape.entries, size))
-        return words >> shape.code_width, words & ((1 << shape.code_width) - 1)
-    runs, values, at = [], [], 0
-    left = shape.entries
-    padded = np.concatenate([bits[:total], np.zeros(2 * MAX_LENGTH + 1, np.uint8)])
-    while left:
-        if at >= total:
-            raise EncodingError(f"the entry stream ends {left} entries early")
-        part = padded[at:at + _CHUNK + 2 * MAX_LENGTH]
-        run, code, used = _decode_chunk(part, codes, min(_CHUNK, total - at), left)
-        runs.append(run)
-        values.append(code)
-        at, left = at + used, left - len(run)
-    if at != total:
-        raise EncodingError(f"the entry stream has {total} bits, its entries take {at}")
-    gather = [np.concatenate(p) if p else np.zeros(0, np.int64) for p in (runs, values)]
-    return gather[0], gather[1]
-
-
-def _decode_chunk(bits, codes, length, limit):
-    """Entries that start in the first ``length`` bits, at most ``limit`` of them.
-
-    What would be decoded is worked out at every bit at once; following the lengths from the
-    first bit then picks the positions where entries really start.
-    """
-    window = np.zeros(len(bits) - MAX_LENGTH + 1, np.int64)
-    for bit in range(MAX_LENGTH):
-        window = window << 1 | bits[bit:bit + len(window)]
-    (run, run_length), (code, code_length) = (_symbols(c, window) for c in codes)
-    after = np.minimum(np.arange(length) + run_length[:length], len(window) - 1)
-    step = (run_length[:length] + code_length[after]).tolist()
-    starts: list[int] = []
-    at = 0
-    while at < length and len(starts) < limit:
-        starts.append(at)
-        at += step[at]
-    place = np.array(starts, np.int64)
-    return run[place], code[after[place]], at
-
-
-def _symbols(canonical, window):
-    """Symbol and length of the codeword at the start of each window of MAX_LENGTH bits."""
-    limits, offsets = canonical.limits(MAX_LENGTH), canonical.offsets(MAX_LENGTH)
-    length = np.minimum(np.searchsorted(limits, window, side="right"), MAX_LENGTH - 1) + 1
-    rank = (window >> (MAX_LENGTH - length)) + offsets[length - 1]
-    ranked = canonical.ranked if len(canonical.ranked) else np.zeros(1, np.int64)
-    return ranked[np.clip(rank, 0, len(ranked) - 1)], length
-
-
-def _value(bits):
-    """int64 [n] from bits [n, width], first bit highest."""
-    result = np.zeros(len(bits), np.int64)
-    for column in bits.T:
-        result = result << 1 | column
-    return result
 
 
 def _pack_nibbles(lengths):

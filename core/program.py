@@ -50,7 +50,7 @@ class Status(enum.IntEnum):
 class Fault(enum.IntEnum):
     """Why the array refused or stopped."""
     NONE = 0
-    BAD_CRC = 1      # CHECK did not match; START is refused until a new image checks
+    BAD_CRC = 1      # CHECK did not match; START is refused until CLEAR and a good CHECK
     UNCHECKED = 2    # START after writes, a reset or a CLEAR that no good CHECK followed
     WATCHDOG = 3     # a layer ran longer than its descriptor allows
     BAD_LAYERS = 4   # START without layers, or beyond the last one the array can hold

@@ -24,7 +24,12 @@ def unpack_layer(program: Program, index: int) -> Entries:
     fields: dict[str, int] = {}
     for layout, word in zip(DESCRIPTOR_WORDS, program.descriptors[index]):
         fields |= unpack(layout, int(word))
-    base = fields["pointer_base"]
+    base, table = fields["pointer_base"], fields["table"]
+    if base + n + 1 > program.pointers.shape[1]:
+        raise EncodingError(f"layer {index}: pointers {base} .. {base + n} lie outside the "
+                            f"{program.pointers.shape[1]} of the image")
+    if table >= len(program.codebooks):
+        raise EncodingError(f"layer {index}: table {table} of {len(program.codebooks)}")
     pointers = program.pointers[:, base:base + n + 1].astype(np.int64)
     start, end = pointers[:, :-1], pointers[:, 1:]
     if np.any(start > end) or end.max() > program.entries.shape[1] << config.place_width:
@@ -34,9 +39,9 @@ def unpack_layer(program: Program, index: int) -> Entries:
         raise EncodingError(f"layer {index}: encoding {fields['encoding']} does not exist")
     encoding = ENCODINGS[fields["encoding"]]
     if encoding == "huffman":
-        count, run, value = _walk_huffman(program, index, fields["table"], start, end)
+        count, run, value = _walk_huffman(program, index, table, start, end)
     else:
-        count, run, value = _walk_fixed(program, fields["table"], encoding, start, end)
+        count, run, value = _walk_fixed(program, table, encoding, start, end)
     return Entries(count=count, run=run, value=value, filler=(run == config.max_run) & (value == 0))
 
 

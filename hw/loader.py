@@ -16,8 +16,9 @@ class Loader(wiring.Component):
 
     A word takes two cycles, because its CRC record (16 bytes,
     :data:`openeie.core.program.LOAD_RECORD`) passes through a 64-bit CRC in two halves. Nothing
-    is taken while ``busy``. ``launch`` follows a START only if every write since the reset was
-    covered by a CHECK that agreed; otherwise ``fault`` says why not, until CLEAR.
+    is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset before it.
+    ``launch`` follows a START only if the last CHECK agreed and no write, CLEAR or reset came
+    after it; otherwise ``fault`` says why not, until CLEAR.
 
     Members
     -------

@@ -30,10 +30,13 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
         from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
         build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
                       shared=PE_MODULE, trace=trace)
-    sources = source_digest(_HERE.parent / "core", _HERE.parent / "hw")
-    ours = "".join((_HERE / name).read_text()
-                   for name in ("harness.cpp", "verilog.py", "toolchain.py"))
-    return cached_build("\0".join([config.digest, sources, ours, str(trace)]), make)
+    # What the gateware is made from; the rest of core does not reach it.
+    contract = ("config", "counters", "fixed", "program", "timing")
+    sources = source_digest([
+        *_HERE.parent.joinpath("hw").glob("*.py"),
+        *(_HERE.parent / "core" / f"{name}.py" for name in contract),
+        *(_HERE / name for name in ("harness.cpp", "verilog.py", "toolchain.py"))])
+    return cached_build("\0".join([config.digest, sources, str(trace)]), make)
 
 
 class Rtl:

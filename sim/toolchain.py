@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import platformdirs
@@ -46,12 +46,11 @@ def compiler() -> str:
     return path
 
 
-def source_digest(*folders: Path) -> str:
-    """SHA-256 over the Python and C++ files of folders, hex: what a build depends on."""
+def source_digest(paths: Iterable[Path]) -> str:
+    """SHA-256 over names and contents of files, hex: what a build depends on."""
     digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.glob("*.py")) + sorted(folder.glob("*.cpp")):
-            digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    for path in sorted(paths):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()
 
 

@@ -94,5 +94,5 @@ def shipped_test_set() -> tuple[np.ndarray, np.ndarray]:
 
     Licence of the data: CC BY-SA 3.0, see ``assets/mnist/LICENSE-ATTRIBUTION.txt``.
     """
-    # Anchored at the parent, since `assets` holds data only and is no package.
+    # Anchored at this package: `assets` holds data only and is none.
     return _split(resources.files(__package__).joinpath("assets", "mnist"), "test")

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..core import golden
+from ..core import artefact, golden
 from ..core.graph import Network
 from .data import load_mnist
 from .prune import keep_schedule, kept, prune
@@ -150,8 +150,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of every random choice")
     parser.add_argument("-o", "--out", required=True, metavar="FILE", help="artefact to write")
     options = parser.parse_args(arguments)
-    # Imported here so that a missing folder is reported before anything else is loaded.
-    from ..core import artefact
     begin = time.monotonic()
 
     def progress(message: str) -> None:

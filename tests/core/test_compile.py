@@ -31,14 +31,14 @@ def network(m=8, n=8, *, layers=1, encoding="codebook", value=3, **fields):
     ("channel_depth", 8, network(layers=2), "channel_depth: all layers needs 8, the array has 7"),
     ("pointer_depth", 18, network(layers=2), "pointer_depth: all layers needs 18, the array has"),
     ("max_layers", 2, network(layers=2), "max_layers: the network needs 2, the array has 1"),
-    ("entry_depth", 4, network(), "entry_depth: up to layer 'fc0' needs 4, the array has 2"),
+    ("entry_depth", 4, network(), "entry_depth: PE 0, up to layer 'fc0', needs 4, the array has 2"),
 ])
 def test_just_full_fits_and_one_less_does_not(field, needed, net, message):
     compile_network(net, CONFIG.replace(**{field: needed}))
     less = needed - (2 if field in ("entry_depth", "pointer_depth") else 1)
     if field == "entry_depth":          # the smallest legal memory is already just enough
         net, less = network(n=9), 4
-        message = "entry_depth: up to layer 'fc0' needs 5, the array has 4"
+        message = "entry_depth: PE 0, up to layer 'fc0', needs 5, the array has 4"
     with pytest.raises(CapacityError, match=f"network 'net' does not fit: .*{message}"):
         compile_network(net, CONFIG.replace(**{field: less}))
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's side of the cocotb benches: builds, cached by content, and runs."""
+import fcntl
 import hashlib
 import importlib.metadata
 import json
@@ -38,16 +39,15 @@ def build(simulator: str, verilog: str, top: str) -> Path:
     if final.is_dir():
         return final
     parent.mkdir(parents=True, exist_ok=True)
-    scratch = Path(tempfile.mkdtemp(prefix="building-", dir=parent))
-    try:
-        _build(scratch, simulator, verilog, top)
-        try:
-            scratch.rename(final)
-        except OSError:                     # another process was first
-            if not final.is_dir():
-                raise
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+    with open(f"{final}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)    # tests that run side by side build once
+        if not final.is_dir():
+            scratch = Path(tempfile.mkdtemp(prefix="building-", dir=parent))
+            try:
+                _build(scratch, simulator, verilog, top)
+                scratch.rename(final)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
     return final
 
 
@@ -66,8 +66,9 @@ def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
             sources=[hints, source] if verilator and PE_MODULE in verilog else [source],
             hdl_toplevel=top, build_dir=folder, timescale=("1ns", "1ps"),
             build_args=list(_VERILATE) if verilator else [])
-    for path in [*folder.glob("*.o"), *folder.glob("*.cpp"), *folder.glob("*.a")]:
-        path.unlink()
+    for path in folder.iterdir():           # objects and precompiled headers are large
+        if path.name not in (top, "sim.vvp", source.name):
+            path.unlink()
 
 
 def run(simulator: str, verilog: str, top: str, bench: str, *, seed: int, tests: str | None = None,
@@ -81,12 +82,14 @@ def run(simulator: str, verilog: str, top: str, bench: str, *, seed: int, tests:
                              f"+verilator+seed+{seed % (2**31 - 2) + 1}"]} \
         if simulator == "verilator" else {}
     with tempfile.TemporaryDirectory() as work:
-        results = get_runner(simulator).test(
-            hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=f"cosim.{bench}",
-            testcase=tests, build_dir=folder,
-            test_dir=work, results_xml=str(Path(work) / "results.xml"), seed=seed % 2**31,
-            timescale=None if simulator == "verilator" else ("1ns", "1ps"),
-            extra_env={"OPENEIE_COSIM": json.dumps(parameters | {"seed": seed}),
-                       "PYTHONWARNINGS": "default"}, **options)
+        results = Path(work) / "results.xml"
+        try:
+            get_runner(simulator).test(
+                hdl_toplevel=top, hdl_toplevel_lang="verilog", test_module=f"cosim.{bench}",
+                testcase=tests, build_dir=folder, test_dir=work, results_xml=str(results),
+                seed=seed % 2**31,
+                extra_env={"OPENEIE_COSIM": json.dumps(parameters | {"seed": seed})}, **options)
+        except SystemExit:
+            pytest.fail(f"cocotb tests of {bench} failed, see the log; seed {seed}")
         total, failed = get_results(results)
     assert total and not failed, f"{failed} of {total} cocotb tests failed, seed {seed}"

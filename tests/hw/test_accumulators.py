@@ -66,16 +66,18 @@ def test_sums_use_every_bit():
     assert got[0][:2] == [high * count, (-high - 1) * count]
 
 
+@pytest.mark.parametrize("apart", [0, 3])
 @pytest.mark.parametrize("bank", [0, 1])
-def test_read_and_clear_beside_adding_to_the_other_bank(bank, rng):
-    """The writeback empties one bank while the next vector fills the other, row for row."""
+def test_read_and_clear_beside_adding_to_the_other_bank(bank, apart, rng):
+    """The writeback empties one bank while the next vector fills the other, ``apart`` rows on."""
     depth = CONFIG.acc_depth
     first = rng.integers(-1000, 1000, depth)
     second = rng.integers(-1000, 1000, (2, depth))
     fill = [product(value, row, bank) for row, value in enumerate(first)]
     drain = []
-    for row in range(depth):        # the same row in the same cycle, then a cycle behind
-        drain.append(read(row, bank) | product(second[0, row], row, 1 - bank))
+    for row in range(depth):
+        there = (row + apart) % depth
+        drain.append(read(row, bank) | product(second[0, there], there, 1 - bank))
     behind = [product(second[1, row], row, 1 - bank) for row in range(depth)]
     again = read_all(bank)
     steps = [*WIPE, *fill, {}, {}, *drain, *behind, {}, {}]

@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The artefact at its limits: what may not be written, bombs, streams that lie, the size rule."""
+import dataclasses
+import json
+import os
+import tracemalloc
+import zlib
+
+import numpy as np
+import openeie
+import pytest
+import safetensors.numpy
+from damage import assert_same, header_text, repack, small_artefact
+from openeie.core import artefact
+from openeie.core.errors import ArtefactError
+from openeie.core.payload import encode_payload
+
+# A layer without entries: one bias byte, multiplier 1, shift 0.
+EMPTY = {"name": "l", "rows": 1, "cols": 1, "encoding": "csr", "relu": True, "entries": 0,
+         "run_width": 1, "codebook": 0, "run_bits": 0, "code_bits": 0, "bias_bytes": 1,
+         "uniform": True, "weight_scale": 1.0, "output_scale": 1.0}
+
+
+def forge(layers, payloads):
+    """A file with these layer headers and payloads, and checksums that are right."""
+    header = json.loads(header_text(small_artefact()))
+    header["layers"] = [{**layer, "name": f"l{k}", "crc": zlib.crc32(payload)}
+                        for k, (layer, payload) in enumerate(zip(layers, payloads))]
+    return repack(safetensors.numpy.save({}), json.dumps(header), **{
+        str(k): np.frombuffer(payload, np.uint8) for k, payload in enumerate(payloads)})
+
+
+def huffman(bits, *, entries, run_bits, runs=b"\x11", codes=b"\x10\x01"):
+    """A 4 x 4 layer of run width 1 and three slots whose entry stream is ``bits``."""
+    payload = np.packbits(bits).tobytes() + np.array([0, 5, 6], "<i2").tobytes() + runs + codes \
+        + bytes(4) + b"\x01\x00\x00"
+    return forge([EMPTY | {"rows": 4, "cols": 4, "encoding": "huffman", "entries": entries,
+                           "codebook": 3, "run_bits": run_bits,
+                           "code_bits": len(bits) - run_bits}], [payload])
+
+
+def test_the_forger_can_make_a_good_file():
+    """Otherwise the refusals below would prove nothing."""
+    net = artefact.loads(huffman([0, 1, 1, 0], entries=2, run_bits=2))
+    assert net.layers[0].weights.dense().T.reshape(-1).tolist() == [6, 0, 5] + [0] * 13
+    assert artefact.loads(forge([EMPTY], [b"\0\1\0\0"])).layers[0].weights.nnz == 0
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (huffman([0, 1, 1, 0], entries=2, run_bits=1), r"has 1 \+ 3 bits, its entries take 2 \+ 2"),
+    (huffman([0, 1, 1, 0], entries=1, run_bits=2), r"has 2 \+ 2 bits, its entries take 1 \+ 1"),
+    (huffman([0, 1, 1, 0], entries=3, run_bits=2), "the entry stream ends 1 entries early"),
+    (huffman([0] * 16, entries=9, run_bits=8), "9 entries do not fit 16 bits"),
+    # Run 0 alone has a codeword, 0: a 1 is none. Then no run has one.
+    (huffman([1, 0] * 8, entries=1, run_bits=1, runs=b"\x01"), "holds bits that are no codeword"),
+    (huffman([0, 0] * 8, entries=1, run_bits=1, runs=b"\x00"), "holds bits that are no codeword"),
+    (huffman([0, 0], entries=1, run_bits=1, runs=b"\x21"), "do not form a complete prefix code"),
+    (huffman([0] * 32, entries=17 - 1, run_bits=16)[:-1], "SafetensorError"),
+    (huffman([1, 0] * 9, entries=9, run_bits=9), "an entry stands at 17 of 16 weights"),
+    (forge([EMPTY | {"entries": 1, "run_bits": 1, "code_bits": 16}], [bytes(3) + b"\0\1\0\0"]),
+     "a weight of 0 is not stored"),
+    (forge([EMPTY | {"entries": 1, "run_bits": 16, "code_bits": 1}], [bytes(3) + b"\0\1\0\0"]),
+     r"1 entries of 1 \+ 16 bits are not 16 \+ 1 bits"),
+    (forge([EMPTY | {"entries": 1, "run_bits": 1, "code_bits": 16}],
+           [b"\0\0\xff" + b"\0\1\0\0"]), "the bits behind the entry stream must be 0"),
+    (forge([EMPTY | {"codebook": 2}], [b"\1\0\0\0" + b"\0\1\0\0"]), "slot 0 holding 0"),
+    (forge([EMPTY | {"cols": 9}, EMPTY | {"cols": 2}], [b"\0\1\0\0"] * 2),
+     "layer 1 takes 2 inputs, layer 0 gives 1"),
+    (forge([EMPTY | {"rows": 1 << 17, "cols": 1 << 17}], [b"\0\1\0\0"]),
+     "layer 0 has 131,072 x 131,072 weights, at most 4,294,967,296 are read"),
+    (forge([EMPTY | {"entries": (1 << 27) + 1}], [b"\0\1\0\0"]),
+     "it has 134,217,729 entries, at most 134,217,728 are read"),
+    (forge([EMPTY], [b"\0\0\0\0"]), "multiplier must be in 1 .. 32767, not 0 .. 0"),
+    (forge([EMPTY], [b"\0\1\0\x3f"]), "shift must be in 0 .. 62, not 63 .. 63"),
+])
+def test_a_stream_that_lies_is_refused(data, message):
+    with pytest.raises(ArtefactError, match=message):
+        artefact.loads(data)
+
+
+def test_many_wide_layers_take_no_memory():
+    """Each claims a million columns in a few bytes: 8 MiB of pointers, a thousand times."""
+    count = 1024
+    data = forge([EMPTY | {"cols": 1 << 20}] * count, [b"\0\1\0\0"] * count)
+    assert len(data) < 150_000
+    tracemalloc.start()
+    with pytest.raises(ArtefactError, match="layer 1 takes 1048576 inputs, layer 0 gives 1"):
+        artefact.loads(data)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 30 << 20, f"{peak >> 20} MiB"
+
+
+def test_memory_follows_the_entries():
+    """Two bits an entry is the most a file can promise: 64 bytes of memory for each."""
+    rows = 512
+    entries = rows * rows
+    payload = bytes(entries // 4) + np.array([0, 5, 6], "<i2").tobytes() + b"\x11\x10\x01" \
+        + bytes(rows) + b"\x01\x00\x00"
+    data = forge([EMPTY | {"rows": rows, "cols": rows, "encoding": "huffman", "codebook": 3,
+                           "entries": entries, "run_bits": entries, "code_bits": entries}],
+                 [payload])
+    tracemalloc.start()
+    assert artefact.loads(data).layers[0].weights.nnz == entries
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # One chunk of the decoder (2**18 bit positions) is the larger part at this size.
+    assert peak < 64 * entries + (32 << 20), f"{peak >> 20} MiB"
+
+
+@pytest.mark.parametrize("where", ["provenance", "layers", "name"])
+def test_nesting_of_any_depth_is_no_crash(where):
+    data = small_artefact()
+    fields = json.loads(header_text(data))
+    fields[where] = {"a": "@"} if where == "provenance" else "@"
+    text = json.dumps(fields)
+    for depth in [*range(100, 1400, 20), 50_000, 400_000]:
+        damaged = repack(data, text.replace('"@"', "[" * depth + "]" * depth))
+        try:
+            artefact.dumps(artefact.loads(damaged))
+        except ArtefactError as error:
+            assert len(str(error)) < 600
+
+
+def test_messages_stay_short_whatever_the_file_says():
+    data = small_artefact()
+    text, long = header_text(data), "k" * 400_000
+    for bad in (text.replace('"rows":30', f'"rows":30,"{long}":1'),
+                text.replace('"rows":30', f'"rows":"{long}"'),
+                text.replace('"rows":30', f'"{long}":1,"{long}":2'),
+                f'{{"schema_version":"{long}"}}'):
+        with pytest.raises(ArtefactError) as caught:
+            artefact.loads(repack(data, bad))
+        assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(("provenance", "message"), [
+    ({1: 2}, "provenance must hold plain JSON values under text keys"),
+    ({"a": float("nan")}, "Out of range float values"),
+    ({"a": "x" * (1 << 20)}, "its header has .* bytes, at most 1,048,576 are read; shorten the"),
+    ({"a": {1, 2}}, "set is not JSON serializable"),
+    ({"a": "\ud800"}, "surrogates not allowed"),
+])
+def test_what_cannot_come_back_is_not_written(provenance, message):
+    net = dataclasses.replace(artefact.loads(small_artefact()), provenance=provenance)
+    with pytest.raises(ArtefactError, match=f"network 'small' cannot be written: .*{message}"):
+        artefact.dumps(net)
+
+
+def test_tuples_come_back_as_lists():
+    net = dataclasses.replace(artefact.loads(small_artefact()), provenance={"a": ({"b": (1,)},)})
+    assert artefact.loads(artefact.dumps(net)).provenance == {"a": [{"b": [1]}]}
+
+
+def test_a_failed_save_leaves_nothing_behind(tmp_path):
+    (tmp_path / "taken.eie").mkdir()
+    with pytest.raises(ArtefactError, match="cannot write .*taken.eie"):
+        openeie.save(artefact.loads(small_artefact()), tmp_path / "taken.eie")
+    assert [path.name for path in tmp_path.iterdir()] == ["taken.eie"]
+
+
+def test_an_endless_file_is_not_read_to_its_end(monkeypatch, tmp_path):
+    with pytest.raises(ArtefactError, match="is not an artefact"):
+        artefact.load("/dev/zero")
+    monkeypatch.setattr(artefact, "MAX_FILE_BYTES", 100)
+    (tmp_path / "x.eie").write_bytes(bytes(101))
+    with pytest.raises(ArtefactError, match="x.eie has more than the 100 bytes that are read"):
+        artefact.load(tmp_path / "x.eie")
+    with pytest.raises(ArtefactError, match="it has 101 bytes, at most 100 are read"):
+        artefact.loads(bytes(101))
+
+
+def layers(count, rng):
+    """Layers of one weight each, scales with all their digits: nothing but overhead."""
+    return tuple(openeie.Linear(
+        name=f"fc{k}", weights=openeie.SparseWeights.from_codes([[1]], [0, 5]), bias=[0],
+        multiplier=[1], shift=[0], encoding="huffman", weight_scale=float(rng.random()),
+        output_scale=float(rng.random())) for k in range(count))
+
+
+@pytest.mark.parametrize(("count", "provenance"), [(8, False), (3, True)])
+def test_the_size_rule_without_a_payload_to_hide_behind(count, provenance, rng):
+    """1 KiB is enough for 8 layers, or for 3 and all that the shipped network says of itself."""
+    shipped = openeie.load(openeie.shipped("lenet-300-100")).provenance
+    assert len(json.dumps(shipped)) >= 500
+    net = openeie.Network(name="net", layers=layers(count, rng),
+                          provenance=shipped if provenance else {})
+    payload = sum(len(encode_payload(layer)[1]) for layer in net.layers)
+    assert len(artefact.dumps(net)) <= 1.03 * payload + 1024
+
+
+def test_a_nearly_empty_layer_is_written_in_little_memory():
+    """Runs of one bit would need eight million fillers here; they are not even tried."""
+    weights = np.zeros((4096, 4096), np.int8)
+    weights[-1, -1] = 1
+    layer = openeie.Linear(name="l", weights=openeie.SparseWeights.from_dense(weights),
+                           bias=np.zeros(4096, int), multiplier=np.ones(4096, int),
+                           shift=np.zeros(4096, int), encoding="csr")
+    del weights
+    tracemalloc.start()
+    shape, _ = encode_payload(layer)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (shape.run_width, shape.entries) == (8, 1 << 16)
+    assert peak < 20 << 20, f"{peak >> 20} MiB"
+
+
+@pytest.mark.parametrize("field", ["name", "encoding", "relu", "bias", "multiplier", "shift",
+                                   "weight_scale", "output_scale", "weights"])
+def test_the_comparison_of_networks_sees_every_field(field):
+    net = artefact.loads(small_artefact())
+    layer = net.layers[0]
+    other = {"name": "other", "encoding": "csr", "relu": False, "bias": layer.bias + 1,
+             "multiplier": layer.multiplier + 1, "shift": layer.shift + 1, "weight_scale": 2.0,
+             "output_scale": 2.0, "weights": openeie.SparseWeights.from_codes(
+                 np.roll(np.eye(30, 20, dtype=int), 1, axis=0), layer.weights.codebook)}[field]
+    changed = dataclasses.replace(layer, **{field: other})
+    with pytest.raises(AssertionError):
+        assert_same(net, dataclasses.replace(net, layers=(changed,)))
+
+
+def test_files_are_written_with_ordinary_permissions(tmp_path):
+    openeie.save(artefact.loads(small_artefact()), tmp_path / "x.eie")
+    assert os.stat(tmp_path / "x.eie").st_mode & 0o777 == 0o644

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Artefacts to damage, ways to damage them, and the comparison of two networks."""
+import dataclasses
+import json
+import zlib
+
+import numpy as np
+import openeie
+import safetensors.numpy
+from openeie.core import artefact
+
+ARRAYS = ("bias", "multiplier", "shift")
+
+
+def assert_same(a, b):
+    """Every field of two networks."""
+    for name in ("name", "act_width", "input_range", "input_scale", "provenance"):
+        assert getattr(a, name) == getattr(b, name), name
+    assert len(a.layers) == len(b.layers)
+    for one, two in zip(a.layers, b.layers):
+        for field in dataclasses.fields(one):
+            x, y = getattr(one, field.name), getattr(two, field.name)
+            if field.name == "weights":
+                for part in ("indptr", "rows", "values", "codes", "codebook"):
+                    assert np.array_equal(getattr(x, part), getattr(y, part)), part
+                assert x.shape == y.shape
+            elif field.name in ARRAYS:
+                assert np.array_equal(x, y) and x.dtype == y.dtype, field.name
+            else:
+                assert x == y, field.name
+
+
+def small_artefact():
+    """One Huffman-coded layer, 30 x 20."""
+    rng = np.random.default_rng(3)
+    codes = rng.integers(1, 16, (30, 20)) * (rng.random((30, 20)) < 0.3)
+    layer = openeie.Linear(
+        name="fc", weights=openeie.SparseWeights.from_codes(codes, np.arange(16) * 7 - 0),
+        bias=rng.integers(-99, 99, 30), multiplier=np.full(30, 9), shift=np.full(30, 3),
+        encoding="huffman")
+    return artefact.dumps(openeie.Network(name="small", layers=(layer,)))
+
+
+def mutate(rng, data, source):
+    """One damaged file: cut, flipped, overwritten, swapped, or with a hostile header."""
+    kind = rng.integers(9)
+    data = bytearray(data)
+    if kind == 0:
+        return bytes(data[:rng.integers(len(data))])
+    if kind == 1:
+        for _ in range(rng.integers(1, 9)):
+            data[rng.integers(len(data))] ^= 1 << int(rng.integers(8))
+    elif kind == 2:
+        at = int(rng.integers(len(data)))
+        data[at:at + int(rng.integers(1, 50))] = rng.bytes(int(rng.integers(0, 60)))
+    elif kind == 3:
+        size = [0, 1, 1 << 20, 1 << 40, (1 << 64) - 1, len(data)][rng.integers(6)]
+        data[:8] = size.to_bytes(8, "little")
+    elif kind == 4:
+        data += rng.bytes(int(rng.integers(1, 100)))
+    elif kind <= 6:
+        return hostile(rng, bytes(data), source)
+    else:
+        return forged(rng, bytes(data), source)
+    return bytes(data)
+
+
+def hostile(rng, data, text):
+    """A well-formed file with a valid header CRC and a field set to something absurd."""
+    header = json.loads(text)
+    target = header["layers"][0] if rng.random() < 0.7 else header
+    key = rng.choice(sorted(target))
+    target[key] = [0, 1, -1, 255, 1 << 19, 1 << 31, 1 << 70, 1e308, None, "x" * 300, [], {},
+                   True, "csr", "codebook", [[[]]], float("nan")][rng.integers(17)]
+    if rng.random() < 0.1:
+        target["surprise"] = 1
+    return repack(data, json.dumps(header))
+
+
+def forged(rng, data, text):
+    """A file whose checksums are right and whose payload is not: only the decoder can tell."""
+    header, tensors = json.loads(text), safetensors.numpy.load(data)
+    layer, payload = header["layers"][0], tensors["0"].copy()
+    for _ in range(rng.integers(1, 4)):
+        payload[rng.integers(len(payload))] ^= np.uint8(1 << int(rng.integers(8)))
+    if rng.random() < 0.3:
+        key = rng.choice(["entries", "run_width", "codebook", "run_bits", "code_bits",
+                          "bias_bytes"])
+        layer[key] += int(rng.integers(-1, 2))
+    layer["crc"] = zlib.crc32(payload.tobytes())
+    return repack(safetensors.numpy.save(tensors | {"0": payload}), json.dumps(header))
+
+
+def header_text(data):
+    """The JSON inside an artefact."""
+    return zlib.decompress(safetensors.numpy.load(data)["header"].tobytes()[4:]).decode()
+
+
+def repack(data, text, **more):
+    """The same file around another header, with a CRC that is right, and perhaps more tensors."""
+    return with_header(data, zlib.compress(text.encode()), **more)
+
+
+def with_header(data, deflated, **more):
+    """The same file around other header bytes."""
+    stamped = zlib.crc32(deflated).to_bytes(4, "little") + deflated
+    return safetensors.numpy.save(safetensors.numpy.load(data) | more | {
+        "header": np.frombuffer(stamped, np.uint8)})
+
+
+def flip(data, at):
+    """The same file with one bit changed."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
