@@ -85,15 +85,17 @@ class Run:
             return ours.size
 
         pes = self.config.pes
-        timed = a.cycles is not None and b.cycles is not None
-        starts = max(1, len(a.outputs) // (len(a.cycles) if a.cycles is not None else 1))
+        cycles = b.cycles if a.cycles is None else a.cycles     # whichever engine has time
 
         def word(index):
-            end = "" if a.cycles is None else f", cycle {a.cycles[index[0] // starts]}"
+            end = ""
+            if cycles is not None and len(cycles):
+                start = index[0] * len(cycles) // len(a.outputs)
+                end = f", cycle {cycles[start]}"
             return (f"input {index[0]}, output {index[1]} = PE {index[1] % pes} "
                     f"word {index[1] // pes}{end}")
         compared = check("outputs", a.outputs, b.outputs, word)
-        if timed:
+        if a.cycles is not None and b.cycles is not None:
             compared += check("cycles", a.cycles, b.cycles,
                               lambda i: f"start {i[0]}, cycles of the layer")
             compared += check("counters", a.counters, b.counters,

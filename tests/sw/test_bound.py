@@ -14,7 +14,7 @@ from openeie.sw.data import shipped_test_set
 from openeie.sw.lenet import integer_error
 from openeie.sw.prune import prune
 from openeie.sw.quantise import linear_stack, quantise
-from openeie.sw.share import share
+from openeie.sw.share import share, shared
 from openeie.sw.train import deterministic
 from torch import nn
 
@@ -65,6 +65,18 @@ def test_the_error_stays_inside_the_proven_bound(seed, act_width):
     model, x, net = compressed(seed, act_width)
     for error, bound in errors_and_bounds(model, net, x):
         assert np.all(error <= bound)
+
+
+def test_codebook_and_bias_are_rounded_to_the_nearest():
+    model, _, net = compressed(4, 16)
+    scale = net.input_scale
+    for (_, layer, _), integer in zip(linear_stack(model), net.layers):
+        _, codebook = shared(layer)
+        away = integer.weights.codebook - codebook / integer.weight_scale
+        assert np.abs(away).max() <= 0.5 + 1e-9
+        away = integer.bias - layer.bias.detach().double().numpy() / (integer.weight_scale * scale)
+        assert np.abs(away).max() <= 0.5 + 1e-6
+        scale = integer.output_scale
 
 
 def test_the_answers_agree_wherever_the_bound_says_so_and_nearly_everywhere():

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training: repeatable whatever ran before it; augmentation moves pictures as it says."""
+import numpy as np
+import pytest
+import torch
+from openeie.sw.train import Affine, Schedule, deterministic, error_rate, fit
+from torch import nn
+
+
+def trained(seed):
+    with deterministic(seed) as generator:
+        model = nn.Linear(16, 3)
+        x = torch.linspace(0, 1, 48 * 16).reshape(48, 16)
+        fit(model, x, torch.arange(48) % 3, Schedule(epochs=2, batch=16), generator=generator,
+            augment=Affine(shift=1.0, rotate=10.0))
+    return model.weight.detach().numpy()
+
+
+def test_a_seed_decides_everything_and_leaves_no_trace():
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    first = trained(1)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+    torch.rand(5)                           # another state of the global generator
+    assert np.array_equal(first, trained(1))
+    assert not np.array_equal(first, trained(2))
+
+
+def test_no_augmentation_is_the_identity():
+    x = torch.rand(5, 49)
+    assert torch.allclose(Affine()(x, torch.Generator().manual_seed(0)), x, atol=1e-5)
+
+
+def test_shifts_stay_inside_their_bound():
+    """A single bright pixel in the middle of 9 x 9 moves by at most two."""
+    x = torch.zeros(200, 81)
+    x[:, 40] = 1
+    seen = Affine(shift=2.0)(x, torch.Generator().manual_seed(0)).reshape(-1, 9, 9)
+    outside = seen.clone()
+    outside[:, 2:7, 2:7] = 0
+    assert outside.abs().max() < 1e-5
+    assert (seen.amax(dim=(1, 2)) > 0).all() and (seen[:, 4, 4] < 0.5).any()
+    with pytest.raises(ValueError, match="images must be square, not 50 pixels"):
+        Affine()(torch.zeros(1, 50), torch.Generator())
+
+
+def test_rate_falls_from_first_to_last():
+    schedule = Schedule(epochs=1, rate=1e-2, final_rate=1e-4)
+    assert schedule.rate_at(0) == pytest.approx(1e-2)
+    assert schedule.rate_at(0.5) == pytest.approx((1e-2 + 1e-4) / 2)
+    assert schedule.rate_at(1) == pytest.approx(1e-4)
+
+
+def test_fewer_pictures_than_a_batch_are_refused():
+    with pytest.raises(ValueError, match="batch must be at most the 4 pictures, not 128"):
+        fit(nn.Linear(4, 2), torch.zeros(4, 4), torch.zeros(4, dtype=torch.long),
+            Schedule(epochs=1), generator=torch.Generator())
+
+
+def test_error_rate_counts_wrong_answers():
+    model = nn.Identity()
+    assert error_rate(model, torch.eye(4), torch.tensor([0, 1, 2, 0])) == 0.25
