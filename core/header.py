@@ -14,8 +14,8 @@ __all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "
 SCHEMA_VERSION = 1
 #: The JSON's length, in characters.
 MAX_HEADER_BYTES = 1 << 20
-#: Entries of a whole file; decoding takes about 60 bytes for each.
-MAX_ENTRIES = 1 << 27
+#: Entries of a whole file; decoding takes about 70 bytes for each.
+MAX_ENTRIES = 1 << 26
 #: Weights of one layer, zeros included.
 MAX_WEIGHTS = 1 << 32
 

@@ -133,7 +133,7 @@ def _stream(layer, position, symbols, width):
 def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int) -> dict:
     """Fields of :class:`Linear` from a payload: weights, bias, multiplier, shift.
 
-    Sizes are checked before memory is taken: about 60 bytes an entry, 30 a column.
+    Sizes are checked before memory is taken: about 70 bytes an entry, 30 a column.
 
     Raises
     ------
@@ -146,10 +146,12 @@ def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int)
     parts, at = {}, 0
     for name, size in sections.items():
         parts[name], at = data[at:at + size], at + size
+    total = shape.run_bits + shape.code_bits
+    if not 2 * shape.entries <= total <= 2 * MAX_LENGTH * shape.entries:
+        raise EncodingError(f"{shape.entries} entries cannot take {total} bits: each has a run "
+                            f"and a code of 1 .. {MAX_LENGTH} bits, or of fixed widths")
     bits = np.unpackbits(np.frombuffer(parts["entries"], np.uint8))
-    if shape.entries * 2 > len(bits):
-        raise EncodingError(f"{shape.entries} entries do not fit {len(bits)} bits")
-    if bits[shape.run_bits + shape.code_bits:].any():
+    if bits[total:].any():
         raise EncodingError("the bits behind the entry stream must be 0")
     codebook = np.frombuffer(parts["codebook"], "<i2").astype(np.int16)
     codes = _codes(shape, parts)

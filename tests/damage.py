@@ -10,6 +10,10 @@ import safetensors.numpy
 from openeie.core import artefact
 
 ARRAYS = ("bias", "multiplier", "shift")
+# A layer without entries: one bias byte, multiplier 1, shift 0.
+EMPTY = {"name": "l", "rows": 1, "cols": 1, "encoding": "csr", "relu": True, "entries": 0,
+         "run_width": 1, "codebook": 0, "run_bits": 0, "code_bits": 0, "bias_bytes": 1,
+         "uniform": True, "weight_scale": 1.0, "output_scale": 1.0}
 
 
 def assert_same(a, b):
@@ -111,3 +115,12 @@ def with_header(data, deflated, **more):
 def flip(data, at):
     """The same file with one bit changed."""
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1:]
+
+
+def forge(layers, payloads):
+    """A file with these layer headers and payloads, and checksums that are right."""
+    header = json.loads(header_text(small_artefact()))
+    header["layers"] = [{**layer, "name": f"l{k}", "crc": zlib.crc32(payload)}
+                        for k, (layer, payload) in enumerate(zip(layers, payloads))]
+    return repack(safetensors.numpy.save({}), json.dumps(header), **{
+        str(k): np.frombuffer(payload, np.uint8) for k, payload in enumerate(payloads)})

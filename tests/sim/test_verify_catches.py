@@ -90,7 +90,8 @@ def tampered(run, layer, name, index):
 
 
 @pytest.mark.parametrize("layer, name, index, message", [
-    (0, "outputs", (2, 12), r"hidden, input 2, output 12 = PE 0 word 3, cycle \d+: golden \d+, rtl \d+ \(1"),
+    (0, "outputs", (2, 12),
+     r"hidden, input 2, output 12 = PE 0 word 3, cycle \d+: golden \d+, rtl \d+ \(1"),
     (1, "outputs", (0, 5), r"layer out, input 0, output 5 = PE 1 word 1"),
     (1, "cycles", (1,), r"layer out, start 1, cycles of the layer: fast \d+, rtl \d+ \(1 of 3"),
     (0, "counters", (2, 3, 4), r"layer hidden, start 2, PE 3, counter blocked, cycle \d+: fast"),

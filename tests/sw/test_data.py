@@ -39,7 +39,8 @@ def test_what_is_written_is_read(n, side, seed):
     (gzip.compress(struct.pack(">4I", 0x803, 2, 2, 2) + bytes(7)), "2 x 2 x 2 = 8 bytes"),
     (gzip.compress(struct.pack(">4I", 0x803, 2, 2, 2) + bytes(9)), "after its header, not 9"),
     (gzip.compress(struct.pack(">4I", 0x803, *[2**32 - 1] * 3)), "bytes after its header, not 0"),
-], ids=["not-gzip", "cut", "no-header", "few-dimensions", "many-dimensions", "short", "long", "huge"])
+], ids=["not-gzip", "cut", "no-header", "few-dimensions", "many-dimensions", "short", "long",
+        "huge"])
 def test_damaged_files(source, message):
     with pytest.raises(InputError, match=message):
         read_idx(source, name="x", ndim=3)
