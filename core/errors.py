@@ -6,7 +6,7 @@ command line prints the message alone and exits with :attr:`OpenEIEError.exit_co
 """
 
 __all__ = ["OpenEIEError", "ConfigError", "InputError", "EncodingError", "CapacityError",
-           "ArtefactError", "ToolError", "ArrayFault", "Mismatch"]
+           "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
 
 
 class OpenEIEError(Exception):
@@ -42,6 +42,11 @@ class ToolError(OpenEIEError):
 class ArrayFault(OpenEIEError):
     """The array stopped with an error status: bad CRC, watchdog, refused start."""
     exit_code = 4
+
+
+class LinkError(OpenEIEError):
+    """The link to a board: no such port, no answer, a foreign or older bitstream."""
+    exit_code = 5
 
 
 class Mismatch(OpenEIEError):
