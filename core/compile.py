@@ -10,8 +10,9 @@ from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
 from .graph import Linear, Network
 from .huffman import MAX_LENGTH, CanonicalCode, table_words
-from .program import (CHANNEL_WORD, DESCRIPTOR_WORDS, TABLE_WORD, LayerPlan, Program,
+from .program import (DESCRIPTOR_WORDS, TABLE_WORD, LayerPlan, Program, channel_words,
                       descriptor_words, encoding_number, pack)
+from .timing import Timing
 
 __all__ = ["compile_network", "accumulator_bounds"]
 
@@ -199,11 +200,12 @@ class _Image:
         src_rows, dst_rows = self.rows(layer.inputs), self.rows(layer.outputs)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
-        limit = 2 * self.vectors * (src_rows + work + dst_rows + 64) + 1024
-        if limit >= 1 << 32:
-            self.problems.append(f"vectors: layer {layer.name!r} may run {limit:,} cycles, the "
-                                 f"watchdog counts to {(1 << 32) - 1:,}")
-            limit = (1 << 32) - 1
+        limit = 2 * self.vectors * (src_rows + work + Timing.row * dst_rows + 64) + 1024
+        longest = (1 << self.config.counter_width) - 1
+        if limit // 2 > longest:
+            self.problems.append(f"counter_width: layer {layer.name!r} may run {limit // 2:,} "
+                                 f"cycles, the array counts to {longest:,}")
+        limit = min(limit, longest)
         return LayerPlan(
             name=layer.name, encoding=encoding, relu=layer.relu, inputs=layer.inputs,
             outputs=layer.outputs, src_rows=src_rows, dst_rows=dst_rows, table=len(self.plans),
@@ -217,12 +219,9 @@ class _Image:
         size = rows * self.config.pes
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
-        words, position = np.zeros(size, np.uint64), 0
-        for name, width in CHANNEL_WORD:
-            values[name][:layer.outputs] = getattr(layer, name)
-            words |= (values[name] & ((1 << width) - 1)).astype(np.uint64) << np.uint64(position)
-            position += width
-        return words.reshape(rows, self.config.pes).T
+        for name, row in values.items():
+            row[:layer.outputs] = getattr(layer, name)
+        return np.ascontiguousarray(channel_words(**values).reshape(rows, self.config.pes).T)
 
     def program(self) -> Program:
         """The finished images."""

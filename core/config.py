@@ -23,6 +23,7 @@ _RANGES = {
     "act_depth":       (2, 1 << 15),
     "acc_depth":       (2, 1 << 14),
     "channel_depth":   (2, 1 << 16),
+    "counter_width":   (16, 32),
     "max_layers":      (1, 64),
     "max_code_length": (1, 16),
 }
@@ -49,12 +50,14 @@ class ArrayConfig:
     acc_width : bits of an accumulator; the compiler proves that none overflows.
     code_width : bits of a codebook index.
     run_width : bits of a run (zeros before an entry).
-    word_width : bits of an entry-memory word, 32 or 64.
+    word_width : bits of an entry-memory word: 16, 32 or 64.
     entry_depth : words of entry memory, an even number (two banks).
     pointer_depth : column pointers, an even number (two banks).
     act_depth : activations in each of the two activation memories.
-    acc_depth : accumulators in each of the two banks = most rows of one layer.
+    acc_depth : accumulators in each bank = most rows of one layer.
+    acc_banks : 2, so that a vector starts while the last is written back, or 1.
     channel_depth : rows of all layers together (bias, multiplier and shift of each).
+    counter_width : bits of a performance counter; no layer may run longer than it counts.
     max_layers : descriptors, codebooks and Huffman tables the array can hold.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
@@ -76,7 +79,9 @@ class ArrayConfig:
     pointer_depth: int = 2048
     act_depth: int = 256
     acc_depth: int = 128
+    acc_banks: int = 2
     channel_depth: int = 256
+    counter_width: int = 32
     max_layers: int = 8
     max_code_length: int = 12
     encodings: tuple[str, ...] = ENCODINGS
@@ -90,10 +95,11 @@ class ArrayConfig:
             if not low <= getattr(self, name) <= high:
                 raise ConfigError(f"{name} must be in {low} .. {high}, "
                                   f"not {getattr(self, name)!r}")
-        for name, choices in (("act_width", (8, 16)), ("word_width", (32, 64))):
+        for name, choices in (("act_width", (8, 16)), ("word_width", (16, 32, 64)),
+                              ("acc_banks", (1, 2))):
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} must be {choices[0]} or {choices[1]}, "
-                                  f"not {getattr(self, name)!r}")
+                raise ConfigError(f"{name} must be {', '.join(map(str, choices[:-1]))} or "
+                                  f"{choices[-1]}, not {getattr(self, name)!r}")
         for name in ("entry_depth", "pointer_depth"):
             if getattr(self, name) % 2:
                 raise ConfigError(f"{name} must be even (two banks), not {getattr(self, name)!r}")
@@ -109,7 +115,14 @@ class ArrayConfig:
         if self.acc_width < self.act_width + self.weight_width:
             raise ConfigError(f"acc_width must be at least act_width + weight_width = "
                               f"{self.act_width + self.weight_width}, not {self.acc_width!r}")
+        for name, width in self.entry_widths.items():
+            if name in self.encodings and width > self.word_width:
+                raise ConfigError(f"word_width must hold an entry, in {name} {width} bits, "
+                                  f"not {self.word_width!r}")
         if "huffman" in self.encodings:
+            if self.word_width < 32:
+                raise ConfigError(f"word_width must be 32 or 64 for huffman, which reads two "
+                                  f"codewords at once, not {self.word_width!r}")
             widest = max(self.code_width, self.run_width)
             if self.max_code_length < widest:
                 raise ConfigError(f"max_code_length must be at least {widest}, the wider of code "

@@ -14,7 +14,8 @@ from .config import ArrayConfig, ENCODINGS
 from .graph import Network
 
 __all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
-           "CHANNEL_WORD", "descriptor_words", "pack", "unpack", "LOAD_RECORD", "BROADCAST_PE",
+           "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values",
+           "descriptor_words", "pack", "unpack", "LOAD_RECORD", "BROADCAST_PE",
            "LayerPlan", "Program", "load_crc", "input_records", "encoding_number"]
 
 
@@ -26,7 +27,7 @@ class Target(enum.IntEnum):
     POINTER = 3      # write: one column pointer of one PE
     CODEBOOK = 4     # write: one weight, address = table << code_width | code
     RUN_SYMBOL = 5   # write: one run, address = table << run_width | rank
-    CHANNEL = 6      # write: bias, multiplier, shift of one row of one PE (CHANNEL_WORD)
+    CHANNEL = 6      # write: a quarter of one row's CHANNEL_WORD; address = row << 2 | quarter
     ACT_A = 7        # write, read: one activation of one PE; even layers read this memory
     ACT_B = 8        # write, read: one activation of one PE; odd layers read this memory
     COUNTER = 9      # read: address = layer << 3 | index in COUNTERS
@@ -69,8 +70,11 @@ DESCRIPTOR_WORDS = (
 #: than the longest codeword. ``offset``: what turns a codeword of length l into its rank.
 TABLE_WORD = (("run_limit", 17), ("run_offset", 8), ("code_limit", 17), ("code_offset", 8))
 
-#: One row's writeback parameters.
-CHANNEL_WORD = (("bias", 32), ("multiplier", 15), ("shift", 6))
+#: One row's writeback parameters: the multiplier is shifted left by 16 - shift % 16 (its lowest
+#: bit, always 0, is left out), and shift // 16 is split around it (:func:`channel_words`).
+CHANNEL_WORD = (("bias", 32), ("digit_low", 1), ("multiplier", 30), ("digit_high", 1))
+#: A channel word is written and read in 16-bit quarters, lowest first.
+CHANNEL_QUARTERS = 4
 
 #: One write on the load port; the CRC runs over these 16 bytes, little-endian.
 LOAD_RECORD = np.dtype([("target", "<u1"), ("zero", "<u1"), ("pe", "<u2"), ("address", "<u4"),
@@ -78,6 +82,32 @@ LOAD_RECORD = np.dtype([("target", "<u1"), ("zero", "<u1"), ("pe", "<u2"), ("add
 
 #: PE number that addresses all PEs at once.
 BROADCAST_PE = 0xFFFF
+
+
+def channel_words(bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
+    """CHANNEL_WORD of each row, uint64, from int64 arrays of one shape."""
+    digit = shift // 16
+    fields = {"bias": bias & 0xFFFFFFFF, "digit_low": digit & 1,
+              "multiplier": multiplier << (15 - shift % 16), "digit_high": digit >> 1}
+    words, position = np.zeros(np.shape(bias), np.uint64), 0
+    for name, width in CHANNEL_WORD:
+        words |= fields[name].astype(np.uint64) << np.uint64(position)
+        position += width
+    return words
+
+
+def channel_values(words: np.ndarray) -> dict[str, np.ndarray]:
+    """Bias, multiplier and shift of each row, int64: the smallest that do what the words say."""
+    fields, position = {}, 0
+    for name, width in CHANNEL_WORD:
+        fields[name] = (words >> np.uint64(position) & np.uint64((1 << width) - 1)).astype(np.int64)
+        position += width
+    multiplier = fields["multiplier"] << 1
+    shift = 16 * (1 + (fields["digit_low"] | fields["digit_high"] << 1))
+    zeros = np.log2(np.maximum(multiplier & -multiplier, 1)).astype(np.int64)
+    common = np.minimum(zeros, shift)
+    return {"bias": (fields["bias"] ^ 1 << 31) - (1 << 31),
+            "multiplier": multiplier >> common, "shift": shift - common}
 
 
 def descriptor_words(config: ArrayConfig) -> int:
@@ -167,8 +197,9 @@ class Program:
                                   self.codebooks.reshape(-1).astype(np.int64)))
         if any(plan.encoding == "huffman" for plan in self.layers):
             parts.append(_records(Target.RUN_SYMBOL, BROADCAST_PE, self.run_symbols.reshape(-1)))
+        quarters = self.channels.astype("<u8").view("<u2").reshape(len(self.channels), -1)
         for target, image in ((Target.ENTRY, self.entries), (Target.POINTER, self.pointers),
-                              (Target.CHANNEL, self.channels)):
+                              (Target.CHANNEL, quarters)):
             parts += [_records(target, pe, row) for pe, row in enumerate(image)]
         return np.concatenate(parts)
 

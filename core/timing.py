@@ -42,8 +42,10 @@ class Timing:
     #: From the read of a word to the cycle in which its first entry is decoded (D - S).
     decode = 1
     #: From the decoding of the end-of-vector token to the first row's writeback.
-    token = 6
-    #: Rows' writeback, last row read to the end of the layer.
-    commit = 6
+    token = 7
+    #: Cycles in which a row is read, and after which the next one follows.
+    row = 8
+    #: From the last row's last cycle to the end of the layer.
+    commit = 8
     #: From the decoding of an entry to the cycle in which its counter moves.
-    counted = 3
+    counted = 4

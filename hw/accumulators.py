@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Accumulators in two banks, with the bypass of EIE's section IV."""
+"""Accumulators in one or two banks, with the bypass of EIE's section IV."""
 from amaranth import *
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Product
+from .ram import block_memory
 
 __all__ = ["Accumulators"]
 
@@ -12,20 +13,21 @@ __all__ = ["Accumulators"]
 class Accumulators(wiring.Component):
     """Adds products into rows of one bank while the writeback reads and clears the other.
 
-    A product's row is read in the cycle it arrives, the sum is written at the end of the next
-    (latency 2); one product a cycle. A product for the row being written takes the sum from the
-    adder instead of the memory. The writeback's ``read_row`` of bank ``read_bank`` returns its
-    sum in the next cycle and leaves zero behind; the two sides never use the same bank.
-    ``wipe`` clears ``wipe_row`` in both banks: after a reset, nothing is known of a memory.
+    A product's row is read in the cycle it arrives and held in a register from the next one on;
+    the sum is written at the end of the one after that (latency 3); one product a cycle. A
+    product for one of the two rows on their way takes that sum instead of the memory's word.
+    ``read_row`` of bank ``read_bank`` returns its sum in the next cycle; ``clear`` leaves zero
+    there. With two banks, the two sides never use the same one; with one, never the same time.
+    ``wipe`` clears ``wipe_row`` in all banks: after a reset, nothing is known of a memory.
 
     Members
     -------
     i_valid, i : :class:`Product`.
-    read_en, read_bank, read_row : writeback side.
+    read_en, read_bank, read_row, clear : writeback side.
     acc : the sum read, one cycle later.
-    wipe, wipe_row : clear a row in both banks.
+    wipe, wipe_row : clear a row in all banks.
     """
-    latency = 2
+    latency = 3
 
     def __init__(self, config):
         self._config = config
@@ -35,6 +37,7 @@ class Accumulators(wiring.Component):
             "read_en": In(1),
             "read_bank": In(1),
             "read_row": In(config.row_width),
+            "clear": In(1),
             "acc": Out(signed(config.acc_width)),
             "wipe": In(1),
             "wipe_row": In(config.row_width),
@@ -43,37 +46,46 @@ class Accumulators(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        adding, product = Signal(), Signal(Product(config))
-        cleared, clear_bank, clear_row = Signal(), Signal(), Signal(config.row_width)
-        bypass, last_sum = Signal(), Signal(signed(config.acc_width))
-        total = Signal(signed(config.acc_width))
+        word = signed(config.acc_width)
+        fetched_valid, fetched = Signal(), Signal(Product(config))  # its row is being fetched
+        adding, product, old = Signal(), Signal(Product(config)), Signal(word)
+        total, last_total = Signal(word), Signal(word)
+        in_sum, in_last = Signal(), Signal()        # fetched's row: being added, added before
+
+        def same_row(a, b):
+            return (a.row == b.row) & (a.bank == b.bank)
+        reads = [self._bank(m, bank, adding, product, total)
+                 for bank in range(config.acc_banks)]
+        word_of = (lambda bank: Mux(bank, reads[1], reads[0])) if len(reads) == 2 \
+            else (lambda bank: reads[0])
         m.d.sync += [
-            adding.eq(self.i_valid),
-            product.eq(self.i),
-            cleared.eq(self.read_en),
-            clear_bank.eq(self.read_bank),
-            clear_row.eq(self.read_row),
-            bypass.eq(adding & (product.row == self.i.row) & (product.bank == self.i.bank)),
-            last_sum.eq(total),
+            fetched_valid.eq(self.i_valid), fetched.eq(self.i),
+            in_sum.eq(fetched_valid & same_row(fetched, self.i)),
+            in_last.eq(adding & same_row(product, self.i)),
+            adding.eq(fetched_valid), product.eq(fetched), last_total.eq(total),
+            old.eq(Mux(in_sum, total, Mux(in_last, last_total, word_of(fetched.bank)))),
         ]
-        reads = []
-        for bank in range(2):
-            m.submodules[f"bank{bank}"] = mem = memory.Memory(
-                shape=signed(config.acc_width), depth=config.acc_depth, init=[])
-            write, read = mem.write_port(), mem.read_port()
-            ours = product.bank == bank
-            m.d.comb += read.addr.eq(Mux(self.read_en & (self.read_bank == bank),
-                                         self.read_row, self.i.row))
-            with m.If(self.wipe):
-                m.d.comb += [write.en.eq(1), write.addr.eq(self.wipe_row)]
-            with m.Elif(cleared & (clear_bank == bank)):
-                m.d.comb += [write.en.eq(1), write.addr.eq(clear_row)]
-            with m.Elif(adding & ours):
-                m.d.comb += [write.en.eq(1), write.addr.eq(product.row), write.data.eq(total)]
-            reads.append(read.data)
-        m.d.comb += [
-            total.eq(Mux(bypass, last_sum, Mux(product.bank, reads[1], reads[0]))
-                     + product.value),
-            self.acc.eq(Mux(clear_bank, reads[1], reads[0])),
-        ]
+        read_bank = Signal()
+        m.d.sync += read_bank.eq(self.read_bank)
+        m.d.comb += [total.eq(old + product.value), self.acc.eq(word_of(read_bank))]
         return m
+
+    def _bank(self, m, bank, adding, product, total):
+        """One bank's memory and who uses its ports; returns the word read."""
+        config = self._config
+        m.submodules[f"bank{bank}"] = mem = block_memory(
+            signed(config.acc_width), config.acc_depth)
+        write, read = mem.write_port(), mem.read_port()
+
+        def ours(number):
+            return number == bank if config.acc_banks == 2 else Const(1)
+        reading = self.read_en & ours(self.read_bank)
+        m.d.comb += read.addr.eq(Mux(reading, self.read_row, self.i.row))
+        with m.If(self.wipe):
+            m.d.comb += [write.en.eq(1), write.addr.eq(self.wipe_row)]
+        with m.Elif(reading):
+            m.d.comb += [write.en.eq(self.clear), write.addr.eq(self.read_row)]
+        with m.Else():
+            m.d.comb += [write.en.eq(adding & ours(product.bank)), write.addr.eq(product.row),
+                         write.data.eq(total)]
+        return read.data

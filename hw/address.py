@@ -12,14 +12,14 @@ __all__ = ["RowAddress"]
 class RowAddress(wiring.Component):
     """Turns relative runs into rows: ``row = (0 if first else last row + 1) + run``.
 
-    Latency 1, one entry a cycle. A filler (longest run, weight 0) moves the row on and is marked,
-    so that it is neither accumulated nor counted as work.
+    Latency 1, one entry a cycle. A filler (longest run, weight 0) moves the row on and is marked
+    for the counters; it is accumulated like any entry, as a zero.
 
     Members
     -------
     i_valid, i : :class:`Entry` with its final run and weight.
     o_valid, o : :class:`Operand`.
-    filler : ``o`` is a filler; ``o_valid`` is low for it.
+    filler : ``o`` is a filler.
     """
     latency = 1
 
@@ -36,13 +36,16 @@ class RowAddress(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         row, following = Signal.like(self.o.row), Signal.like(self.o.row)
-        filler = (self.i.run == self._config.max_run) & (self.i.weight == 0)
-        m.d.comb += row.eq(Mux(self.i.first, 0, following) + self.i.run)
+        longest = Signal()
+        m.d.comb += [
+            row.eq(Mux(self.i.first, 0, following) + self.i.run),
+            self.filler.eq(self.o_valid & longest & (self.o.weight == 0)),
+        ]
         with m.If(self.i_valid):
             m.d.sync += following.eq(row + 1)
         m.d.sync += [
-            self.o_valid.eq(self.i_valid & ~filler),
-            self.filler.eq(self.i_valid & filler),
+            self.o_valid.eq(self.i_valid),
+            longest.eq(self.i.run == self._config.max_run),
             self.o.act.eq(self.i.act),
             self.o.weight.eq(self.i.weight),
             self.o.row.eq(row),

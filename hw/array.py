@@ -83,6 +83,8 @@ class Array(wiring.Component):
                 pe.blocked.eq(blocked),
                 scan.acts[number].eq(pe.act),
                 pe.read_en.eq(Mux(self.running, scan.en, 1)),
+                pe.read_b.eq(Mux(self.running, self.layer.number[0],
+                                 self.read.target == Target.ACT_B)),
                 pe.read_address.eq(Mux(self.running, scan.address, self.read.address)),
                 pe.count_address.eq(self.read.address),
                 self.done[number].eq(pe.done),
@@ -104,10 +106,8 @@ class Array(wiring.Component):
             word = Signal(64, name=f"word_{number}")
             with m.If(self.read.pe == number):
                 with m.Switch(target):
-                    with m.Case(Target.ACT_A):
-                        m.d.comb += word.eq(pe.act_a.as_signed())
-                    with m.Case(Target.ACT_B):
-                        m.d.comb += word.eq(pe.act_b.as_signed())
+                    with m.Case(Target.ACT_A, Target.ACT_B):
+                        m.d.comb += word.eq(pe.act)
                     with m.Case(Target.COUNTER):
                         m.d.comb += word.eq(pe.count)
             words.append(word)

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Codebook: what a code and a run stand for (EIE's weight sharing)."""
 from amaranth import *
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.config import ENCODINGS
 from .layouts import Entry, Layer
+from .ram import block_memory
 
 __all__ = ["Codebook"]
 
@@ -46,8 +47,8 @@ class Codebook(wiring.Component):
         m.d.comb += self.o.eq(passed)
 
         def look_up(name, index, width, load_en):
-            m.submodules[name] = mem = memory.Memory(
-                shape=width, depth=config.max_layers << len(index), init=[])
+            m.submodules[name] = mem = block_memory(
+                width, config.max_layers << len(index))
             write, read = mem.write_port(), mem.read_port()
             m.d.comb += [
                 write.en.eq(load_en),

@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Seven exclusive counters of a PE in one small memory (docs/timing.md)."""
 from amaranth import *
-from amaranth.lib import memory, wiring
+from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.counters import COUNTERS
 from ..core.timing import Timing
+from .ram import block_memory
 
 __all__ = ["Counters"]
-
-COUNTER_WIDTH = 32
 
 
 class Counters(wiring.Component):
@@ -19,16 +18,18 @@ class Counters(wiring.Component):
     What D holds is examined when it happens; whether an entry was a filler is known ``latency``
     cycles later, so counting runs that much behind. ``clear`` sets counter ``clear_index`` to
     zero, ``starved`` to the cycles of the descriptor fetch, which precede ``running``.
+    A counter is read, held in a register, and written one higher in three successive cycles; a
+    counter that is on its way comes from there and not from the memory.
 
     Members
     -------
     entry, empty, token, pending, finished : from the entry reader.
     blocked : the broadcast was held up when it could have fed this cycle of D.
     filler : the entry that D held ``latency`` cycles ago is a filler.
-    address, data : read port, combinational; address = layer << 3 | counter. Only while nothing
+    address, data : read port, one cycle; address = layer << 3 | counter. Only while nothing
         is counted or cleared.
     """
-    latency = 3
+    latency = 4
 
     def __init__(self, config):
         self._config = config
@@ -40,17 +41,12 @@ class Counters(wiring.Component):
             "clear": In(1),
             "clear_index": In(3),
             "address": In(config.layer_width + 3),
-            "data": Out(COUNTER_WIDTH),
+            "data": Out(config.counter_width),
         })
 
     def elaborate(self, platform):
         m = Module()
-        config = self._config
         number = {name: index for index, name in enumerate(COUNTERS)}
-        m.submodules.counts = counts = memory.Memory(
-            shape=COUNTER_WIDTH, depth=config.max_layers << 3, init=[])
-        write, read = counts.write_port(), counts.read_port(domain="comb")
-
         kind = Signal(3)
         with m.If(self.entry):
             m.d.comb += kind.eq(number["busy"])
@@ -69,19 +65,36 @@ class Counters(wiring.Component):
         for stage in range(self.latency):
             delayed, before = Signal(3, name=f"kind_{stage + 1}"), delayed
             m.d.sync += delayed.eq(before)
-        index = Mux(self.filler, number["filler"], delayed)
-
-        fetch = Timing(config).fetch
-        with m.If(self.clear):
-            m.d.comb += [
-                write.addr.eq(Cat(self.clear_index, self.layer)),
-                write.data.eq(Mux(self.clear_index == number["starved"], fetch, 0)),
-            ]
-        with m.Else():
-            m.d.comb += [write.addr.eq(Cat(index, self.layer)), write.data.eq(read.data + 1)]
-        m.d.comb += [
-            write.en.eq(self.clear | self.running),
-            read.addr.eq(Mux(self.running, Cat(index, self.layer), self.address)),
-            self.data.eq(read.data),
-        ]
+        index = Mux(self.clear, self.clear_index,
+                    Mux(self.filler, number["filler"], delayed))
+        self._count(m, Cat(index, self.layer), self.clear_index == number["starved"])
         return m
+
+    def _count(self, m, address, is_starved):
+        """Read, hold, write: each stage knows its address and whether it clears or counts."""
+        config = self._config
+        m.submodules.counts = counts = block_memory(
+            config.counter_width, config.max_layers << 3)
+        write, read = counts.write_port(), counts.read_port()
+        fetched, held = Signal.like(read.addr), Signal.like(read.addr)
+        counting, clearing, starved = Signal(2), Signal(2), Signal(2)
+        old, new, last = (Signal(config.counter_width, name=name)
+                          for name in ("old", "new", "last"))
+        in_new, in_last = Signal(), Signal()
+        m.d.comb += [
+            read.addr.eq(Mux(self.running | self.clear, address, self.address)),
+            self.data.eq(read.data),
+            new.eq(old + 1),
+            write.en.eq(counting[1] | clearing[1]),
+            write.addr.eq(held),
+            write.data.eq(Mux(clearing[1], Mux(starved[1], Timing(config).fetch, 0), new)),
+        ]
+        m.d.sync += [
+            fetched.eq(address), held.eq(fetched),
+            counting.eq(Cat(self.running, counting)), clearing.eq(Cat(self.clear, clearing)),
+            starved.eq(Cat(is_starved, starved)),
+            in_new.eq(counting[0] & (fetched == address)),
+            in_last.eq(counting[1] & (held == address)),
+            last.eq(new),
+            old.eq(Mux(in_new, new, Mux(in_last, last, read.data))),
+        ]

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Entry reader: walks a column's entries in memory, one a cycle (EIE's sparse-matrix read)."""
 from amaranth import *
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.config import ENCODINGS
 from .huffman import HuffmanDecoder
 from .layouts import Column, Entry, Layer
+from .ram import block_memory
 
 __all__ = ["EntryReader"]
 
@@ -18,13 +19,18 @@ class EntryReader(wiring.Component):
     which reads its first word, and D decodes one entry in each of the cycles S + 1, S + 2, ...,
     whatever the encoding; a column without entries, or a token, occupies D for one cycle. In the
     cycle of its last entry D takes the next column, so columns follow without a bubble.
-    Latency 2 from ``i`` to D; ``o`` is registered, 1 more. ``o`` cannot be stalled.
+    Latency 2 from ``i`` to D; ``o`` follows D by 2 more: the word is registered, then the entry
+    cut out of it. ``o`` cannot be stalled.
+
+    Positions of fixed-length entries are computed one entry ahead, so that neither the memory's
+    address nor the end of the column waits for them.
 
     In ``huffman`` an entry may straddle two words; the memory has even and odd banks, so that a
     word and its successor are read together. The position feeds back through the decoder and
     the memory's address in one cycle, which bounds the clock of an array with that encoding.
 
-    A token waits in A until the writeback of the token before it releases the bank.
+    A token waits in A until the writeback of the token before it releases the bank; with a
+    single bank, everything else waits too.
 
     Members
     -------
@@ -39,6 +45,7 @@ class EntryReader(wiring.Component):
     load_en, load_address, load_data : write port, words.
     """
     latency = 2
+    o_latency = 2
 
     def __init__(self, config):
         self._config = config
@@ -67,15 +74,16 @@ class EntryReader(wiring.Component):
         walking, here = Signal(), Signal(Column(config))        # register D; start = position
         empty, first = Signal(), Signal()
         following = Signal(config.pointer_width)                # position of the entry after
-        final, take = Signal(), Signal()
+        last, final, take = Signal(), Signal(), Signal()
+        waits = column.token if config.acc_banks == 2 else 1
 
         m.d.comb += [
             self.empty.eq(walking & empty & ~here.token),
             self.token.eq(walking & here.token),
             self.entry.eq(walking & ~empty & ~here.token),
-            final.eq(walking & (here.token | empty | (following == here.end))),
+            final.eq(walking & (here.token | empty | last)),
             take.eq(waiting & (~walking | final)
-                    & ~(column.token & ((self.pending & ~self.released) | self.token))),
+                    & ~(waits & ((self.pending & ~self.released) | self.token))),
             self.i.ready.eq(~waiting | take),
         ]
         with m.If(self.i.ready):
@@ -89,15 +97,49 @@ class EntryReader(wiring.Component):
             m.d.sync += [here.start.eq(following), first.eq(0)]
 
         words = self._memory(m, Mux(take, column.start, following), here.start)
-        self._decode(m, here, words, following)
+        self._walk(m, column, here, take, words, following, last)
         self._tokens(m)
+        valid, entry = Signal(), Signal.like(self.o)        # beside the registered word
         m.d.sync += [
-            self.o_valid.eq(self.entry),
-            self.o.act.eq(here.act),
-            self.o.first.eq(first),
-            self.o.bank.eq(self.bank),
+            valid.eq(self.entry), entry.act.eq(here.act), entry.first.eq(first),
+            entry.bank.eq(self.bank),
+            self.o_valid.eq(valid), self.o.act.eq(entry.act), self.o.first.eq(entry.first),
+            self.o.bank.eq(entry.bank),
         ]
         return m
+
+    def _walk(self, m, column, here, take, words, following, last):
+        """Where the next entry stands, whether there is none, and what this one says."""
+        config = self._config
+        fixed = [name for name in config.encodings if name != "huffman"]
+        if fixed:
+            after = Signal.like(following)      # position after `here`, registered
+            ends = Signal()                     # it is the column's end
+            first_after, next_after = (self._after(m, fixed, position, name) for position, name in (
+                (column.start, "first"), (after, "next")))
+            m.d.comb += [following.eq(after), last.eq(ends)]
+            with m.If(take):
+                m.d.sync += [after.eq(first_after), ends.eq(first_after == column.end)]
+            with m.Else():
+                m.d.sync += [after.eq(next_after), ends.eq(next_after == here.end)]
+            self._decode_fixed(m, fixed, here, words[0])
+        if config.huffman:
+            with m.If(self.layer.encoding == ENCODINGS.index("huffman")):
+                self._decode_huffman(m, here, words, following)
+                m.d.comb += last.eq(following == here.end)
+
+    def _after(self, m, encodings, position, name):
+        """Position of the fixed-length entry after the one at ``position``."""
+        config = self._config
+        after = Signal(config.pointer_width, name=f"{name}_after")
+        place, word = position[:config.place_width], position[config.place_width:]
+        wraps = Signal(name=f"{name}_wraps")
+        with m.Switch(self.layer.encoding):
+            for encoding in encodings:
+                with m.Case(ENCODINGS.index(encoding)):
+                    m.d.comb += wraps.eq(place == config.slots(encoding) - 1)
+        m.d.comb += after.eq(Cat(Mux(wraps, 0, place + 1)[:config.place_width], word + wraps))
+        return after
 
     def _tokens(self, m):
         """Tokens alternate the accumulator banks; the layer's last one finishes it."""
@@ -119,8 +161,8 @@ class EntryReader(wiring.Component):
         m.d.comb += word.eq(position[config.place_width:])
         reads = []
         for bank in range(banks):
-            m.submodules[f"bank{bank}"] = mem = memory.Memory(
-                shape=config.word_width, depth=config.entry_depth // banks, init=[])
+            m.submodules[f"bank{bank}"] = mem = block_memory(
+                config.word_width, config.entry_depth // banks)
             write, read = mem.write_port(), mem.read_port()
             m.d.comb += [
                 write.en.eq(self.load_en & (self.load_address[:shift] == bank)),
@@ -134,27 +176,19 @@ class EntryReader(wiring.Component):
         odd = here[config.place_width]
         return [Mux(odd, reads[1], reads[0]), Mux(odd, reads[0], reads[1])]
 
-    def _decode(self, m, here, words, following):
-        """Fields of the entry at ``here`` into ``o``, and where the next one stands."""
+    def _decode_fixed(self, m, encodings, here, word):
+        """Fields of the entry at ``here`` into ``o``, by way of a register for the whole word."""
         config = self._config
-        place = here.start[:config.place_width]
-        word = here.start[config.place_width:]
-        for number, encoding in enumerate(ENCODINGS):
-            if encoding not in config.encodings:
-                continue
-            with m.If(self.layer.encoding == number):
-                if encoding == "huffman":
-                    self._decode_huffman(m, here, words, following)
-                    continue
-                width, slots = config.entry_widths[encoding], config.slots(encoding)
-                slot = place[:max(1, (slots - 1).bit_length())]
-                fields = Array(words[0][k * width:(k + 1) * width] for k in range(slots))[slot]
-                payload = self.o.weight if encoding == "csr" else self.o.code
-                m.d.sync += Cat(self.o.run, payload).eq(fields)
-                with m.If(slot == slots - 1):
-                    m.d.comb += following.eq(Cat(Const(0, config.place_width), word + 1))
-                with m.Else():
-                    m.d.comb += following.eq(here.start + 1)
+        held, place = Signal(config.word_width), Signal(config.place_width)
+        m.d.sync += [held.eq(word), place.eq(here.start)]
+        with m.Switch(self.layer.encoding):
+            for encoding in encodings:
+                with m.Case(ENCODINGS.index(encoding)):
+                    width, slots = config.entry_widths[encoding], config.slots(encoding)
+                    slot = place[:max(1, (slots - 1).bit_length())]
+                    fields = Array(held[k * width:(k + 1) * width] for k in range(slots))[slot]
+                    payload = self.o.weight if encoding == "csr" else self.o.code
+                    m.d.sync += Cat(self.o.run, payload).eq(fields)
 
     def _decode_huffman(self, m, here, words, following):
         config = self._config
@@ -168,4 +202,6 @@ class EntryReader(wiring.Component):
             decoder.tables.eq(self.layer.tables),
             following.eq(here.start + decoder.length),
         ]
-        m.d.sync += [self.o.run.eq(decoder.run), self.o.code.eq(decoder.code)]
+        run, code = Signal.like(decoder.run), Signal.like(decoder.code)
+        m.d.sync += [run.eq(decoder.run), code.eq(decoder.code),
+                     self.o.run.eq(run), self.o.code.eq(code)]

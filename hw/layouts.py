@@ -3,10 +3,10 @@
 from amaranth import *
 from amaranth.lib import data
 
-from ..core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, TABLE_WORD
+from ..core.program import DESCRIPTOR_WORDS, TABLE_WORD
 
 __all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "LoadWord", "ReadRequest",
-           "Layer", "Channel", "DESCRIPTOR_LAYOUTS", "TABLE_LAYOUT", "struct_of"]
+           "Layer", "DESCRIPTOR_LAYOUTS", "TABLE_LAYOUT", "struct_of"]
 
 
 def struct_of(fields) -> data.StructLayout:
@@ -81,13 +81,6 @@ class Product(data.StructLayout):
             "row": config.row_width,
             "bank": 1,
         })
-
-
-class Channel(data.StructLayout):
-    """Writeback parameters of one row, packed as :data:`openeie.core.program.CHANNEL_WORD`."""
-    def __init__(self):
-        fields = dict(CHANNEL_WORD)
-        super().__init__(fields | {"bias": signed(fields["bias"])})
 
 
 class LoadWord(data.StructLayout):

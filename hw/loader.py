@@ -49,6 +49,7 @@ class Loader(wiring.Component):
         word, second = self.i.payload, Signal()
         is_control = word.target == Target.CONTROL
         checked = Signal()
+        matches, beyond = Signal(), Signal()    # known by a command's second cycle
         record = Cat(word.target, Const(0, 12), word.pe, word.address)
 
         m.d.comb += [
@@ -58,25 +59,28 @@ class Loader(wiring.Component):
             self.first.eq(word.data[:16]),
             self.count.eq(word.data[16:]),
         ]
-        m.d.sync += [self.write.eq(0), self.word.eq(word)]
+        m.d.sync += [
+            self.write.eq(0), self.word.eq(word),
+            matches.eq(crc.crc == word.data[:32]),
+            beyond.eq((self.count == 0)
+                      | ((self.first + self.count)[:17] > self._config.max_layers)),
+        ]
         with m.If(self.i.valid & ~self.busy):
             m.d.sync += second.eq(~second)
         with m.If(self.i.valid & self.i.ready):
             with m.If(~is_control):
                 m.d.sync += [self.write.eq(1), checked.eq(0)]
             with m.Else():
-                self._command(m, word, crc, checked)
+                self._command(m, word, crc, checked, matches, beyond)
         with m.If(self.stopped):
             m.d.sync += self.fault.eq(Fault.WATCHDOG)
         return m
 
-    def _command(self, m, word, crc, checked):
-        end = Signal(17)
-        m.d.comb += end.eq(self.first + self.count)
+    def _command(self, m, word, crc, checked, matches, beyond):
         with m.Switch(word.address):
             with m.Case(Control.CHECK):
                 m.d.comb += crc.start.eq(1)
-                with m.If(crc.crc == word.data[:32]):
+                with m.If(matches):
                     m.d.sync += checked.eq(1)
                 with m.Else():
                     m.d.sync += [checked.eq(0), self.fault.eq(Fault.BAD_CRC)]
@@ -84,7 +88,7 @@ class Loader(wiring.Component):
                 with m.If(self.fault == Fault.NONE):
                     with m.If(~checked):
                         m.d.sync += self.fault.eq(Fault.UNCHECKED)
-                    with m.Elif((self.count == 0) | (end > self._config.max_layers)):
+                    with m.Elif(beyond):
                         m.d.sync += self.fault.eq(Fault.BAD_LAYERS)
                     with m.Else():
                         m.d.comb += self.launch.eq(1)

@@ -9,7 +9,7 @@ from .accumulators import Accumulators
 from .activations import Activations
 from .address import RowAddress
 from .codebook import Codebook
-from .counters import COUNTER_WIDTH, Counters
+from .counters import Counters
 from .entries import EntryReader
 from .layouts import Item, Layer, LoadWord
 from .mac import Multiply
@@ -32,11 +32,11 @@ class PE(wiring.Component):
     reset : back to the state after power-up, memories excepted.
     begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
         :class:`Counters`.
-    swap, read_en, read_address, act : the source activation memory, read by the scan.
+    read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in both banks.
     load_en, load : a write addressed to this PE.
-    act_a, act_b, count_address, count : what the host reads.
+    count_address, count : the counters, read by the host.
     """
     def __init__(self, config):
         self._config = config
@@ -47,6 +47,7 @@ class PE(wiring.Component):
             "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
             "blocked": In(1),
             "read_en": In(1),
+            "read_b": In(1),
             "read_address": In(config.act_address_width),
             "act": Out(signed(config.act_width)),
             "done": Out(1),
@@ -54,10 +55,8 @@ class PE(wiring.Component):
             "wipe_row": In(config.row_width),
             "load_en": In(1),
             "load": In(LoadWord()),
-            "act_a": Out(signed(config.act_width)),
-            "act_b": Out(signed(config.act_width)),
             "count_address": In(config.layer_width + 3),
-            "count": Out(COUNTER_WIDTH),
+            "count": Out(config.counter_width),
         })
 
     def elaborate(self, platform):
@@ -95,7 +94,7 @@ class PE(wiring.Component):
 
     def _connect_writeback(self, m, entries, accumulators, writeback, activations):
         # The token keeps its distance to the entries before it: one stage per block they cross.
-        stages = 1 + Codebook.latency + RowAddress.latency + Multiply.latency + 1
+        stages = EntryReader.o_latency + Codebook.latency + RowAddress.latency + Multiply.latency + 1
         travelling, bank = Signal(stages), Signal()
         m.d.sync += travelling.eq(Cat(entries.token, travelling))
         with m.If(entries.token):       # one token at a time: the reader holds the next back
@@ -106,6 +105,7 @@ class PE(wiring.Component):
             accumulators.read_en.eq(writeback.read_en),
             accumulators.read_bank.eq(writeback.read_bank),
             accumulators.read_row.eq(writeback.read_row),
+            accumulators.clear.eq(writeback.clear),
             writeback.acc.eq(accumulators.acc),
             accumulators.wipe.eq(self.wipe),
             accumulators.wipe_row.eq(self.wipe_row),
@@ -114,10 +114,9 @@ class PE(wiring.Component):
             activations.write_data.eq(writeback.act),
             activations.swap.eq(self.layer.number[0]),
             activations.read_en.eq(self.read_en),
+            activations.read_b.eq(self.read_b),
             activations.read_address.eq(self.read_address),
-            self.act.eq(activations.source),
-            self.act_a.eq(activations.a),
-            self.act_b.eq(activations.b),
+            self.act.eq(activations.data),
             self.done.eq(writeback.done),
         ]
 
@@ -144,7 +143,5 @@ class PE(wiring.Component):
                            (activations.load_a, Target.ACT_A),
                            (activations.load_b, Target.ACT_B)):
             m.d.comb += en.eq(self.load_en & (load.target == target))
-        for block in (entries, pointers, codebook, activations):
+        for block in (entries, pointers, codebook, activations, writeback):
             m.d.comb += [block.load_address.eq(load.address), block.load_data.eq(load.data)]
-        m.d.comb += [writeback.load_address.eq(load.address),
-                     writeback.load_data.as_value().eq(load.data)]

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Column pointers in even and odd banks: both ends of a column in one cycle (EIE, section IV)."""
 from amaranth import *
-from amaranth.lib import memory, stream, wiring
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Column, Item
+from .ram import block_memory
 
 __all__ = ["Pointers"]
 
@@ -39,8 +40,8 @@ class Pointers(wiring.Component):
         advance = ~self.o.valid | self.o.ready
         reads = []
         for bank in range(2):
-            m.submodules[f"bank{bank}"] = mem = memory.Memory(
-                shape=config.pointer_width, depth=config.pointer_depth // 2, init=[])
+            m.submodules[f"bank{bank}"] = mem = block_memory(
+                config.pointer_width, config.pointer_depth // 2)
             write, read = mem.write_port(), mem.read_port()
             m.d.comb += [
                 write.en.eq(self.load_en & (self.load_address[0] == bank)),

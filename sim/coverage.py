@@ -21,7 +21,7 @@ BINS = (
     "huffman: a single symbol",
     "saturated high", "saturated low", "clamped by relu", "shift 0", "shift 62",
     *(f"counter {name}" for name in COUNTERS),
-    "queue of one", "one PE", "fewer rows than PEs", "one input", "one output",
+    "queue of one", "one bank", "one PE", "fewer rows than PEs", "one input", "one output",
     "a negative activation", "a vector of zeros", "a vector with a single non-zero",
     "an empty row", "first and last row", "entry memory full", "pointer memory full",
     "activation memory full", "accumulators full", "channel memory full", "several layers",
@@ -77,7 +77,8 @@ def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     config, plans = program.config, program.layers
     rows = max(max(plan.src_rows, plan.dst_rows) for plan in plans)
     hits = {
-        "queue of one": config.queue_depth == 1, "one PE": config.pes == 1,
+        "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
+        "one PE": config.pes == 1,
         "several layers": len(plans) > 1,
         "entry memory full": program.entries.shape[1] == config.entry_depth,
         "pointer memory full": program.pointers.shape[1] == config.pointer_depth,

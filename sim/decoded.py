@@ -11,7 +11,7 @@ from numba import njit
 
 from ..core.unpack import unpack_layer
 from ..core.errors import EncodingError
-from ..core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, LayerPlan, Program, unpack
+from ..core.program import DESCRIPTOR_WORDS, LayerPlan, Program, channel_values, unpack
 from .recurrence import Shape
 
 __all__ = ["DecodedLayer", "decode", "decode_layer"]
@@ -84,16 +84,9 @@ def _descriptor(program: Program, layer: int) -> dict[str, int]:
 
 
 def _channels(program: Program, base: int, plan: LayerPlan) -> dict[str, np.ndarray]:
-    """Bias, multiplier and shift of each output channel, int64 [m]."""
+    """Bias, multiplier and shift of each output channel as the array applies them, int64 [m]."""
     row, pe = np.divmod(np.arange(plan.outputs), program.config.pes)
-    words = program.channels[pe, base + row].astype(np.uint64)
-    values = {}
-    for name, width in CHANNEL_WORD:
-        values[name] = (words & np.uint64((1 << width) - 1)).astype(np.int64)
-        words = words >> np.uint64(width)
-    sign = 1 << (dict(CHANNEL_WORD)["bias"] - 1)
-    values["bias"] = (values["bias"] ^ sign) - sign
-    return values
+    return channel_values(program.channels[pe, base + row].astype(np.uint64))
 
 
 def decode_layer(program: Program, layer: int) -> DecodedLayer:
@@ -114,6 +107,7 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
     return DecodedLayer(
         name=plan.name, relu=bool(fields["relu"]),
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
+                    acc_banks=program.config.acc_banks,
                     queue_depth=program.config.queue_depth),
         counts=np.ascontiguousarray(entries.count.T), fillers=fillers, indptr=indptr,
         rows=rows, weights=weights, **_channels(program, fields["channel_base"], plan))

@@ -128,6 +128,7 @@ def layer_cycles(items, counts, fillers, *, config: ArrayConfig,
         raise InputError(f"items must be columns below {len(counts)}, with {TOKEN} after each "
                          "vector")
     shape = Shape(src_rows=-(-len(counts) // config.pes), dst_rows=-(-outputs // config.pes),
+                  acc_banks=config.acc_banks,
                   queue_depth=config.queue_depth)
     counters = np.zeros((len(COUNTERS), config.pes), np.int64)
     cycles = start_cycles(items, counts, fillers, shape, Latencies.of(Timing(config)), counters)

@@ -66,12 +66,16 @@ def _skeleton(rng) -> ArrayConfig:
     if rng.random() < 0.4:
         chosen = tuple(name for name in ENCODINGS if rng.random() < 0.5) or \
             (str(rng.choice(ENCODINGS)),)
+    longest = int(rng.choice([widest, min(widest + 2, 16), rng.integers(widest, 17)]))
+    longest_entry = {"csr": run_width + weight_width, "codebook": run_width + code_width,
+                     "huffman": 32}
+    needed = max(longest_entry[name] for name in chosen)
     return ArrayConfig(
         pes=pes, queue_depth=int(rng.choice([1, 2, 3, 4, 8, rng.integers(1, 17)])),
         act_width=act_width, weight_width=weight_width, acc_width=max(16, acc_width),
-        code_width=code_width, run_width=run_width, word_width=int(rng.choice([32, 64])),
-        max_code_length=int(rng.choice([widest, min(widest + 2, 16), rng.integers(widest, 17)])),
-        encodings=chosen,
+        code_width=code_width, run_width=run_width, word_width=int(rng.choice([width for width in (16, 32, 64) if width >= needed])),
+        max_code_length=longest, encodings=chosen, acc_banks=int(rng.choice([1, 2, 2])),
+        counter_width=int(rng.choice([24, 32])),
         **_ROOMY)
 
 

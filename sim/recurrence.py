@@ -34,6 +34,7 @@ class Latencies(NamedTuple):
     entries: int
     decode: int
     token: int
+    row: int
     commit: int
     counted: int
 
@@ -48,6 +49,7 @@ class Shape(NamedTuple):
     src_rows: int
     dst_rows: int
     queue_depth: int
+    acc_banks: int
 
 
 @njit(cache=True, nogil=True)
@@ -90,11 +92,12 @@ def _advance(broadcast, entries, lat, known, read, free, freed):
 
 
 @njit(cache=True, nogil=True)
-def _hold_token(read, free, pend):
-    """Let a token wait in A for the writeback of the vector before it."""
+def _hold(read, free, pend):
+    """Let an item wait in A for the writeback of the vector before it."""
     for i in range(len(read)):
+        work = free[i] - read[i]
         read[i] = max(read[i], pend[i])
-        free[i] = read[i] + 1
+        free[i] = read[i] + work
 
 
 @njit(cache=True, nogil=True)
@@ -141,13 +144,14 @@ def _run_items(columns, counts, shape, lat, blocked, writeback):
 
         pops[slot] = _advance(broadcast, nothing if token else counts[j], lat,
                               known, read, free, freed)
-        if token:
-            _hold_token(read, free, pend)
+        # A single bank is not free for the next vector's columns either.
+        if token or (shape.acc_banks == 1 and pending):
+            _hold(read, free, pend)
         first, last = leave + lat.broadcast + lag, broadcast + lag - 1
         if pending or last >= first:
             pending = _classify(first, last, lat, read, freed, pend, blocked, writeback)
         if token:
-            pend[:] = read + lat.token + shape.dst_rows
+            pend[:] = read + lat.token + lat.row * shape.dst_rows
             vector, pending = vector + 1, True
     return read, pend
 

@@ -12,10 +12,11 @@ from openeie.core.counters import COUNTERS
 
 __all__ = ["step_layer"]
 
-_TOKEN_TRAVEL = 5       # cycles from the token in D to the cycle before the first row is read
-_COMMIT = 6             # the last row's way through requantisation to the end of the layer
+_TOKEN_TRAVEL = 6       # cycles from the token in D to the cycle before the first row is read
+_ROW = 8                # cycles for which a row is read
+_COMMIT = 8             # the last row's way through requantisation to the end of the layer
 _EXPLAINED = 4          # a broadcast reaches an idle D this many cycles later
-_COUNTED = 3            # the counters run this much behind D
+_COUNTED = 4            # the counters run this much behind D
 
 
 @dataclass
@@ -54,9 +55,9 @@ class Source:
 
 class PE:
     """Queue, pointer register P, next-column register A, decode stage D, writeback."""
-    def __init__(self, number, depth, dst_rows, vectors):
+    def __init__(self, number, depth, dst_rows, vectors, banks):
         self.number, self.depth = number, depth
-        self.dst_rows, self.vectors = dst_rows, vectors
+        self.dst_rows, self.vectors, self.banks = dst_rows, vectors, banks
         self.queue = deque()
         self.pointers = self.next_column = self.decode = None
         self.left = 0               # cycles D still needs, this one included
@@ -96,16 +97,17 @@ class PE:
         token_in_d = self.decode is not None and self.decode.token
         final = self.decode is not None and self.left == 1
         head = self.next_column
-        # A token may leave A in the cycle in which the last row before it is read.
+        # A token may leave A in the last cycle in which a row before it is read; so may anything
+        # else if there is one bank only.
         take = head is not None and (self.decode is None or final) \
-            and not (head.token and (self.pending > 1 or token_in_d))
+            and not ((head.token or self.banks == 1) and (self.pending > 1 or token_in_d))
         move = self.pointers is not None and (head is None or take)
         pop = bool(self.queue) and (self.pointers is None or move)
 
         self.pending = max(0, self.pending - 1)
         if token_in_d:
             self.tokens += 1
-            self.pending = _TOKEN_TRAVEL + self.dst_rows
+            self.pending = _TOKEN_TRAVEL + _ROW * self.dst_rows
         if take:
             self.decode, self.executed = head, 0
             self.left = 1 if head.token else max(1, head.work[self.number])
@@ -135,13 +137,14 @@ def _rows(x, counts, fillers, pes):
     return rows
 
 
-def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, limit=100_000):
+def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_banks=2,
+               limit=100_000):
     """Cycles and counters of one start: ``(cycles, [[seven counters] for each PE])``.
 
     x : activations [vectors][n]; counts, fillers : [n][pes]; fetch : cycle of the first scan.
     """
     source = Source(_rows(x, counts, fillers, pes))
-    array = [PE(i, queue_depth, dst_rows, len(x)) for i in range(pes)]
+    array = [PE(i, queue_depth, dst_rows, len(x), acc_banks) for i in range(pes)]
     held = None                                         # the broadcast register
     refusals = deque([False] * _EXPLAINED)              # of the last cycles, newest last
     history = [["starved"] * pes] * _COUNTED            # D before cycle 0

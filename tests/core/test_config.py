@@ -11,7 +11,7 @@ from openeie.core.errors import ConfigError
     ({"pes": True}, TypeError, "pes must be an integer, not True"),
     ({"queue_depth": 257}, ConfigError, "queue_depth must be in 1 .. 256, not 257"),
     ({"act_width": 12}, ConfigError, "act_width must be 8 or 16, not 12"),
-    ({"word_width": 128}, ConfigError, "word_width must be 32 or 64, not 128"),
+    ({"word_width": 128}, ConfigError, "word_width must be 16, 32 or 64, not 128"),
     ({"entry_depth": 5}, ConfigError, "entry_depth must be even (two banks), not 5"),
     ({"pointer_depth": 7}, ConfigError, "pointer_depth must be even (two banks), not 7"),
     ({"acc_width": 31}, ConfigError,
@@ -34,7 +34,7 @@ def test_refusals(fields, error, message):
 def test_unknown_names():
     with pytest.raises(ConfigError, match="unknown preset 'EIE9'; the presets are TINY, EIE16"):
         preset("EIE9")
-    with pytest.raises(ConfigError, match="unknown configuration key 'pe'; the keys are acc_dep"):
+    with pytest.raises(ConfigError, match="unknown configuration key 'pe'; the keys are acc_ban"):
         ArrayConfig.from_dict({"pe": 4})
 
 

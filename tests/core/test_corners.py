@@ -93,14 +93,14 @@ def test_the_fullest_pe_is_named():
 def test_a_watchdog_that_cannot_count_so_far_is_refused():
     """No layer that memory holds here takes 2**32 cycles, so the count is made up."""
     net = network(np.ones((1, 1), int))
-    for count, problems in ((32_693, []), (32_694, [
-            "vectors: layer 'l0' may run 4,294,968,320 cycles, the watchdog counts to "
+    for count, problems in ((65_454, []), (65_455, [
+            "counter_width: layer 'l0' may run 4,294,967,808 cycles, the array counts to "
             "4,294,967,295"])):
         image = _Image(net, ArrayConfig(pes=1), 1 << 16)
         entries = SimpleNamespace(count=np.array([[count]]), filler_count=None)
         plan = image._plan(net.layers[0], "csr", entries, (None, None))
         assert image.problems == problems
-        assert plan.cycle_limit == min(2 * (1 << 16) * (1 + count + 8 + 1 + 64) + 1024,
+        assert plan.cycle_limit == min(2 * (1 << 16) * (1 + count + 8 + 8 + 64) + 1024,
                                        (1 << 32) - 1)
 
 
@@ -131,13 +131,16 @@ def test_descriptors_and_channels_hold_what_the_plan_says(pes, m, n, vectors):
         assert len(program.descriptors[index]) == 3 + 9 and not program.descriptors[index, 3:].any()
         longest = np.maximum(plan.entry_count, 1).max(axis=0)
         assert plan.cycle_limit == 1024 + 2 * vectors * (
-            plan.src_rows + int(longest.sum()) + 8 * one.inputs + plan.dst_rows + 64)
+            plan.src_rows + int(longest.sum()) + 8 * one.inputs + 8 * plan.dst_rows + 64)
         for row in range(plan.dst_rows * pes):
             word = unpack(CHANNEL_WORD, program.channels[row % pes, plan.channel_base + row // pes])
             inside = row < one.outputs
-            assert word == {"bias": int(one.bias[row]) % (1 << 32) if inside else 0,
-                            "multiplier": int(one.multiplier[row]) if inside else 1,
-                            "shift": int(one.shift[row]) if inside else 0}
+            bias, multiplier, shift = (int(values[row]) for values in (
+                one.bias, one.multiplier, one.shift)) if inside else (0, 1, 0)
+            digit = word["digit_low"] + 2 * word["digit_high"]
+            assert (word["bias"], digit) == (bias % (1 << 32), shift // 16)
+            # Shifted left by 2 x multiplier and down by whole digits, it is the same factor.
+            assert 2 * word["multiplier"] << shift == multiplier << 16 * (digit + 1)
 
 
 @pytest.mark.parametrize(("relu", "act_width", "low", "high"), [

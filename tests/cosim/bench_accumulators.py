@@ -8,7 +8,7 @@ from cosim.ports import PARAMETERS, generator, start
 
 CONFIG = ArrayConfig.from_dict(PARAMETERS["config"]) if "config" in PARAMETERS else ArrayConfig()
 WIDTH = CONFIG.act_width + CONFIG.weight_width
-INPUTS = ("i_valid", "read_en", "wipe", "i", "read_bank", "read_row", "wipe_row")
+INPUTS = ("i_valid", "read_en", "clear", "wipe", "i", "read_bank", "read_row", "wipe_row")
 
 
 async def wipe(dut):
@@ -25,21 +25,21 @@ async def add_to_one_bank_and_empty_the_other(dut):
     await wipe(dut)
     rng = generator(1)
     sums = [[0] * CONFIG.acc_depth, [0] * CONFIG.acc_depth]
-    reading, last_row = None, None
+    reading = None
     for phase in range(12):
         adding = phase % 2
         for cycle in range(60):
-            quiet = cycle >= 57             # the last product's sum must be in memory
+            quiet = cycle >= 56             # the last product's sum must be in memory
             valid = rng.random() < 0.8 and not quiet
             row, value = int(rng.integers(3)), int(rng.integers(-1 << 31, 1 << 31))
             read, read_row = rng.random() < 0.5, int(rng.integers(CONFIG.acc_depth))
-            if quiet or read_row == last_row:           # a row is cleared a cycle later
+            if quiet:
                 read = False
-            last_row = read_row if read else None
             dut.i_valid.value = int(valid)
             dut.i.value = value & (1 << WIDTH) - 1 | row << WIDTH \
                 | adding << WIDTH + CONFIG.row_width
             dut.read_en.value, dut.read_bank.value = int(read), 1 - adding
+            dut.clear.value = int(read)
             dut.read_row.value = read_row
             await ReadOnly()
             if reading is not None:

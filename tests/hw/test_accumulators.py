@@ -22,10 +22,10 @@ def read_all(bank):
     return [read(row, bank) for row in range(CONFIG.acc_depth)]
 
 
-def sums(steps):
+def sums(steps, config=CONFIG):
     """Wipe, run ``steps``, and return both banks' sums."""
     steps = [*WIPE, *steps, *[{}] * Accumulators.latency]
-    rows = trace(Accumulators(CONFIG), [*steps, *read_all(0), *read_all(1), {}], "acc")
+    rows = trace(Accumulators(config), [*steps, *read_all(0), *read_all(1), {}], "acc")
     got = [row["acc"] for row in rows[len(steps) + 1:]]
     return got[:CONFIG.acc_depth], got[CONFIG.acc_depth:]
 
@@ -78,18 +78,20 @@ def test_read_and_clear_beside_adding_to_the_other_bank(bank, apart, rng):
     for row in range(depth):
         there = (row + apart) % depth
         drain.append(read(row, bank) | product(second[0, there], there, 1 - bank))
+        drain.append(read(row, bank) | {"clear": 1})
     behind = [product(second[1, row], row, 1 - bank) for row in range(depth)]
     again = read_all(bank)
-    steps = [*WIPE, *fill, {}, {}, *drain, *behind, {}, {}]
-    at = len(WIPE) + depth + 2
+    idle = [{}] * Accumulators.latency
+    steps = [*WIPE, *fill, *idle, *drain, *behind, *idle]
+    at = len(WIPE) + depth + len(idle)
     rows = trace(Accumulators(CONFIG), [*steps, *again, *read_all(1 - bank), {}], "acc")
     got = [row["acc"] for row in rows]
-    assert got[at + 1:at + 1 + depth] == first.tolist()
-    assert got[len(steps) + 1:len(steps) + 1 + depth] == [0] * depth, "reading leaves zero"
+    assert got[at + 1:at + 1 + 2 * depth:2] == first.tolist()
+    assert got[len(steps) + 1:len(steps) + 1 + depth] == [0] * depth, "clearing leaves zero"
     assert got[len(steps) + 1 + depth:] == second.sum(axis=0).tolist()
 
 
-def test_a_sum_can_be_read_two_cycles_after_its_last_product():
+def test_a_sum_can_be_read_three_cycles_after_its_last_product():
     steps = [*WIPE, product(21, 3, 1), *[{}] * (Accumulators.latency - 1), read(3, 1), {}]
     rows = trace(Accumulators(CONFIG), steps, "acc")
     assert rows[-1]["acc"] == 21
@@ -98,4 +100,16 @@ def test_a_sum_can_be_read_two_cycles_after_its_last_product():
 def test_wipe_clears_both_banks():
     steps = [product(9, row, bank) for row in range(CONFIG.acc_depth) for bank in (0, 1)]
     zeros = [0] * CONFIG.acc_depth
-    assert sums([*steps, {}, {}, *WIPE]) == (zeros, zeros)
+    assert sums([*steps, {}, {}, {}, *WIPE]) == (zeros, zeros)
+
+
+def test_one_bank_serves_both_sides_in_turn(rng):
+    """Both bank numbers mean the same rows; adding goes on when the writeback has ended."""
+    config = CONFIG.replace(acc_banks=1)
+    values = rng.integers(-1000, 1000, (2, CONFIG.acc_depth))
+    fill = [product(value, row, 0) for row, value in enumerate(values[0])]
+    clear = [read(row, 0) | {"clear": 1} for row in range(CONFIG.acc_depth // 2)]
+    again = [product(value, row, 1) for row, value in enumerate(values[1])]
+    got = sums([*fill, {}, {}, {}, *clear, *again], config)
+    wanted = values[1] + values[0] * (np.arange(CONFIG.acc_depth) >= CONFIG.acc_depth // 2)
+    assert got == (wanted.tolist(), wanted.tolist())

@@ -18,8 +18,9 @@ def load(a, b):
     return steps
 
 
-def read_all(swap):
-    return [{"read_en": 1, "read_address": address, "swap": swap} for address in range(DEPTH)]
+def read_all(b, swap=0):
+    return [{"read_en": 1, "read_b": b, "read_address": address, "swap": swap}
+            for address in range(DEPTH)]
 
 
 @pytest.mark.parametrize("swap", [0, 1])
@@ -31,15 +32,15 @@ def test_source_is_read_while_destination_is_written(swap, rng):
     start = len(steps)
     steps += [step | {"write_en": 1, "write_address": (k + shift) % DEPTH,
                       "write_data": int(new[(k + shift) % DEPTH])}
-              for k, step in enumerate(read_all(swap))]
+              for k, step in enumerate(read_all(swap, swap))]
     again = len(steps)
-    rows = trace(Activations(CONFIG), [*steps, *read_all(swap), {"swap": swap}],
-                 "source", "a", "b")
+    steps += [*read_all(1 - swap, swap), *read_all(swap, swap), {}]
+    rows = [row["data"] for row in trace(Activations(CONFIG), steps, "data")]
     late = Activations.latency
-    assert [row["source"] for row in rows[start + late:start + late + DEPTH]] == source.tolist()
-    after = rows[again + late:again + late + DEPTH]
-    assert [row["ba"[swap]] for row in after] == new.tolist()
-    assert [row["ab"[swap]] for row in after] == source.tolist(), "the source was written to"
+    assert rows[start + late:start + late + DEPTH] == source.tolist()
+    assert rows[again + late:again + late + DEPTH] == new.tolist()
+    assert rows[again + late + DEPTH:again + late + 2 * DEPTH] == source.tolist(), \
+        "the source was written to"
 
 
 def test_a_read_is_held_while_read_en_is_low(rng):
@@ -47,11 +48,10 @@ def test_a_read_is_held_while_read_en_is_low(rng):
     steps = load(a, b)
     at = len(steps)
     steps += [{"read_en": 1, "read_address": 3}, *[{"read_address": k} for k in range(4)],
-              {"swap": 1}, {"read_en": 1, "read_address": 5}, {}]
-    rows = trace(Activations(CONFIG), steps, "source", "a", "b")
-    assert [row["source"] for row in rows[at + 1:at + 5]] == [a[3]] * 4
-    assert rows[at + 5]["source"] == b[3], "swap chooses without a new read"
-    assert (rows[at + 7]["a"], rows[at + 7]["b"]) == (a[5], b[5])
+              {"read_en": 1, "read_b": 1, "read_address": 5}, {}]
+    rows = [row["data"] for row in trace(Activations(CONFIG), steps, "data")]
+    assert rows[at + 1:at + 6] == [a[3]] * 5
+    assert rows[at + 6] == b[5]
 
 
 def test_layers_swap_back_and_forth(rng):
@@ -63,6 +63,6 @@ def test_layers_swap_back_and_forth(rng):
         steps += [{"write_en": 1, "write_address": k, "write_data": int(word), "swap": layer % 2}
                   for k, word in enumerate(value)]
     at = len(steps)
-    rows = trace(Activations(CONFIG), [*steps, *read_all(0), {}], "source", "b")
-    assert [row["source"] for row in rows[at + 1:]] == (x + 3).tolist()
-    assert [row["b"] for row in rows[at + 1:]] == (x + 1).tolist()
+    steps += [*read_all(0), *read_all(1), {}]
+    rows = [row["data"] for row in trace(Activations(CONFIG), steps, "data")][at + 1:]
+    assert rows == [*(x + 3).tolist(), *(x + 1).tolist()]

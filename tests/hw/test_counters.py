@@ -49,9 +49,10 @@ def count(steps, fillers, layer):
         run[cycle + late]["filler"] = filler
     for cycle in range(len(steps)):
         run[cycle + late]["running"] = 1
-    before = clear(layer)
-    rows = trace(Counters(CONFIG), [*before, *run, *read(layer)], "data")
-    return dict(zip(COUNTERS, (row["data"] for row in rows[len(before) + len(run):])))
+    before = [*clear(layer), IDLE]
+    run += [IDLE] * 3                               # read, held and written
+    rows = trace(Counters(CONFIG), [*before, *run, *read(layer), IDLE], "data")
+    return dict(zip(COUNTERS, (row["data"] for row in rows[len(before) + len(run) + 1:])))
 
 
 def test_exactly_one_counter_a_cycle(rng):
@@ -79,11 +80,12 @@ def test_layers_have_counters_of_their_own():
     steps = []
     for layer in range(CONFIG.max_layers):
         steps += clear(layer)
-        steps += [{"layer": layer, "running": 1}] * (layer + 1)
+        steps += [IDLE, *[{"layer": layer, "running": 1}] * (layer + 1)]
+    steps += [IDLE] * 3
     at = len(steps)
     for layer in range(CONFIG.max_layers):
         steps += read(layer)
-    rows = trace(Counters(CONFIG), steps, "data")
-    got = [row["data"] for row in rows[at:]]
+    rows = trace(Counters(CONFIG), [*steps, IDLE], "data")
+    got = [row["data"] for row in rows[at + 1:]]
     assert got == [value for layer in range(CONFIG.max_layers)
                    for value in (0, 0, 0, FETCH + layer + 1, 0, 0, 0)]

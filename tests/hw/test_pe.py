@@ -76,13 +76,14 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             await ctx.tick()
         ctx.set(dut.running, 0)
         ctx.set(dut.read_en, 1)
+        ctx.set(dut.read_b, 1)
         for address in range(wanted.size):
             ctx.set(dut.read_address, address)
             await ctx.tick()
-            got.append(ctx.get(dut.act_b))
+            got.append(ctx.get(dut.act))
         for index in range(len(COUNTERS)):
             ctx.set(dut.count_address, index)
-            await ctx.delay(0)
+            await ctx.tick()
             counted.append(ctx.get(dut.count))
     simulate(dut, bench)
     assert got == wanted.reshape(-1).tolist()

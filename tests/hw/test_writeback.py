@@ -3,6 +3,8 @@ import numpy as np
 import pytest
 from openeie.core.config import preset
 from openeie.core.fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range, requantise
+from openeie.core.program import channel_words
+from openeie.core.timing import Timing
 from openeie.hw.writeback import Writeback
 
 from .bench import plain, simulate
@@ -24,7 +26,7 @@ def write_back(config, layer, acc, channels, *, gap=0):
         vector = 0
         async for _, _, en, bank, row, last in ctx.tick().sample(
                 dut.read_en, dut.read_bank, dut.read_row, dut.released):
-            value = 0x5555                          # not read: anything
+            value = -1                              # not read: whatever leaves most traces
             if en:
                 assert bank == vector % 2 and row < rows
                 value = int(acc[vector, row])
@@ -34,9 +36,9 @@ def write_back(config, layer, acc, channels, *, gap=0):
     async def bench(ctx):
         ctx.set(dut.layer, layer)
         ctx.set(dut.load_en, 1)
-        for address, channel in enumerate(channels):
-            ctx.set(dut.load_address, layer["channel_base"] + address)
-            ctx.set(dut.load_data, channel)
+        for address, quarter in enumerate(channels.astype("<u8").view("<u2")):
+            ctx.set(dut.load_address, 4 * layer["channel_base"] + address)
+            ctx.set(dut.load_data, int(quarter))
             await ctx.tick()
         ctx.set(dut.load_en, 0)
         await ctx.tick()
@@ -65,8 +67,7 @@ def layer_of(rows, vectors, *, relu=0, base=0):
 
 
 def channels_of(bias, multiplier, shift):
-    return [{"bias": int(b), "multiplier": int(m), "shift": int(s)}
-            for b, m, s in zip(bias, multiplier, shift)]
+    return channel_words(*(np.array(values, np.int64) for values in (bias, multiplier, shift)))
 
 
 def extremes(config, rng, count):
@@ -111,19 +112,19 @@ def test_halves_round_up_and_ends_saturate(acc, shift, wanted):
     assert written == [(0, wanted)]
 
 
-def test_one_row_a_cycle_latency_and_addresses(rng):
+def test_rate_latency_and_addresses(rng):
     rows, vectors = 5, 3
     acc = rng.integers(-1000, 1000, (vectors, rows))
     written, cycles, done = write_back(TINY, layer_of(rows, vectors, base=11), acc,
-                                       channels_of([0] * rows, [1] * rows, [0] * rows), gap=15)
+                                       channels_of([0] * rows, [1] * rows, [0] * rows), gap=60)
     assert written == list(enumerate(acc.reshape(-1).tolist()))
     # A row is read in the cycle after start, and shows `latency` later what is then written.
-    assert cycles == [1 + row + Writeback.latency for row in range(rows)] * vectors
+    assert cycles == [1 + Timing.row * row + Writeback.latency for row in range(rows)] * vectors
     assert done == [0, 0, 1]
 
 
 def test_vectors_of_one_row(rng):
     acc = rng.integers(-1000, 1000, (4, 1))
-    written, _, done = write_back(TINY, layer_of(1, 4), acc, channels_of([5], [1], [0]))
+    written, _, done = write_back(TINY, layer_of(1, 4), acc, channels_of([5, -1], [1, 1], [0, 0]))
     assert written == list(enumerate((acc[:, 0] + 5).tolist()))
     assert done == [0, 0, 0, 1]

@@ -27,7 +27,7 @@ def both(x, counts, fillers, config, outputs):
     x, counts, fillers = (np.asarray(array) for array in (x, counts, fillers))
     fetch = Timing(config).fetch
     stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
-                         queue_depth=config.queue_depth, dst_rows=-(-outputs // config.pes),
+                         queue_depth=config.queue_depth, acc_banks=config.acc_banks, dst_rows=-(-outputs // config.pes),
                          fetch=fetch)
     cycles, counters = fast.layer_cycles(fast.broadcast_items(x), counts, fillers, config=config,
                                          outputs=outputs)
@@ -68,7 +68,8 @@ def test_equals_the_stepper_on_drawn_cases(data):
     counts = data.draw(st.lists(rows, min_size=n, max_size=n))
     vector = st.lists(st.sampled_from([0, 0, 1, -1]), min_size=n, max_size=n)
     x = data.draw(st.lists(vector, min_size=1, max_size=4))
-    config = CONFIG.replace(pes=pes, queue_depth=data.draw(st.integers(1, 16)))
+    config = CONFIG.replace(pes=pes, queue_depth=data.draw(st.integers(1, 16)),
+                            acc_banks=data.draw(st.integers(1, 2)))
     ours, stepped = both(x, counts, np.array(counts) // 3, config,
                          data.draw(st.integers(1, 6 * pes)))
     assert ours == stepped
@@ -92,10 +93,10 @@ def test_one_column_by_hand():
                                          outputs=3)
     # L 0, T 1, pop 2, X 3, S 4; the token: L 1, T 2, pop 3, X 4, S 4 + 2; D is one later.
     token = first + 6
-    assert cycles == token + 6 + 3 + 6
+    assert cycles == token + 7 + 8 * 3 + 8
     named = dict(zip(COUNTERS, counters[0].tolist()))
-    assert named == {"busy": 1, "filler": 1, "empty_column": 0, "starved": first + 4 + 1 + 3,
-                     "blocked": 0, "writeback": 1 + 5 + 3, "drain": 2}
+    assert named == {"busy": 1, "filler": 1, "empty_column": 0, "starved": first + 4 + 1 + 4,
+                     "blocked": 0, "writeback": 1 + 6 + 8 * 3, "drain": 3}
 
 
 def test_without_an_activation_only_the_tokens_travel():

@@ -1,0 +1,134 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Requantisation of a row in 16-bit digits: bias, multiplier, rounding, saturation, ReLU."""
+from amaranth import *
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..core.fixed import int_range
+
+__all__ = ["Requantise"]
+
+DIGIT = 16
+
+
+class Requantise(wiring.Component):
+    """``relu(saturate(round((acc + bias) * multiplier >> shift)))``, docs/numerics.md, exactly.
+
+    One row in eight cycles on a single multiplier of 17 x 17 bits. The host has shifted the
+    multiplier left (:func:`openeie.core.program.channel_word`), so that the result begins at a
+    digit of the product and no shifter is needed. With b the biased sum in digits b0 .. b2, and
+    M in digits M0, M1, the product's digits 0 to 4 come out of a running sum::
+
+        b0 M0 | b0 M1 + b1 M0 | b1 M1 + b2 M0 | b2 M1 | 0
+
+    where the sum moves down a digit at each bar. Rounding half up is a carry out of the digit
+    below the result. Saturation looks at whether all above the result repeats its sign.
+
+    x counts the cycles from the row's first read; phase is x mod 8. Latency: ``act`` is valid
+    in x = 13.
+
+    Members
+    -------
+    phase : from the writeback.
+    acc : the accumulator, valid in x = 1 .. 7.
+    quarter : in x = 1 .. 8 bias low, bias high, M0, M1, M0, M1, M0, M1. Bit 0 of M0 and bit 15
+        of M1 are not part of M but the number of the digit below the result.
+    relu : of the layer.
+    act : the result.
+    """
+    latency = 13
+
+    def __init__(self, config):
+        self._config = config
+        super().__init__({
+            "phase": In(3),
+            "acc": In(signed(config.acc_width)),
+            "quarter": In(DIGIT),
+            "relu": In(1),
+            "act": Out(signed(config.act_width)),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        quarter = Signal(DIGIT)
+        m.d.sync += quarter.eq(self.quarter)                    # valid a cycle later
+        below = Signal(2)                                       # digit below the result
+        with m.If(self.phase == 4):
+            m.d.sync += below[0].eq(quarter[0])
+        with m.If(self.phase == 5):
+            m.d.sync += below[1].eq(quarter[15])
+
+        digit = self._biased(m, quarter)
+        multiplier = Signal(DIGIT)
+        m.d.comb += multiplier.eq(Mux(self.phase[0], quarter & 0x7FFF, quarter & 0xFFFE))
+        product = Signal(signed(2 * DIGIT + 1))
+        m.d.sync += product.eq(digit * multiplier)
+        running = self._product(m, product, below)
+        self._result(m, running, below)
+        return m
+
+    def _biased(self, m, quarter):
+        """Digits of acc + bias: b0 in x = 4, 5, b1 in x = 6, 7, b2, signed, in x = 8, 9."""
+        phase = self.phase
+        acc, bias, carry = Signal(DIGIT), Signal(DIGIT), Signal()
+        wide = Signal(signed(3 * DIGIT))
+        m.d.comb += wide.eq(self.acc)
+        for number in range(3):
+            with m.If(phase == 2 * number + 2):
+                m.d.sync += acc.eq(wide.word_select(number, DIGIT))
+        with m.If((phase == 2) | (phase == 3)):
+            m.d.sync += bias.eq(quarter)
+        with m.Elif(phase == 5):
+            m.d.sync += bias.eq(bias[-1].replicate(DIGIT))
+        total = Signal(DIGIT + 1)
+        digit = Signal(signed(DIGIT + 1))
+        m.d.comb += total.eq(acc + bias + carry)
+        with m.If(phase == 2):          # whatever was in hand when this row began
+            m.d.sync += carry.eq(0)
+        with m.If(phase[0] & (phase != 1)):
+            m.d.sync += [
+                carry.eq(total[DIGIT]),
+                digit.eq(Cat(total[:DIGIT], total[DIGIT - 1] & (phase == 7))),
+            ]
+        return digit
+
+    def _product(self, m, product, below):
+        """The running sum; its low digit is digit 0, 1, 2, 3, 4 in x = 6, 8, 10, 11, 12."""
+        phase = self.phase
+        running = Signal(signed(2 * DIGIT + 3))
+        down, half = Signal(), Signal()
+        with m.Switch(phase):
+            for number, cycle in enumerate((6, 0, 2, 3)):
+                with m.Case(cycle):
+                    m.d.comb += [down.eq(1), half.eq(running[DIGIT - 1] & (below == number))]
+        with m.If(phase == 4):
+            m.d.sync += running.eq(0)
+        with m.Else():
+            m.d.sync += running.eq(Mux(down, running >> DIGIT, running)
+                                   + Mux(phase == 3, 0, product) + half)
+        return running
+
+    def _result(self, m, running, below):
+        """Keep the digit after ``below``; watch whether the rest repeats its sign."""
+        width = self._config.act_width
+        digit = running[:DIGIT]
+        act, negative = Signal(width), Signal()
+        fits_positive, fits_negative = Signal(), Signal()
+        rest_zero, rest_ones = digit[width:] == 0, digit[width:].all()
+        for number, cycle in enumerate((0, 2, 3, 4)):
+            with m.If(self.phase == cycle):
+                with m.If(below == number):
+                    m.d.sync += [act.eq(digit), fits_positive.eq(rest_zero & ~digit[width - 1]),
+                                 fits_negative.eq(rest_ones & digit[width - 1])]
+                with m.Elif(below < number):
+                    m.d.sync += [fits_positive.eq(fits_positive & (digit == 0)),
+                                 fits_negative.eq(fits_negative & digit.all())]
+        with m.If(self.phase == 4):
+            m.d.sync += negative.eq(digit[-1])
+        low, high = int_range(width)
+        with m.If(negative & self.relu):
+            m.d.comb += self.act.eq(0)
+        with m.Elif(Mux(negative, fits_negative, fits_positive)):
+            m.d.comb += self.act.eq(act)
+        with m.Else():
+            m.d.comb += self.act.eq(Mux(negative, low, high))
