@@ -94,7 +94,8 @@ class PE(wiring.Component):
 
     def _connect_writeback(self, m, entries, accumulators, writeback, activations):
         # The token keeps its distance to the entries before it: one stage per block they cross.
-        stages = EntryReader.o_latency + Codebook.latency + RowAddress.latency + Multiply.latency + 1
+        stages = (EntryReader.o_latency + Codebook.latency + RowAddress.latency
+                  + Multiply.latency + 1)
         travelling, bank = Signal(stages), Signal()
         m.d.sync += travelling.eq(Cat(entries.token, travelling))
         with m.If(entries.token):       # one token at a time: the reader holds the next back

@@ -73,7 +73,8 @@ def _skeleton(rng) -> ArrayConfig:
     return ArrayConfig(
         pes=pes, queue_depth=int(rng.choice([1, 2, 3, 4, 8, rng.integers(1, 17)])),
         act_width=act_width, weight_width=weight_width, acc_width=max(16, acc_width),
-        code_width=code_width, run_width=run_width, word_width=int(rng.choice([width for width in (16, 32, 64) if width >= needed])),
+        code_width=code_width, run_width=run_width,
+        word_width=int(rng.choice([width for width in (16, 32, 64) if width >= needed])),
         max_code_length=longest, encodings=chosen, acc_banks=int(rng.choice([1, 2, 2])),
         counter_width=int(rng.choice([24, 32])),
         **_ROOMY)

@@ -27,8 +27,8 @@ def both(x, counts, fillers, config, outputs):
     x, counts, fillers = (np.asarray(array) for array in (x, counts, fillers))
     fetch = Timing(config).fetch
     stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
-                         queue_depth=config.queue_depth, acc_banks=config.acc_banks, dst_rows=-(-outputs // config.pes),
-                         fetch=fetch)
+                         queue_depth=config.queue_depth, acc_banks=config.acc_banks,
+                         dst_rows=-(-outputs // config.pes), fetch=fetch)
     cycles, counters = fast.layer_cycles(fast.broadcast_items(x), counts, fillers, config=config,
                                          outputs=outputs)
     return (cycles, counters.tolist()), stepped
