@@ -19,7 +19,7 @@ class Accelerator(wiring.Component):
 
     Members
     -------
-    i_load : writes and commands, one in two cycles, none while ``busy``
+    i_load : writes and commands, one in ``Loader.cycles``, none while ``busy``
         (:class:`openeie.core.program.Target`, :class:`openeie.core.program.Control`).
     i_read, o_read : reads, one in ``Array.read_latency`` + 2 cycles; other targets than CONTROL
         wait while ``busy``.
@@ -71,12 +71,15 @@ class Accelerator(wiring.Component):
         """One read at a time: hold the request until the memories and the mux have answered."""
         request = Signal(ReadRequest())
         reading = Signal(Array.read_latency + 1)        # one-hot: cycles since the request
+        writing = Signal(PE.load_latency + 1)           # a write is under way to a memory
+        m.d.sync += writing.eq(Cat(array.load_en, writing))
         status = Signal(64)
         is_control = self.i_read.p.target == Target.CONTROL
         m.d.comb += [
             array.read.eq(request),
             sequencer.cycles_address.eq(request.address),
             self.i_read.ready.eq((reading == 0) & ~self.o_read.valid
+                                 & ~array.load_en & ~writing.any()
                                  & (is_control | ~sequencer.busy)),
         ]
         m.d.sync += reading.eq(reading << 1)

@@ -14,8 +14,8 @@ __all__ = ["Loader"]
 class Loader(wiring.Component):
     """Turns load words into writes, and CONTROL words into commands.
 
-    A word takes two cycles, because its CRC record (16 bytes,
-    :data:`openeie.core.program.LOAD_RECORD`) passes through a 64-bit CRC in two halves. Nothing
+    A word takes ``cycles`` cycles, because its CRC record (16 bytes,
+    :data:`openeie.core.program.LOAD_RECORD`) passes through the CRC 16 bits at a time. Nothing
     is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset before it.
     ``launch`` follows a START only if the last CHECK agreed and no write, CLEAR or reset came
     after it; otherwise ``fault`` says why not, until CLEAR.
@@ -29,6 +29,8 @@ class Loader(wiring.Component):
     launch, first, count : start ``count`` layers at layer ``first``.
     fault : why the array refused or stopped.
     """
+    cycles = 8
+
     def __init__(self, config):
         self._config = config
         super().__init__({
@@ -45,16 +47,16 @@ class Loader(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=64).create()
-        word, second = self.i.payload, Signal()
+        m.submodules.crc = crc = CRC32_ISO_HDLC(data_width=16).create()
+        word, step = self.i.payload, Signal(range(self.cycles))
         is_control = word.target == Target.CONTROL
         checked = Signal()
-        matches, beyond = Signal(), Signal()    # known by a command's second cycle
-        record = Cat(word.target, Const(0, 12), word.pe, word.address)
+        matches, beyond = Signal(), Signal()    # known by a command's last cycle
+        record = Cat(word.target, Const(0, 12), word.pe, word.address, word.data)
 
         m.d.comb += [
-            self.i.ready.eq(second & ~self.busy),
-            crc.data.eq(Mux(second, word.data, record)),
+            self.i.ready.eq((step == self.cycles - 1) & ~self.busy),
+            crc.data.eq(record.word_select(step, 16)),
             crc.valid.eq(self.i.valid & ~self.busy & ~is_control),
             self.first.eq(word.data[:16]),
             self.count.eq(word.data[16:]),
@@ -66,7 +68,7 @@ class Loader(wiring.Component):
                       | ((self.first + self.count)[:17] > self._config.max_layers)),
         ]
         with m.If(self.i.valid & ~self.busy):
-            m.d.sync += second.eq(~second)
+            m.d.sync += step.eq(step + 1)
         with m.If(self.i.valid & self.i.ready):
             with m.If(~is_control):
                 m.d.sync += [self.write.eq(1), checked.eq(0)]

@@ -35,9 +35,11 @@ class PE(wiring.Component):
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in both banks.
-    load_en, load : a write addressed to this PE.
+    load_en, load : a write addressed to this PE; it takes ``load_latency`` + 1 cycles.
     count_address, count : the counters, read by the host.
     """
+    load_latency = 1
+
     def __init__(self, config):
         self._config = config
         super().__init__({
@@ -136,13 +138,15 @@ class PE(wiring.Component):
         ]
 
     def _connect_load(self, m, entries, pointers, codebook, writeback, activations):
-        load = self.load
+        # Registered once more: the port is spread over the whole array.
+        load = Signal.like(self.load)
+        m.d.sync += load.eq(self.load)
         for en, target in ((entries.load_en, Target.ENTRY), (pointers.load_en, Target.POINTER),
                            (codebook.load_codebook, Target.CODEBOOK),
                            (codebook.load_run, Target.RUN_SYMBOL),
                            (writeback.load_en, Target.CHANNEL),
                            (activations.load_a, Target.ACT_A),
                            (activations.load_b, Target.ACT_B)):
-            m.d.comb += en.eq(self.load_en & (load.target == target))
+            m.d.sync += en.eq(self.load_en & (self.load.target == target))
         for block in (entries, pointers, codebook, activations, writeback):
             m.d.comb += [block.load_address.eq(load.address), block.load_data.eq(load.data)]

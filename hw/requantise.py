@@ -25,7 +25,7 @@ class Requantise(wiring.Component):
     below the result. Saturation looks at whether all above the result repeats its sign.
 
     x counts the cycles from the row's first read; phase is x mod 8. Latency: ``act`` is valid
-    in x = 13.
+    in x = 14.
 
     Members
     -------
@@ -36,7 +36,7 @@ class Requantise(wiring.Component):
     relu : of the layer.
     act : the result.
     """
-    latency = 13
+    latency = 14
 
     def __init__(self, config):
         self._config = config
@@ -85,7 +85,9 @@ class Requantise(wiring.Component):
         m.d.comb += total.eq(acc + bias + carry)
         with m.If(phase == 2):          # whatever was in hand when this row began
             m.d.sync += carry.eq(0)
-        with m.If(phase[0] & (phase != 1)):
+        with m.If(phase == 1):          # the sum's last step adds nothing
+            m.d.sync += digit.eq(0)
+        with m.Elif(phase[0]):
             m.d.sync += [
                 carry.eq(total[DIGIT]),
                 digit.eq(Cat(total[:DIGIT], total[DIGIT - 1] & (phase == 7))),
@@ -105,7 +107,7 @@ class Requantise(wiring.Component):
             m.d.sync += running.eq(0)
         with m.Else():
             m.d.sync += running.eq(Mux(down, running >> DIGIT, running)
-                                   + Mux(phase == 3, 0, product) + half)
+                                   + product + half)
         return running
 
     def _result(self, m, running, below):
@@ -127,8 +129,8 @@ class Requantise(wiring.Component):
             m.d.sync += negative.eq(digit[-1])
         low, high = int_range(width)
         with m.If(negative & self.relu):
-            m.d.comb += self.act.eq(0)
+            m.d.sync += self.act.eq(0)
         with m.Elif(Mux(negative, fits_negative, fits_positive)):
-            m.d.comb += self.act.eq(act)
+            m.d.sync += self.act.eq(act)
         with m.Else():
-            m.d.comb += self.act.eq(Mux(negative, low, high))
+            m.d.sync += self.act.eq(Mux(negative, low, high))

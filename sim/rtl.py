@@ -114,10 +114,10 @@ class Rtl:
         return waited
 
     def write(self, records: np.ndarray) -> None:
-        """Write load records (:data:`LOAD_RECORD`), two cycles each."""
+        """Write load records (:data:`LOAD_RECORD`), eight cycles each."""
         records = np.ascontiguousarray(records, dtype=LOAD_RECORD)
         taken = self._library.openeie_load(self._handle, records.ctypes.data, len(records),
-                                           2 * len(records) + 16)
+                                           8 * len(records) + 16)
         if taken != len(records):
             raise ArrayFault(f"the load port took {taken} of {len(records)} words: the array is "
                              f"busy; wait for it or reset it")
