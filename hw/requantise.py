@@ -62,7 +62,10 @@ class Requantise(wiring.Component):
         multiplier = Signal(DIGIT)
         m.d.comb += multiplier.eq(Mux(self.phase[0], quarter & 0x7FFF, quarter & 0xFFFE))
         product = Signal(signed(2 * DIGIT + 1))
-        m.d.sync += product.eq(digit * multiplier)
+        with m.If(self.phase == 2):             # the running sum's last step adds nothing
+            m.d.sync += product.eq(0)
+        with m.Else():
+            m.d.sync += product.eq(digit * multiplier)
         running = self._product(m, product, below)
         self._result(m, running, below)
         return m
@@ -85,9 +88,7 @@ class Requantise(wiring.Component):
         m.d.comb += total.eq(acc + bias + carry)
         with m.If(phase == 2):          # whatever was in hand when this row began
             m.d.sync += carry.eq(0)
-        with m.If(phase == 1):          # the sum's last step adds nothing
-            m.d.sync += digit.eq(0)
-        with m.Elif(phase[0]):
+        with m.If(phase[0] & (phase != 1)):
             m.d.sync += [
                 carry.eq(total[DIGIT]),
                 digit.eq(Cat(total[:DIGIT], total[DIGIT - 1] & (phase == 7))),

@@ -62,9 +62,12 @@ class Writeback(wiring.Component):
         m.submodules.requantise = requantise = Requantise(config)
         phase, writing = Signal(range(Timing.row)), Signal()
         last_row, last_written = Signal(), Signal()
-        ending = phase == Timing.row - 1
-        m.d.comb += [
+        ending = Signal()                       # phase is the row's last
+        m.d.sync += [
+            ending.eq(phase == Timing.row - 2),
             last_row.eq(self.read_row == layer.dst_rows - 1),
+        ]
+        m.d.comb += [
             self.clear.eq(self.read_en & ending),
             self.released.eq(self.clear & last_row),
             requantise.phase.eq(phase),
@@ -80,6 +83,7 @@ class Writeback(wiring.Component):
         with m.If(self.start):
             # The row before, if any, was written in the last cycle at the latest.
             m.d.sync += [self.read_en.eq(1), self.read_row.eq(0), phase.eq(0), writing.eq(0),
+                         ending.eq(0),
                          self.read_bank.eq(self.start_bank)]
         with m.Elif(self.released):
             m.d.sync += self.read_en.eq(0)

