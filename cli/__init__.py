@@ -7,7 +7,7 @@ import traceback
 import typer
 
 from ..core.errors import OpenEIEError
-from . import compile, demo, doctor, inspect, sim, verify, wave
+from . import boards, build, compile, demo, doctor, inspect, program, sim, verify, wave
 from .common import SCHEMA_VERSION
 
 __all__ = ["app", "main"]
@@ -16,7 +16,8 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False,
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
-for verb in (demo, doctor, inspect, compile, sim, verify, wave):
+for verb in (demo, doctor, inspect, compile, sim, verify, wave, boards,
+             build, program):
     app.command(verb.__name__.rpartition(".")[2])(verb.command)
 
 

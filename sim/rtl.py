@@ -9,9 +9,9 @@ import numpy as np
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.errors import ArrayFault, InputError
-from ..core.program import (LOAD_RECORD, Control, Fault, Program, Status, Target, input_records,
-                            load_crc)
-from ..core.run import LayerRun, Run
+from ..core.program import LOAD_RECORD, Control, Fault, Program, Status, Target, load_crc
+from ..core.run import Run
+from .execute import execute
 from .toolchain import build_library, cached_build, source_digest
 
 __all__ = ["Rtl", "run", "build"]
@@ -189,44 +189,5 @@ def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
     ArrayFault : the array reports an error.
     ToolError : the array cannot be built.
     """
-    x = program.network.check_inputs(x)
-    vectors, plans = program.vectors, program.layers
-    if len(x) % vectors:
-        raise InputError(f"the program takes {vectors} inputs a start, so their number must be "
-                         f"a multiple of that, not {len(x)}")
-    limit = sum(plan.cycle_limit for plan in plans) + 64 * len(plans) + 64
-    results: list[list] = [[] for _ in plans]
-    with Rtl(program.config, trace=trace, seed=seed) as rtl:
-        rtl.load(program.records())
-        for first in range(0, len(x), vectors):
-            inputs = input_records(program.config, x[first:first + vectors], plans[0].src_rows)
-            _run_start(rtl, program, inputs, limit, results)
-    return Run(engine="rtl", config=program.config, layers=tuple(
-        LayerRun(name=plan.name,
-                 outputs=np.concatenate([result[0] for result in layer])
-                 if layer else np.zeros((0, plan.outputs), np.int64),
-                 cycles=np.array([result[1] for result in layer], np.int64),
-                 counters=np.array([result[2] for result in layer], np.int64).reshape(
-                     len(layer), program.config.pes, len(COUNTERS)))
-        for plan, layer in zip(plans, results)))
-
-
-def _run_start(rtl: Rtl, program: Program, inputs: np.ndarray, limit: int,
-               results: list[list]) -> None:
-    plans = program.layers
-
-    def read(index):
-        plan = plans[index]
-        return rtl.outputs(index, plan.dst_rows, program.vectors, plan.outputs)
-    rtl.load(inputs)
-    stepped = []
-    for index in range(len(plans)):
-        rtl.start(index, 1, limit)
-        stepped.append(read(index))
-    if len(plans) > 1:                  # the first layer's inputs may have been overwritten
-        rtl.load(inputs)
-        rtl.start(0, len(plans), limit)
-        if not np.array_equal(read(len(plans) - 1), stepped[-1]):
-            raise ArrayFault("the program gives other outputs as a whole than layer by layer")
-    for index, outputs in enumerate(stepped):
-        results[index].append((outputs, *rtl.counters(index)))
+    with Rtl(program.config, trace=trace, seed=seed) as array:
+        return execute(array, program, x, engine="rtl")

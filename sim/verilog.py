@@ -12,7 +12,7 @@ from ..core.config import ArrayConfig
 from ..hw.accelerator import Accelerator
 from ..hw.pe import PE
 
-__all__ = ["generate", "convert", "PE_MODULE", "TOP"]
+__all__ = ["generate", "convert", "SharedPE", "PE_MODULE", "TOP"]
 
 #: Name of the top module.
 TOP = "openeie"
@@ -20,7 +20,7 @@ TOP = "openeie"
 PE_MODULE = "openeie_pe"
 
 
-class _SharedPE(PE):
+class SharedPE(PE):
     """A PE by reference: Amaranth would elaborate, and a compiler compile, each one anew."""
     def elaborate(self, platform):
         ports = {}
@@ -39,7 +39,7 @@ class _Top(wiring.Component):
     reset input is before every register, so this would be most of the design.
     """
     def __init__(self, config: ArrayConfig):
-        self._accelerator = Accelerator(config, pe=_SharedPE)
+        self._accelerator = Accelerator(config, pe=SharedPE)
         super().__init__(self._accelerator.signature)
 
     def elaborate(self, platform):

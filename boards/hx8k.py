@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Lattice iCE40-HX8K breakout board: no multipliers, 16 KiB of block RAM."""
+from ..core.config import ArrayConfig
+from .board import Board, Pin, Resources
+from .ice40 import ICE40
+
+__all__ = ["HX8K"]
+
+HX8K = Board(
+    name="hx8k",
+    description="Lattice iCE40-HX8K breakout",
+    chip="iCE40-HX8K",
+    family=ICE40, device="hx8k", package="ct256",
+    clock=Pin("J3"), clock_hz=12_000_000, core_hz=48_000_000,
+    rx=Pin("B10"), tx=Pin("B12"),                   # FTDI channel B
+    leds={"idle": Pin("B5"), "busy": Pin("B4"), "error": Pin("A2")},        # D9, D8, D7
+    resources=Resources(lut=7680, ff=7680, bram=32),
+    config=ArrayConfig(pes=2, queue_depth=4, word_width=32, entry_depth=512, pointer_depth=512,
+                       act_depth=128, acc_depth=64, channel_depth=64, max_layers=4, acc_width=32,
+                       encodings=("codebook",)),
+    loader=("--board", "ice40_generic"),
+    notes=("its jumpers J6 and J7 must select the flash, as delivered",),
+)

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""1BitSquared iCEBreaker: iCE40UP5K, the one small chip with multipliers and large RAMs."""
+from ..core.config import ArrayConfig
+from .board import Board, Pin, Resources
+from .ice40 import ICE40
+
+__all__ = ["ICEBREAKER"]
+
+ICEBREAKER = Board(
+    name="icebreaker",
+    description="1BitSquared iCEBreaker 1.0",
+    chip="iCE40UP5K",
+    family=ICE40, device="up5k", package="sg48",
+    clock=Pin("35"), clock_hz=12_000_000, core_hz=24_000_000,
+    pll_pad=True,                                   # pin 35 is the only PLL's pad
+    rx=Pin("6"), tx=Pin("9"),                       # FTDI channel B
+    # The two LEDs of the board, and a red one of the part that can be broken off.
+    leds={"idle": Pin("37", active_low=True), "busy": Pin("26"),
+          "error": Pin("11", active_low=True)},
+    reset=Pin("10", active_low=True),
+    resources=Resources(lut=5280, ff=5280, bram=30, spram=4, dsp=8),
+    config=ArrayConfig(pes=4, word_width=32, entry_depth=2048, pointer_depth=1200, act_depth=196,
+                       acc_depth=76, channel_depth=104, max_layers=4, acc_width=32,
+                       encodings=("codebook",)),
+    loader=("--board", "ice40_generic"),
+    notes=("the busy LED is on the part that can be broken off (PMOD 2, pin 7)",),
+)

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Phase-locked loops: dividers for a wanted clock, within each family's limits."""
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from ..core.errors import ConfigError
+
+__all__ = ["Pll", "PllLimits", "best_pll", "ICE40_PLL", "ECP5_PLL", "GOWIN_PLL"]
+
+#: A core clock may be off by this much before it is refused.
+_TOLERANCE = 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pll:
+    """Dividers that were chosen, and what they give.
+
+    Attributes
+    ----------
+    input_hz, pfd_hz, vco_hz, output_hz : the clock pin, phase detector, oscillator and result.
+    reference, feedback, output : the divisors; ``pfd = input / reference``,
+        ``output_hz = pfd * feedback`` of the family's own output path.
+    """
+    input_hz: float
+    pfd_hz: float
+    vco_hz: float
+    output_hz: float
+    reference: int
+    feedback: int
+    output: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class PllLimits:
+    """What a family's PLL can do; frequencies in Hz, both ends allowed.
+
+    ``vco_feedback`` says whether the feedback divider counts the oscillator (iCE40) or the
+    output (ECP5, Gowin).
+    """
+    pfd: tuple[float, float]
+    vco: tuple[float, float]
+    output: tuple[float, float]
+    references: Iterable[int]
+    feedbacks: Iterable[int]
+    outputs: Iterable[int]
+    vco_feedback: bool
+
+    def check(self, pll: Pll) -> None:
+        """Refuse a PLL outside the limits.
+
+        Raises
+        ------
+        ConfigError : naming the frequency and its range.
+        """
+        for name, value, (low, high) in (("phase detector", pll.pfd_hz, self.pfd),
+                                         ("oscillator", pll.vco_hz, self.vco),
+                                         ("output", pll.output_hz, self.output)):
+            if not low <= value <= high:
+                raise ConfigError(f"the PLL's {name} must run at {low / 1e6:g} .. "
+                                  f"{high / 1e6:g} MHz, not {value / 1e6:g}")
+
+    def settings(self, input_hz: float) -> Iterable[Pll]:
+        """Every setting within the limits."""
+        for reference in self.references:
+            pfd = input_hz / reference
+            if not self.pfd[0] <= pfd <= self.pfd[1]:
+                continue
+            for output in self.outputs:
+                for feedback in self.feedbacks:
+                    vco = pfd * feedback * (1 if self.vco_feedback else output)
+                    result = vco / output
+                    if self.vco[0] <= vco <= self.vco[1] \
+                            and self.output[0] <= result <= self.output[1]:
+                        yield Pll(input_hz=input_hz, pfd_hz=pfd, vco_hz=vco, output_hz=result,
+                                  reference=reference, feedback=feedback, output=output)
+
+
+def best_pll(limits: PllLimits, input_hz: float, wanted_hz: float) -> Pll:
+    """The setting nearest to ``wanted_hz``; of equals, the fastest phase detector (least jitter),
+    then the fastest oscillator.
+
+    Raises
+    ------
+    ConfigError : nothing comes within 1 %.
+    """
+    key: Callable[[Pll], tuple] = lambda pll: (          # noqa: E731
+        abs(pll.output_hz - wanted_hz), -pll.pfd_hz, -pll.vco_hz)
+    best = min(limits.settings(input_hz), key=key, default=None)
+    if best is None or abs(best.output_hz / wanted_hz - 1) > _TOLERANCE:
+        near = f"; the nearest is {best.output_hz / 1e6:g} MHz" if best else ""
+        raise ConfigError(f"no PLL setting makes {wanted_hz / 1e6:g} MHz from "
+                          f"{input_hz / 1e6:g} MHz{near}")
+    return best
+
+
+#: iCE40 (FPGA-TN-02052): SIMPLE feedback; DIVR + 1, DIVF + 1, 2 ** DIVQ.
+ICE40_PLL = PllLimits(pfd=(10e6, 133e6), vco=(533e6, 1066e6), output=(16e6, 275e6),
+                      references=range(1, 17), feedbacks=range(1, 129),
+                      outputs=tuple(1 << q for q in range(1, 7)), vco_feedback=True)
+
+#: ECP5 (FPGA-DS-02012): feedback from CLKOP.
+ECP5_PLL = PllLimits(pfd=(10e6, 400e6), vco=(400e6, 800e6), output=(3.125e6, 400e6),
+                     references=range(1, 129), feedbacks=range(1, 81), outputs=range(1, 129),
+                     vco_feedback=False)
+
+#: GW1NR-9 C6/I5 (DS117): rPLL; IDIV_SEL + 1, FBDIV_SEL + 1, ODIV_SEL.
+GOWIN_PLL = PllLimits(pfd=(3e6, 400e6), vco=(400e6, 1200e6), output=(3.125e6, 600e6),
+                      references=range(1, 65), feedbacks=range(1, 65),
+                      outputs=(2, 4, 8, 16, 32, 48, 64, 80, 96, 112, 128), vco_feedback=False)

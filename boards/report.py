@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the tools say of a build, read from their logs and reports."""
+import json
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+from ..core.config import ArrayConfig
+from ..core.errors import CapacityError, ToolError
+from .board import RESOURCE_NAMES, Board
+from .verilog import Gateware
+
+__all__ = ["synthesised_cells", "memory_mapping", "check_memories", "check_multipliers",
+           "utilisation", "refuse_placement", "timing"]
+
+_UTILISATION = re.compile(r"^Info:\s+(\S+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
+_MAPPED = re.compile(r"^mapping memory top\.(\S+) via (\S+)", re.MULTILINE)
+_FLIP_FLOPS = re.compile(r"^using FF mapping for memory top\.(\S+)", re.MULTILINE)
+#: Longer cell names are cut: synthesis makes them by stringing others together.
+_NAME_LENGTH = 96
+
+
+def synthesised_cells(folder: Path) -> dict[str, int]:
+    """How many of each kind of cell synthesis left, from ``stat.json``."""
+    design = json.loads((folder / "stat.json").read_text())["design"]
+    return dict(sorted(design["num_cells_by_type"].items()))
+
+
+def memory_mapping(log: str) -> dict[str, str]:
+    """What each memory became: a RAM cell's name, or FF."""
+    return dict(_MAPPED.findall(log)) | dict.fromkeys(_FLIP_FLOPS.findall(log), "FF")
+
+
+def check_memories(board: Board, gateware: Gateware, mapping: dict[str, str]) -> None:
+    """No large memory may have become logic.
+
+    Raises
+    ------
+    ToolError : naming those that have.
+    """
+    lost = [f"{name} ({bits} bits) as {mapping.get(name, 'nothing')}"
+            for name, bits in sorted(gateware.memories.items())
+            if bits >= board.family.logic_bits
+            and mapping.get(name) not in board.family.ram_cells]
+    if lost:
+        raise ToolError(f"memories of {board.family.logic_bits} bits and more must be block RAM "
+                        f"on {board.name}, but synthesis made {'; '.join(lost)}; see synth.log")
+
+
+def check_multipliers(board: Board, config: ArrayConfig, resources: dict) -> None:
+    """The multipliers and memories that the board counts on must be there.
+
+    Raises
+    ------
+    ToolError : with the numbers.
+    """
+    rams = resources["BRAM"]["used"] + resources["SPRAM"]["used"]
+    for what, found, expected in (
+            ("DSP multipliers", resources["DSP"]["used"], board.expected_multipliers(config)),
+            ("block RAMs", rams, board.expected_memories(config))):
+        if found < expected:
+            raise ToolError(f"{board.name} with {config.pes} PEs must have at least {expected} "
+                            f"{what}, but the build has {found}: the rest has become logic; "
+                            f"see synth.log")
+
+
+def utilisation(board: Board, log: str, cells: dict[str, int]) -> dict[str, dict[str, int]]:
+    """Used and available per resource: nextpnr's count, flip-flops as synthesis left them."""
+    counts = {name: int(used) for name, used, _ in _UTILISATION.findall(log)}
+    result = {}
+    for name in RESOURCE_NAMES:
+        taken = sum(counts.get(cell, 0) * share
+                    for cell, share in board.family.used.get(name, {}).items())
+        result[name] = {"used": math.ceil(taken), "available": board.resources.to_dict()[name]}
+    result["FF"]["used"] = sum(number for cell, number in cells.items()
+                               if cell.startswith(board.family.ff_cells))
+    return result
+
+
+def refuse_placement(board: Board, config: ArrayConfig, log: str, cells: dict[str, int]) -> None:
+    """Say why place-and-route failed.
+
+    Raises
+    ------
+    CapacityError : the design is too large, with used and available numbers.
+    ToolError : anything else, with nextpnr's own words.
+    """
+    errors = [line for line in log.splitlines() if line.startswith("ERROR")]
+    words = "; ".join(errors[:2]) or "no error message"
+    resources = utilisation(board, log, cells)
+    over = [name for name, use in resources.items() if use["used"] > use["available"]]
+    if over or re.search(r"no B[Ee][Ll]s remaining|[Uu]nable to (find|place)|[Ff]ailed to place",
+                         words):
+        numbers = ", ".join(f"{name} {use['used']} of {use['available']}"
+                            for name, use in resources.items() if use["used"])
+        raise CapacityError(f"{config.pes} PEs do not fit {board.name}: {numbers}"
+                            f" ({words}); take fewer PEs or smaller memories")
+    raise ToolError(f"place and route for {board.name} failed: {words}; see its log")
+
+
+def timing(gateware: Gateware, text: str) -> tuple[dict[str, dict], dict]:
+    """Fmax and target of each clock in MHz, and the critical path of the slowest.
+
+    The path has its delay in ns, the blocks it crosses with the part of each, and every step.
+    """
+    report = json.loads(text)
+    clocks = {_clock(net): {"fmax_mhz": round(fmax["achieved"], 2),
+                            "target_mhz": round(fmax["constraint"], 2)}
+              for net, fmax in sorted(report["fmax"].items())}
+    inside = [path for path in report["critical_paths"]
+              if path["from"].startswith("posedge") and path["to"].startswith("posedge")]
+    if not clocks or not inside:
+        raise ToolError("place and route reported no clock: the design has been optimised away")
+    worst = max(inside, key=lambda path: sum(step["delay"] for step in path["path"]))
+    return clocks, _critical_path(gateware, worst["path"])
+
+
+def _clock(net: str) -> str:
+    """A clock is named after the last part of its net: ``core_clk``."""
+    return net.removeprefix("$glbnet$").rpartition(".")[2]
+
+
+def _critical_path(gateware: Gateware, path: list[dict]) -> dict:
+    steps: list[dict[str, Any]] = []
+    blocks: list[dict[str, Any]] = []
+    for step in path:
+        where = step["to"] if step["type"] == "routing" else step["from"]
+        block = gateware.block_of(where["cell"])
+        steps.append({"type": step["type"], "block": block, "cell": where["cell"][:_NAME_LENGTH],
+                      "port": where["port"], "delay_ns": round(step["delay"], 3)})
+        if not blocks or blocks[-1]["block"] != block:
+            blocks.append({"block": block, "steps": 0, "delay_ns": 0.0})
+        blocks[-1]["steps"] += 1
+        blocks[-1]["delay_ns"] = round(blocks[-1]["delay_ns"] + step["delay"], 3)
+    return {"delay_ns": round(sum(step["delay"] for step in path), 3), "blocks": blocks,
+            "steps": steps}

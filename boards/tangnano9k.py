@@ -1,0 +1,24 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Sipeed Tang Nano 9K: Gowin GW1NR-9."""
+from ..core.config import ArrayConfig
+from .board import Board, Pin, Resources
+from .gowin import GOWIN
+
+__all__ = ["TANG_NANO_9K"]
+
+TANG_NANO_9K = Board(
+    name="tangnano9k",
+    description="Sipeed Tang Nano 9K",
+    chip="GW1NR-9C",
+    family=GOWIN, device="GW1NR-LV9QN88PC6/I5", package="GW1N-9C",
+    clock=Pin("52"), clock_hz=27_000_000, core_hz=54_000_000,
+    rx=Pin("18"), tx=Pin("17"),                     # the BL702
+    leds={"idle": Pin("10", active_low=True), "busy": Pin("11", active_low=True),
+          "error": Pin("13", active_low=True)},
+    reset=Pin("4", active_low=True),                # button S1
+    resources=Resources(lut=8640, ff=6480, bram=26, dsp=20),
+    config=ArrayConfig(pes=2, queue_depth=4, word_width=32, entry_depth=2048, pointer_depth=1024,
+                       act_depth=128, acc_depth=64, channel_depth=64, max_layers=4, acc_width=32,
+                       encodings=("codebook",)),
+    loader=("--board", "tangnano9k"),
+)

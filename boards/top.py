@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A board's top level: clock, reset, link, accelerator and LEDs."""
+from amaranth import (ClockDomain, ClockSignal, Const, DomainRenamer, Module, ResetSignal, Signal,
+                      Value)
+from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
+from amaranth.lib.wiring import In, Out, connect
+
+from ..core.config import ArrayConfig
+from ..core.program import Fault
+from ..hw.accelerator import Accelerator
+from ..hw.link.link import Link
+from ..hw.pe import PE
+from .board import Board
+from .identity import identity
+
+__all__ = ["BoardTop"]
+
+#: log2 of the cycles of reset: more than the 3 us after which iCE40's block RAM can be read.
+_RESET_BITS = 10
+#: log2 of the cycles that an LED stays on at least, so that an eye sees it.
+_BLINK_BITS = 21
+
+
+class BoardTop(wiring.Component):
+    """What is built for ``board`` with the array ``config``.
+
+    Everything runs on one clock, the PLL's. Reset holds until the PLL has locked and 1024 more
+    cycles have passed; the button, where there is one, starts it anew. The link can reset the
+    accelerator alone, which then acts one cycle later.
+
+    Parameters
+    ----------
+    pll : False leaves the PLL out: ``clk`` is the array's clock, for simulators. The rest, the
+        pins' polarities included, is as built.
+    pe : see :class:`openeie.hw.array.Array`.
+
+    Members
+    -------
+    clk, rx, tx, led_* and, where the board has the button, reset : the board's pins.
+    """
+    def __init__(self, board: Board, config: ArrayConfig | None = None, *, pll: bool = True,
+                 pe=PE):
+        self._board, self._config, self._pll = board, config or board.config, pll
+        self._pe = pe
+        super().__init__({port: Out(1) if port == "tx" or port.startswith("led_") else In(1)
+                          for port in board.pins})
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.sync = ClockDomain("sync")
+        m.domains.core = ClockDomain("core")
+        self._reset(m, self._clock(m))
+        m.submodules.link = link = Link(identity(self._board, self._config).words(),
+                                        divisor=self._board.divisor)
+        accelerator = Accelerator(self._config, pe=self._pe)
+        m.submodules.accelerator = DomainRenamer("core")(accelerator)
+        for name in ("i_load", "i_read", "o_read"):
+            connect(m, getattr(link, name), getattr(accelerator, name))
+        # A register, as for the other reset: both fan out to most of the design.
+        core_reset = Signal(init=1)
+        m.d.sync += core_reset.eq(link.reset)
+        m.d.comb += [
+            ClockSignal("core").eq(ClockSignal("sync")),
+            ResetSignal("core").eq(core_reset),
+            link.rx.eq(self._level("rx", self.rx)),
+            link.busy.eq(accelerator.busy),
+            self.tx.eq(self._level("tx", link.tx)),
+        ]
+        self._lights(m, accelerator, link)
+        return m
+
+    def _level(self, port: str, value: Value) -> Value:
+        """``value`` on the other side of ``port``'s pin."""
+        return ~value if self._board.pins[port].active_low else value
+
+    def _clock(self, m: Module) -> Value:
+        """Drive the clock of ``sync``; returns whether it can be relied on."""
+        if not self._pll:
+            m.d.comb += ClockSignal("sync").eq(self.clk)
+            return Const(1)
+        clock, locked = Signal(), Signal()
+        m.submodules.pll = self._board.family.pll_instance(self._board, self.clk, clock, locked)
+        m.d.comb += ClockSignal("sync").eq(clock)
+        return locked
+
+    def _reset(self, m: Module, locked: Value) -> None:
+        """Hold ``sync`` in reset; this logic alone relies on its power-up values."""
+        m.domains.por = ClockDomain("por", reset_less=True, local=True)
+        steady, count, reset = Signal(), Signal(_RESET_BITS + 1), Signal(init=1)
+        wanted = locked
+        if self._board.reset is not None:
+            wanted = locked & ~self._level("reset", self.reset)
+        m.submodules.steady = FFSynchronizer(wanted, steady, o_domain="por")
+        m.d.comb += [ClockSignal("por").eq(ClockSignal("sync")), ResetSignal("sync").eq(reset)]
+        m.d.por += reset.eq(~count[-1])
+        with m.If(~steady):
+            m.d.por += count.eq(0)
+        with m.Elif(~count[-1]):
+            m.d.por += count.eq(count + 1)
+
+    def _lights(self, m: Module, accelerator: Accelerator, link: Link) -> None:
+        """Idle, busy (the array runs or the link is at work) and error, long enough to be seen."""
+        blink = Signal(_BLINK_BITS)
+        m.d.sync += blink.eq(blink + 1)
+
+        def stretched(event: Value, name: str) -> Signal:
+            """On at once, off at the end of the first period in which nothing happened."""
+            lit, again = Signal(name=name), Signal(name=f"{name}_again")
+            with m.If(event):
+                m.d.sync += [lit.eq(1), again.eq(1)]
+            with m.Elif(blink == 0):
+                m.d.sync += [lit.eq(again), again.eq(0)]
+            return lit
+        busy = stretched(accelerator.busy | link.active, "busy")
+        error = stretched(link.error | (accelerator.fault != Fault.NONE), "error")
+        for role, lit in (("idle", ~busy), ("busy", busy), ("error", error)):
+            if role in self._board.leds:
+                port = f"led_{role}"
+                m.d.comb += getattr(self, port).eq(self._level(port, lit))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Frames over a serial port: opening it, COBS, and what can go wrong with it."""
+import errno
+import time
+
+import serial
+from cobs import cobs
+from serial.tools import list_ports
+
+from ..core.errors import LinkError
+from ..core.link import MAX_FRAME
+
+__all__ = ["Port"]
+
+
+class Port:
+    """A serial port, or anything else that pyserial has a URL for, that carries frames.
+
+    Parameters
+    ----------
+    url : ``/dev/ttyUSB1``, ``COM3``, ``socket://host:port``, ...
+    baud : bit/s, where that means something.
+
+    Raises
+    ------
+    LinkError : the port does not exist, is in use, or may not be opened.
+    """
+    def __init__(self, url: str, baud: int):
+        self.url = url
+        try:
+            self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=2)
+        except (OSError, ValueError) as error:      # SerialException is an OSError
+            raise LinkError(_why(url, error)) from error
+        self._received = bytearray()
+        self.discard()
+
+    def close(self) -> None:
+        """Close the port; closing twice does nothing."""
+        self._serial.close()
+
+    def discard(self) -> None:
+        """Forget what has been received, and end whatever the board believes to be a frame."""
+        self._received.clear()
+        self._guard(lambda: (self._serial.reset_input_buffer(), self._serial.write(b"\0")))
+
+    def send(self, frame: bytes) -> None:
+        """Send one frame."""
+        self._guard(lambda: self._serial.write(cobs.encode(frame) + b"\0"))
+
+    def receive(self, deadline: float) -> bytes | None:
+        """The next frame, before COBS; None if it is not there by ``deadline`` (monotonic).
+
+        What is no COBS, too short or too long is skipped: it was damaged on its way.
+        """
+        while True:
+            end = self._received.find(0)
+            if end < 0:
+                if time.monotonic() >= deadline:
+                    return None
+                self._serial.timeout = min(0.05, max(0.0, deadline - time.monotonic()))
+                self._received += self._guard(
+                    lambda: self._serial.read(max(1, self._serial.in_waiting)))
+                continue
+            encoded, self._received = bytes(self._received[:end]), self._received[end + 1:]
+            try:
+                frame = cobs.decode(encoded)
+            except cobs.DecodeError:
+                continue
+            if 0 < len(frame) <= MAX_FRAME:
+                return frame
+
+    def _guard(self, action):
+        try:
+            return action()
+        except (OSError, serial.SerialException) as error:
+            raise LinkError(f"port {self.url} is gone: {error}; is the cable in, and nobody else "
+                            f"on the port?") from error
+
+
+def _why(url: str, error: Exception) -> str:
+    number = getattr(error, "errno", None)
+    if number == errno.EACCES or "Permission" in str(error):
+        return (f"no permission to open port {url}; join the group that owns it "
+                f"(Debian: sudo usermod -aG dialout $USER, then log in again)")
+    if number == errno.EBUSY or "busy" in str(error).lower():
+        return f"port {url} is in use by another program; close that first"
+    there = ", ".join(port.device for port in list_ports.comports()) or "none"
+    return f"cannot open port {url}: {error}; serial ports here: {there}"

@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Radiona ULX3S, with the largest and the smallest ECP5 that is sold on it."""
+from ..core.config import ArrayConfig
+from .board import Board, Pin, Resources
+from .ecp5 import ECP5
+
+__all__ = ["ULX3S_85F", "ULX3S_25F"]
+
+ULX3S_85F = Board(
+    name="ulx3s-85f",
+    description="Radiona ULX3S 85F",
+    chip="LFE5U-85F-6",
+    family=ECP5, device="85k", package="CABGA381", speed="6",
+    clock=Pin("G2"), clock_hz=25_000_000, core_hz=100_000_000,
+    rx=Pin("M1"), tx=Pin("L4"),                     # the FT231X
+    leds={"idle": Pin("B2"), "busy": Pin("C2"), "error": Pin("C1")},        # D0, D1, D2
+    reset=Pin("D6", active_low=True),               # button PWR (B0)
+    resources=Resources(lut=83640, ff=83640, bram=208, dsp=156),
+    config=ArrayConfig(pes=16, entry_depth=1024, pointer_depth=2048, act_depth=64, acc_depth=64,
+                       channel_depth=128),
+    loader=("--board", "ulx3s"),
+)
+
+ULX3S_25F = ULX3S_85F.replace(
+    name="ulx3s-25f",
+    description="Radiona ULX3S 25F (a 12F is the same chip)",
+    chip="LFE5U-25F-6",
+    device="25k",
+    resources=Resources(lut=24288, ff=24288, bram=56, dsp=28),
+    config=ArrayConfig(pes=8, word_width=32, entry_depth=1024, pointer_depth=1536, act_depth=128,
+                       acc_depth=64, channel_depth=128, encodings=("codebook",)),
+)

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual board: a board's own top level in Verilator, behind a pseudo-terminal."""
+import ctypes
+import os
+import select
+import threading
+import tty
+from pathlib import Path
+from types import TracebackType
+
+from amaranth import Module
+from amaranth.back import rtlil, verilog
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from ..core.config import ArrayConfig
+from ..sim.toolchain import build_library, cached_build
+from ..sim.verilog import PE_MODULE, SharedPE, convert
+from .board import LED_ROLES, Board
+from .identity import design_digest
+from .top import BoardTop
+
+__all__ = ["VirtualBoard", "Terminal", "compile_board"]
+
+_HERE = Path(__file__).parent
+_TOP = "board"
+#: Cycles simulated between two looks at the terminal, in traffic and without.
+_BURST, _IDLE = 20_000, 2_000
+#: Bytes the board can send in a burst, at most.
+_CAPACITY = _BURST
+
+
+class _Pins(wiring.Component):
+    """A board's top level with the same pins for all boards; buttons are not pressed."""
+    def __init__(self, board: Board, config: ArrayConfig):
+        self._board, self._config = board, config
+        super().__init__({"clk": In(1), "rx": In(1), "tx": Out(1), "leds": Out(len(LED_ROLES))})
+
+    def elaborate(self, platform) -> Module:
+        m = Module()
+        m.submodules.top = top = BoardTop(self._board, self._config, pll=False, pe=SharedPE)
+        pins = self._board.pins
+        m.d.comb += [top.clk.eq(self.clk), top.rx.eq(self.rx), self.tx.eq(top.tx)]
+        if "reset" in pins:
+            m.d.comb += top.reset.eq(pins["reset"].active_low)
+        for number, role in enumerate(LED_ROLES):
+            if (name := f"led_{role}") in pins:
+                m.d.comb += self.leds[number].eq(getattr(top, name) ^ pins[name].active_low)
+        return m
+
+
+def compile_board(board: Board, config: ArrayConfig) -> Path:
+    """The shared library of ``board`` with ``config``, from the cache if it is there.
+
+    The PLL is left out; everything else is as built, the UART's divisor and the reset's length
+    included. Memories start at random.
+
+    Raises
+    ------
+    ToolError : Verilator or the C++ compiler is missing, or failed.
+    """
+    def make(folder: Path) -> None:
+        from ..hw.pe import PE
+        text = rtlil.convert(_Pins(board, config), name=_TOP)
+        # Registers keep their power-up values: the chip's configuration sets them.
+        sources = convert(PE(config), PE_MODULE) + verilog._convert_rtlil_text(
+            text, strip_internal_attrs=True)
+        build_library(folder, sources, _HERE / "virtual.cpp", top=_TOP, shared=PE_MODULE,
+                      trace=False)
+    harness = (_HERE / "virtual.cpp").read_text() + Path(__file__).read_text()
+    return cached_build("\0".join(["virtual", board.name, config.digest, f"{design_digest():x}",
+                                   str(board.divisor), harness]), make)
+
+
+class VirtualBoard:
+    """One simulated board; use it as a context manager.
+
+    Parameters
+    ----------
+    board, config : what to simulate; the board's own array if ``config`` is None.
+    seed : memories start from this random state.
+    """
+    def __init__(self, board: Board, config: ArrayConfig | None = None, *, seed: int = 1):
+        self.board, self.config = board, config or board.config
+        self._library = ctypes.CDLL(str(compile_board(board, self.config) / "array.so"))
+        pointer, u64 = ctypes.c_void_p, ctypes.c_uint64
+        for name, result, *arguments in (
+                ("new", pointer, ctypes.c_uint32, ctypes.c_int), ("delete", None, pointer),
+                ("send", None, pointer, ctypes.c_char_p, u64), ("pending", u64, pointer),
+                ("leds", ctypes.c_uint32, pointer),
+                ("step", u64, pointer, u64, ctypes.c_char_p, u64)):
+            function = getattr(self._library, f"openeie_{name}")
+            function.restype, function.argtypes = result, arguments
+        self._handle = ctypes.c_void_p(self._library.openeie_new(board.divisor, seed))
+        self._sent = ctypes.create_string_buffer(_CAPACITY)
+        self.cycles = 0
+
+    def __enter__(self) -> "VirtualBoard":
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 where: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the simulation."""
+        if self._handle:
+            self._library.openeie_delete(self._handle)
+            self._handle = ctypes.c_void_p()
+
+    def send(self, data: bytes) -> None:
+        """Bytes for the board's receiver; they go out at the line's rate as time passes."""
+        self._library.openeie_send(self._handle, data, len(data))
+
+    @property
+    def pending(self) -> int:
+        """Bytes that have not gone out yet."""
+        return self._library.openeie_pending(self._handle)
+
+    @property
+    def leds(self) -> dict[str, bool]:
+        """Which of the LEDs shine, by role."""
+        bits = self._library.openeie_leds(self._handle)
+        return {role: bool(bits >> number & 1) for number, role in enumerate(LED_ROLES)}
+
+    def step(self, cycles: int) -> bytes:
+        """Let time pass; returns what the board sent."""
+        count = self._library.openeie_step(self._handle, cycles, self._sent, _CAPACITY)
+        self.cycles += cycles
+        return self._sent.raw[:count]
+
+
+class Terminal:
+    """A pseudo-terminal with a virtual board at its other end; ``url`` opens like any port."""
+    def __init__(self, board: VirtualBoard):
+        self._board = board
+        self._ours, self._theirs = os.openpty()     # ours keeps it open between two hosts
+        tty.setraw(self._theirs)
+        os.set_blocking(self._ours, False)
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def url(self) -> str:
+        """Name of the terminal's device file."""
+        return os.ttyname(self._theirs)
+
+    def __enter__(self) -> "Terminal":
+        self._thread = threading.Thread(target=self.serve, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None,
+                 where: TracebackType | None) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._ours)
+        os.close(self._theirs)
+
+    def wait(self) -> None:
+        """Return when the board's thread has ended, which only an error ends."""
+        assert self._thread is not None
+        while self._thread.is_alive():
+            self._thread.join(0.2)
+
+    def serve(self) -> None:
+        """Simulate, and carry bytes to and fro, until the context ends."""
+        quiet = 0
+        outgoing = b""
+        while not self._stop.is_set():
+            # Without traffic the board's time passes slowly, so that it costs little of ours.
+            ready, _, _ = select.select([self._ours], [], [], 0.02 if quiet > 50 else 0)
+            if ready:
+                self._board.send(os.read(self._ours, 4096))
+                quiet = 0
+            outgoing += self._board.step(_IDLE if quiet > 50 else _BURST)
+            quiet = 0 if outgoing or self._board.pending else quiet + 1
+            if outgoing:
+                try:
+                    outgoing = outgoing[os.write(self._ours, outgoing):]
+                except BlockingIOError:             # nobody reads: a UART would lose them
+                    outgoing = b""

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie boards``: what can be built, and what fits it."""
+from rich import box
+from rich.table import Table
+
+from ..boards import BOARDS
+from ..boards.board import Board
+from ..core.compile import compile_network
+from ..core.errors import CapacityError, InputError
+from ..core.graph import Network
+from .common import AsJson, Out, Quiet, emit
+from .models import load_model
+
+__all__ = ["command", "fits"]
+
+_NETWORK = "lenet-300-100"
+
+
+def command(as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> None:
+    """List the boards: chip, default array, clock, memories, and whether LeNet-300-100 fits."""
+    network = load_model(_NETWORK)
+    rows = [_describe(entry, network) for entry in BOARDS.values()]
+    emit({"network": _NETWORK, "boards": rows}, lambda: [_table(rows), *_notes(rows)],
+         as_json=as_json, quiet=quiet, out=out)
+
+
+def fits(network: Network, board: Board) -> tuple[str | None, str]:
+    """The encoding in which ``network`` fits the board's default array, or None and why not.
+
+    Its layers' own encodings are tried first, as ``own``, then those of the array.
+    """
+    reason = ""
+    for encoding in (None, *board.config.encodings):
+        try:
+            compile_network(network, board.config, encoding=encoding)
+        except (CapacityError, InputError) as error:
+            reason = str(error)
+        else:
+            return encoding or "own", ""
+    return None, reason
+
+
+def _describe(board: Board, network: Network) -> dict:
+    encoding, reason = fits(network, board)
+    return {"name": board.name, "description": board.description,
+            "fpga": board.chip, "clock_hz": board.clock_out_hz, "baud": board.baud,
+            "resources": board.resources.to_dict(), "memory_bits": board.memory_bits,
+            "memory_budget": board.memory_budget(board.config),
+            "config": board.config.to_dict(), "fits": encoding, "reason": reason,
+            "notes": list(board.notes)}
+
+
+def _table(rows: list[dict]) -> Table:
+    """Block RAM and large RAMs share a column, so that the table fits 80 characters."""
+    table = Table(title="openeie boards", box=box.SIMPLE, pad_edge=False, padding=0)
+    for name in ("board", "FPGA"):
+        table.add_column(name)
+    for name in ("PEs", "MHz", "LUT", "BRAM", "DSP", "KiB"):
+        table.add_column(name, justify="right")
+    table.add_column("LeNet")
+    for row in rows:
+        totals = row["resources"]
+        rams = f"{totals['BRAM']}+{totals['SPRAM']}" if totals["SPRAM"] else str(totals["BRAM"])
+        table.add_row(row["name"], row["fpga"], str(row["config"]["pes"]),
+                      f"{row['clock_hz'] / 1e6:g}", str(totals["LUT"]), rams,
+                      str(totals["DSP"] or "-"),
+                      f"{sum(row['memory_budget'].values()) / 8192:.0f}/"
+                      f"{row['memory_bits'] / 8192:.0f}", row["fits"] or "no")
+    return table
+
+
+def _notes(rows: list[dict]) -> list[str]:
+    """Why a network does not fit, and what a board wants of its user."""
+    return [f"{row['name']}: {note}" for row in rows
+            for note in (*([row["reason"]] if row["reason"] else []), *row["notes"])]

@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie build``: a board's bitstream, with its report."""
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ..boards import board as find_board
+from ..boards.board import Board
+from ..core.config import ArrayConfig
+from ..core.errors import ConfigError, ToolError
+from .common import AsJson, Quiet, Set, emit, resolve_config
+
+__all__ = ["command", "BoardName"]
+
+BoardName = Annotated[str, typer.Option("-b", "--board", help="See 'openeie boards'.")]
+Array = Annotated[str | None, typer.Option(
+    "-c", "--config", help="Preset, .toml or .json file instead of the board's own array.")]
+Pes = Annotated[int | None, typer.Option("--pes", help="Short for --set pes=N.")]
+Clock = Annotated[float | None, typer.Option("--clock", help="Core clock in MHz.")]
+Folder = Annotated[Path | None, typer.Option("-o", "--out", help="Default: build/BOARD.")]
+Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Place-and-route runs; the fastest "
+                                                           "is kept.")]
+
+
+def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
+            clock: Clock = None, out: Folder = None, seeds: Seeds = 1, as_json: AsJson = False,
+            quiet: Quiet = False) -> None:
+    """Build a board's bitstream; exit 3 if its clock is missed."""
+    from ..boards.build import build
+    board = find_board(name)
+    if clock is not None:
+        board = board.replace(core_hz=round(clock * 1e6))
+    array = _array(board, config, [*(changes or ()), *([f"pes={pes}"] if pes else ())])
+    folder = out or Path("build") / board.name
+    console = Console(stderr=True, highlight=False)
+
+    def progress(step: int, steps: int, what: str) -> None:
+        if not quiet:
+            console.print(f"[{step}/{steps}] {what}", markup=False)
+    result = build(board, array, folder, seeds=seeds, progress=progress)
+    emit({"folder": str(folder)} | result, lambda: _tables(board, result, folder),
+         as_json=as_json, quiet=quiet)
+    if not result["met"]:
+        raise ToolError(
+            f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
+            f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; try more "
+            f"--seeds, fewer PEs, or a slower --clock")
+
+
+def _array(board: Board, name: str | None, changes: list[str]) -> ArrayConfig:
+    """The board's array, or the one named, with the changes asked for."""
+    if name is not None:
+        return resolve_config(name, changes)
+    fields = board.config.to_dict()
+    for change in changes:
+        key, equals, text = change.partition("=")
+        if not equals:
+            raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
+        try:
+            fields[key] = text.split(",") if key == "encodings" else int(text)
+        except ValueError:
+            raise ConfigError(f"--set {key} takes an integer, not {text!r}") from None
+    return ArrayConfig.from_dict(fields)
+
+
+def _tables(board: Board, result: dict, folder: Path) -> list:
+    use = Table(title=f"{board.name}: {result['config']['pes']} PEs")
+    use.add_column("resource")
+    for column in ("used", "available", "%"):
+        use.add_column(column, justify="right")
+    for name, numbers in result["resources"].items():
+        if numbers["available"]:
+            use.add_row(name, str(numbers["used"]), str(numbers["available"]),
+                        f"{100 * numbers['used'] / numbers['available']:.0f}")
+    path = Table(title=f"critical path, {result['critical_path']['delay_ns']:.2f} ns")
+    path.add_column("block")
+    path.add_column("ns", justify="right")
+    for part in result["critical_path"]["blocks"]:
+        path.add_row(part["block"], f"{part['delay_ns']:.2f}")
+    seeds = ", ".join(f"{seed}: {fmax}" for seed, fmax in result["seeds"].items())
+    return [use, path,
+            f"Fmax {result['fmax_mhz']} MHz, clock {result['target_mhz']:g} MHz: "
+            f"{'met' if result['met'] else 'MISSED'} (seeds {seeds})",
+            f"{folder / result['bitstream']}  sha256 {result['sha256']}"]

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is to be done with a request, before anything is."""
+from amaranth import *
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+
+from ...core.link import CRC_BYTES, MAX_DATA, REQUEST_HEADER, WORD_BYTES, Command, Reply
+from ...core.program import Target
+
+__all__ = ["RequestHead", "RequestCheck"]
+
+#: What WRITE and READ may name; the array's ports answer to no other target.
+WRITABLE = [target for target in Target if target <= Target.ACT_B]
+READABLE = [Target.CONTROL, Target.ACT_A, Target.ACT_B, Target.COUNTER, Target.CYCLES]
+
+BARE = 1 + REQUEST_HEADER.size + CRC_BYTES      # length of a request without data, see Receiver
+
+
+class RequestHead(data.StructLayout):
+    """A request's head as the receiver offers it: the frame's length, then the header."""
+    def __init__(self):
+        super().__init__({"length": 8, "sequence": 8, "command": 8, "target": 8, "word_bytes": 8,
+                          "pe": 16, "address": 32, "count": 8})
+
+
+class RequestCheck(wiring.Component):
+    """Decides between executing a request, repeating a response, and refusing.
+
+    The sequence number is looked at first, then the request itself, then ``busy``. A command to
+    the array must be alone in its request: words after a START would have to wait for the
+    program's end. Latency is ``latency`` cycles; a result each cycle.
+
+    Members
+    -------
+    head : the request.
+    expected, counting : the next sequence number, and whether there was one before it.
+    busy : the array's.
+    again : the request was executed before.
+    verdict : OK to execute it; otherwise, and unless ``again``, the reply.
+    """
+    latency = 3
+
+    def __init__(self):
+        super().__init__({
+            "head": In(RequestHead()),
+            "expected": In(8),
+            "counting": In(1),
+            "busy": In(1),
+            "again": Out(1),
+            "verdict": Out(Reply),
+        })
+
+    def elaborate(self, platform):
+        m = Module()
+        head = self.head
+        distance = Signal(8)                        # from the expected number
+        size = Signal(range(255 * 8 + 1))           # of all words, in bytes
+        refused, blocked = Signal(), Signal()
+        is_next, is_last, is_any = Signal(), Signal(), Signal()
+
+        m.d.sync += [distance.eq(head.sequence - self.expected), size.eq(0)]
+        with m.Switch(head.word_bytes):
+            for number in WORD_BYTES:
+                with m.Case(number):                # stays 0, which is refused, for no such word
+                    m.d.sync += size.eq(head.count * number)
+
+        # The receiver keeps no frame that is shorter than this.
+        data_bytes = (head.length - BARE)[:8]
+        no_words = (size == 0) | (size > MAX_DATA)
+        is_bare = data_bytes == 0
+        is_control = head.target == Target.CONTROL
+        m.d.sync += [is_next.eq(distance == 0), is_any.eq(0), blocked.eq(0), refused.eq(1),
+                     is_last.eq(distance.all() & self.counting)]
+        with m.Switch(head.command):
+            with m.Case(Command.IDENTIFY):
+                m.d.sync += [is_any.eq(1), refused.eq(no_words | ~is_bare)]
+            with m.Case(Command.WRITE):
+                m.d.sync += [blocked.eq(self.busy),
+                             refused.eq(no_words | (data_bytes != size[:8])
+                                        | ~head.target.matches(*WRITABLE)
+                                        | (is_control & (head.count != 1)))]
+            with m.Case(Command.READ):
+                m.d.sync += [blocked.eq(self.busy & ~is_control),
+                             refused.eq(no_words | ~is_bare | ~head.target.matches(*READABLE))]
+            with m.Case(Command.RESET):
+                m.d.sync += [is_any.eq(1), refused.eq(~is_bare)]
+
+        m.d.sync += self.again.eq(is_last & ~is_any)
+        with m.If(~is_next & ~is_any):
+            m.d.sync += self.verdict.eq(Reply.SEQUENCE)
+        with m.Elif(refused):
+            m.d.sync += self.verdict.eq(Reply.REFUSED)
+        with m.Elif(blocked):
+            m.d.sync += self.verdict.eq(Reply.BUSY)
+        with m.Else():
+            m.d.sync += self.verdict.eq(Reply.OK)
+        return m

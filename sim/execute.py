@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program on an array that is driven through its ports, simulated or on a board."""
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+from ..core.counters import COUNTERS
+from ..core.errors import ArrayFault, InputError
+from ..core.program import Program, input_records
+from ..core.run import LayerRun, Run
+
+__all__ = ["Ports", "execute"]
+
+
+class Ports(Protocol):
+    """What an array offers: :class:`openeie.sim.rtl.Rtl`, :class:`openeie.boards.driver.Device`."""
+    def load(self, records: np.ndarray) -> None:
+        """Write records and have their CRC checked."""
+
+    def start(self, first: int, count: int, limit: int) -> None:
+        """Run ``count`` layers from layer ``first`` on, to the end."""
+
+    def outputs(self, layer: int, rows: int, vectors: int, outputs: int) -> np.ndarray:
+        """What ``layer`` wrote, int64 [vectors, outputs]."""
+
+    def counters(self, layer: int) -> tuple[int, np.ndarray]:
+        """Cycles of ``layer``, and its counters, int64 [PEs, 7]."""
+
+
+def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
+            progress: Callable[[int], None] = lambda done: None) -> Run:
+    """Run ``program`` on inputs x [batch, n]; ``progress`` is called with inputs done.
+
+    Every batch of ``program.vectors`` inputs runs twice: once layer by layer, to read each
+    layer's outputs, and once as a whole, without the host between the layers. Outputs are those
+    of the first, checked against the second; cycles and counters are those of the second.
+
+    Raises
+    ------
+    InputError : inputs of the wrong shape, type or range.
+    ArrayFault : the array reports an error, or contradicts itself.
+    """
+    x = program.network.check_inputs(x)
+    vectors, plans = program.vectors, program.layers
+    if len(x) % vectors:
+        raise InputError(f"the program takes {vectors} inputs a start, so their number must be "
+                         f"a multiple of that, not {len(x)}")
+    limit = sum(plan.cycle_limit for plan in plans) + 64 * len(plans) + 64
+    results: list[list] = [[] for _ in plans]
+    array.load(program.records())
+    for first in range(0, len(x), vectors):
+        inputs = input_records(program.config, x[first:first + vectors], plans[0].src_rows)
+        _run_start(array, program, inputs, limit, results)
+        progress(first + vectors)
+    return Run(engine=engine, config=program.config, layers=tuple(
+        LayerRun(name=plan.name,
+                 outputs=np.concatenate([result[0] for result in layer])
+                 if layer else np.zeros((0, plan.outputs), np.int64),
+                 cycles=np.array([result[1] for result in layer], np.int64),
+                 counters=np.array([result[2] for result in layer], np.int64).reshape(
+                     len(layer), program.config.pes, len(COUNTERS)))
+        for plan, layer in zip(plans, results)))
+
+
+def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
+               results: list[list]) -> None:
+    plans = program.layers
+
+    def read(index):
+        plan = plans[index]
+        return array.outputs(index, plan.dst_rows, program.vectors, plan.outputs)
+    array.load(inputs)
+    stepped = []
+    for index in range(len(plans)):
+        array.start(index, 1, limit)
+        stepped.append(read(index))
+    if len(plans) > 1:                  # the first layer's inputs may have been overwritten
+        array.load(inputs)
+        array.start(0, len(plans), limit)
+        if not np.array_equal(read(len(plans) - 1), stepped[-1]):
+            raise ArrayFault("the program gives other outputs as a whole than layer by layer")
+    for index, outputs in enumerate(stepped):
+        results[index].append((outputs, *array.counters(index)))
