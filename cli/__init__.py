@@ -7,7 +7,20 @@ import traceback
 import typer
 
 from ..core.errors import OpenEIEError
-from . import boards, build, compile, demo, doctor, inspect, program, sim, verify, wave
+from . import (
+    board_sim,
+    boards,
+    build,
+    compile,
+    demo,
+    doctor,
+    inspect,
+    program,
+    run,
+    sim,
+    verify,
+    wave,
+)
 from .common import SCHEMA_VERSION
 
 __all__ = ["app", "main"]
@@ -17,8 +30,8 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
 for verb in (demo, doctor, inspect, compile, sim, verify, wave, boards,
-             build, program):
-    app.command(verb.__name__.rpartition(".")[2])(verb.command)
+             build, program, board_sim, run):
+    app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 
 def main() -> None:

@@ -1,26 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie board-sim``: a board's top level in Verilator, behind a pseudo-terminal."""
-from typing import Annotated
-
 import typer
 
-from .common import console
+from ..boards import board as find_board
+from .build import BoardName
+from .common import Seed, working
 
-__all__ = ["board_sim"]
+__all__ = ["command"]
 
 
-def board_sim(
-    name: Annotated[str, typer.Option("-b", "--board", help="Board; 'openeie boards' lists them.")],
-    seed: Annotated[int, typer.Option(help="Memories start from this random state.")] = 1,
-) -> None:
-    """Simulate a board until Ctrl-C; its UART is a terminal that any host program can open."""
-    from ..boards import board as find
+def command(name: BoardName, seed: Seed = 1) -> None:
+    """Simulate a board until Ctrl-C; any host program can open its UART like a real one."""
     from ..boards.virtual import Terminal, VirtualBoard
-    board = find(name)
-    console.print(f"compiling {board.name} with {board.config.pes} PEs (minutes the first time)")
-    with VirtualBoard(board, seed=seed) as virtual, Terminal(virtual) as terminal:
-        console.print(f"{board.name} answers at {terminal.url}; Ctrl-C ends it")
+    board = find_board(name)
+    with working(f"compiling {board.name}, {board.config.pes} PEs", quiet=False):
+        virtual = VirtualBoard(board, seed=seed)
+    with virtual, Terminal(virtual) as terminal:
+        typer.echo(f"{board.name} answers at {terminal.url} ({board.baud} bit/s); Ctrl-C ends it")
         try:
             terminal.wait()
         except KeyboardInterrupt:
-            console.print(f"ended after {virtual.cycles:,} cycles")
+            typer.echo(f"ended after {virtual.cycles:,} cycles")

@@ -58,15 +58,17 @@ class RequestCheck(wiring.Component):
         refused, blocked = Signal(), Signal()
         is_next, is_last, is_any = Signal(), Signal(), Signal()
 
-        m.d.sync += [distance.eq(head.sequence - self.expected), size.eq(0)]
-        with m.Switch(head.word_bytes):
-            for number in WORD_BYTES:
-                with m.Case(number):                # stays 0, which is refused, for no such word
-                    m.d.sync += size.eq(head.count * number)
+        # Two shifters; what they make of other word sizes is refused and does not matter.
+        is_wide = head.word_bytes[1] | head.word_bytes[3]
+        is_long = head.word_bytes[2] | head.word_bytes[3]
+        pairs = Mux(is_wide, head.count << 1, head.count)
+        m.d.sync += [distance.eq(head.sequence - self.expected),
+                     size.eq(Mux(is_long, pairs << 2, pairs))]
 
         # The receiver keeps no frame that is shorter than this.
         data_bytes = (head.length - BARE)[:8]
-        no_words = (size == 0) | (size > MAX_DATA)
+        no_words = ((head.count == 0) | (size > MAX_DATA)
+                    | ~head.word_bytes.matches(*WORD_BYTES))
         is_bare = data_bytes == 0
         is_control = head.target == Target.CONTROL
         m.d.sync += [is_next.eq(distance == 0), is_any.eq(0), blocked.eq(0), refused.eq(1),

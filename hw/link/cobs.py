@@ -42,13 +42,14 @@ class CobsDecoder(wiring.Component):
         m.d.sync += [self.valid.eq(0), self.end.eq(0), self.good.eq(left == 0),
                      self.byte.eq(Mux(left == 0, 0, self.i.payload))]
         with m.If(self.i.valid):
+            m.d.sync += left.eq(Mux(left == 0, self.i.payload, left) - 1)
             with m.If(self.i.payload == 0):
                 m.d.sync += [self.end.eq(started), started.eq(0), left.eq(0), zero.eq(0)]
             with m.Elif(left == 0):
-                m.d.sync += [self.valid.eq(zero), started.eq(1), left.eq(self.i.payload - 1),
+                m.d.sync += [self.valid.eq(zero), started.eq(1),
                              zero.eq(self.i.payload != 0xFF)]
             with m.Else():
-                m.d.sync += [self.valid.eq(1), left.eq(left - 1)]
+                m.d.sync += self.valid.eq(1)
         return m
 
 

@@ -28,8 +28,9 @@ def test_configurations_vary_and_their_memories_are_filled():
     drawn = configurations(0, 30)
     assert drawn[7] == configuration(0, 7)
     assert len({config.digest for config in drawn}) == 30
-    for name, values in (("act_width", {8, 16}), ("word_width", {16, 32, 64}), 
-                         ("code_width", {4, 8}), ("acc_banks", {1, 2}), ("counter_width", {24, 32})):
+    for name, values in (("act_width", {8, 16}), ("word_width", {16, 32, 64}),
+                         ("code_width", {4, 8}), ("acc_banks", {1, 2}),
+                         ("counter_width", {24, 32})):
         assert {getattr(config, name) for config in drawn} == values
     assert {config.run_width for config in drawn} >= {4, 5, 8}
     assert min(config.pes for config in drawn) <= 2 and max(c.pes for c in drawn) > 32

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie run``: a network on a board."""
+from typing import Annotated
+
+import typer
+
+from ..core.compile import compile_network
+from ..sim import fast
+from ..sim.execute import execute
+from .common import AsJson, Model, Quiet, emit, progress
+from .compile import Encoding, Vectors
+from .models import inputs_for, load_model
+from .sim import Images, InputFile, error_rate
+from .tables import run_dict, run_table
+
+__all__ = ["command"]
+
+Port = Annotated[str, typer.Option("-p", "--port", help="Serial port or any pyserial URL.")]
+Baud = Annotated[int, typer.Option("--baud", help="Speed of the port, bit/s.")]
+Check = Annotated[bool, typer.Option("--check/--no-check",
+                                     help="Compare every value and cycle with the fast engine.")]
+
+
+def command(model: Model, port: Port, baud: Baud = 1_000_000, images: Images = 10,
+            inputs: InputFile = None, encoding: Encoding = None, vectors: Vectors = 1,
+            check: Check = True, as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Run a network on a board; its bitstream says which array that is."""
+    from ..boards.driver import Device
+    network = load_model(model)
+    x, labels = inputs_for(network, inputs, images)
+    with Device(port, baud) as device:
+        program = compile_network(network, device.config, vectors=vectors, encoding=encoding)
+        with progress(device.identity.board, quiet=quiet or as_json) as update:
+            run = execute(device, program, x, engine="board",
+                          progress=lambda done: update(done, len(x)))
+        identity = device.identity
+    if check:
+        run.compare(fast.run(program, x))
+    cycles = sum(float(layer.cycles.mean()) for layer in run.layers)
+    result = run_dict(run, per_pe=False) | {
+        "network": network.name, "board": identity.board, "clock_hz": identity.clock_hz,
+        "latency_us": 1e6 * cycles / identity.clock_hz, "checked": check}
+    lines = [f"{cycles:,.1f} cycles, {result['latency_us']:,.1f} us at "
+             f"{identity.clock_hz / 1e6:g} MHz"
+             + (f"; equal to fast in every word, cycle and counter on {len(x):,}" if check else "")]
+    if labels is not None:
+        result["error_rate"] = error_rate(run, labels)
+        lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
+    emit(result, lambda: [run_table(run, title=f"{network.name} on {identity.board}, "
+                                               f"{run.config.pes} PEs: an input's mean")] + lines,
+         as_json=as_json, quiet=quiet)

@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The virtual board: the host's driver, the link's gateware and the array, over a terminal."""
+import time
+
+import numpy as np
+import pytest
+from openeie.boards import board
+from openeie.boards.driver import Device
+from openeie.boards.virtual import Terminal, VirtualBoard
+from openeie.core.config import preset
+from openeie.core.errors import ArrayFault, LinkError
+from openeie.core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.sim import fast
+from openeie.sim.execute import execute
+from openeie.sim.random_layers import case
+
+# A fast line: the board is simulated bit by bit.
+BOARD = board("icebreaker").replace(baud=6_000_000)
+CONFIG = preset("TINY").replace(word_width=32)
+
+
+class Damaged(VirtualBoard):
+    """A board on a bad cable: bytes are lost, changed and repeated each way."""
+    def __init__(self, *arguments, rng, rate, **options):
+        super().__init__(*arguments, **options)
+        self._rng, self._rate, self.damage, self.connected = rng, rate, 0, True
+
+    def _mangle(self, data):
+        if not self.connected:
+            return b""
+        out = bytearray()
+        for byte in data:
+            kind = self._rng.random() / self._rate
+            self.damage += kind < 3
+            if kind < 1:
+                continue
+            out.append(byte ^ 1 << int(self._rng.integers(8)) if kind < 2 else byte)
+            if 2 <= kind < 3:
+                out.append(byte)
+        return bytes(out)
+
+    def send(self, data):
+        super().send(self._mangle(data))
+
+    def step(self, cycles):
+        return self._mangle(super().step(cycles))
+
+
+@pytest.fixture(scope="module")
+def device():
+    with VirtualBoard(BOARD, CONFIG) as virtual, Terminal(virtual) as terminal, \
+            Device(terminal.url, BOARD.baud, expect=CONFIG) as device:
+        yield device
+
+
+def acts(pe, address, values):
+    return np.array([(Target.ACT_A, 0, pe, address + k, int(value) & 0xFFFF)
+                     for k, value in enumerate(values)], LOAD_RECORD)
+
+
+def test_identity(device):
+    assert device.identity.board == "icebreaker" and device.config == CONFIG
+    assert device.identity.clock_hz == BOARD.clock_out_hz
+
+
+@pytest.mark.parametrize("index", range(4))
+def test_networks_equal_fast(device, index, seed):
+    drawn = case(seed, 0, index, CONFIG)
+    run = execute(device, drawn.program, drawn.x, engine="board")
+    run.compare(fast.run(drawn.program, drawn.x))
+
+
+def test_memory(device, rng):
+    for pe in range(CONFIG.pes):
+        values = rng.integers(-32768, 32768, CONFIG.act_depth)
+        device.load(acts(pe, 0, values))
+        assert device.read(Target.ACT_A, pe, 0, CONFIG.act_depth).tolist() == values.tolist()
+
+
+def test_errors_of_the_array_are_errors_here(device):
+    records = acts(0, 0, [1, 2, 3])
+    device.write(records)
+    device.command(Control.CHECK, load_crc(records) ^ 1)
+    with pytest.raises(ArrayFault, match="BAD_CRC"):
+        device.check_fault()
+    device.command(Control.CLEAR)
+    assert device.fault is Fault.NONE
+    device.reset()
+    with pytest.raises(ArrayFault, match="UNCHECKED"):
+        device.start(0, 1, 100)
+    device.command(Control.CLEAR)
+
+
+def test_refused_and_foreign(device):
+    with pytest.raises(LinkError, match="refuses READ of 1 words at target 2"):
+        device.read(Target.ENTRY, 0, 0, 1)
+    with pytest.raises(LinkError, match=r"has pes = 4, not 2: .* build and program"):
+        Device(device._url, BOARD.baud, expect=CONFIG.replace(pes=2))
+    device.identify()
+
+
+def test_no_such_port():
+    with pytest.raises(LinkError, match="cannot open port /dev/nowhere: .*serial ports here"):
+        Device("/dev/nowhere")
+
+
+def test_nobody_answers():
+    begun = time.monotonic()
+    with pytest.raises(LinkError, match="no answer from port loop:// to IDENTIFY in 0.5 s"):
+        Device("loop://", timeout=0.5)
+    assert time.monotonic() - begun < 2
+
+
+def test_garbage_leaves_the_board_idle_and_whole(device, rng):
+    values = rng.integers(-32768, 32768, CONFIG.act_depth)
+    device.load(acts(1, 0, values))
+    for _ in range(40):
+        device._port._serial.write(rng.integers(0, 256, 400, np.uint8).tobytes())
+        time.sleep(0.01)
+    device.identify()
+    assert device.fault is Fault.NONE
+    assert device.read(Target.ACT_A, 1, 0, CONFIG.act_depth).tolist() == values.tolist()
+
+
+def test_nothing_is_silently_wrong_on_a_bad_line(rng):
+    """Every write that ends without an error is there; every failure is typed and soon."""
+    failures = 0
+    with Damaged(BOARD, CONFIG, rng=rng, rate=1e-9) as virtual, Terminal(virtual) as terminal, \
+            Device(terminal.url, BOARD.baud) as device:
+        virtual._rate = 0.001
+        for round_number in range(60):
+            values = rng.integers(-32768, 32768, CONFIG.act_depth)
+            pe = int(rng.integers(CONFIG.pes))
+            if round_number == 30:          # a second without a cable
+                virtual.connected = False
+                time.sleep(1)
+                virtual.connected = True
+            begun = time.monotonic()
+            try:
+                device.load(acts(pe, 0, values))
+                got = device.read(Target.ACT_A, pe, 0, CONFIG.act_depth)
+            except (LinkError, ArrayFault):
+                failures += 1
+                device.reconnect()
+                continue
+            assert got.tolist() == values.tolist()
+            assert time.monotonic() - begun < 20
+        assert virtual.damage > 20, "the line was not bad"
+    assert failures < 10
