@@ -18,6 +18,7 @@ from . import (
     program,
     run,
     sim,
+    test,
     verify,
     wave,
 )
@@ -30,7 +31,7 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
 for verb in (demo, doctor, inspect, compile, sim, verify, wave, boards,
-             build, program, board_sim, run):
+             build, program, board_sim, run, test):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 

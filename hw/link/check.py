@@ -28,7 +28,7 @@ class RequestCheck(wiring.Component):
 
     The sequence number is looked at first, then the request itself, then ``busy``. A command to
     the array must be alone in its request: words after a START would have to wait for the
-    program's end. Latency is ``latency`` cycles; a result each cycle.
+    program's end. The result holds when the request has stood still for ``latency`` cycles.
 
     Members
     -------

@@ -43,7 +43,7 @@ class UartReceiver(wiring.Component):
     @property
     def latency(self):
         """Two FFs and the edge, then nine bits and a half."""
-        return 4 + 9 * self._divisor + self._divisor // 2
+        return 3 + 9 * self._divisor + self._divisor // 2
 
     def elaborate(self, platform):
         m = Module()

@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hardware regression: one definition for virtual and real boards."""
+import json
+import os
+import time
+import xml.etree.ElementTree as xml
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ..core.compile import compile_network
+from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
+from ..core.graph import Network
+from ..core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from ..sim import fast
+from ..sim.execute import execute
+from ..sim.random_layers import case
+from .driver import Device
+
+__all__ = ["Outcome", "Regression", "write_junit"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one check found: ``result`` is passed, failed or skipped."""
+    name: str
+    result: str
+    message: str = ""
+    seconds: float = 0.0
+
+
+class Regression:
+    """Checks of one board, in order; each is independent of the others.
+
+    Parameters
+    ----------
+    device : the board.
+    images : inputs int64 [batch, n] for ``network``.
+    seed : of everything random.
+    layers : random networks per encoding.
+    """
+    def __init__(self, device: Device, network: Network, images: np.ndarray, *, seed: int = 1,
+                 layers: int = 5):
+        self._device, self._network, self._images = device, network, images
+        self._seed, self._layers = seed, layers
+
+    def checks(self) -> list[tuple[str, Callable[[], str]]]:
+        """Names and functions; a function returns what it did, or raises."""
+        named: list[tuple[str, Callable[[], str]]] = [
+            ("link", self._link), ("memory", self._memory), ("errors", self._errors)]
+        for encoding in self._device.config.encodings:
+            named.append((f"random networks, {encoding}", lambda e=encoding: self._random(e)))
+        return [*named, (self._network.name, self._images_equal)]
+
+    def run(self, journal: Path | None = None) -> Iterator[Outcome]:
+        """Outcomes as they come. What ``journal`` says has passed on this bitstream with this
+        seed is not run again, so that an interrupted regression goes on where it stood.
+        """
+        identity = self._device.identity
+        key = [identity.board, f"{identity.design:016x}", identity.config.digest, self._seed,
+               self._layers, len(self._images)]
+        passed = _read_journal(journal, key)
+        for name, check in self.checks():
+            if name not in passed:
+                outcome = self._one(name, check)
+                if outcome.result == "passed":
+                    passed[name] = asdict(outcome)
+                    _write_journal(journal, key, passed)
+            else:
+                outcome = Outcome(**passed[name])
+            yield outcome
+
+    def _one(self, name: str, check: Callable[[], str]) -> Outcome:
+        begun = time.monotonic()
+        try:
+            result, message = "passed", check()
+        except CapacityError as error:
+            result, message = "skipped", str(error)
+        except LinkError:
+            raise                       # nothing more can be learnt without a link
+        except OpenEIEError as error:
+            result, message = "failed", str(error)
+        return Outcome(name=name, result=result, message=message,
+                       seconds=round(time.monotonic() - begun, 3))
+
+    def _link(self) -> str:
+        for _ in range(50):
+            if self._device.identify() != self._device.identity:
+                raise Mismatch("the identity changes from one reading to the next")
+        return "50 identities"
+
+    def _memory(self) -> str:
+        """Every activation of every PE, twice: random words, then their complements."""
+        rng, config = np.random.default_rng(self._seed), self._device.config
+        half = 1 << config.act_width - 1
+        for target in (Target.ACT_A, Target.ACT_B):
+            words = rng.integers(-half, half, (config.pes, config.act_depth))
+            for values in (words, ~words):
+                self._device.load(np.concatenate([_acts(target, pe, row)
+                                                  for pe, row in enumerate(values)]))
+                for pe, row in enumerate(values):
+                    got = self._device.read(target, pe, 0, config.act_depth)
+                    if not np.array_equal(got, row):
+                        word = int(np.flatnonzero(got != row)[0])
+                        raise Mismatch(f"{target.name} of PE {pe}, word {word}: wrote "
+                                       f"{row[word]}, read {got[word]}")
+        return f"{4 * config.pes * config.act_depth:,} words"
+
+    def _errors(self) -> str:
+        """The array refuses what it must refuse, and works again afterwards."""
+        device, records = self._device, _acts(Target.ACT_A, 0, np.arange(2))
+        for fault, provoke in (
+                (Fault.BAD_CRC, lambda: device.command(Control.CHECK, load_crc(records) ^ 1)),
+                (Fault.UNCHECKED, lambda: (device.write(records),
+                                           device.command(Control.START, 1 << 16))),
+                (Fault.BAD_LAYERS, lambda: (device.load(records),
+                                            device.command(Control.START, 0)))):
+            device.command(Control.CLEAR)
+            provoke()
+            if device.fault is not fault:
+                raise Mismatch(f"expected the fault {fault.name}, the array reports "
+                               f"{device.fault.name}")
+        device.command(Control.CLEAR)
+        device.load(records)
+        return "BAD_CRC, UNCHECKED, BAD_LAYERS"
+
+    def _random(self, encoding: str) -> str:
+        done, words = 0, 0
+        for index in range(40 * self._layers):
+            drawn = case(self._seed, 0, index, self._device.config)
+            try:
+                program = compile_network(drawn.program.network, self._device.config,
+                                          vectors=drawn.program.vectors, encoding=encoding)
+            except (CapacityError, InputError):
+                continue
+            words += self._compare(program, drawn.x)
+            done += 1
+            if done == self._layers:
+                break
+        if not done:
+            raise CapacityError(f"no random network fits this board in {encoding}")
+        return f"{done} networks, {words:,} output words, all cycles and counters equal to fast"
+
+    def _images_equal(self) -> str:
+        config, error = self._device.config, None
+        for encoding in (None, *config.encodings):
+            try:
+                program = compile_network(self._network, config, encoding=encoding)
+            except (CapacityError, InputError) as caught:
+                error = caught
+                continue
+            words = self._compare(program, self._images)
+            return (f"{len(self._images)} inputs, {words:,} output words, all cycles and counters "
+                    f"equal to fast")
+        raise CapacityError(str(error))
+
+    def _compare(self, program, x: np.ndarray) -> int:
+        try:
+            run = execute(self._device, program, x, engine="board")
+        except ArrayFault:
+            self._device.reset()
+            self._device.command(Control.CLEAR)
+            raise
+        run.compare(fast.run(program, x))
+        return sum(layer.outputs.size for layer in run.layers)
+
+
+def _acts(target: Target, pe: int, values: np.ndarray) -> np.ndarray:
+    records = np.zeros(len(values), LOAD_RECORD)
+    records["target"], records["pe"] = target, pe
+    records["address"] = np.arange(len(values))
+    records["data"] = values.astype(np.int64).view(np.uint64)
+    return records
+
+
+def _read_journal(path: Path | None, key: list) -> dict[str, dict]:
+    try:
+        journal = json.loads(path.read_text()) if path is not None else {}
+    except (OSError, ValueError):
+        return {}
+    return journal["passed"] if journal.get("key") == key else {}
+
+
+def _write_journal(path: Path | None, key: list, passed: dict[str, dict]) -> None:
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
+    os.replace(partial, path)
+
+
+def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:
+    """Outcomes as JUnit XML, the form that regression servers read."""
+    counts = {kind: sum(outcome.result == kind for outcome in outcomes)
+              for kind in ("failed", "skipped")}
+    suite = xml.Element("testsuite", name=f"openeie.{board}", tests=str(len(outcomes)),
+                        failures=str(counts["failed"]), skipped=str(counts["skipped"]))
+    for outcome in outcomes:
+        one = xml.SubElement(suite, "testcase", classname=f"openeie.{board}", name=outcome.name,
+                             time=str(outcome.seconds))
+        if outcome.result == "passed":
+            xml.SubElement(one, "system-out").text = outcome.message
+        else:
+            kind = "failure" if outcome.result == "failed" else "skipped"
+            xml.SubElement(one, kind, message=outcome.message)
+    try:
+        xml.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error

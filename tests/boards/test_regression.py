@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The hardware regression itself: on a virtual board, and on one that is broken."""
+import xml.etree.ElementTree as xml
+
+import numpy as np
+import pytest
+from openeie.boards import board
+from openeie.boards.driver import Device
+from openeie.boards.regression import Regression, write_junit
+from openeie.boards.virtual import Terminal, VirtualBoard
+from openeie.core.config import preset
+from openeie.core.program import Target
+from openeie.sim.random_layers import case
+
+BOARD = board("icebreaker").replace(baud=6_000_000)
+CONFIG = preset("TINY").replace(word_width=32)
+
+
+@pytest.fixture(scope="module")
+def device():
+    with VirtualBoard(BOARD, CONFIG) as virtual, Terminal(virtual) as terminal, \
+            Device(terminal.url, BOARD.baud) as device:
+        yield device
+
+
+def regression(device, seed):
+    drawn = case(3, 0, 0, CONFIG)
+    return Regression(device, drawn.program.network, drawn.x, seed=seed, layers=1)
+
+
+def test_everything_passes_and_is_remembered(device, seed, tmp_path, monkeypatch):
+    journal = tmp_path / "regression.json"
+    outcomes = list(regression(device, seed).run(journal))
+    assert [outcome.result for outcome in outcomes] == ["passed"] * 7
+    write_junit(tmp_path / "results.xml", "icebreaker", outcomes)
+    suite = xml.parse(tmp_path / "results.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("7", "0")
+    monkeypatch.setattr(Regression, "_one", lambda *_: pytest.fail("run again"))
+    assert list(regression(device, seed).run(journal)) == outcomes
+
+
+def test_a_wrong_word_and_a_wrong_counter_fail(device, seed, tmp_path, monkeypatch):
+    read = device.read
+
+    def broken(target, pe, address, count):
+        words = read(target, pe, address, count)
+        wrong = {Target.ACT_A: pe == 2, Target.COUNTER: pe == 1}.get(target, False)
+        return words + np.eye(1, len(words), dtype=np.int64)[0] if wrong else words
+    monkeypatch.setattr(device, "read", broken)
+    outcomes = {outcome.name: outcome for outcome in regression(device, seed).run()}
+    assert outcomes["link"].result == outcomes["errors"].result == "passed"
+    assert outcomes["memory"].result == "failed"
+    assert "ACT_A of PE 2, word 0" in outcomes["memory"].message
+    assert outcomes["random networks, csr"].result == "failed"
+    write_junit(tmp_path / "results.xml", "icebreaker", list(outcomes.values()))
+    assert int(xml.parse(tmp_path / "results.xml").getroot().get("failures")) >= 4

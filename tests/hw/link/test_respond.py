@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from openeie.core.link import MAX_DATA
+from openeie.hw.link.respond import Responder
+
+from ..bench import get_n, put_all, simulate
+from .ports import encoded, with_crc
+
+
+class Driver:
+    """Starts responses, and takes what is sent for each."""
+    def __init__(self, rng=None):
+        self.dut, self.rng, self.sent = Responder(), rng, []
+
+    async def pulse(self, ctx, **ports):
+        for name, value in ports.items():
+            ctx.set(getattr(self.dut, name), value)
+        await ctx.tick()
+        for name in ports:
+            ctx.set(getattr(self.dut, name), 0)
+
+    async def respond(self, ctx, body, aside=0):
+        await self.pulse(ctx, begin=1, aside=aside)
+        await put_all(ctx, self.dut.i, body, rng=self.rng)
+        await self.pulse(ctx, send=1)
+        await self.take(ctx)
+
+    async def repeat(self, ctx):
+        await self.pulse(ctx, again=1)
+        await self.take(ctx)
+
+    async def take(self, ctx):
+        assert ctx.get(self.dut.busy)
+        raw = b""
+        while not raw.endswith(b"\0"):
+            raw += bytes(await get_n(ctx, self.dut.o, 1, rng=self.rng))
+        assert not ctx.get(self.dut.busy)
+        self.sent.append(raw)
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+def test_responses_and_their_repetition(stalled, rng):
+    driver = Driver(rng if stalled else None)
+    kept = [b"\0\0\0", rng.bytes(20), bytes(3 + MAX_DATA), b"\1" * (3 + MAX_DATA),
+            rng.bytes(3 + MAX_DATA)]
+    aside = [rng.bytes(4) for _ in kept]
+
+    async def bench(ctx):
+        for body, other in zip(kept, aside):
+            await driver.respond(ctx, body)
+            await driver.repeat(ctx)
+            await driver.respond(ctx, other, aside=1)
+            await driver.repeat(ctx)
+            await driver.repeat(ctx)
+    simulate(driver.dut, bench)
+    wanted = []
+    for body, other in zip(kept, aside):
+        first, second = encoded(with_crc(body)), encoded(with_crc(other))
+        wanted += [first, first, second, first, first]
+    assert driver.sent == wanted
+
+
+def test_latency():
+    driver = Driver()
+    dut = driver.dut
+
+    async def bench(ctx):
+        await driver.pulse(ctx, begin=1)
+        await put_all(ctx, dut.i, b"abc")
+        ctx.set(dut.send, 1)
+        for cycle in range(dut.latency + 1):
+            assert ctx.get(dut.o.valid) == (cycle == dut.latency)
+            assert ctx.get(dut.busy) == (cycle > 0)
+            await ctx.tick()
+            ctx.set(dut.send, 0)
+    simulate(dut, bench)

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: Apache-2.0
+import pytest
+from openeie.core.link import Command
+from openeie.core.program import Target
+from openeie.hw.link.words import WordMover
+
+from ..bench import get_n, plain, put_all, simulate
+
+BASE = {"length": 0, "sequence": 0, "command": 0, "target": Target.ACT_B, "word_bytes": 8,
+        "pe": 0xA5F0, "address": 0x0001_FFFE, "count": 5}
+
+
+def move(head, *, sent=b"", words=(), count=0, rng=None):
+    """One request through the mover.
+
+    ``sent`` is what the frame holds, ``words`` what is read, ``count`` how many bytes must come.
+    Returns what came, what was loaded, the requests to read, and the cycles.
+    """
+    dut, finished, cycles = WordMover(), [], [0]
+    loads, requests, got = [], [], []
+
+    async def bench(ctx):
+        ctx.set(dut.head, head)
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        while not finished:
+            if ctx.get(dut.done):
+                finished.append(True)
+            advance, is_next = ctx.get(dut.advance), ctx.get(dut.next)
+            cycles[0] += 1
+            await ctx.tick()
+            if is_next:
+                now = plain(ctx.get(dut.head))
+                assert advance
+                ctx.set(dut.head, now | {"address": now["address"] + 1, "count": now["count"] - 1})
+        for _ in range(20):
+            assert not (ctx.get(dut.i_load.valid) or ctx.get(dut.i_read.valid)
+                        or ctx.get(dut.o.valid) or ctx.get(dut.i.ready))
+            await ctx.tick()
+
+    async def load(ctx):
+        for _ in range(head["count"] if head["command"] == Command.WRITE else 0):
+            loads.extend(await get_n(ctx, dut.i_load, 1, rng=rng))
+
+    async def read(ctx):
+        for word in words:
+            requests.extend(await get_n(ctx, dut.i_read, 1, rng=rng))
+            await put_all(ctx, dut.o_read, [word], rng=rng)
+
+    async def take(ctx):
+        got.extend(await get_n(ctx, dut.o, count, rng=rng))
+
+    async def feed(ctx):
+        await put_all(ctx, dut.i, sent, rng=rng)
+    simulate(dut, bench, load, read, take, feed)
+    return bytes(got), loads, requests, cycles[0]
+
+
+STALLS = pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+WIDTHS = pytest.mark.parametrize("word_bytes", [1, 2, 4, 8])
+
+
+@STALLS
+@WIDTHS
+def test_write(word_bytes, stalled, rng):
+    head = BASE | {"command": Command.WRITE, "word_bytes": word_bytes}
+    sent = rng.bytes(5 * word_bytes)
+    _, loads, _, cycles = move(head, sent=sent, rng=rng if stalled else None)
+    assert loads == [{"target": Target.ACT_B, "pe": 0xA5F0, "address": 0x1FFFE + number,
+                      "data": int.from_bytes(sent[number * word_bytes:][:word_bytes], "little")}
+                     for number in range(5)]
+    assert stalled or cycles == 5 * (8 + 1 + 4)
+
+
+@STALLS
+@WIDTHS
+def test_read(word_bytes, stalled, rng):
+    head = BASE | {"command": Command.READ, "word_bytes": word_bytes}
+    words = [int.from_bytes(rng.bytes(8), "little") for _ in range(5)]
+    got, _, requests, cycles = move(head, words=words, count=5 * word_bytes,
+                                    rng=rng if stalled else None)
+    assert got == b"".join(word.to_bytes(8, "little")[:word_bytes] for word in words)
+    assert requests == [{"target": Target.ACT_B, "pe": 0xA5F0, "address": 0x1FFFE + number}
+                        for number in range(5)]
+    assert stalled or cycles == 5 * (1 + 1 + word_bytes + 4)
