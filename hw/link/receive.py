@@ -79,5 +79,5 @@ class Receiver(wiring.Component):
         with m.Elif(size == 1):
             # Settled before the frame's first byte and then left alone: a place that becomes
             # free in the middle of a frame must not take the rest of it.
-            m.d.sync += lost.eq(level == 3)
+            m.d.sync += lost.eq(level == CREDITS)
         return m
