@@ -32,7 +32,8 @@ class Device:
     ----------
     url, baud : the port, see :class:`Port`.
     expect : the configuration that the bitstream must have; None takes any.
-    timeout : seconds without any progress until a :class:`LinkError`.
+    timeout : seconds without any progress until a :class:`LinkError`; longer only for a board so
+        slow, being simulated, that a short answer takes a twentieth of it.
 
     Raises
     ------
@@ -42,7 +43,7 @@ class Device:
                  timeout: float = _TIMEOUT):
         self._url, self._baud, self._timeout = url, baud, timeout
         self._expect = expect
-        self._sequence, self._retry = 0, _FIRST_RETRY
+        self._sequence, self._retry, self._patience = 0, _FIRST_RETRY, timeout
         self._port = Port(url, baud)
         try:
             self.identity = self.identify()
@@ -76,6 +77,7 @@ class Device:
         head = self._words(Command.IDENTIFY, 0, 2)
         # What a round trip took, several times over, so that a slow (simulated) board has time.
         self._retry = max(_LEAST_RETRY, 10 * (time.monotonic() - begun))
+        self._patience = max(self._timeout, 4 * self._retry)
         identity = Identity.from_words(
             self._words(Command.IDENTIFY, 0, min(head[1], MAX_DATA // 4)) if head[0] == 1 else head)
         if self._expect is not None and identity.config != self._expect:
@@ -112,12 +114,12 @@ class Device:
             while sent < min(oldest + window, len(requests)):
                 self._port.send(numbered[sent][1])
                 sent, missed = sent + 1, time.monotonic() + self._retry
-            answer = self._answer(min(missed, progress + self._timeout))
+            answer = self._answer(min(missed, progress + self._patience))
             if answer is None:
-                if time.monotonic() - progress >= self._timeout:
+                if time.monotonic() - progress >= self._patience:
                     raise LinkError(
                         f"no answer from port {self._url} to {requests[oldest].command.name} in "
-                        f"{self._timeout:g} s, {tries + 1} tries; is the board powered and "
+                        f"{self._patience:.2g} s, {tries + 1} tries; is the board powered and "
                         f"programmed, and the speed {self._baud} bit/s right?")
                 if time.monotonic() >= missed:
                     tries, sent = tries + 1, oldest

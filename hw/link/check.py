@@ -87,7 +87,7 @@ class RequestCheck(wiring.Component):
             with m.Case(Command.RESET):
                 m.d.sync += [is_any.eq(1), refused.eq(~is_bare)]
 
-        m.d.sync += self.again.eq(is_last)
+        m.d.sync += self.again.eq(is_last & ~is_any)
         with m.If(~is_next & ~is_any):
             m.d.sync += self.verdict.eq(Reply.SEQUENCE)
         with m.Elif(refused):
