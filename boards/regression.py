@@ -111,14 +111,13 @@ class Regression:
     def _errors(self) -> str:
         """The array refuses what it must refuse, and works again afterwards."""
         device, records = self._device, _acts(Target.ACT_A, 0, np.arange(2))
-        for fault, provoke in (
-                (Fault.BAD_CRC, lambda: device.command(Control.CHECK, load_crc(records) ^ 1)),
-                (Fault.UNCHECKED, lambda: (device.write(records),
-                                           device.command(Control.START, 1 << 16))),
-                (Fault.BAD_LAYERS, lambda: (device.load(records),
-                                            device.command(Control.START, 0)))):
+        for fault, prepare, command, data in (
+                (Fault.BAD_CRC, device.write, Control.CHECK, load_crc(records) ^ 1),
+                (Fault.UNCHECKED, device.write, Control.START, 1 << 16),
+                (Fault.BAD_LAYERS, device.load, Control.START, 0)):
             device.command(Control.CLEAR)
-            provoke()
+            prepare(records)
+            device.command(command, data)
             if device.fault is not fault:
                 raise Mismatch(f"expected the fault {fault.name}, the array reports "
                                f"{device.fault.name}")
