@@ -6,6 +6,7 @@ import time
 import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +52,7 @@ class Regression:
         named: list[tuple[str, Callable[[], str]]] = [
             ("link", self._link), ("memory", self._memory), ("errors", self._errors)]
         for encoding in self._device.config.encodings:
-            named.append((f"random networks, {encoding}", lambda e=encoding: self._random(e)))
+            named.append((f"random networks, {encoding}", partial(self._random, encoding)))
         return [*named, (self._network.name, self._images_equal)]
 
     def run(self, journal: Path | None = None) -> Iterator[Outcome]:
@@ -186,9 +187,9 @@ def _write_journal(path: Path | None, key: list, passed: dict[str, dict]) -> Non
     if path is None:
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
-    os.replace(partial, path)
+    unfinished = path.with_name(f".{path.name}.partial")
+    unfinished.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
+    os.replace(unfinished, path)
 
 
 def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:
