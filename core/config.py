@@ -147,8 +147,10 @@ class ArrayConfig:
 
     @property
     def place_width(self) -> int:
-        """Bits of the place in a word: a slot number, or in ``huffman`` a bit number."""
-        return (self.word_width - 1).bit_length()
+        """Bits of the place in a word: a slot number, or with ``huffman`` a bit number."""
+        if self.huffman:
+            return (self.word_width - 1).bit_length()
+        return _bits_for(max(map(self.slots, self.encodings)) - 1)
 
     @property
     def entry_address_width(self) -> int:

@@ -29,10 +29,12 @@ class Timing:
     @property
     def first_scan(self) -> int:
         """Earliest cycle in which lnzd hands a hit of source row 0 to the broadcast."""
-        return self.fetch + 2
+        return self.fetch + 3
 
     #: From lnzd's hand-over to the earliest broadcast into the queues (T - L).
     broadcast = 1
+    #: From a pop of the fullest queue to the earliest broadcast into the place it frees.
+    refill = 2
     #: From the broadcast to the earliest pop of a queue (pop - T).
     queue = 1
     #: From the pop to the earliest hand-over of the two column pointers (X - pop).

@@ -36,7 +36,7 @@ class Array(wiring.Component):
     read, data : a read of an activation or a counter, while nothing runs; ``data`` follows
         ``read`` by ``read_latency`` cycles.
     """
-    read_latency = 2
+    read_latency = 4
 
     def __init__(self, config, *, pe=PE):
         self._config, self._pe = config, pe
@@ -80,6 +80,7 @@ class Array(wiring.Component):
                 pe.i.valid.eq(broadcast.push),
                 pe.i.payload.eq(broadcast.item),
                 broadcast.ready[number].eq(pe.i.ready),
+                broadcast.spare[number].eq(pe.spare),
                 pe.blocked.eq(blocked),
                 scan.acts[number].eq(pe.act),
                 pe.read_en.eq(Mux(self.running, scan.en, 1)),
@@ -99,18 +100,23 @@ class Array(wiring.Component):
         return m
 
     def _read(self, m, pes):
-        """What the addressed PE's memories returned, a cycle after the address."""
+        """What the addressed PE's memories returned. The PEs are spread over the chip, and nobody
+        is in a hurry: registers behind the memories and at both ends of the way."""
         target = self.read.target
         words = []
         for number, pe in enumerate(pes):
             word = Signal(64, name=f"word_{number}")
+            act, count = Signal.like(pe.act, name="act"), Signal.like(pe.count, name="count")
+            m.d.sync += [act.eq(pe.act), count.eq(pe.count)]
             with m.If(self.read.pe == number):
                 with m.Switch(target):
                     with m.Case(Target.ACT_A, Target.ACT_B):
-                        m.d.comb += word.eq(pe.act)
+                        m.d.comb += word.eq(act)
                     with m.Case(Target.COUNTER):
-                        m.d.comb += word.eq(pe.count)
-            words.append(word)
+                        m.d.comb += word.eq(count)
+            held = Signal(64, name=f"held_{number}")
+            m.d.sync += held.eq(word)
+            words.append(held)
         while len(words) > 1:
             words = [words[k] | words[k + 1] if k + 1 < len(words) else words[k]
                      for k in range(0, len(words), 2)]

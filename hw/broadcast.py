@@ -13,13 +13,15 @@ class Broadcast(wiring.Component):
     """A register that waits until all queues have room, then writes them all in one cycle.
 
     Latency 1, one item a cycle: the register takes the next item in the cycle it is emptied.
-    Not a stream on the far side, since ``push`` depends on every queue's ``ready``.
+    Not a stream on the far side, since ``push`` depends on every queue. Whether all have room is
+    a register, because they are spread over the chip: it looks at the queues a cycle ago and
+    adds what was pushed since, so a place that is freed is used ``Timing.refill`` cycles later.
 
     Members
     -------
     i : stream of :class:`Item`.
     item, push : to the queues; all of them take ``item`` in a cycle in which ``push`` is high.
-    ready : from the queues.
+    ready, spare : from the queues: room for one item, room for two.
     blocked : an item waits because some queue is full.
     """
     latency = 1
@@ -31,15 +33,17 @@ class Broadcast(wiring.Component):
             "item": Out(Item(config)),
             "push": Out(1),
             "ready": In(config.pes),
+            "spare": In(config.pes),
             "blocked": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        held = Signal()
+        held, room = Signal(), Signal()
+        m.d.sync += room.eq(Mux(self.push, self.spare.all(), self.ready.all()))
         m.d.comb += [
-            self.push.eq(held & self.ready.all()),
-            self.blocked.eq(held & ~self.ready.all()),
+            self.push.eq(held & room),
+            self.blocked.eq(held & ~room),
             self.i.ready.eq(~held | self.push),
         ]
         with m.If(self.i.ready):

@@ -27,7 +27,7 @@ class PE(wiring.Component):
 
     Members
     -------
-    i : broadcast items; ``ready`` is the queue's, a register's value.
+    i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
     layer : constant while a layer runs.
     reset : back to the state after power-up, memories excepted.
     begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
@@ -44,6 +44,7 @@ class PE(wiring.Component):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(Item(config))),
+            "spare": Out(1),
             "layer": In(Layer(config)),
             "reset": In(1),
             "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
@@ -78,6 +79,7 @@ class PE(wiring.Component):
         connect(m, flipped(self.i), queue.i)
         connect(m, queue.o, pointers.i)
         connect(m, pointers.o, entries.i)
+        m.d.comb += self.spare.eq(queue.spare)
         entry_valid = Signal()
         m.d.sync += entry_valid.eq(entries.o_valid)     # beside the codebook's lookup
         m.d.comb += [

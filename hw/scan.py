@@ -14,7 +14,9 @@ class Scan(wiring.Component):
 
     ``address`` and ``en`` go to the synchronous read port of every PE's source memory; ``acts``
     is what the ports return one cycle later and hold while ``en`` is low. Latency: the first row
-    is read in the cycle after ``start`` and offered in the one after that (2); one row a cycle.
+    is read in the cycle after ``start`` and offered two cycles after that (3); one row a cycle.
+    Two registers behind the memories let ``en`` know nothing of ``o.ready`` but what it was: it
+    goes to every PE.
 
     Members
     -------
@@ -22,7 +24,7 @@ class Scan(wiring.Component):
     acts : the PEs' activations, PE 0 first.
     o : stream of :class:`Row`; ``last`` marks the last row of a vector.
     """
-    latency = 2
+    latency = 3
 
     def __init__(self, config):
         self._config = config
@@ -46,15 +48,8 @@ class Scan(wiring.Component):
 
         m.d.comb += [
             last.eq(row == layer.src_rows - 1),
-            self.en.eq(~self.o.valid | self.o.ready),
-            self.o.p.acts.eq(self.acts),
         ]
-        with m.If(self.en):
-            m.d.sync += [
-                self.o.valid.eq(active),
-                self.o.p.column.eq(column),
-                self.o.p.last.eq(last),
-            ]
+        self._buffer(m, active, column, last)
         with m.If(self.start):
             m.d.sync += [active.eq(1), row.eq(0), vector.eq(0), self.address.eq(0),
                          column.eq(layer.pointer_base)]
@@ -66,3 +61,25 @@ class Scan(wiring.Component):
             with m.Else():
                 m.d.sync += [row.eq(row + 1), column.eq(column + config.pes)]
         return m
+
+    def _buffer(self, m, active, column, last):
+        """Rows on their way: in the memories' outputs, in ``second``, in ``o``."""
+        fetched, second_valid = Signal(), Signal()
+        row, second = Signal(Row(self._config)), Signal(Row(self._config))
+        fetched_column, fetched_last = Signal.like(column), Signal()
+        m.d.comb += [
+            self.en.eq(~fetched | ~second_valid),
+            row.acts.eq(self.acts), row.column.eq(fetched_column), row.last.eq(fetched_last),
+        ]
+        with m.If(self.en):
+            m.d.sync += [fetched.eq(active), fetched_column.eq(column), fetched_last.eq(last)]
+        with m.If(~self.o.valid | self.o.ready):
+            m.d.sync += [
+                self.o.valid.eq(fetched | second_valid),
+                self.o.payload.eq(Mux(second_valid, second, row)),
+                second_valid.eq(0),
+            ]
+        with m.Elif(~second_valid):
+            m.d.sync += second_valid.eq(fetched)
+        with m.If(~second_valid):
+            m.d.sync += second.eq(row)

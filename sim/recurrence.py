@@ -29,6 +29,7 @@ class Latencies(NamedTuple):
     """:class:`openeie.core.timing.Timing` as plain numbers, which compiled code can take."""
     first_scan: int
     broadcast: int
+    refill: int
     queue: int
     pointers: int
     entries: int
@@ -139,7 +140,7 @@ def _run_items(columns, counts, shape, lat, blocked, writeback):
             leave = lat.first_scan + row
         else:
             leave = max(leave + max(1, row - row_before), broadcast)
-        broadcast = max(leave + lat.broadcast, pops[slot] + 1)
+        broadcast = max(leave + lat.broadcast, pops[slot] + lat.refill)
         row_before = row
 
         pops[slot] = _advance(broadcast, nothing if token else counts[j], lat,

@@ -31,7 +31,8 @@ class Source:
     """Scan and lnzd: a row from the activation memories, then the buffer with its hits."""
     def __init__(self, rows):
         self.rows = deque(rows)     # not yet read: lists of items, a vector's token at its end
-        self.fetched = None         # read, waiting for the buffer
+        self.fetched = None         # in the memories' outputs
+        self.second = self.first = None     # registers behind them; `first` waits for the buffer
         self.buffer = None          # items of the row that lnzd works on
 
     def offer(self):
@@ -42,15 +43,23 @@ class Source:
         """``running``: the scan may read; ``sent``: the offered item leaves."""
         if sent:
             self.buffer.pop(0)
+        held = self.fetched is not None and self.second is not None
         if not self.buffer:         # finished in this cycle, or a row without a hit: next row
-            self.buffer, self.fetched = self.fetched, None
-        if self.fetched is None and running and self.rows:
-            self.fetched = self.rows.popleft()
+            self.buffer, self.first = self.first, None
+        if self.first is None:
+            if self.second is None:
+                self.first, self.fetched = self.fetched, None
+            else:
+                self.first, self.second = self.second, None
+        elif self.second is None:
+            self.second, self.fetched = self.fetched, None
+        if not held:
+            self.fetched = self.rows.popleft() if running and self.rows else None
 
     @property
     def done(self):
         """Nothing will ever be offered again."""
-        return not (self.rows or self.fetched or self.buffer)
+        return not (self.rows or self.fetched or self.second or self.first or self.buffer)
 
 
 class PE:
@@ -67,10 +76,9 @@ class PE:
         self.counters = dict.fromkeys(COUNTERS, 0)
         self.fillers_seen = 0
 
-    @property
-    def ready(self):
-        """A register's value: a place freed in this cycle is offered in the next."""
-        return len(self.queue) < self.depth
+    def has_room(self, pushed):
+        """Whether one more fits after ``pushed``; a place freed in this cycle does not count."""
+        return len(self.queue) + pushed < self.depth
 
     @property
     def done(self):
@@ -145,13 +153,12 @@ def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_ban
     """
     source = Source(_rows(x, counts, fillers, pes))
     array = [PE(i, queue_depth, dst_rows, len(x), acc_banks) for i in range(pes)]
-    held = None                                         # the broadcast register
+    held, room = None, True                             # the broadcast's registers
     refusals = deque([False] * _EXPLAINED)              # of the last cycles, newest last
     history = [["starved"] * pes] * _COUNTED            # D before cycle 0
     cycle = 0
     while not all(pe.done for pe in array):
         assert cycle < limit, "the stepper hangs"
-        room = all(pe.ready for pe in array)
         refusals.append(held is not None and not room)
         explained = refusals.popleft()
         history.append([pe.classify(explained) for pe in array])
@@ -159,6 +166,7 @@ def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_ban
         offered = source.offer() if held is None or pushed is not None else None
         if pushed is not None or held is None:
             held = offered
+        room = all(pe.has_room(pushed is not None) for pe in array)
         for pe in array:
             pe.tick(pushed)
         source.tick(cycle >= fetch, offered is not None)

@@ -15,26 +15,32 @@ def items_of(rng, count):
 
 
 def run(sent, readies, rng=None):
-    """Broadcast items while the queues' ``ready`` follow ``readies`` (bool [cycles, PEs]).
+    """Broadcast items while the queues' ``ready`` follow ``readies`` (bool [cycles, PEs]), with
+    room for two in every other cycle that has room for one.
 
     Returns the items pushed, the cycles of the pushes, and the cycles that were ``blocked``.
     """
     dut, pushed, when, blocked = Broadcast(CONFIG), [], [], []
+    allowed = [False]               # what the queues said of this cycle in the one before
 
     async def drive(ctx):
         await put_all(ctx, dut.i, sent, rng=rng)
 
     async def queues(ctx):
         for cycle, ready in enumerate(readies):
+            spare = ready & bool(cycle % 2)
             ctx.set(dut.ready, sum(int(bit) << pe for pe, bit in enumerate(ready)))
+            ctx.set(dut.spare, sum(int(bit) << pe for pe, bit in enumerate(spare)))
             await ctx.delay(0)
-            if ctx.get(dut.push):
-                assert ready.all(), "an item was pushed into a full queue"
+            push = bool(ctx.get(dut.push))
+            assert not push or allowed[-1], "an item was pushed into a full queue"
+            if push:
                 pushed.append(plain(ctx.get(dut.item)))
                 when.append(cycle)
             if ctx.get(dut.blocked):
-                assert not ready.all() and not ctx.get(dut.push)
+                assert not allowed[-1] and not push
                 blocked.append(cycle)
+            allowed.append((spare if push else ready).all())
             await ctx.tick()
     simulate(dut, drive, queues)
     return pushed, when, blocked
@@ -49,19 +55,21 @@ def test_all_queues_or_none(stalled, rng):
 
 
 def test_one_item_a_cycle_and_latency(rng):
+    """At full rate as long as there is room for two: here, in every other cycle."""
     sent = items_of(rng, 20)
-    pushed, when, blocked = run(sent, np.ones((30, CONFIG.pes), bool))
+    pushed, when, blocked = run(sent, np.ones((60, CONFIG.pes), bool))
     assert pushed == sent
-    assert when == [Broadcast.latency + k for k in range(len(sent))] and not blocked
+    # Pushed in an odd cycle: room for two, so in the next one too, which has room for one.
+    assert when[:5] == [Broadcast.latency, 2, 4, 6, 8] and blocked[:3] == [3, 5, 7]
 
 
 def test_blocked_while_one_queue_is_full(rng):
     sent = items_of(rng, 3)
     readies = np.ones((20, CONFIG.pes), bool)
-    readies[2:7, 1] = False                 # the first item goes in cycle 1, the second waits
+    readies[2:7, 1] = False                 # the second item's place was known before
     pushed, when, blocked = run(sent, readies)
     assert pushed == sent
-    assert when == [1, 7, 8] and blocked == [2, 3, 4, 5, 6]
+    assert when == [1, 2, 8] and blocked == [3, 4, 5, 6, 7]
 
 
 def test_nothing_to_send_is_not_blocked():
