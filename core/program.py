@@ -15,14 +15,15 @@ from .graph import Network
 
 __all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
            "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values",
-           "descriptor_words", "pack", "unpack", "LOAD_RECORD", "BROADCAST_PE",
+           "descriptor_words", "descriptor_stride", "pack", "unpack", "LOAD_RECORD",
+           "BROADCAST_PE",
            "LayerPlan", "Program", "load_crc", "input_records", "encoding_number"]
 
 
 class Target(enum.IntEnum):
     """Memories behind the load and read ports."""
     CONTROL = 0      # write: commands (Control)            read: status words (Status)
-    DESCRIPTOR = 1   # write: 64-bit words, one layer each `descriptor_words(config)` apart
+    DESCRIPTOR = 1   # write: 64-bit words, one layer each `descriptor_stride(config)` apart
     ENTRY = 2        # write: one entry-memory word of one PE
     POINTER = 3      # write: one column pointer of one PE
     CODEBOOK = 4     # write: one weight, address = table << code_width | code
@@ -110,6 +111,12 @@ def channel_values(words: np.ndarray) -> dict[str, np.ndarray]:
             "multiplier": multiplier >> common, "shift": shift - common}
 
 
+def descriptor_stride(config: ArrayConfig) -> int:
+    """Distance between two layers' descriptors: a power of two, so that an address needs no
+    multiplier."""
+    return 1 << (descriptor_words(config) - 1).bit_length()
+
+
 def descriptor_words(config: ArrayConfig) -> int:
     """Words per layer in descriptor memory: the descriptor, then the Huffman tables."""
     return len(DESCRIPTOR_WORDS) + (config.max_code_length if config.huffman else 0)
@@ -191,7 +198,10 @@ class Program:
 
     def records(self) -> np.ndarray:
         """Load records of the whole image, inputs excepted."""
-        parts = [_records(Target.DESCRIPTOR, BROADCAST_PE, self.descriptors.reshape(-1))]
+        layers, words = self.descriptors.shape
+        spread = np.zeros((layers, descriptor_stride(self.config)), np.uint64)
+        spread[:, :words] = self.descriptors
+        parts = [_records(Target.DESCRIPTOR, BROADCAST_PE, spread.reshape(-1))]
         if any(plan.encoding != "csr" for plan in self.layers):
             parts.append(_records(Target.CODEBOOK, BROADCAST_PE,
                                   self.codebooks.reshape(-1).astype(np.int64)))

@@ -58,6 +58,9 @@ class Accumulators(wiring.Component):
                  for bank in range(config.acc_banks)]
         word_of = (lambda bank: Mux(bank, reads[1], reads[0])) if len(reads) == 2 \
             else (lambda bank: reads[0])
+        # Nothing is added in the cycle in which a single bank's row is cleared, and nothing to
+        # nothing is the zero to write.
+        idle = ~fetched_valid if config.acc_banks == 1 else 0
         m.d.sync += [
             fetched_valid.eq(self.i_valid), fetched.eq(self.i),
             in_sum.eq(fetched_valid & same_row(fetched, self.i)),
@@ -65,6 +68,8 @@ class Accumulators(wiring.Component):
             adding.eq(fetched_valid), product.eq(fetched), last_total.eq(total),
             old.eq(Mux(in_sum, total, Mux(in_last, last_total, word_of(fetched.bank)))),
         ]
+        with m.If(idle):
+            m.d.sync += [old.eq(0), product.value.eq(0)]
         read_bank = Signal()
         m.d.sync += read_bank.eq(self.read_bank)
         m.d.comb += [total.eq(old + product.value), self.acc.eq(word_of(read_bank))]
@@ -86,6 +91,7 @@ class Accumulators(wiring.Component):
         with m.Elif(reading):
             m.d.comb += [write.en.eq(self.clear), write.addr.eq(self.read_row)]
         with m.Else():
-            m.d.comb += [write.en.eq(adding & ours(product.bank)), write.addr.eq(product.row),
-                         write.data.eq(total)]
+            m.d.comb += [write.en.eq(adding & ours(product.bank)), write.addr.eq(product.row)]
+        clears = self.wipe | reading if config.acc_banks == 2 else 0
+        m.d.comb += write.data.eq(Mux(clears, 0, total))
         return read.data

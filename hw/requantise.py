@@ -73,19 +73,19 @@ class Requantise(wiring.Component):
     def _biased(self, m, quarter):
         """Digits of acc + bias: b0 in x = 4, 5, b1 in x = 6, 7, b2, signed, in x = 8, 9."""
         phase = self.phase
-        acc, bias, carry = Signal(DIGIT), Signal(DIGIT), Signal()
-        wide = Signal(signed(3 * DIGIT))
-        m.d.comb += wide.eq(self.acc)
-        for number in range(3):
-            with m.If(phase == 2 * number + 2):
-                m.d.sync += acc.eq(wide.word_select(number, DIGIT))
+        acc, bias, carry = Signal.like(self.acc), Signal(DIGIT), Signal()
+        # One digit after the other comes down; what enters above is the sign.
+        with m.If(phase[0]):
+            m.d.sync += acc.eq(acc >> DIGIT)
+        with m.Elif(phase == 2):
+            m.d.sync += acc.eq(self.acc)
         with m.If((phase == 2) | (phase == 3)):
             m.d.sync += bias.eq(quarter)
         with m.Elif(phase == 5):
             m.d.sync += bias.eq(bias[-1].replicate(DIGIT))
         total = Signal(DIGIT + 1)
         digit = Signal(signed(DIGIT + 1))
-        m.d.comb += total.eq(acc + bias + carry)
+        m.d.comb += total.eq(acc.as_value()[:DIGIT] + bias + carry)
         with m.If(phase == 2):          # whatever was in hand when this row began
             m.d.sync += carry.eq(0)
         with m.If(phase[0] & (phase != 1)):

@@ -5,7 +5,7 @@ from amaranth.lib import enum, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.counters import COUNTERS
-from ..core.program import DESCRIPTOR_WORDS, descriptor_words
+from ..core.program import DESCRIPTOR_WORDS, descriptor_stride
 from ..core.timing import Timing
 from .layouts import DESCRIPTOR_LAYOUTS, TABLE_LAYOUT, Layer
 
@@ -41,7 +41,7 @@ class Sequencer(wiring.Component):
     """
     def __init__(self, config):
         self._config = config
-        words = descriptor_words(config) * config.max_layers
+        words = descriptor_stride(config) * config.max_layers
         super().__init__({
             "launch": In(1),
             "first": In(16),
@@ -119,16 +119,14 @@ class Sequencer(wiring.Component):
     def _fetch(self, m, cycle):
         """Read word ``cycle`` of the layer's descriptor; it arrives a cycle later."""
         config = self._config
-        words = descriptor_words(config)
+        stride = descriptor_stride(config)
         m.submodules.descriptors = mem = memory.Memory(
-            shape=64, depth=words * config.max_layers, init=[])
+            shape=64, depth=stride * config.max_layers, init=[])
         write, read = mem.write_port(), mem.read_port()
-        base = Signal.like(read.addr)
         m.d.comb += [
             write.en.eq(self.load_en), write.addr.eq(self.load_address),
             write.data.eq(self.load_data),
-            base.eq(self.layer.number * words),
-            read.addr.eq(base + cycle[:max(1, words.bit_length())]),
+            read.addr.eq(Cat(cycle[:stride.bit_length() - 1], self.layer.number)),
         ]
         with m.If(~self.running):
             for number, layout in enumerate(DESCRIPTOR_LAYOUTS):

@@ -2,7 +2,13 @@
 import pytest
 from openeie.core.config import preset
 from openeie.core.counters import COUNTERS
-from openeie.core.program import DESCRIPTOR_WORDS, TABLE_WORD, descriptor_words, pack
+from openeie.core.program import (
+    DESCRIPTOR_WORDS,
+    TABLE_WORD,
+    descriptor_stride,
+    descriptor_words,
+    pack,
+)
 from openeie.core.timing import Timing
 from openeie.hw.sequencer import Sequencer
 
@@ -58,12 +64,13 @@ class Bench:
     async def load(self, ctx):
         dut = self.dut
         ctx.set(dut.load_en, 1)
-        words = [word for layer in self.layers for word in words_of(layer)]
-        assert len(words) == descriptor_words(self.config) * self.config.max_layers
-        for address, word in enumerate(words):
-            ctx.set(dut.load_address, address)
-            ctx.set(dut.load_data, word)
-            await self.tick(ctx)
+        for number, layer in enumerate(self.layers):
+            words = words_of(layer)
+            assert len(words) == descriptor_words(self.config)
+            for place, word in enumerate(words):
+                ctx.set(dut.load_address, number * descriptor_stride(self.config) + place)
+                ctx.set(dut.load_data, word)
+                await self.tick(ctx)
         ctx.set(dut.load_en, 0)
 
     async def launch(self, ctx, first, count):
