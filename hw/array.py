@@ -34,9 +34,10 @@ class Array(wiring.Component):
     wipe, wipe_row : clear an accumulator row everywhere.
     load_en, load : a write to the memories of one PE, or of all.
     read, data : a read of an activation or a counter, while nothing runs; ``data`` follows
-        ``read`` by ``read_latency`` cycles.
+        ``read``, which stays, by ``read_latency`` cycles; two of them are for the end of a run
+        to arrive.
     """
-    read_latency = 4
+    read_latency = 6
 
     def __init__(self, config, *, pe=PE):
         self._config, self._pe = config, pe
@@ -59,9 +60,11 @@ class Array(wiring.Component):
         m = Module()
         config = self._config
         scan, lnzd, broadcast = Scan(config), Lnzd(config), Broadcast(config)
-        m.submodules.scan = ResetInserter(self.reset)(scan)
-        m.submodules.lnzd = ResetInserter(self.reset)(lnzd)
-        m.submodules.broadcast = ResetInserter(self.reset)(broadcast)
+        reset = Signal()
+        m.d.sync += reset.eq(self.reset)
+        m.submodules.scan = ResetInserter(reset)(scan)
+        m.submodules.lnzd = ResetInserter(reset)(lnzd)
+        m.submodules.broadcast = ResetInserter(reset)(broadcast)
         connect(m, scan.o, lnzd.i)
         connect(m, lnzd.o, broadcast.i)
         m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer),
@@ -69,7 +72,8 @@ class Array(wiring.Component):
 
         # An idle decode stage is explained by the broadcast this many cycles ago.
         blocked = broadcast.blocked
-        for stage in range(Timing.queue + Timing.pointers + Timing.entries + Timing.decode):
+        for stage in range(Timing.queue + Timing.pointers + Timing.entries + Timing.decode
+                           - PE.control_latency):
             blocked, before = Signal(name=f"blocked_{stage + 1}"), blocked
             m.d.sync += blocked.eq(before)
 

@@ -18,8 +18,8 @@ class Counters(wiring.Component):
     What D holds is examined when it happens; whether an entry was a filler is known ``latency``
     cycles later, so counting runs that much behind. ``clear`` sets counter ``clear_index`` to
     zero, ``starved`` to the cycles of the descriptor fetch, which precede ``running``.
-    A counter is read, held in a register, and written one higher in three successive cycles; a
-    counter that is on its way comes from there and not from the memory.
+    A counter is named, read, held in a register, and written one higher in four successive
+    cycles; a counter that is on its way comes from there and not from the memory.
 
     Members
     -------
@@ -71,30 +71,31 @@ class Counters(wiring.Component):
         return m
 
     def _count(self, m, address, is_starved):
-        """Read, hold, write: each stage knows its address and whether it clears or counts."""
+        """Name, read, hold, write: each stage knows its address, and if it clears or counts."""
         config = self._config
         m.submodules.counts = counts = block_memory(
             config.counter_width, config.max_layers << 3)
         write, read = counts.write_port(), counts.read_port()
-        fetched, held = Signal.like(read.addr), Signal.like(read.addr)
-        counting, clearing, starved = Signal(2), Signal(2), Signal(2)
+        asked, fetched, held = (Signal.like(read.addr, name=name)
+                                for name in ("asked", "fetched", "held"))
+        counting, clearing, starved = Signal(3), Signal(3), Signal(3)
         old, new, last = (Signal(config.counter_width, name=name)
                           for name in ("old", "new", "last"))
         in_new, in_last = Signal(), Signal()
         m.d.comb += [
-            read.addr.eq(Mux(self.running | self.clear, address, self.address)),
+            read.addr.eq(Mux(counting[0] | clearing[0], asked, self.address)),
             self.data.eq(read.data),
             new.eq(old + 1),
-            write.en.eq(counting[1] | clearing[1]),
+            write.en.eq(counting[2] | clearing[2]),
             write.addr.eq(held),
-            write.data.eq(Mux(clearing[1], Mux(starved[1], Timing(config).fetch, 0), new)),
+            write.data.eq(Mux(clearing[2], Mux(starved[2], Timing(config).fetch, 0), new)),
         ]
         m.d.sync += [
-            fetched.eq(address), held.eq(fetched),
+            asked.eq(address), fetched.eq(asked), held.eq(fetched),
             counting.eq(Cat(self.running, counting)), clearing.eq(Cat(self.clear, clearing)),
             starved.eq(Cat(is_starved, starved)),
-            in_new.eq(counting[0] & (fetched == address)),
-            in_last.eq(counting[1] & (held == address)),
+            in_new.eq(counting[1] & (fetched == asked)),
+            in_last.eq(counting[2] & (held == asked)),
             last.eq(new),
             old.eq(Mux(in_new, new, Mux(in_last, last, read.data))),
         ]

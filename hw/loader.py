@@ -56,12 +56,12 @@ class Loader(wiring.Component):
 
         m.d.comb += [
             self.i.ready.eq((step == self.cycles - 1) & ~self.busy),
-            crc.data.eq(record.word_select(step, 16)),
-            crc.valid.eq(self.i.valid & ~self.busy & ~is_control),
             self.first.eq(word.data[:16]),
             self.count.eq(word.data[16:]),
         ]
         m.d.sync += [
+            crc.data.eq(record.word_select(step, 16)),
+            crc.valid.eq(self.i.valid & ~self.busy & ~is_control),
             self.write.eq(0), self.word.eq(word),
             matches.eq(crc.crc == word.data[:32]),
             beyond.eq((self.count == 0)

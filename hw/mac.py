@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Operand, Product
+from .multiplier import registered_product
 
 __all__ = ["Multiply"]
 
@@ -31,8 +32,8 @@ class Multiply(wiring.Component):
         m = Module()
         m.d.sync += [
             self.o_valid.eq(self.i_valid),
-            self.o.value.eq(self.i.act * self.i.weight),
             self.o.row.eq(self.i.row),
             self.o.bank.eq(self.i.bank),
         ]
+        registered_product(m, platform, self.i.act, self.i.weight, self.o.value)
         return m

@@ -28,17 +28,19 @@ class PE(wiring.Component):
     Members
     -------
     i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
-    layer : constant while a layer runs.
+    layer : constant while a layer runs. It and all the other signals that go to every PE are
+        registered here once more (``control_latency``), since the PEs are spread over the chip.
     reset : back to the state after power-up, memories excepted.
     begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
         :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in both banks.
-    load_en, load : a write addressed to this PE; it takes ``load_latency`` + 1 cycles.
+    load_en, load : a write addressed to this PE; it reaches the memory ``load_latency`` later.
     count_address, count : the counters, read by the host.
     """
-    load_latency = 1
+    control_latency = 1
+    load_latency = 2
 
     def __init__(self, config):
         self._config = config
@@ -63,7 +65,7 @@ class PE(wiring.Component):
         })
 
     def elaborate(self, platform):
-        m = Module()
+        m, outer = Module(), Module()
         config = self._config
         m.submodules.queue = queue = Queue(Item(config), depth=config.queue_depth)
         m.submodules.pointers = pointers = Pointers(config)
@@ -76,6 +78,8 @@ class PE(wiring.Component):
         m.submodules.activations = activations = Activations(config)
         m.submodules.counters = counters = Counters(config)
 
+        local = self._register_control(outer)
+        layer = local["layer"]
         connect(m, flipped(self.i), queue.i)
         connect(m, queue.o, pointers.i)
         connect(m, pointers.o, entries.i)
@@ -87,14 +91,30 @@ class PE(wiring.Component):
             address.i.eq(codebook.o), address.i_valid.eq(entry_valid),
             multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid),
             accumulators.i.eq(multiply.o), accumulators.i_valid.eq(multiply.o_valid),
-            *(block.layer.eq(self.layer) for block in (entries, codebook, writeback)),
-            *(block.begin.eq(self.begin) for block in (entries, writeback)),
+            *(block.layer.eq(layer) for block in (entries, codebook, writeback)),
+            *(block.begin.eq(local["begin"]) for block in (entries, writeback)),
+            activations.swap.eq(layer.number[0]),
+            accumulators.wipe.eq(local["wipe"]), accumulators.wipe_row.eq(local["wipe_row"]),
+            counters.layer.eq(layer.number),
+            *(getattr(counters, name).eq(local[name])
+              for name in ("blocked", "running", "clear", "clear_index")),
             entries.released.eq(writeback.released),
         ]
         self._connect_writeback(m, entries, accumulators, writeback, activations)
         self._connect_counters(m, entries, address, counters)
         self._connect_load(m, entries, pointers, codebook, writeback, activations)
-        return ResetInserter(self.reset)(m)
+        # What the sequencer says is not part of what it resets: it wipes the accumulators meanwhile.
+        outer.submodules.blocks = ResetInserter(local["reset"])(m)
+        return outer
+
+    def _register_control(self, m):
+        """What every PE is told, by name, a cycle later."""
+        local = {}
+        for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked", "wipe",
+                     "wipe_row"):
+            local[name] = Signal.like(getattr(self, name), name=name)
+            m.d.sync += local[name].eq(getattr(self, name))
+        return local
 
     def _connect_writeback(self, m, entries, accumulators, writeback, activations):
         # The token keeps its distance to the entries before it: one stage per block they cross.
@@ -112,12 +132,9 @@ class PE(wiring.Component):
             accumulators.read_row.eq(writeback.read_row),
             accumulators.clear.eq(writeback.clear),
             writeback.acc.eq(accumulators.acc),
-            accumulators.wipe.eq(self.wipe),
-            accumulators.wipe_row.eq(self.wipe_row),
             activations.write_en.eq(writeback.write_en),
             activations.write_address.eq(writeback.write_address),
             activations.write_data.eq(writeback.act),
-            activations.swap.eq(self.layer.number[0]),
             activations.read_en.eq(self.read_en),
             activations.read_b.eq(self.read_b),
             activations.read_address.eq(self.read_address),
@@ -130,25 +147,20 @@ class PE(wiring.Component):
             *(getattr(counters, name).eq(getattr(entries, name))
               for name in ("entry", "empty", "token", "pending", "finished")),
             counters.filler.eq(address.filler),
-            counters.blocked.eq(self.blocked),
-            counters.layer.eq(self.layer.number),
-            counters.running.eq(self.running),
-            counters.clear.eq(self.clear),
-            counters.clear_index.eq(self.clear_index),
             counters.address.eq(self.count_address),
             self.count.eq(counters.data),
         ]
 
     def _connect_load(self, m, entries, pointers, codebook, writeback, activations):
-        # Registered once more: the port is spread over the whole array.
-        load = Signal.like(self.load)
-        m.d.sync += load.eq(self.load)
+        # Registered twice: the port is spread over the whole array.
+        load_en, near, load = Signal(), Signal.like(self.load), Signal.like(self.load)
+        m.d.sync += [load_en.eq(self.load_en), near.eq(self.load), load.eq(near)]
         for en, target in ((entries.load_en, Target.ENTRY), (pointers.load_en, Target.POINTER),
                            (codebook.load_codebook, Target.CODEBOOK),
                            (codebook.load_run, Target.RUN_SYMBOL),
                            (writeback.load_en, Target.CHANNEL),
                            (activations.load_a, Target.ACT_A),
                            (activations.load_b, Target.ACT_B)):
-            m.d.sync += en.eq(self.load_en & (self.load.target == target))
+            m.d.sync += en.eq(load_en & (near.target == target))
         for block in (entries, pointers, codebook, activations, writeback):
             m.d.comb += [block.load_address.eq(load.address), block.load_data.eq(load.data)]

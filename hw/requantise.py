@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.fixed import int_range
+from .multiplier import registered_product
 
 __all__ = ["Requantise"]
 
@@ -60,12 +61,13 @@ class Requantise(wiring.Component):
 
         digit = self._biased(m, quarter)
         multiplier = Signal(DIGIT)
-        m.d.comb += multiplier.eq(Mux(self.phase[0], quarter & 0x7FFF, quarter & 0xFFFE))
-        product = Signal(signed(2 * DIGIT + 1))
-        with m.If(self.phase == 2):             # the running sum's last step adds nothing
-            m.d.sync += product.eq(0)
+        with m.If(self.phase == 1):             # the running sum's last step adds nothing
+            m.d.sync += multiplier.eq(0)
         with m.Else():
-            m.d.sync += product.eq(digit * multiplier)
+            m.d.sync += multiplier.eq(Mux(self.phase[0], self.quarter & 0xFFFE,
+                                          self.quarter & 0x7FFF))
+        product = Signal(signed(2 * DIGIT + 1))
+        registered_product(m, platform, digit, multiplier, product)
         running = self._product(m, product, below)
         self._result(m, running, below)
         return m
@@ -85,7 +87,7 @@ class Requantise(wiring.Component):
             m.d.sync += bias.eq(bias[-1].replicate(DIGIT))
         total = Signal(DIGIT + 1)
         digit = Signal(signed(DIGIT + 1))
-        m.d.comb += total.eq(acc.as_value()[:DIGIT] + bias + carry)
+        m.d.comb += total.eq(acc[:DIGIT] + bias + carry)
         with m.If(phase == 2):          # whatever was in hand when this row began
             m.d.sync += carry.eq(0)
         with m.If(phase[0] & (phase != 1)):

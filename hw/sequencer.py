@@ -70,6 +70,8 @@ class Sequencer(wiring.Component):
         state = Signal(State)
         cycle = Signal(32)                      # of the layer in hand
         left = Signal(16)                       # layers after this one
+        # A cycle ago: all PEs were done, the limit was reached.
+        finished, late = Signal(), Signal()
         m.submodules.cycles = totals = memory.Memory(shape=32, depth=max(2, config.max_layers),
                                                      init=[])
         total, total_read = totals.write_port(), totals.read_port(domain="comb")
@@ -84,7 +86,8 @@ class Sequencer(wiring.Component):
             total.addr.eq(self.layer.number), total.data.eq(cycle + 1),
             total_read.addr.eq(self.cycles_address), self.cycles.eq(total_read.data),
         ]
-        m.d.sync += cycle.eq(cycle + 1)
+        m.d.sync += [cycle.eq(cycle + 1), late.eq(cycle >= self.layer.cycle_limit),
+                     finished.eq(self.done.all())]
 
         with m.Switch(state):
             with m.Case(State.WIPE):
@@ -100,13 +103,13 @@ class Sequencer(wiring.Component):
                 with m.If(self.start):
                     m.d.sync += state.eq(State.RUN)
             with m.Case(State.RUN):
-                with m.If(self.done.all()):
+                with m.If(finished):
                     m.d.comb += total.en.eq(1)
                     m.d.sync += [cycle.eq(0), left.eq(left - 1),
                                  state.eq(Mux(left == 0, State.IDLE, State.FETCH))]
                     with m.If(left != 0):
                         m.d.sync += self.layer.number.eq(self.layer.number + 1)
-                with m.Elif(cycle >= self.layer.cycle_limit):
+                with m.Elif(late):
                     m.d.comb += self.stopped.eq(1)
                     m.d.sync += state.eq(State.WIPE)
                     stuck = Mux(self.full.any(), self.full, ~self.done)

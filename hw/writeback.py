@@ -62,10 +62,12 @@ class Writeback(wiring.Component):
         m.submodules.requantise = requantise = Requantise(config)
         phase, writing = Signal(range(Timing.row)), Signal()
         last_row, last_written = Signal(), Signal()
+        rows_but_one = Signal(config.row_width)
         ending = Signal()                       # phase is the row's last
         m.d.sync += [
             ending.eq(phase == Timing.row - 2),
-            last_row.eq(self.read_row == layer.dst_rows - 1),
+            rows_but_one.eq(layer.dst_rows - 1),
+            last_row.eq(self.read_row == rows_but_one),
         ]
         m.d.comb += [
             self.clear.eq(self.read_en & ending),
@@ -115,11 +117,13 @@ class Writeback(wiring.Component):
 
     def _finish(self, m, last_written):
         """Count addresses, and vectors, when a row is written."""
-        vector = Signal.like(self.layer.vectors)
+        vector, vectors_but_one = (Signal.like(self.layer.vectors, name=name)
+                                   for name in ("vector", "vectors_but_one"))
+        m.d.sync += vectors_but_one.eq(self.layer.vectors - 1)
         with m.If(self.write_en):
             m.d.sync += self.write_address.eq(self.write_address + 1)
             with m.If(last_written):
                 m.d.sync += [vector.eq(vector + 1),
-                             self.done.eq(vector == self.layer.vectors - 1)]
+                             self.done.eq(vector == vectors_but_one)]
         with m.If(self.begin):
             m.d.sync += [self.write_address.eq(0), vector.eq(0), self.done.eq(0)]

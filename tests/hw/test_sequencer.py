@@ -128,6 +128,7 @@ def test_layers_run_one_after_the_other(config, first, count, rng):
             totals.append(ctx.get(bench.dut.cycles))
     bench.run(run)
     numbers = range(first, first + count)
+    work = {number: work[number] + 1 for number in numbers}     # it sees ``done`` a cycle later
     begins, cycle = [], 1
     for number in numbers:
         begins.append(cycle)
@@ -177,7 +178,7 @@ def test_the_watchdog_stops_at_the_limit_and_names_the_place(full, done, place, 
         assert ctx.get(bench.dut.layer.number) == 1, "the layer in hand stays on show"
     bench.run(run)
     begin, stopped = bench.during("begin"), bench.during("stopped")
-    assert len(begin) == 2 and stopped == [begin[1] + limit]
+    assert len(begin) == 2 and stopped == [begin[1] + limit + 1]
     assert bench.during("wipe") == [stopped[0] + 1 + row for row in range(TINY.acc_depth)]
     assert bench.during("busy")[-1] == bench.during("wipe")[-1]
     assert not any(row["running"] for row in bench.log[stopped[0] + 1:])

@@ -93,10 +93,10 @@ def test_one_column_by_hand():
                                          outputs=3)
     # L 0, T 1, pop 2, X 3, S 4; the token: L 1, T 2, pop 3, X 4, S 4 + 2; D is one later.
     token = first + 6
-    assert cycles == token + 7 + 8 * 3 + 9
+    assert cycles == token + 7 + 8 * 3 + 10
     named = dict(zip(COUNTERS, counters[0].tolist()))
-    assert named == {"busy": 1, "filler": 1, "empty_column": 0, "starved": first + 4 + 1 + 4,
-                     "blocked": 0, "writeback": 1 + 6 + 8 * 3, "drain": 4}
+    assert named == {"busy": 1, "filler": 1, "empty_column": 0, "starved": first + 3 + 1 + 4,
+                     "blocked": 0, "writeback": 1 + 6 + 8 * 3, "drain": 6}
 
 
 def test_without_an_activation_only_the_tokens_travel():
