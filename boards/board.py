@@ -2,12 +2,16 @@
 """What a board is: its chip, pins, clock, memory budget and default array."""
 import dataclasses
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..core.config import ArrayConfig
 from ..core.errors import ConfigError
 from ..core.program import CHANNEL_WORD
 from .family import Family
 from .pll import Pll
+
+if TYPE_CHECKING:
+    from amaranth import Instance, Signal, Value
 
 __all__ = ["Board", "Pin", "Resources", "LED_ROLES", "RESOURCE_NAMES"]
 
@@ -177,6 +181,16 @@ class Board:
     def expected_multipliers(self, config: ArrayConfig) -> int:
         """Fewest DSP blocks of a build: one per PE, where the chip has as many."""
         return config.pes if self.resources.dsp >= config.pes else self.resources.dsp
+
+    # The platform that blocks of the gateware ask, see :mod:`openeie.hw.multiplier` and `ram`.
+    @property
+    def large_ram(self) -> bool:
+        """Whether the chip has large RAMs of one port."""
+        return self.resources.spram > 0
+
+    def registered_product(self, a: "Value", b: "Value", product: "Signal") -> "Instance | None":
+        """See :meth:`Family.registered_product`."""
+        return self.family.registered_product(a, b, product)
 
     def replace(self, **changes) -> "Board":
         """A copy with some fields changed, checked anew."""

@@ -19,8 +19,10 @@ ICEBREAKER = Board(
           "error": Pin("11", active_low=True)},
     reset=Pin("10", active_low=True),
     resources=Resources(lut=5280, ff=5280, bram=30, spram=4, dsp=8),
-    config=ArrayConfig(pes=4, word_width=32, entry_depth=2048, pointer_depth=1200, act_depth=196,
-                       acc_depth=76, channel_depth=104, max_layers=4, acc_width=32,
+    # Entries and channels in the SPRAMs, whose words have 16 bits.
+    config=ArrayConfig(pes=1, queue_depth=2, word_width=16, entry_depth=16384, pointer_depth=1188,
+                       act_depth=784, acc_depth=300, acc_banks=1, acc_width=32,
+                       channel_depth=410, counter_width=20, max_layers=4,
                        encodings=("codebook",)),
     loader=("--board", "ice40_generic"),
     notes=("the busy LED is on the part that can be broken off (PMOD 2, pin 7)",),

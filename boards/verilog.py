@@ -49,7 +49,7 @@ def generate(board: Board, config: ArrayConfig, *, pll: bool = True) -> Gateware
     """
     from .top import BoardTop
     text = rtlil.convert(BoardTop(board, config, pll=pll), name="top", emit_src=False,
-                         platform=board.family if pll else None)
+                         platform=board if pll else None)
     text = _MEMINIT.sub(lambda cell: "" if _ZEROS.search(cell[0]) else cell[0], text)
     blocks, memories = _hierarchy(text)
     # Amaranth's own second step, public only together with the first.

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..core.config import ENCODINGS
 from .huffman import HuffmanDecoder
 from .layouts import Column, Entry, Layer
-from .ram import block_memory
+from .ram import loaded_memory
 
 __all__ = ["EntryReader"]
 
@@ -96,7 +96,7 @@ class EntryReader(wiring.Component):
         with m.Elif(walking):
             m.d.sync += [here.start.eq(following), first.eq(0)]
 
-        words = self._memory(m, Mux(take, column.start, following), here.start)
+        words = self._memory(m, platform, Mux(take, column.start, following), here.start)
         self._walk(m, column, here, take, words, following, last)
         self._tokens(m)
         valid, entry = Signal(), Signal.like(self.o)        # beside the registered word
@@ -152,7 +152,7 @@ class EntryReader(wiring.Component):
         with m.If(self.begin):
             m.d.sync += seen.eq(0)
 
-    def _memory(self, m, position, here):
+    def _memory(self, m, platform, position, here):
         """The word at ``here`` and, with two banks, its successor: what ``position`` read."""
         config = self._config
         banks = 2 if config.huffman else 1
@@ -161,16 +161,10 @@ class EntryReader(wiring.Component):
         m.d.comb += word.eq(position[config.place_width:])
         reads = []
         for bank in range(banks):
-            m.submodules[f"bank{bank}"] = mem = block_memory(
-                config.word_width, config.entry_depth // banks)
-            write, read = mem.write_port(), mem.read_port()
-            m.d.comb += [
-                write.en.eq(self.load_en & (self.load_address[:shift] == bank)),
-                write.addr.eq(self.load_address[shift:]),
-                write.data.eq(self.load_data),
-                read.addr.eq((word + (1 if bank < shift else 0))[shift:]),
-            ]
-            reads.append(read.data)
+            reads.append(loaded_memory(
+                m, f"bank{bank}", platform, config.word_width, config.entry_depth // banks,
+                self.load_en & (self.load_address[:shift] == bank), self.load_address[shift:],
+                self.load_data, (word + (1 if bank < shift else 0))[shift:]))
         if banks == 1:
             return reads
         odd = here[config.place_width]

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from ..core.program import CHANNEL_QUARTERS
 from ..core.timing import Timing
 from .layouts import Layer
-from .ram import block_memory
+from .ram import loaded_memory
 from .requantise import Requantise
 
 __all__ = ["Writeback"]
@@ -92,28 +92,22 @@ class Writeback(wiring.Component):
         with m.Elif(self.clear):
             m.d.sync += self.read_row.eq(self.read_row + 1)
 
-        self._channels(m, phase, requantise)
+        self._channels(m, platform, phase, requantise)
         self._finish(m, last_written)
         return m
 
-    def _channels(self, m, phase, requantise):
+    def _channels(self, m, platform, phase, requantise):
         """The row's quarters in the order in which they are needed."""
         config = self._config
-        m.submodules.channels = channels = block_memory(
-            16, config.channel_depth * CHANNEL_QUARTERS)
-        write, read = channels.write_port(), channels.read_port()
         row = Signal(config.channel_address_width)
         with m.If(self.start):
             m.d.sync += row.eq(self.layer.channel_base)
         with m.Elif(self.clear):
             m.d.sync += row.eq(row + 1)
-        m.d.comb += [
-            write.en.eq(self.load_en), write.addr.eq(self.load_address),
-            write.data.eq(self.load_data),
-            # Bias low, bias high, then the multiplier's two quarters in turn.
-            read.addr.eq(Cat(phase[0], phase[1:].any(), row)),
-            requantise.quarter.eq(read.data),
-        ]
+        # Bias low, bias high, then the multiplier's two quarters in turn.
+        m.d.comb += requantise.quarter.eq(loaded_memory(
+            m, "channels", platform, 16, config.channel_depth * CHANNEL_QUARTERS, self.load_en,
+            self.load_address, self.load_data, Cat(phase[0], phase[1:].any(), row)))
 
     def _finish(self, m, last_written):
         """Count addresses, and vectors, when a row is written."""
