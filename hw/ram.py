@@ -11,13 +11,13 @@ _LARGE_BITS = 16384
 
 def block_memory(shape, depth: int, init=()) -> memory.Memory:
     """A memory with synchronous reads that goes to block RAM, unless it is so small that
-    synthesis may prefer the LUTs' own memory, where the chip has it.
+    synthesis may prefer the LUTs' own memory, where the chip has it (a ROM never is).
 
     Nothing in the array reads a word in the cycle in which it is written and relies on the
     result; saying so (``no_rw_check``) saves the logic that would emulate one of the answers.
     """
     attrs: dict = {"no_rw_check": 1}
-    if Shape.cast(shape).width * depth >= _SMALL_BITS:
+    if len(init) or Shape.cast(shape).width * depth >= _SMALL_BITS:
         attrs["ram_style"] = "block"
     return memory.Memory(shape=shape, depth=depth, init=init, attrs=attrs)
 
