@@ -17,8 +17,9 @@ TANG_NANO_9K = Board(
           "error": Pin("13", active_low=True)},
     reset=Pin("4", active_low=True),                # button S1
     resources=Resources(lut=8640, ff=6480, bram=26, dsp=20),
-    config=ArrayConfig(pes=2, queue_depth=4, word_width=32, entry_depth=2048, pointer_depth=1024,
-                       act_depth=128, acc_depth=64, channel_depth=64, max_layers=4, acc_width=32,
+    config=ArrayConfig(pes=2, queue_depth=4, word_width=32, entry_depth=2400, pointer_depth=1188,
+                       act_depth=392, acc_depth=150, acc_banks=1, acc_width=32,
+                       channel_depth=205, counter_width=20, max_layers=4,
                        encodings=("codebook",)),
     loader=("--board", "tangnano9k"),
 )

@@ -4,7 +4,7 @@ from amaranth import (ClockDomain, ClockSignal, Const, DomainRenamer, Module, Re
                       Value)
 from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
-from amaranth.lib.wiring import In, Out, connect
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..core.config import ArrayConfig
 from ..core.program import Fault
@@ -20,6 +20,30 @@ __all__ = ["BoardTop"]
 _RESET_BITS = 10
 #: log2 of the cycles that an LED stays on at least, so that an eye sees it.
 _BLINK_BITS = 21
+
+
+class _LocalReset(wiring.Component):
+    """A PE behind a reset register of its own: one for all would be far away from most."""
+    def __init__(self, pe: wiring.Component):
+        self._pe = pe
+        super().__init__(pe.signature)
+
+    def elaborate(self, platform):
+        m = Module()
+        m.domains.pe = ClockDomain("pe", local=True)
+        # The array's reset of its PEs comes the same way, so that inside there is only one.
+        reset = Signal(init=1)
+        m.d.sync += reset.eq(self.reset)
+        m.d.comb += [ClockSignal("pe").eq(ClockSignal()), ResetSignal("pe").eq(reset)]
+        m.submodules.pe = DomainRenamer("pe")(self._pe)
+        for name in self.signature.members:
+            if name == "i":
+                connect(m, flipped(self.i), self._pe.i)
+            elif self.signature.members[name].flow is Out:
+                m.d.comb += getattr(self, name).eq(getattr(self._pe, name))
+            elif name != "reset":
+                m.d.comb += getattr(self._pe, name).eq(getattr(self, name))
+        return m
 
 
 class BoardTop(wiring.Component):
@@ -53,7 +77,7 @@ class BoardTop(wiring.Component):
         self._reset(m, self._clock(m))
         m.submodules.link = link = Link(identity(self._board, self._config).words(),
                                         divisor=self._board.divisor)
-        accelerator = Accelerator(self._config, pe=self._pe)
+        accelerator = Accelerator(self._config, pe=lambda config: _LocalReset(self._pe(config)))
         m.submodules.accelerator = DomainRenamer("core")(accelerator)
         for name in ("i_load", "i_read", "o_read"):
             connect(m, getattr(link, name), getattr(accelerator, name))

@@ -112,7 +112,7 @@ class PE(wiring.Component):
         local = {}
         for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked", "wipe",
                      "wipe_row"):
-            local[name] = Signal.like(getattr(self, name), name=name)
+            local[name] = Signal.like(getattr(self, name), name=name, reset_less=name != "reset")
             m.d.sync += local[name].eq(getattr(self, name))
         return local
 

@@ -86,6 +86,9 @@ class Sequencer(wiring.Component):
             total.addr.eq(self.layer.number), total.data.eq(cycle + 1),
             total_read.addr.eq(self.cycles_address), self.cycles.eq(total_read.data),
         ]
+        full, unfinished = Signal.like(self.full), Signal.like(self.done)
+        m.d.sync += [full.eq(self.full), unfinished.eq(~self.done)]
+        stuck = Mux(full.any(), full, unfinished)
         m.d.sync += [cycle.eq(cycle + 1), late.eq(cycle >= self.layer.cycle_limit),
                      finished.eq(self.done.all())]
 
@@ -112,7 +115,6 @@ class Sequencer(wiring.Component):
                 with m.Elif(late):
                     m.d.comb += self.stopped.eq(1)
                     m.d.sync += state.eq(State.WIPE)
-                    stuck = Mux(self.full.any(), self.full, ~self.done)
                     for pe in reversed(range(config.pes)):
                         with m.If(stuck[pe]):
                             m.d.sync += self.place.eq(pe)
