@@ -28,6 +28,7 @@ class Family(ABC):
     constraints_name, bitstream_name : files in the build folder.
     used : per resource, nextpnr's names of the cells that take it, and how much of it each.
     ff_cells : how the names of yosys' flip-flops begin.
+    cell_models : yosys' simulation models of the cells, for ``read_verilog``; empty: none.
     ram_cells : yosys' names of block RAM and large RAM in its memory mapper's log.
     """
     name: ClassVar[str]
@@ -40,6 +41,7 @@ class Family(ABC):
     used: ClassVar[dict[str, dict[str, float]]]
     ff_cells: ClassVar[tuple[str, ...]]
     ram_cells: ClassVar[tuple[str, ...]]
+    cell_models: ClassVar[str] = ""
 
     def pll(self, input_hz: float, wanted_hz: float) -> Pll:
         """The PLL setting for a wanted core clock.

@@ -41,15 +41,14 @@ class Gateware:
 
 
 def generate(board: Board, config: ArrayConfig, *, pll: bool = True) -> Gateware:
-    """Verilog of :class:`openeie.boards.top.BoardTop`; without ``pll`` also without any other
-    primitive of the chip.
+    """Verilog of :class:`openeie.boards.top.BoardTop`, with or without its PLL.
 
     Memories that would start as zeros start undefined: nothing relies on it, and large RAMs
     cannot be initialised.
     """
     from .top import BoardTop
     text = rtlil.convert(BoardTop(board, config, pll=pll), name="top", emit_src=False,
-                         platform=board if pll else None)
+                         platform=board)
     text = _MEMINIT.sub(lambda cell: "" if _ZEROS.search(cell[0]) else cell[0], text)
     blocks, memories = _hierarchy(text)
     # Amaranth's own second step, public only together with the first.

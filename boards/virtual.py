@@ -18,6 +18,7 @@ from ..sim.toolchain import build_library, cached_build
 from ..sim.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
 from .identity import design_digest
+from .netlist import MODELS, netlist
 from .top import BoardTop
 
 __all__ = ["VirtualBoard", "Terminal", "compile_board"]
@@ -49,10 +50,10 @@ class _Pins(wiring.Component):
         return m
 
 
-def compile_board(board: Board, config: ArrayConfig) -> Path:
+def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False) -> Path:
     """The shared library of ``board`` with ``config``, from the cache if it is there.
 
-    The PLL is left out; everything else is as built, the UART's divisor and the reset's length
+    With ``below_rtl``, of what synthesis made of it (:mod:`openeie.boards.netlist`). The PLL is left out; everything else is as built, the UART's divisor and the reset's length
     included. Memories start at random.
 
     Raises
@@ -61,6 +62,10 @@ def compile_board(board: Board, config: ArrayConfig) -> Path:
     """
     def make(folder: Path) -> None:
         from ..hw.pe import PE
+        if below_rtl:
+            build_library(folder, netlist(board, config) + _pins_verilog(board),
+                          _HERE / "virtual.cpp", top=_TOP, trace=False)
+            return
         text = rtlil.convert(_Pins(board, config), name=_TOP)
         # Registers keep their power-up values: the chip's configuration sets them.
         sources = convert(PE(config), PE_MODULE) + verilog._convert_rtlil_text(
@@ -68,8 +73,29 @@ def compile_board(board: Board, config: ArrayConfig) -> Path:
         build_library(folder, sources, _HERE / "virtual.cpp", top=_TOP, shared=PE_MODULE,
                       trace=False)
     harness = (_HERE / "virtual.cpp").read_text() + Path(__file__).read_text()
-    return cached_build("\0".join(["virtual", board.name, config.digest, f"{design_digest():x}",
+    if below_rtl:
+        harness += (MODELS / f"{board.family.name}.v").read_text() if board.family.cell_models \
+            else ""
+    return cached_build("\0".join(["netlist" if below_rtl else "virtual", board.name, config.digest, f"{design_digest():x}",
                                    str(board.divisor), harness]), make)
+
+
+def _pins_verilog(board: Board) -> str:
+    """:class:`_Pins` around a synthesised top level."""
+    pins = board.pins
+    ports = [".clk(clk)", ".rx(rx)", ".tx(tx)"]
+    if "reset" in pins:
+        ports.append(f".reset(1'd{int(pins['reset'].active_low)})")
+    leds = {role: f"leds[{number}]" for number, role in enumerate(LED_ROLES)}
+    lines = [f"wire led_{role};" for role in leds]
+    for role, bit in leds.items():
+        pin = pins.get(f"led_{role}")
+        if pin is not None:
+            ports.append(f".led_{role}(led_{role})")
+        value = "1'd0" if pin is None else f"{'~' if pin.active_low else ''}led_{role}"
+        lines.append(f"assign {bit} = {value};")
+    return "\n".join([f"module {_TOP}(input clk, rx, output tx, output [{len(leds) - 1}:0] leds);",
+                      *lines, f"top top({', '.join(ports)});", "endmodule", ""])
 
 
 class VirtualBoard:
@@ -79,10 +105,13 @@ class VirtualBoard:
     ----------
     board, config : what to simulate; the board's own array if ``config`` is None.
     seed : memories start from this random state.
+    below_rtl : simulate what synthesis made of the board, not what it was made of.
     """
-    def __init__(self, board: Board, config: ArrayConfig | None = None, *, seed: int = 1):
+    def __init__(self, board: Board, config: ArrayConfig | None = None, *, seed: int = 1,
+                 below_rtl: bool = False):
         self.board, self.config = board, config or board.config
-        self._library = ctypes.CDLL(str(compile_board(board, self.config) / "array.so"))
+        self._library = ctypes.CDLL(str(
+            compile_board(board, self.config, below_rtl=below_rtl) / "array.so"))
         pointer, u64 = ctypes.c_void_p, ctypes.c_uint64
         for name, result, *arguments in (
                 ("new", pointer, ctypes.c_uint32, ctypes.c_int), ("delete", None, pointer),

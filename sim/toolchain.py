@@ -84,16 +84,17 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     return final
 
 
-def build_library(folder: Path, verilog: str, harness: Path, *, top: str, shared: str,
-                  trace: bool) -> None:
+def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,
+                  shared: str | None = None) -> None:
     """Verilate ``verilog`` and compile it with ``harness`` to ``folder/array.so``.
 
-    The module ``shared`` is compiled once for all its instances, not once for each.
+    The module ``shared``, if any, is compiled once for all its instances, not once for each.
     """
     root = verilator_root()
     source, objects, hints = folder / f"{top}.v", folder / "model", folder / "hints.vlt"
     source.write_text(verilog)
-    hints.write_text(f'`verilator_config\nno_inline -module "{shared}"\n')
+    hints.write_text("`verilator_config\n"
+                     + (f'no_inline -module "{shared}"\n' if shared else ""))
     _run([root / "bin" / "verilator_bin", *_VERILATE, *(["--trace-vcd"] if trace else []),
           "--prefix", f"V{top}", "--top-module", top, "--Mdir", objects, hints, source],
          env=os.environ | {"VERILATOR_ROOT": str(root)})

@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Below RTL: the regression's short form on what synthesis made of an iCE40 and an ECP5 board."""
+import numpy as np
+import pytest
+from openeie.boards import board
+from openeie.boards.driver import Device
+from openeie.boards.regression import Regression
+from openeie.boards.virtual import Terminal, VirtualBoard
+from openeie.core.config import ArrayConfig
+from openeie.core.errors import ToolError
+from openeie.sim.random_layers import case
+
+#: Large enough that the entries go to an SPRAM, the one memory without a second port.
+CONFIG = ArrayConfig(pes=2, queue_depth=2, word_width=16, entry_depth=2048, pointer_depth=64,
+                     act_depth=64, acc_depth=32, acc_banks=1, acc_width=32, channel_depth=32,
+                     counter_width=20, max_layers=4, encodings=("codebook",))
+#: With everything that an ECP5 has another memory for.
+FULL = CONFIG.replace(word_width=32, entry_depth=512, acc_banks=2,
+                      encodings=("csr", "codebook", "huffman"))
+
+
+@pytest.mark.parametrize("name, config", [("icebreaker", CONFIG), ("ulx3s-25f", FULL)])
+def test_regression(name, config, seed):
+    fast = board(name)
+    fast = fast.replace(baud=fast.clock_out_hz // 4)        # it is simulated bit by bit
+    with VirtualBoard(fast, config, seed=seed, below_rtl=True) as virtual, \
+            Terminal(virtual) as terminal, \
+            Device(terminal.url, fast.baud, expect=config) as device:
+        drawn = case(seed, 0, 0, config)
+        regression = Regression(device, drawn.program.network, np.array(drawn.x)[:1], seed=seed,
+                                layers=2)
+        outcomes = list(regression.run())
+    assert [o.result for o in outcomes if o.result != "skipped"][:3 + len(config.encodings)] \
+        == ["passed"] * (3 + len(config.encodings)), outcomes
+
+
+def test_no_models_for_gowin():
+    with pytest.raises(ToolError, match="no cell models for gowin"):
+        VirtualBoard(board("tangnano9k"), CONFIG, below_rtl=True)
