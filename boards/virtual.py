@@ -76,7 +76,8 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
     if below_rtl:
         harness += (MODELS / f"{board.family.name}.v").read_text() if board.family.cell_models \
             else ""
-    return cached_build("\0".join(["netlist" if below_rtl else "virtual", board.name, config.digest, f"{design_digest():x}",
+    kind = "netlist" if below_rtl else "virtual"
+    return cached_build("\0".join([kind, board.name, config.digest, f"{design_digest():x}",
                                    str(board.divisor), harness]), make)
 
 

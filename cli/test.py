@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..boards import board as find_board
-from ..core.errors import Mismatch
+from ..core.errors import InputError, Mismatch
 from .build import BoardName
 from .common import AsJson, Quiet, Seed, emit, working
 from .models import inputs_for, load_model
@@ -19,12 +19,14 @@ __all__ = ["command"]
 
 Port = Annotated[str, typer.Option("-p", "--port", help="Serial port, or 'virtual'.")]
 Junit = Annotated[Path | None, typer.Option("--junitxml", help="Write the results there, too.")]
+Netlist = Annotated[bool, typer.Option("--netlist", help="Simulate what synthesis makes of the "
+                                       "virtual board (iCE40, ECP5), not what it is made of.")]
 Layers = Annotated[int, typer.Option("--random", min=1, help="Random networks per encoding.")]
 
 
 def command(name: BoardName, port: Port = "virtual", images: Images = 100, layers: Layers = 5,
-            seed: Seed = 1, junitxml: Junit = None, as_json: AsJson = False,
-            quiet: Quiet = False) -> None:
+            seed: Seed = 1, netlist: Netlist = False, junitxml: Junit = None,
+            as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Test a board: link, memories, error paths, every encoding, LeNet-300-100.
 
     Interrupted, it goes on where it stood; build/BOARD/regression.json remembers.
@@ -37,9 +39,11 @@ def command(name: BoardName, port: Port = "virtual", images: Images = 100, layer
     x, _ = inputs_for(network, None, images)
     outcomes = []
     with ExitStack() as stack:
+        if netlist and port != "virtual":
+            raise InputError(f"--netlist is for --port virtual, not {port}")
         if port == "virtual":
             with working(f"compiling {board.name}", quiet=silent):
-                virtual = stack.enter_context(VirtualBoard(board))
+                virtual = stack.enter_context(VirtualBoard(board, below_rtl=netlist))
             port = stack.enter_context(Terminal(virtual)).url
         device = stack.enter_context(Device(port, board.baud, expect=board.config))
         regression = Regression(device, network, x, seed=seed, layers=layers)

@@ -103,15 +103,15 @@ class PE(wiring.Component):
         self._connect_writeback(m, entries, accumulators, writeback, activations)
         self._connect_counters(m, entries, address, counters)
         self._connect_load(m, entries, pointers, codebook, writeback, activations)
-        # What the sequencer says is not part of what it resets: it wipes the accumulators meanwhile.
+        # What the sequencer says is not reset with the rest: it wipes the accumulators meanwhile.
         outer.submodules.blocks = ResetInserter(local["reset"])(m)
         return outer
 
     def _register_control(self, m):
         """What every PE is told, by name, a cycle later."""
         local = {}
-        for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked", "wipe",
-                     "wipe_row"):
+        for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked",
+                     "wipe", "wipe_row"):
             local[name] = Signal.like(getattr(self, name), name=name, reset_less=name != "reset")
             m.d.sync += local[name].eq(getattr(self, name))
         return local

@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Builds the boards' default arrays and prints one JSON object each; ``--markdown`` a table.
+
+    python benchmarks/boards.py [BOARD ...] [--folder build] [--seeds N] [--reuse] [--markdown]
+
+Cycles of LeNet-300-100 are the mean of ``--images`` MNIST images, by ``fast``; the latency is
+cycles / Fmax. ``--reuse`` takes a folder's report.json where it is of this very gateware. Builds
+are one after another: a place-and-route needs up to 10 minutes and 3 GB.
+"""
+import argparse
+import inspect
+import json
+import sys
+from pathlib import Path
+
+import openeie
+from openeie.boards import BOARDS
+from openeie.boards.board import Board
+from openeie.boards.build import REPORT, build
+from openeie.boards.identity import design_digest
+from openeie.core.compile import compile_network
+from openeie.core.errors import CapacityError, InputError, OpenEIEError
+from openeie.sim import fast
+from openeie.sw.data import shipped_test_set
+
+COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", "cycles",
+           "latency us")
+
+
+def report_of(board: Board, folder: Path, seeds: int, reuse: bool) -> dict:
+    """The board's report: built now, or left by an earlier build of the same gateware."""
+    path = folder / board.name / REPORT
+    if reuse and path.is_file():
+        found = json.loads(path.read_text())
+        if found["design"] == f"{design_digest():016x}" \
+                and found["config"] == board.config.to_dict():
+            return found
+    return build(board, folder=folder / board.name, seeds=seeds, progress=lambda step, steps, what:
+                 print(f"{board.name} [{step}/{steps}] {what}", file=sys.stderr))
+
+
+def lenet_cycles(board: Board, images: int) -> float | None:
+    """Mean cycles of an image, or None where the network does not fit."""
+    network = openeie.load(openeie.shipped("lenet-300-100"))
+    try:
+        program = compile_network(network, board.config, encoding="codebook")
+    except (CapacityError, InputError):
+        return None
+    return float(fast.run(program, shipped_test_set()[0][:images]).cycles.mean())
+
+
+def row(board: Board, report: dict, images: int) -> dict:
+    """One line of the table."""
+    def percent(name: str) -> int | None:
+        use = report["resources"][name]
+        return round(100 * use["used"] / use["available"]) if use["available"] else None
+    cycles = lenet_cycles(board, images)
+    return dict(zip(COLUMNS, (
+        board.name, report["config"]["pes"], percent("LUT"), percent("BRAM"), percent("DSP"),
+        report["fmax_mhz"], report["target_mhz"], cycles and round(cycles, 1),
+        cycles and round(cycles / report["fmax_mhz"], 1)), strict=True))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
+    parser.add_argument("boards", nargs="*", help="default: all")
+    parser.add_argument("--folder", type=Path, default=Path("build"))
+    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--reuse", action="store_true")
+    parser.add_argument("--markdown", action="store_true")
+    options = parser.parse_args()
+    if options.markdown:
+        print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+    for name in options.boards or BOARDS:
+        try:
+            line = row(BOARDS[name], report_of(BOARDS[name], options.folder, options.seeds,
+                                               options.reuse), options.images)
+        except OpenEIEError as error:
+            print(f"{name}: {error}", file=sys.stderr)
+            continue
+        print("| " + " | ".join("-" if value is None else f"{value:,}"
+                                if not isinstance(value, str) else value
+                                for value in line.values()) + " |"
+              if options.markdown else json.dumps(line), flush=True)
+
+
+if __name__ == "__main__":
+    main()
