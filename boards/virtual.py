@@ -53,8 +53,9 @@ class _Pins(wiring.Component):
 def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False) -> Path:
     """The shared library of ``board`` with ``config``, from the cache if it is there.
 
-    With ``below_rtl``, of what synthesis made of it (:mod:`openeie.boards.netlist`). The PLL is left out; everything else is as built, the UART's divisor and the reset's length
-    included. Memories start at random.
+    With ``below_rtl``, of what synthesis made of it (:mod:`openeie.boards.netlist`). The PLL is
+    left out; everything else is as built, the UART's divisor and the reset's length included.
+    Memories start at random.
 
     Raises
     ------
