@@ -11,9 +11,9 @@ ULX3S_85F = Board(
     description="Radiona ULX3S 85F",
     chip="LFE5U-85F-6",
     family=ECP5, device="85k", package="CABGA381", speed="6",
-    clock=Pin("G2"), clock_hz=25_000_000, core_hz=75_000_000,
+    clock=Pin("G2"), clock_hz=25_000_000, core_hz=62_500_000,
     rx=Pin("M1"), tx=Pin("L4"),                     # the FT231X
-    baud=3_000_000,                                 # what the FT231X can do, and divides 75 MHz
+    baud=2_500_000,
     leds={"idle": Pin("B2"), "busy": Pin("C2"), "error": Pin("C1")},        # D0, D1, D2
     reset=Pin("D6", active_low=True),               # button PWR (B0)
     resources=Resources(lut=83640, ff=83640, bram=208, dsp=156),

