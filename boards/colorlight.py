@@ -21,6 +21,7 @@ COLORLIGHT_5A75B = Board(
     leds={"idle": Pin("C4"), "busy": Pin("D4"), "error": Pin("E4")},        # J1: R0, G0, B0
     resources=ULX3S_25F.resources,
     config=ULX3S_25F.config,
+    lut_memories=ULX3S_25F.lut_memories,
     loader=("--board", "colorlight"),
     needs_cable=True,
     notes=("connect a 3.3 V USB-UART to J19: its TX to KEY+, its RX to DATA_LED-",

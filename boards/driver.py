@@ -16,7 +16,7 @@ from .transport import Port
 
 __all__ = ["Device"]
 
-_TIMEOUT = 2.0          # seconds without progress after which the link counts as lost
+_TIMEOUT = 1.8          # seconds without progress after which the link counts as lost
 _FIRST_RETRY = 0.25     # seconds until an answer is missed, before anything was measured
 _LEAST_RETRY = 0.03
 _ACTS = (Target.ACT_A, Target.ACT_B)

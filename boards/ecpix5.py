@@ -19,4 +19,5 @@ ECPIX5 = Board(
     resources=ULX3S_85F.resources,
     config=ULX3S_85F.config,
     loader=("--board", "ecpix5"),
+    place=ULX3S_85F.place,
 )

@@ -17,6 +17,7 @@ ORANGECRAB_25F = Board(
           "error": Pin("K4", active_low=True)},     # green, blue, red of the RGB LED
     resources=ULX3S_25F.resources,
     config=ULX3S_25F.config,
+    lut_memories=ULX3S_25F.lut_memories,
     loader=("--board", "orangeCrab"),
     notes=("its USB is the FPGA's own: connect a 3.3 V USB-UART, its TX to header pin 0 and its "
            "RX to pin 1",

@@ -28,7 +28,7 @@ class Port:
     def __init__(self, url: str, baud: int):
         self.url = url
         try:
-            self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=2)
+            self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=1.5)
         except (OSError, ValueError) as error:      # SerialException is an OSError
             raise LinkError(_why(url, error)) from error
         self._received = bytearray()

@@ -9,8 +9,7 @@ from rich.table import Table
 
 from ..boards import board as find_board
 from ..boards.board import Board
-from ..core.config import ArrayConfig
-from ..core.errors import ConfigError, ToolError
+from ..core.errors import ToolError
 from .common import AsJson, Quiet, Set, emit, resolve_config
 
 __all__ = ["command", "BoardName"]
@@ -33,7 +32,8 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
     board = find_board(name)
     if clock is not None:
         board = board.replace(core_hz=round(clock * 1e6))
-    array = _array(board, config, [*(changes or ()), *([f"pes={pes}"] if pes else ())])
+    array = resolve_config(config, [*(changes or ()), *([f"pes={pes}"] if pes else ())],
+                           base=board.config)
     folder = out or Path("build") / board.name
     console = Console(stderr=True, highlight=False)
 
@@ -48,22 +48,6 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
             f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
             f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; try more "
             f"--seeds, fewer PEs, or a slower --clock")
-
-
-def _array(board: Board, name: str | None, changes: list[str]) -> ArrayConfig:
-    """The board's array, or the one named, with the changes asked for."""
-    if name is not None:
-        return resolve_config(name, changes)
-    fields = board.config.to_dict()
-    for change in changes:
-        key, equals, text = change.partition("=")
-        if not equals:
-            raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
-        try:
-            fields[key] = text.split(",") if key == "encodings" else int(text)
-        except ValueError:
-            raise ConfigError(f"--set {key} takes an integer, not {text!r}") from None
-    return ArrayConfig.from_dict(fields)
 
 
 def _tables(board: Board, result: dict, folder: Path) -> list:

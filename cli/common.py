@@ -41,9 +41,10 @@ Model = Annotated[str, typer.Argument(
 Engine = Annotated[str, typer.Option("-e", "--engine", help="golden, fast or rtl.")]
 
 
-def resolve_config(name: str, changes: list[str] | None) -> ArrayConfig:
-    """The configuration that ``--config`` and ``--set`` ask for."""
-    config = _read_config(name)
+def resolve_config(name: str | None, changes: list[str] | None,
+                   base: ArrayConfig | None = None) -> ArrayConfig:
+    """The configuration that ``--config`` and ``--set`` ask for; ``base`` without the former."""
+    config = base if name is None else _read_config(name)
     fields: dict[str, object] = {}
     for change in changes or ():
         key, equals, text = change.partition("=")

@@ -15,8 +15,8 @@ from openeie.core.link import Command, Identity, Reply, Request, Response
 TINY = ArrayConfig(pes=1, queue_depth=4, word_width=32, entry_depth=64, pointer_depth=64,
                    act_depth=16, acc_depth=16, channel_depth=16, max_layers=2, acc_width=32,
                    encodings=("codebook",))
-#: What the issue asks of each board: PEs and MHz.
-#: What docs/gateware.md says was reached: icebreaker should have 4 PEs, ulx3s-85f 100 MHz.
+#: PEs and MHz that docs/gateware.md promises. The aim was 4 PEs on icebreaker, 100 MHz on
+#: ulx3s-85f.
 BARS = {"icebreaker": (1, 24), "hx8k": (2, 48), "ulx3s-85f": (16, 62.5), "ulx3s-25f": (8, 100),
         "tangnano9k": (2, 50)}
 

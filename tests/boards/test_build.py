@@ -72,6 +72,13 @@ def test_the_same_bytes_in_another_folder(built, tmp_path):
     assert again == built[1]
 
 
+@pytest.mark.parametrize("name", ["ulx3s-25f", "tangnano9k"])
+def test_the_same_bytes_of_the_other_families(name, tmp_path):
+    digests = {flow.build(board(name), TINY, tmp_path / folder)["sha256"]
+               for folder in ("one", "another place")}
+    assert len(digests) == 1
+
+
 def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
     for name in ("top.bin", "report.json", "seed-3.log"):
         (tmp_path / name).write_text("of an earlier build")

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The virtual board: the host's driver, the link's gateware and the array, over a terminal."""
+import errno
 import time
 
 import numpy as np
 import pytest
+import serial
 from openeie.boards import board
 from openeie.boards.driver import Device
+from openeie.boards.faults import BadCable
 from openeie.boards.virtual import Terminal, VirtualBoard
 from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, LinkError
@@ -17,33 +20,6 @@ from openeie.sim.random_layers import case
 # A fast line: the board is simulated bit by bit.
 BOARD = board("icebreaker").replace(baud=6_000_000)
 CONFIG = preset("TINY").replace(word_width=32)
-
-
-class Damaged(VirtualBoard):
-    """A board on a bad cable: bytes are lost, changed and repeated each way."""
-    def __init__(self, *arguments, rng, rate, **options):
-        super().__init__(*arguments, **options)
-        self._rng, self._rate, self.damage, self.connected = rng, rate, 0, True
-
-    def _mangle(self, data):
-        if not self.connected:
-            return b""
-        out = bytearray()
-        for byte in data:
-            kind = self._rng.random() / self._rate
-            self.damage += kind < 3
-            if kind < 1:
-                continue
-            out.append(byte ^ 1 << int(self._rng.integers(8)) if kind < 2 else byte)
-            if 2 <= kind < 3:
-                out.append(byte)
-        return bytes(out)
-
-    def send(self, data):
-        super().send(self._mangle(data))
-
-    def step(self, cycles):
-        return self._mangle(super().step(cycles))
 
 
 @pytest.fixture(scope="module")
@@ -104,6 +80,20 @@ def test_no_such_port():
         Device("/dev/nowhere")
 
 
+@pytest.mark.parametrize("error, message", [
+    (PermissionError(errno.EACCES, "Permission denied"),
+     "no permission to open port /dev/ttyUSB7; join the group that owns it"),
+    (serial.SerialException(errno.EBUSY, "Device or resource busy"),
+     "port /dev/ttyUSB7 is in use by another program; close that first"),
+])
+def test_ports_that_may_not_be_opened(monkeypatch, error, message):
+    def refuse(*arguments, **options):
+        raise error
+    monkeypatch.setattr(serial, "serial_for_url", refuse)
+    with pytest.raises(LinkError, match=message):
+        Device("/dev/ttyUSB7")
+
+
 def test_nobody_answers():
     begun = time.monotonic()
     with pytest.raises(LinkError, match="no answer from port loop:// to IDENTIFY in 0.5 s"):
@@ -125,9 +115,9 @@ def test_garbage_leaves_the_board_idle_and_whole(device, rng):
 def test_nothing_is_silently_wrong_on_a_bad_line(rng):
     """Every write that ends without an error is there; every failure is typed and soon."""
     failures = 0
-    with Damaged(BOARD, CONFIG, rng=rng, rate=1e-9) as virtual, Terminal(virtual) as terminal, \
+    with BadCable(BOARD, CONFIG, rng=rng) as virtual, Terminal(virtual) as terminal, \
             Device(terminal.url, BOARD.baud) as device:
-        virtual._rate = 0.001
+        virtual.rate = 0.001
         for round_number in range(60):
             values = rng.integers(-32768, 32768, CONFIG.act_depth)
             pe = int(rng.integers(CONFIG.pes))

@@ -46,7 +46,7 @@ def test_build_refuses_what_it_does_not_know(tmp_path):
 
 def test_build_that_does_not_fit(tmp_path):
     """Numbered steps on stderr, one error, as JSON too; nothing that looks like a result."""
-    done = run("build", "-b", "icebreaker", "--pes", 1, "--set", "entry_depth=16384", "--json",
+    done = run("build", "-b", "icebreaker", "--pes", 2, "--json",
                cwd=tmp_path, code=2)
     error = json.loads(done.stdout)["error"]
     assert error["type"] == "CapacityError" and "do not fit icebreaker" in error["message"]

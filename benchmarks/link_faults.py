@@ -1,0 +1,163 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The link on a bad cable and under garbage; one JSON object, exit code 1 on any silent fault.
+
+    python benchmarks/link_faults.py [--requests 2000] [--rate 0.001] [--cuts 5] [--garbage 1000000]
+
+On the virtual iCEBreaker: random memory contents are written and read back while bytes are lost,
+changed and doubled at ``--rate`` each, both ways, and the cable is out for a second ``--cuts``
+times; then ``--garbage`` random bytes go to the board, which must be idle and unchanged after.
+Every answer is either right or a typed error; times are real seconds on the simulated line.
+"""
+import argparse
+import inspect
+import json
+import sys
+import threading
+import time
+
+import numpy as np
+
+from openeie.boards import board
+from openeie.boards.driver import Device
+from openeie.boards.faults import BadCable
+from openeie.boards.virtual import Terminal
+from openeie.core.config import preset
+from openeie.core.errors import LinkError, OpenEIEError
+from openeie.core.program import LOAD_RECORD, Fault, Target
+
+BOARD = board("icebreaker").replace(baud=6_000_000)     # a fast line: it is simulated bit by bit
+CONFIG = preset("TINY").replace(word_width=32)
+#: Words of one write or read, few enough that it is a single request.
+WORDS = 28
+
+
+class Counted(Device):
+    """A device that counts the requests it is asked to send, repetitions apart."""
+    requests = 0
+
+    def _exchange(self, requests, window):
+        self.requests += len(requests)
+        return super()._exchange(requests, window)
+
+
+def records_of(pe: int, values: np.ndarray) -> np.ndarray:
+    """Load records that write ``values`` into an activation memory."""
+    records = np.zeros(len(values), LOAD_RECORD)
+    records["target"], records["pe"] = Target.ACT_A, pe
+    records["address"] = np.arange(len(values))
+    records["data"] = values.astype(np.int64).view(np.uint64)
+    return records
+
+
+def bad_cable(device: Counted, cable: BadCable, rng: np.random.Generator, requests: int,
+              cuts: int) -> dict:
+    """Write and read under faults; what was silently wrong, and how long errors took."""
+    result = {"operations": 0, "silently_wrong": 0, "errors": {}, "longest_error_s": 0.0}
+    cut_at = set(np.linspace(requests / (cuts + 1), requests, cuts, endpoint=False).astype(int))
+    device.requests, known = 0, {}
+
+    def plug_in() -> None:
+        cable.connected = True
+
+    def attempt(action):
+        """Its result, or None after a typed error; anything else ends the benchmark."""
+        begun = time.monotonic()
+        result["operations"] += 1
+        try:
+            return action()
+        except OpenEIEError as error:
+            spent = time.monotonic() - begun
+            name = type(error).__name__
+            result["errors"][name] = result["errors"].get(name, 0) + 1
+            result["longest_error_s"] = round(max(result["longest_error_s"], spent), 3)
+            return None
+
+    while device.requests < requests:
+        if any(place <= device.requests for place in cut_at):
+            cut_at = {place for place in cut_at if place > device.requests}
+            cable.connected = False
+            threading.Timer(1.0, plug_in).start()
+        pe, values = int(rng.integers(CONFIG.pes)), rng.integers(-32768, 32768, WORDS)
+        if attempt(lambda: device.write(records_of(pe, values)) or True):
+            known[pe] = values
+        else:
+            known.pop(pe, None)         # written or not: the host has been told that it is open
+            attempt(device.reconnect)
+            continue
+        got = attempt(lambda: device.read(Target.ACT_A, pe, 0, WORDS))
+        if got is None:
+            attempt(device.reconnect)
+        elif not np.array_equal(got, values):
+            result["silently_wrong"] += 1
+    cable.rate = 0.0
+    device.reconnect()
+    for pe, values in known.items():
+        result["silently_wrong"] += not np.array_equal(
+            device.read(Target.ACT_A, pe, 0, WORDS), values)
+    return result | {"requests": device.requests, "damaged_bytes": cable.damage}
+
+
+def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
+    """Random bytes at the line's rate; whether the board is idle and unchanged after them."""
+    held = [rng.integers(-32768, 32768, WORDS) for _ in range(CONFIG.pes)]
+    for pe, values in enumerate(held):
+        device.load(records_of(pe, values))
+    port = device._port._serial
+    for first in range(0, amount, 1000):
+        port.write(rng.integers(0, 256, min(1000, amount - first), np.uint8).tobytes())
+        port.reset_input_buffer()
+    begun = time.monotonic()
+    while True:         # the terminal and the simulated line have to carry what is under way
+        try:
+            device.reconnect()
+            break
+        except LinkError:
+            if time.monotonic() - begun > 60:
+                return {"bytes": amount, "idle": False, "unchanged": False}
+    same = all(np.array_equal(device.read(Target.ACT_A, pe, 0, WORDS), values)
+               for pe, values in enumerate(held))
+    return {"bytes": amount, "idle": device.fault is Fault.NONE, "unchanged": same}
+
+
+def unplugged(device: Device, cable: BadCable) -> float:
+    """Seconds until a cable that stays out is an error."""
+    cable.connected = False
+    begun = time.monotonic()
+    try:
+        device.identify()
+    except LinkError:
+        return round(time.monotonic() - begun, 3)
+    finally:
+        cable.connected = True
+    raise AssertionError("a cut cable went unnoticed")
+
+
+def main() -> None:
+    """Print the result."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
+    parser.add_argument("--requests", type=int, default=2000)
+    parser.add_argument("--rate", type=float, default=0.001)
+    parser.add_argument("--cuts", type=int, default=5)
+    parser.add_argument("--garbage", type=int, default=1_000_000)
+    parser.add_argument("--seed", type=int, default=1)
+    options = parser.parse_args()
+    rng = np.random.default_rng(options.seed)
+    with BadCable(BOARD, CONFIG, rng=np.random.default_rng(options.seed + 1)) as cable, \
+            Terminal(cable) as terminal, \
+            Counted(terminal.url, BOARD.baud, expect=CONFIG) as device:
+        cable.rate = options.rate
+        begun = time.monotonic()
+        result = {"seed": options.seed, "rate": options.rate, "cuts": options.cuts,
+                  "cable": bad_cable(device, cable, rng, options.requests, options.cuts),
+                  "unplugged_error_s": unplugged(device, cable)}
+        device.reconnect()
+        result["garbage"] = garbage(device, rng, options.garbage)
+        result["seconds"] = round(time.monotonic() - begun, 1)
+    print(json.dumps(result))
+    good = not result["cable"]["silently_wrong"] and result["garbage"]["idle"] \
+        and result["garbage"]["unchanged"] and result["cable"]["longest_error_s"] < 2
+    sys.exit(not good)
+
+
+if __name__ == "__main__":
+    main()
