@@ -15,10 +15,11 @@ from pathlib import Path
 
 import openeie
 from openeie.boards import BOARDS
+from openeie.boards import board as find_board
 from openeie.boards.board import Board
 from openeie.boards.build import REPORT, build
 from openeie.boards.identity import design_digest
-from openeie.core.compile import compile_network
+from openeie.boards.fit import compile_to_fit
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
 from openeie.sim import fast
 from openeie.sw.data import shipped_test_set
@@ -33,7 +34,10 @@ def report_of(board: Board, folder: Path, seeds: int, reuse: bool) -> dict:
     if reuse and path.is_file():
         found = json.loads(path.read_text())
         if found["design"] == f"{design_digest():016x}" \
-                and found["config"] == board.config.to_dict():
+                and found["config"] == board.config.to_dict() \
+                and found["clock_hz"] == board.clock_out_hz \
+                and [found[name] for name in ("device", "package", "speed")] \
+                == [board.device, board.package, board.speed]:
             return found
     return build(board, folder=folder / board.name, seeds=seeds, progress=lambda step, steps, what:
                  print(f"{board.name} [{step}/{steps}] {what}", file=sys.stderr))
@@ -43,7 +47,7 @@ def lenet_cycles(board: Board, images: int) -> float | None:
     """Mean cycles of an image, or None where the network does not fit."""
     network = openeie.load(openeie.shipped("lenet-300-100"))
     try:
-        program = compile_network(network, board.config, encoding="codebook")
+        program, _ = compile_to_fit(network, board.config)
     except (CapacityError, InputError):
         return None
     return float(fast.run(program, shipped_test_set()[0][:images]).cycles.mean())
@@ -73,17 +77,20 @@ def main() -> None:
     options = parser.parse_args()
     if options.markdown:
         print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
-    for name in options.boards or BOARDS:
+    failed = False
+    for board in [find_board(name) for name in options.boards or BOARDS]:
         try:
-            line = row(BOARDS[name], report_of(BOARDS[name], options.folder, options.seeds,
-                                               options.reuse), options.images)
+            line = row(board, report_of(board, options.folder, options.seeds, options.reuse),
+                       options.images)
         except OpenEIEError as error:
-            print(f"{name}: {error}", file=sys.stderr)
+            print(f"{board.name}: {error}", file=sys.stderr)
+            failed = True
             continue
         print("| " + " | ".join("-" if value is None else f"{value:,}"
                                 if not isinstance(value, str) else value
                                 for value in line.values()) + " |"
               if options.markdown else json.dumps(line), flush=True)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":

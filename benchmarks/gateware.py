@@ -23,7 +23,7 @@ from openeie.hw import (
     counters,
     entries,
     layouts,
-    mac,
+    multiply,
     pe,
     pointers,
     queue,
@@ -32,8 +32,9 @@ from openeie.hw import (
 )
 
 BLOCKS = {"queue": queue.Queue, "pointers": pointers.Pointers, "entries": entries.EntryReader,
-          "codebook": codebook.Codebook, "address": address.RowAddress, "multiply": mac.Multiply,
-          "accumulators": accumulators.Accumulators, "writeback": writeback.Writeback,
+          "codebook": codebook.Codebook, "address": address.RowAddress,
+          "multiply": multiply.Multiply, "accumulators": accumulators.Accumulators,
+          "writeback": writeback.Writeback,
           "of which requantise": requantise.Requantise, "activations": activations.Activations,
           "counters": counters.Counters, "PE": pe.PE}
 

@@ -26,18 +26,9 @@ from openeie.core.errors import LinkError, OpenEIEError
 from openeie.core.program import LOAD_RECORD, Fault, Target
 
 BOARD = board("icebreaker").replace(baud=6_000_000)     # a fast line: it is simulated bit by bit
-CONFIG = preset("TINY").replace(word_width=32)
+CONFIG = preset("TINY").replace(word_width=32, act_depth=64)
 #: Words of one write or read, few enough that it is a single request.
-WORDS = 28
-
-
-class Counted(Device):
-    """A device that counts the requests it is asked to send, repetitions apart."""
-    requests = 0
-
-    def _exchange(self, requests, window):
-        self.requests += len(requests)
-        return super()._exchange(requests, window)
+WORDS = 64
 
 
 def records_of(pe: int, values: np.ndarray) -> np.ndarray:
@@ -49,43 +40,46 @@ def records_of(pe: int, values: np.ndarray) -> np.ndarray:
     return records
 
 
-def bad_cable(device: Counted, cable: BadCable, rng: np.random.Generator, requests: int,
+def bad_cable(device: Device, cable: BadCable, rng: np.random.Generator, requests: int,
               cuts: int) -> dict:
     """Write and read under faults; what was silently wrong, and how long errors took."""
-    result = {"operations": 0, "silently_wrong": 0, "errors": {}, "longest_error_s": 0.0}
+    result = {"operations": 0, "silently_wrong": 0, "errors": {}, "longest_error_s": 0.0,
+              "longest_error": ""}
     cut_at = set(np.linspace(requests / (cuts + 1), requests, cuts, endpoint=False).astype(int))
-    device.requests, known = 0, {}
+    channel, known = device._channel, {}
+    begun_at = channel.answered
 
     def plug_in() -> None:
         cable.connected = True
 
-    def attempt(action):
-        """Its result, or None after a typed error; anything else ends the benchmark."""
+    def attempt(action, *arguments):
+        """Whether it ended without a typed error, and its result; other errors go through."""
         begun = time.monotonic()
         result["operations"] += 1
         try:
-            return action()
+            return True, action(*arguments)
         except OpenEIEError as error:
             spent = time.monotonic() - begun
             name = type(error).__name__
             result["errors"][name] = result["errors"].get(name, 0) + 1
-            result["longest_error_s"] = round(max(result["longest_error_s"], spent), 3)
-            return None
+            if spent > result["longest_error_s"]:
+                result.update(longest_error_s=round(spent, 3), longest_error=str(error))
+            return False, None
 
-    while device.requests < requests:
-        if any(place <= device.requests for place in cut_at):
-            cut_at = {place for place in cut_at if place > device.requests}
+    while channel.answered - begun_at < requests:
+        if any(place <= channel.answered - begun_at for place in cut_at):
+            cut_at = {place for place in cut_at if place > channel.answered - begun_at}
             cable.connected = False
             threading.Timer(1.0, plug_in).start()
         pe, values = int(rng.integers(CONFIG.pes)), rng.integers(-32768, 32768, WORDS)
-        if attempt(lambda: device.write(records_of(pe, values)) or True):
+        if attempt(device.write, records_of(pe, values))[0]:
             known[pe] = values
         else:
             known.pop(pe, None)         # written or not: the host has been told that it is open
             attempt(device.reconnect)
             continue
-        got = attempt(lambda: device.read(Target.ACT_A, pe, 0, WORDS))
-        if got is None:
+        done, got = attempt(device.read, Target.ACT_A, pe, 0, WORDS)
+        if not done:
             attempt(device.reconnect)
         elif not np.array_equal(got, values):
             result["silently_wrong"] += 1
@@ -94,7 +88,7 @@ def bad_cable(device: Counted, cable: BadCable, rng: np.random.Generator, reques
     for pe, values in known.items():
         result["silently_wrong"] += not np.array_equal(
             device.read(Target.ACT_A, pe, 0, WORDS), values)
-    return result | {"requests": device.requests, "damaged_bytes": cable.damage}
+    return result | {"requests": channel.answered - begun_at, "damaged_bytes": cable.damage}
 
 
 def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
@@ -102,7 +96,7 @@ def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
     held = [rng.integers(-32768, 32768, WORDS) for _ in range(CONFIG.pes)]
     for pe, values in enumerate(held):
         device.load(records_of(pe, values))
-    port = device._port._serial
+    port = device._channel._port._serial
     for first in range(0, amount, 1000):
         port.write(rng.integers(0, 256, min(1000, amount - first), np.uint8).tobytes())
         port.reset_input_buffer()
@@ -144,7 +138,7 @@ def main() -> None:
     rng = np.random.default_rng(options.seed)
     with BadCable(BOARD, CONFIG, rng=np.random.default_rng(options.seed + 1)) as cable, \
             Terminal(cable) as terminal, \
-            Counted(terminal.url, BOARD.baud, expect=CONFIG) as device:
+            Device(terminal.url, BOARD.baud, expect=CONFIG) as device:
         cable.rate = options.rate
         begun = time.monotonic()
         result = {"seed": options.seed, "rate": options.rate, "cuts": options.cuts,

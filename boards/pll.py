@@ -18,8 +18,8 @@ class Pll:
     Attributes
     ----------
     input_hz, pfd_hz, vco_hz, output_hz : the clock pin, phase detector, oscillator and result.
-    reference, feedback, output : the divisors; ``pfd = input / reference``,
-        ``output_hz = pfd * feedback`` of the family's own output path.
+    reference, feedback, output : the divisors; ``pfd = input / reference``, ``output = vco /
+        output``; ``feedback`` divides the oscillator or the output, see :class:`PllLimits`.
     """
     input_hz: float
     pfd_hz: float

@@ -23,7 +23,7 @@ _LIBRARY = re.compile(r"error while loading shared libraries: (\S+?):")
 
 
 def program(board: Board, bitstream: Path | None = None, *, flash: bool = False,
-            cable: str | None = None) -> str:
+            cable: str | None = None, force: bool = False) -> str:
     """Load a bitstream; returns what openFPGALoader printed.
 
     Parameters
@@ -31,15 +31,16 @@ def program(board: Board, bitstream: Path | None = None, *, flash: bool = False,
     bitstream : ``build/BOARD/...`` if None.
     flash : write the board's flash, so that the bitstream is there after power-up, too.
     cable : openFPGALoader's name of the JTAG cable, for boards without a programmer.
+    force : load a bitstream that missed its clock, too.
 
     Raises
     ------
-    InputError : no such file, or it was built for another board.
+    InputError : no such file, or it was built for another board, or missed its clock.
     ToolError : openFPGALoader is missing, or failed.
     LinkError : no board, or no permission to use it.
     """
     path = bitstream or Path("build") / board.name / board.family.bitstream_name
-    check_bitstream(board, path)
+    check_bitstream(board, path, force=force)
     if board.needs_cable and cable is None:
         raise InputError(f"{board.name} has no programmer of its own; name your JTAG cable, for "
                          f"example --cable ft232")
@@ -52,7 +53,7 @@ def program(board: Board, bitstream: Path | None = None, *, flash: bool = False,
     return log
 
 
-def check_bitstream(board: Board, path: Path) -> None:
+def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
     """The file must be there, whole, and for this board, as far as the report beside it says.
 
     Raises
@@ -66,7 +67,7 @@ def check_bitstream(board: Board, path: Path) -> None:
                          f"{Path(board.family.bitstream_name).suffix} file, not {path}")
     try:
         report = json.loads((path.parent / REPORT).read_text())
-        built_for, digest = report["board"], report["sha256"]
+        built_for, digest, met = report["board"], report["sha256"], report["met"]
     except FileNotFoundError:
         return                          # built elsewhere; the board's identity will tell
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -78,6 +79,10 @@ def check_bitstream(board: Board, path: Path) -> None:
     if hashlib.sha256(path.read_bytes()).hexdigest() != digest:
         raise InputError(f"{path} is not the file that {path.parent / REPORT} describes; build "
                          f"anew: openeie build -b {board.name}")
+    if not met and not force:
+        raise InputError(f"{path} missed its clock, {report['fmax_mhz']} of "
+                         f"{report['target_mhz']} MHz, and would not be reliable; build with more "
+                         f"--seeds or a slower --clock, or load it with --force")
 
 
 def _refuse(board: Board, log: str) -> None:

@@ -19,6 +19,7 @@ from ..sim import fast
 from ..sim.execute import execute
 from ..sim.random_layers import case
 from .driver import Device
+from .fit import compile_to_fit
 
 __all__ = ["Outcome", "Regression", "write_junit"]
 
@@ -39,13 +40,14 @@ class Regression:
     ----------
     device : the board.
     images : inputs int64 [batch, n] for ``network``.
+    target : what is tested, for the journal: a port's name, or ``virtual``.
     seed : of everything random.
     layers : random networks per encoding.
     """
-    def __init__(self, device: Device, network: Network, images: np.ndarray, *, seed: int = 1,
-                 layers: int = 5):
+    def __init__(self, device: Device, network: Network, images: np.ndarray, *,
+                 target: str = "", seed: int = 1, layers: int = 5):
         self._device, self._network, self._images = device, network, images
-        self._seed, self._layers = seed, layers
+        self._target, self._seed, self._layers = target, seed, layers
 
     def checks(self) -> list[tuple[str, Callable[[], str]]]:
         """Names and functions; a function returns what it did, or raises."""
@@ -56,12 +58,17 @@ class Regression:
         return [*named, (self._network.name, self._images_equal)]
 
     def run(self, journal: Path | None = None) -> Iterator[Outcome]:
-        """Outcomes as they come. What ``journal`` says has passed on this bitstream with this
-        seed is not run again, so that an interrupted regression goes on where it stood.
+        """Outcomes as they come. What ``journal`` says has passed on this target's bitstream with
+        this seed is not run again, so that an interrupted regression goes on where it stood; a
+        finished one begins anew.
+
+        Raises
+        ------
+        LinkError : the link is lost. InputError : the journal cannot be written.
         """
         identity = self._device.identity
-        key = [identity.board, f"{identity.design:016x}", identity.config.digest, self._seed,
-               self._layers, len(self._images)]
+        key = [self._target, identity.board, f"{identity.design:016x}", identity.clock_hz,
+               identity.config.digest, self._seed, self._layers, len(self._images)]
         passed = _read_journal(journal, key)
         for name, check in self.checks():
             if name not in passed:
@@ -72,6 +79,8 @@ class Regression:
             else:
                 outcome = Outcome(**passed[name])
             yield outcome
+        if journal is not None:
+            journal.unlink(missing_ok=True)
 
     def _one(self, name: str, check: Callable[[], str]) -> Outcome:
         begun = time.monotonic()
@@ -144,17 +153,13 @@ class Regression:
         return f"{done} networks, {words:,} output words, all cycles and counters equal to fast"
 
     def _images_equal(self) -> str:
-        config, error = self._device.config, None
-        for encoding in (None, *config.encodings):
-            try:
-                program = compile_network(self._network, config, encoding=encoding)
-            except (CapacityError, InputError) as caught:
-                error = caught
-                continue
-            words = self._compare(program, self._images)
-            return (f"{len(self._images)} inputs, {words:,} output words, all cycles and counters "
-                    f"equal to fast")
-        raise CapacityError(str(error))
+        try:
+            program, _ = compile_to_fit(self._network, self._device.config)
+        except InputError as error:
+            raise CapacityError(str(error)) from error
+        words = self._compare(program, self._images)
+        return (f"{len(self._images)} inputs, {words:,} output words, all cycles and counters "
+                f"equal to fast")
 
     def _compare(self, program, x: np.ndarray) -> int:
         try:
@@ -180,16 +185,20 @@ def _read_journal(path: Path | None, key: list) -> dict[str, dict]:
         journal = json.loads(path.read_text()) if path is not None else {}
     except (OSError, ValueError):
         return {}
-    return journal["passed"] if journal.get("key") == key else {}
+    known = isinstance(journal, dict) and journal.get("key") == key
+    return journal["passed"] if known else {}
 
 
 def _write_journal(path: Path | None, key: list, passed: dict[str, dict]) -> None:
     if path is None:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.partial")
-    unfinished.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
-    os.replace(unfinished, path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_name(f".{path.name}.partial")
+        unfinished.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
+        os.replace(unfinished, path)
+    except OSError as error:
+        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, ToolError
 from .board import RESOURCE_NAMES, Board
 from .verilog import Gateware
@@ -48,13 +47,14 @@ def check_memories(board: Board, gateware: Gateware, mapping: dict[str, str]) ->
                         f"on {board.name}, but synthesis made {'; '.join(lost)}; see synth.log")
 
 
-def check_multipliers(board: Board, config: ArrayConfig, resources: dict) -> None:
+def check_multipliers(board: Board, resources: dict) -> None:
     """The multipliers and memories that the board counts on must be there.
 
     Raises
     ------
     ToolError : with the numbers.
     """
+    config = board.config
     rams = resources["BRAM"]["used"] + resources["SPRAM"]["used"]
     for what, found, expected in (
             ("DSP multipliers", resources["DSP"]["used"], board.expected_multipliers(config)),
@@ -78,7 +78,7 @@ def utilisation(board: Board, log: str, cells: dict[str, int]) -> dict[str, dict
     return result
 
 
-def refuse_placement(board: Board, config: ArrayConfig, log: str, cells: dict[str, int]) -> None:
+def refuse_placement(board: Board, log: str, cells: dict[str, int]) -> None:
     """Say why place-and-route failed.
 
     Raises
@@ -94,7 +94,7 @@ def refuse_placement(board: Board, config: ArrayConfig, log: str, cells: dict[st
                          words):
         numbers = ", ".join(f"{name} {use['used']} of {use['available']}"
                             for name, use in resources.items() if use["used"])
-        raise CapacityError(f"{config.pes} PEs do not fit {board.name}: {numbers}"
+        raise CapacityError(f"{board.config.pes} PEs do not fit {board.name}: {numbers}"
                             f" ({words}); take fewer PEs or smaller memories")
     raise ToolError(f"place and route for {board.name} failed: {words}; see its log")
 

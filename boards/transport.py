@@ -3,12 +3,16 @@
 import errno
 import time
 
-import serial
-from cobs import cobs
-from serial.tools import list_ports
-
-from ..core.errors import LinkError
+from ..core.errors import LinkError, ToolError
 from ..core.link import MAX_FRAME
+
+try:
+    import serial
+    from cobs import cobs
+    from serial.tools import list_ports
+except ImportError as missing:      # a package of the extra, which only boards need
+    raise ToolError(f"the package {missing.name!r} is missing; run: pip install "
+                    f"'openeie[boards]'") from missing
 
 __all__ = ["Port"]
 
@@ -28,11 +32,16 @@ class Port:
     def __init__(self, url: str, baud: int):
         self.url = url
         try:
-            self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=1.5)
+            self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=1.5,
+                                                  exclusive=True)
         except (OSError, ValueError) as error:      # SerialException is an OSError
             raise LinkError(_why(url, error)) from error
         self._received = bytearray()
-        self.discard()
+        try:
+            self.discard()
+        except LinkError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Close the port; closing twice does nothing."""
@@ -82,7 +91,7 @@ def _why(url: str, error: Exception) -> str:
     if number == errno.EACCES or "Permission" in str(error):
         return (f"no permission to open port {url}; join the group that owns it "
                 f"(Debian: sudo usermod -aG dialout $USER, then log in again)")
-    if number == errno.EBUSY or "busy" in str(error).lower():
+    if number in (errno.EBUSY, errno.EAGAIN):
         return f"port {url} is in use by another program; close that first"
     there = ", ".join(port.device for port in list_ports.comports()) or "none"
     return f"cannot open port {url}: {error}; serial ports here: {there}"

@@ -17,8 +17,7 @@ from ..core.config import ArrayConfig
 from ..sim.toolchain import build_library, cached_build
 from ..sim.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
-from .identity import design_digest
-from .netlist import MODELS, netlist
+from .netlist import netlist, netlist_inputs
 from .top import BoardTop
 
 __all__ = ["VirtualBoard", "Terminal", "compile_board"]
@@ -54,32 +53,30 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
     """The shared library of ``board`` with ``config``, from the cache if it is there.
 
     With ``below_rtl``, of what synthesis made of it (:mod:`openeie.boards.netlist`). The PLL is
-    left out; everything else is as built, the UART's divisor and the reset's length included.
+    left out; everything else is as built, the UART's divisor and the reset's length included, but
+    for what only the netlist shows: memories in SPRAMs, and registers inside of multipliers.
     Memories start at random.
 
     Raises
     ------
     ToolError : Verilator or the C++ compiler is missing, or failed.
     """
-    def make(folder: Path) -> None:
-        from ..hw.pe import PE
-        if below_rtl:
-            build_library(folder, netlist(board, config) + _pins_verilog(board),
-                          _HERE / "virtual.cpp", top=_TOP, trace=False)
-            return
-        text = rtlil.convert(_Pins(board, config), name=_TOP)
-        # Registers keep their power-up values: the chip's configuration sets them.
-        sources = convert(PE(config), PE_MODULE) + verilog._convert_rtlil_text(
-            text, strip_internal_attrs=True)
-        build_library(folder, sources, _HERE / "virtual.cpp", top=_TOP, shared=PE_MODULE,
-                      trace=False)
-    harness = (_HERE / "virtual.cpp").read_text() + Path(__file__).read_text()
+    harness = _HERE / "virtual.cpp"
     if below_rtl:
-        harness += (MODELS / f"{board.family.name}.v").read_text() if board.family.cell_models \
-            else ""
-    kind = "netlist" if below_rtl else "virtual"
-    return cached_build("\0".join([kind, board.name, config.digest, f"{design_digest():x}",
-                                   str(board.divisor), harness]), make)
+        description = netlist_inputs(board, config)
+    else:
+        from ..hw.pe import PE
+        # Registers keep their power-up values: the chip's configuration sets them.
+        description = convert(PE(config), PE_MODULE) + verilog._convert_rtlil_text(
+            rtlil.convert(_Pins(board, config), name=_TOP, emit_src=False),
+            strip_internal_attrs=True)
+
+    def make(folder: Path) -> None:
+        sources = netlist(board, config) + _pins_verilog(board) if below_rtl else description
+        build_library(folder, sources, harness, top=_TOP, trace=False,
+                      shared=None if below_rtl else PE_MODULE)
+    return cached_build("\0".join(["board", description, _pins_verilog(board),
+                                   harness.read_text()]), make)
 
 
 def _pins_verilog(board: Board) -> str:
@@ -170,6 +167,7 @@ class Terminal:
         os.set_blocking(self._ours, False)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
 
     @property
     def url(self) -> str:
@@ -177,7 +175,7 @@ class Terminal:
         return os.ttyname(self._theirs)
 
     def __enter__(self) -> "Terminal":
-        self._thread = threading.Thread(target=self.serve, daemon=True)
+        self._thread = threading.Thread(target=self._guarded, daemon=True)
         self._thread.start()
         return self
 
@@ -190,10 +188,18 @@ class Terminal:
         os.close(self._theirs)
 
     def wait(self) -> None:
-        """Return when the board's thread has ended, which only an error ends."""
+        """Wait for the board's thread, which only an error ends; raise that."""
         assert self._thread is not None
         while self._thread.is_alive():
             self._thread.join(0.2)
+        if self._failure is not None:
+            raise self._failure
+
+    def _guarded(self) -> None:
+        try:
+            self.serve()
+        except BaseException as error:
+            self._failure = error
 
     def serve(self) -> None:
         """Simulate, and carry bytes to and fro, until the context ends."""

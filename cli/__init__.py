@@ -22,7 +22,7 @@ from . import (
     verify,
     wave,
 )
-from .common import SCHEMA_VERSION
+from .common import SCHEMA_VERSION, describe_error
 
 __all__ = ["app", "main"]
 
@@ -42,8 +42,7 @@ def main() -> None:
     except OpenEIEError as error:
         if "-vv" in sys.argv:
             traceback.print_exc()
-        if "--json" in sys.argv:
-            print(json.dumps({"schema_version": SCHEMA_VERSION, "error": {
-                "type": type(error).__name__, "message": str(error)}}))
+        if "--json" in sys.argv and not error.printed:
+            print(json.dumps({"schema_version": SCHEMA_VERSION, "error": describe_error(error)}))
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

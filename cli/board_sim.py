@@ -2,17 +2,17 @@
 """``openeie board-sim``: a board's top level in Verilator, behind a pseudo-terminal."""
 import typer
 
-from ..boards import board as find_board
-from .build import BoardName
-from .common import Seed, working
+from .common import Seed, Set, working
+from .target import Array, BoardName, Clock, Pes, resolve_board
 
 __all__ = ["command"]
 
 
-def command(name: BoardName, seed: Seed = 1) -> None:
+def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
+            clock: Clock = None, seed: Seed = 1) -> None:
     """Simulate a board until Ctrl-C; any host program can open its UART like a real one."""
     from ..boards.virtual import Terminal, VirtualBoard
-    board = find_board(name)
+    board = resolve_board(name, config, changes, pes, clock)
     with working(f"compiling {board.name}, {board.config.pes} PEs", quiet=False):
         virtual = VirtualBoard(board, seed=seed)
     with virtual, Terminal(virtual) as terminal:

@@ -5,7 +5,7 @@ from rich.table import Table
 
 from ..boards import BOARDS
 from ..boards.board import Board
-from ..core.compile import compile_network
+from ..boards.fit import compile_to_fit
 from ..core.errors import CapacityError, InputError
 from ..core.graph import Network
 from .common import AsJson, Out, Quiet, emit
@@ -25,19 +25,11 @@ def command(as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> N
 
 
 def fits(network: Network, board: Board) -> tuple[str | None, str]:
-    """The encoding in which ``network`` fits the board's default array, or None and why not.
-
-    Its layers' own encodings are tried first, as ``own``, then those of the array.
-    """
-    reason = ""
-    for encoding in (None, *board.config.encodings):
-        try:
-            compile_network(network, board.config, encoding=encoding)
-        except (CapacityError, InputError) as error:
-            reason = str(error)
-        else:
-            return encoding or "own", ""
-    return None, reason
+    """The encoding in which ``network`` fits the board's default array, or None and why not."""
+    try:
+        return compile_to_fit(network, board.config)[1], ""
+    except (CapacityError, InputError) as error:
+        return None, str(error)
 
 
 def _describe(board: Board, network: Network) -> dict:

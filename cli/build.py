@@ -7,18 +7,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from ..boards import board as find_board
 from ..boards.board import Board
 from ..core.errors import ToolError
-from .common import AsJson, Quiet, Set, emit, resolve_config
+from .common import AsJson, Quiet, Set, emit
+from .target import Array, BoardName, Clock, Pes, resolve_board
 
-__all__ = ["command", "BoardName"]
+__all__ = ["command"]
 
-BoardName = Annotated[str, typer.Option("-b", "--board", help="See 'openeie boards'.")]
-Array = Annotated[str | None, typer.Option(
-    "-c", "--config", help="Preset, .toml or .json file instead of the board's own array.")]
-Pes = Annotated[int | None, typer.Option("--pes", help="Short for --set pes=N.")]
-Clock = Annotated[float | None, typer.Option("--clock", help="Core clock in MHz.")]
 Folder = Annotated[Path | None, typer.Option("-o", "--out", help="Default: build/BOARD.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Place-and-route runs; the fastest "
                                                            "is kept.")]
@@ -29,25 +24,20 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
             quiet: Quiet = False) -> None:
     """Build a board's bitstream; exit 3 if its clock is missed."""
     from ..boards.build import build
-    board = find_board(name)
-    if clock is not None:
-        board = board.replace(core_hz=round(clock * 1e6))
-    array = resolve_config(config, [*(changes or ()), *([f"pes={pes}"] if pes else ())],
-                           base=board.config)
+    board = resolve_board(name, config, changes, pes, clock)
     folder = out or Path("build") / board.name
     console = Console(stderr=True, highlight=False)
 
     def progress(step: int, steps: int, what: str) -> None:
         if not quiet:
             console.print(f"[{step}/{steps}] {what}", markup=False)
-    result = build(board, array, folder, seeds=seeds, progress=progress)
+    result = build(board, folder=folder, seeds=seeds, progress=progress)
+    missed = None if result["met"] else ToolError(
+        f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
+        f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; try more "
+        f"--seeds, fewer PEs, or a slower --clock")
     emit({"folder": str(folder)} | result, lambda: _tables(board, result, folder),
-         as_json=as_json, quiet=quiet)
-    if not result["met"]:
-        raise ToolError(
-            f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
-            f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; try more "
-            f"--seeds, fewer PEs, or a slower --clock")
+         as_json=as_json, quiet=quiet, failure=missed)
 
 
 def _tables(board: Board, result: dict, folder: Path) -> list:

@@ -16,10 +16,10 @@ from rich.console import Console, Group
 from rich.progress import Progress
 
 from ..core.config import PRESETS, ArrayConfig, preset
-from ..core.errors import ConfigError, InputError
+from ..core.errors import ConfigError, InputError, OpenEIEError
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config", "Set",
-           "Model", "Engine", "emit", "resolve_config", "read_inputs", "working",
+           "Model", "Engine", "emit", "describe_error", "resolve_config", "read_inputs", "working",
            "progress", "write_atomically"]
 
 #: Version of every verb's JSON output; a change of meaning raises it.
@@ -92,9 +92,14 @@ def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
 
 
 def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool,
-         out: Path | None = None) -> None:
-    """Print a result as JSON or as tables, and write it to ``out`` as JSON."""
+         out: Path | None = None, failure: OpenEIEError | None = None) -> None:
+    """Print a result as JSON or as tables, and write it to ``out`` as JSON.
+
+    A ``failure`` that the result shows is part of the one JSON object, and raised in the end.
+    """
     result = {"schema_version": SCHEMA_VERSION} | result
+    if failure is not None:
+        result["error"] = describe_error(failure)
     text = json.dumps(result, indent=None if as_json else 1)
     if out is not None:
         write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
@@ -102,6 +107,14 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         print(text)
     elif not quiet:
         _console().print(Group(*tables()))
+    if failure is not None:
+        failure.printed = as_json
+        raise failure
+
+
+def describe_error(error: OpenEIEError) -> dict[str, str]:
+    """An error as JSON output has it."""
+    return {"type": type(error).__name__, "message": str(error)}
 
 
 def write_atomically(path: Path, data: bytes) -> None:

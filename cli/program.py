@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from ..boards import board as find_board
-from .build import BoardName
 from .common import AsJson, Quiet, emit, working
+from .target import BoardName
 
 __all__ = ["command"]
 
@@ -15,14 +15,15 @@ File = Annotated[Path | None, typer.Argument(help="Bitstream; default: build/BOA
 Flash = Annotated[bool, typer.Option("--flash", help="Write the flash: it stays after power-off.")]
 Cable = Annotated[str | None, typer.Option("--cable", help="openFPGALoader's name of your JTAG "
                                                            "cable.")]
+Force = Annotated[bool, typer.Option("--force", help="Even if the build missed its clock.")]
 
 
 def command(name: BoardName, file: File = None, flash: Flash = False, cable: Cable = None,
-            as_json: AsJson = False, quiet: Quiet = False) -> None:
+            force: Force = False, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Load a bitstream into a board with openFPGALoader."""
     from ..boards.program import program
     board = find_board(name)
     with working(f"programming {board.name}", quiet=quiet or as_json):
-        log = program(board, file, flash=flash, cable=cable)
+        log = program(board, file, flash=flash, cable=cable, force=force)
     emit({"board": board.name, "log": log.splitlines()},
          lambda: [f"{board.name} programmed"], as_json=as_json, quiet=quiet)

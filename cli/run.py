@@ -4,6 +4,8 @@ from typing import Annotated
 
 import typer
 
+from ..boards import board as find_board
+from ..boards.fit import compile_to_fit
 from ..core.compile import compile_network
 from ..sim import fast
 from ..sim.execute import execute
@@ -15,25 +17,38 @@ from .tables import run_dict, run_table
 
 __all__ = ["command"]
 
+_BAUD = 1_000_000
+
 Port = Annotated[str, typer.Option("-p", "--port", help="Serial port or any pyserial URL.")]
-Baud = Annotated[int, typer.Option("--baud", help="Speed of the port, bit/s.")]
+Name = Annotated[str | None, typer.Option(
+    "-b", "--board", help="Which board must answer, at its speed; see 'openeie boards'.")]
+Baud = Annotated[int | None, typer.Option(
+    "--baud", help="Speed of the port, bit/s; default: the board's, or 1000000.")]
 Check = Annotated[bool, typer.Option("--check/--no-check",
                                      help="Compare every value and cycle with the fast engine.")]
 
 
-def command(model: Model, port: Port, baud: Baud = 1_000_000, images: Images = 10,
+def command(model: Model, port: Port, name: Name = None, baud: Baud = None, images: Images = 10,
             inputs: InputFile = None, encoding: Encoding = None, vectors: Vectors = 1,
             check: Check = True, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run a network on a board; its bitstream says which array that is."""
     from ..boards.driver import Device
     network = load_model(model)
     x, labels = inputs_for(network, inputs, images)
-    with Device(port, baud) as device:
-        program = compile_network(network, device.config, vectors=vectors, encoding=encoding)
+    board = None if name is None else find_board(name)
+    speed = baud or (_BAUD if board is None else board.baud)
+    with Device(port, speed, board=None if board is None else board.name) as device:
+        if encoding is None:
+            program, _ = compile_to_fit(network, device.config, vectors=vectors)
+        else:
+            program = compile_network(network, device.config, vectors=vectors, encoding=encoding)
         with progress(device.identity.board, quiet=quiet or as_json) as update:
             run = execute(device, program, x, engine="board",
                           progress=lambda done: update(done, len(x)))
         identity = device.identity
+        if not device.is_current and not quiet:
+            typer.echo(f"note: the bitstream has another version's gateware "
+                       f"({identity.design:016x}); its cycles may differ from fast's", err=True)
     if check:
         run.compare(fast.run(program, x))
     cycles = sum(float(layer.cycles.mean()) for layer in run.layers)

@@ -9,7 +9,7 @@ from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
 from .graph import Linear, Network
-from .huffman import MAX_LENGTH, CanonicalCode, table_words
+from .huffman import CanonicalCode, table_words
 from .program import (DESCRIPTOR_WORDS, TABLE_WORD, LayerPlan, Program, channel_words,
                       descriptor_words, encoding_number, pack)
 from .timing import Timing
@@ -189,7 +189,7 @@ class _Image:
         self.descriptors.append([pack(word, fields) for word in DESCRIPTOR_WORDS] + tables)
 
     def _codes(self, layer: Linear, entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
-        longest = min(self.config.max_code_length, MAX_LENGTH)
+        longest = self.config.max_code_length
         try:
             return (CanonicalCode.of(entries.run, 1 << self.config.run_width, longest),
                     CanonicalCode.of(entries.code, len(layer.weights.codebook), longest))

@@ -25,7 +25,7 @@ _RANGES = {
     "channel_depth":   (2, 1 << 16),
     "counter_width":   (16, 32),
     "max_layers":      (1, 64),
-    "max_code_length": (1, 16),
+    "max_code_length": (1, 15),         # huffman.MAX_LENGTH
 }
 
 

@@ -12,6 +12,8 @@ __all__ = ["OpenEIEError", "ConfigError", "InputError", "EncodingError", "Capaci
 class OpenEIEError(Exception):
     """Root of the family; catching it catches everything this package reports on purpose."""
     exit_code = 2
+    #: Whether a verb's JSON output has it already.
+    printed = False
 
 
 class ConfigError(OpenEIEError, ValueError):

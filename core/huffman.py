@@ -140,14 +140,10 @@ def pack_bits(values: np.ndarray, lengths: np.ndarray) -> bytes:
 def table_words(run: CanonicalCode, code: CanonicalCode, max_length: int) -> list[dict[str, int]]:
     """Values of :data:`openeie.core.program.TABLE_WORD` for lengths 1 .. ``max_length``.
 
-    The hardware's window has ``max_length`` bits; a length l > 15 has no codewords of its own.
+    The hardware's window has ``max_length`` bits.
     """
     def columns(canonical):
-        longest = min(max_length, MAX_LENGTH)
-        limit = list(canonical.limits(longest) << (max_length - longest))
-        offset = list(canonical.offsets(longest) % 256)
-        grow = max_length - longest
-        return limit + limit[-1:] * grow, offset + [0] * grow
+        return canonical.limits(max_length), canonical.offsets(max_length) % 256
     (run_limit, run_offset), (code_limit, code_offset) = columns(run), columns(code)
     return [{"run_limit": int(a), "run_offset": int(b), "code_limit": int(c),
              "code_offset": int(d)}

@@ -40,7 +40,7 @@ class Reply(enum.IntEnum):
     """How it ended."""
     OK = 0
     BUSY = 1        # the array runs a program: only CONTROL can be read; nothing was done
-    REFUSED = 2     # unknown command, or header and length contradict; nothing was done
+    REFUSED = 2     # unknown command or target, or header and length contradict; nothing done
     SEQUENCE = 3    # not the expected sequence number, which is the data; nothing was done
 
 

@@ -37,7 +37,7 @@ class Target(enum.IntEnum):
 
 class Control(enum.IntEnum):
     """Addresses of the CONTROL target: writing there is a command."""
-    CHECK = 0        # data = expected CRC-32 of all records since the last CHECK or CLEAR
+    CHECK = 0        # data = expected CRC-32 of all records since the last CHECK, CLEAR or reset
     START = 1        # data = first layer | number of layers << 16
     CLEAR = 2        # forget a fault; a new CHECK must succeed before the next START
 
@@ -231,7 +231,7 @@ def input_records(config: ArrayConfig, x: np.ndarray, src_rows: int) -> np.ndarr
 
 
 def load_crc(records: np.ndarray) -> int:
-    """CRC-32 (IEEE 802.3, as in zlib) of load records, what CRC_CHECK expects."""
+    """CRC-32 (IEEE 802.3, as in zlib) of load records, what Control.CHECK expects."""
     return zlib.crc32(np.ascontiguousarray(records).view(np.uint8).tobytes())
 
 

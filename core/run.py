@@ -42,7 +42,7 @@ class LayerRun:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A program executed on a batch by one engine (``golden``, ``fast`` or ``rtl``)."""
+    """A program executed on a batch by one engine (``golden``, ``fast``, ``rtl`` or ``board``)."""
     engine: str
     config: ArrayConfig
     layers: tuple[LayerRun, ...]

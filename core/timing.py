@@ -49,5 +49,5 @@ class Timing:
     row = 8
     #: From the last row's last cycle to the end of the layer.
     commit = 10
-    #: From the decoding of an entry to the cycle in which its counter moves.
+    #: The counters' latency, less the cycle by which they learn late that a layer runs.
     counted = 3

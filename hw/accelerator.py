@@ -22,7 +22,7 @@ class Accelerator(wiring.Component):
     i_load : writes and commands, one in ``Loader.cycles``, none while ``busy``
         (:class:`openeie.core.program.Target`, :class:`openeie.core.program.Control`).
     i_read, o_read : reads, one in ``Array.read_latency`` + 2 cycles; other targets than CONTROL
-        wait while ``busy``.
+        wait while ``busy``, and for a cycle when a load word is taken.
     busy : a program runs, or the accumulators are being wiped after a reset.
     fault : why the array refused or stopped; NONE if all is well.
     """
@@ -75,12 +75,14 @@ class Accelerator(wiring.Component):
         m.d.sync += writing.eq(Cat(array.load_en, writing))
         status = Signal(64)
         is_control = self.i_read.p.target == Target.CONTROL
+        # It may be a START, of which `busy` tells a cycle later, or a write to what would be read.
+        taking = self.i_load.valid & self.i_load.ready
         m.d.comb += [
             array.read.eq(request),
             sequencer.cycles_address.eq(request.address),
             self.i_read.ready.eq((reading == 0) & ~self.o_read.valid
                                  & ~array.load_en & ~writing.any()
-                                 & (is_control | ~sequencer.busy)),
+                                 & (is_control | ~(sequencer.busy | taking))),
         ]
         m.d.sync += reading.eq(reading << 1)
         with m.If(self.i_read.valid & self.i_read.ready):

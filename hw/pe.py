@@ -12,7 +12,7 @@ from .codebook import Codebook
 from .counters import Counters
 from .entries import EntryReader
 from .layouts import Item, Layer, LoadWord
-from .mac import Multiply
+from .multiply import Multiply
 from .pointers import Pointers
 from .queue import Queue
 from .writeback import Writeback
@@ -28,8 +28,9 @@ class PE(wiring.Component):
     Members
     -------
     i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
-    layer : constant while a layer runs. It and all the other signals that go to every PE are
-        registered here once more (``control_latency``), since the PEs are spread over the chip.
+    layer : constant while a layer runs. It, ``reset``, ``begin``, ``running``, ``clear``,
+        ``clear_index``, ``blocked``, ``wipe`` and ``wipe_row`` are registered here once more
+        (``control_latency``), since the PEs are spread over the chip.
     reset : back to the state after power-up, memories excepted.
     begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
         :class:`Counters`.

@@ -32,9 +32,9 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
             progress: Callable[[int], None] = lambda done: None) -> Run:
     """Run ``program`` on inputs x [batch, n]; ``progress`` is called with inputs done.
 
-    Every batch of ``program.vectors`` inputs runs twice: once layer by layer, to read each
-    layer's outputs, and once as a whole, without the host between the layers. Outputs are those
-    of the first, checked against the second; cycles and counters are those of the second.
+    Every batch of ``program.vectors`` inputs runs layer by layer, to read each layer's outputs.
+    A program of several layers then runs again as a whole, without the host between the layers:
+    its last outputs must be the same, and cycles and counters are those of this run.
 
     Raises
     ------

@@ -179,9 +179,7 @@ def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
         seed: int = 1) -> Run:
     """Execute ``program`` on inputs ``x`` [batch, n] in the gateware.
 
-    Every batch of ``program.vectors`` inputs runs twice: once layer by layer, to read each
-    layer's outputs, and once as a whole, without the host between the layers. Outputs are those
-    of the first, checked against the second; cycles and counters are those of the second.
+    :func:`openeie.sim.execute.execute` says what runs how often.
 
     Raises
     ------

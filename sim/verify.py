@@ -13,13 +13,14 @@ from ..core.errors import InputError, OpenEIEError
 from ..core.program import Program
 from ..core.run import Run
 from .coverage import BINS, bins_of
+from .engines import ENGINES as _RUNNERS
 from .engines import simulate
 from .random_layers import Case, case, cases, parse_case
 
 __all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
 
 #: What is compared by default.
-ENGINES = ("golden", "fast", "rtl")
+ENGINES = tuple(_RUNNERS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +50,6 @@ class RandomVerdict:
     words: int = 0
     cycles: int = 0
     counters: int = 0
-    differences: int = 0
     bins: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -93,6 +93,9 @@ def verify(program: Program, x: np.ndarray, *, engines: Sequence[str] = ENGINES)
 
 def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
     """Counts and bins of one case; an error names the command that replays it."""
+    replay = drawn.command
+    if tuple(engines) != ENGINES:
+        replay += f" --engines {','.join(engines)}"
     try:
         # The gateware's power-up state differs from case to case.
         options = {"rtl": {"seed": drawn.index + 1}}
@@ -100,9 +103,9 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
                 for engine in engines]
         verdict = _compare(runs)
     except OpenEIEError as error:
-        raise type(error)(f"{error}; replay with: {drawn.command}") from error
+        raise type(error)(f"{error}; replay with: {replay}") from error
     except Exception as error:
-        error.add_note(f"replay with: {drawn.command}")
+        error.add_note(f"replay with: {replay}")
         raise
     timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
     return {"networks": 1, "layers": len(drawn.program.layers), "words": verdict.words,

@@ -21,7 +21,7 @@ class Stream:
                 skew = 2.0 ** -np.minimum(rng.permutation(size), 30 * rng.random())
                 self.codes[name] = CanonicalCode(package_merge(
                     np.ceil(skew * 10**6 * (rng.random(size) < 0.8)).astype(int) + (
-                        np.arange(size) == 1), min(config.max_code_length, 15)))
+                        np.arange(size) == 1), config.max_code_length))
                 symbols[name] = len(self.codes[name].ranked)
         self.columns = [[{"run": int(rng.integers(symbols["run"])),
                           "code": int(rng.integers(symbols["code"])),

@@ -16,7 +16,8 @@ _TOKEN_TRAVEL = 6       # cycles from the token in D to the cycle before the fir
 _ROW = 8                # cycles for which a row is read
 _COMMIT = 10             # the last row's way through requantisation to the end of the layer
 _EXPLAINED = 4          # a broadcast reaches an idle D this many cycles later
-_COUNTED = 3            # the counters run this much behind D
+_COUNTED = 3            # the counters' latency, less the cycle by which they learn late
+                        # that a layer runs
 
 
 @dataclass

@@ -8,12 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from openeie.boards import board
+from openeie.boards import board, report, tools
 from openeie.boards import build as flow
-from openeie.boards import report, tools
 from openeie.boards.program import program
 from openeie.boards.verilog import generate
-from openeie.core.config import ArrayConfig
+from openeie.core.config import ArrayConfig, preset
 from openeie.core.errors import CapacityError, InputError, LinkError, ToolError
 
 TINY = ArrayConfig(pes=1, queue_depth=2, word_width=32, entry_depth=128, pointer_depth=64,
@@ -101,6 +100,17 @@ def test_bad_arguments(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot write the build folder"):
         flow.build(ICEBREAKER, TINY, tmp_path / "file")
+    (tmp_path / "taken" / "top.v").mkdir(parents=True)
+    (tmp_path / "taken" / "seed-data.csv").write_text("a user's own")
+    with pytest.raises(InputError, match="cannot write the build folder .*taken"):
+        flow.build(ICEBREAKER, TINY, tmp_path / "taken")
+    assert (tmp_path / "taken" / "seed-data.csv").is_file()
+
+
+def test_memories_beyond_the_chip_are_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(CapacityError, match=r"memories of 64 PEs have [\d,]+ KiB, icebreaker has"):
+        flow.build(ICEBREAKER, preset("EIE64"), tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
@@ -111,7 +121,25 @@ def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(flow, "_pack", lambda board, folder, seed: f"of seed {seed}")
     result = flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
     assert (result["seed"], result["sha256"]) == (2, "of seed 2")
-    assert result["seeds"] == {"1": 30.0, "2": 33.0, "3": 31.0}
+    assert result["seeds"] == {"1": 30.0, "2": 33.0, "3": 31.0} and not result["failed_seeds"]
+
+
+def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch):
+    def place(*arguments):
+        if arguments[-1] in failing:
+            raise ToolError(f"seed {arguments[-1]} cannot be routed")
+        return {"fmax_mhz": 30.0}
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
+    monkeypatch.setattr(flow, "_place", place)
+    monkeypatch.setattr(flow, "_pack", lambda board, folder, seed: f"of seed {seed}")
+    failing = {1, 3}
+    result = flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
+    assert result["seed"] == 2 and result["failed_seeds"] == {
+        "1": "seed 1 cannot be routed", "3": "seed 3 cannot be routed"}
+    failing = {1, 2, 3}
+    with pytest.raises(ToolError, match="seed 1 cannot be routed"):
+        flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
 
 
 def test_a_memory_that_became_flip_flops_is_named(tmp_path):
@@ -135,16 +163,17 @@ def test_a_memory_that_became_flip_flops_is_named(tmp_path):
 
 def test_a_multiplier_that_became_logic_fails():
     use = {name: {"used": 9, "available": 9} for name in ("BRAM", "SPRAM", "DSP")}
-    report.check_multipliers(ICEBREAKER, TINY, use)
+    small = ICEBREAKER.replace(config=TINY)
+    report.check_multipliers(small, use)
     use["DSP"]["used"] = 0
     with pytest.raises(ToolError, match="at least 1 DSP multipliers, but the build has 0"):
-        report.check_multipliers(ICEBREAKER, TINY, use)
+        report.check_multipliers(small, use)
 
 
 def test_other_failures_of_place_and_route():
     log = "Info: \t ICESTORM_LC: 100/ 5280 1%\nERROR: pin 'x' is not constrained\n"
     with pytest.raises(ToolError, match="failed: ERROR: pin 'x' is not constrained; see its log"):
-        report.refuse_placement(ICEBREAKER, TINY, log, {})
+        report.refuse_placement(ICEBREAKER, log, {})
 
 
 # Programming ----------------------------------------------------------------------------------
@@ -168,7 +197,8 @@ def bitstream(tmp_path):
         path = tmp_path / board(name).family.bitstream_name
         path.write_bytes(b"bits")
         (tmp_path / "report.json").write_text(json.dumps(
-            {"board": name, "sha256": hashlib.sha256(b"bits").hexdigest()}))
+            {"board": name, "sha256": hashlib.sha256(b"bits").hexdigest(), "met": name != "hx8k",
+             "fmax_mhz": 40.0, "target_mhz": 48.0}))
         return path
     return write
 
@@ -207,6 +237,10 @@ def test_wrong_bitstreams(loader, bitstream, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="build it: openeie build -b hx8k"):
         program(board("hx8k"))
+    slow = bitstream("hx8k")
+    with pytest.raises(InputError, match=r"missed its clock, 40.0 of 48.0 MHz.* --force"):
+        program(board("hx8k"), slow)
+    program(board("hx8k"), slow, force=True)
 
 
 def test_a_board_without_a_programmer_wants_a_cable(loader, bitstream):

@@ -25,7 +25,7 @@ def test_regression(name, config, seed):
     fast = fast.replace(baud=fast.clock_out_hz // 4)        # it is simulated bit by bit
     with VirtualBoard(fast, config, seed=seed, below_rtl=True) as virtual, \
             Terminal(virtual) as terminal, \
-            Device(terminal.url, fast.baud, expect=config) as device:
+            Device(terminal.url, fast.baud, expect=config, timeout=30) as device:
         drawn = case(seed, 0, 0, config)
         regression = Regression(device, drawn.program.network, np.array(drawn.x)[:1], seed=seed,
                                 layers=1)

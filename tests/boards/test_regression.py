@@ -25,18 +25,37 @@ def device():
 
 def regression(device, seed):
     drawn = case(3, 0, 0, CONFIG)
-    return Regression(device, drawn.program.network, drawn.x, seed=seed, layers=1)
+    return Regression(device, drawn.program.network, drawn.x, target="here", seed=seed, layers=1)
 
 
-def test_everything_passes_and_is_remembered(device, seed, tmp_path, monkeypatch):
+def test_everything_passes(device, seed, tmp_path):
     journal = tmp_path / "regression.json"
     outcomes = list(regression(device, seed).run(journal))
+    assert not journal.exists()
     assert [outcome.result for outcome in outcomes] == ["passed"] * 7
     write_junit(tmp_path / "results.xml", "icebreaker", outcomes)
     suite = xml.parse(tmp_path / "results.xml").getroot()
     assert (suite.get("tests"), suite.get("failures")) == ("7", "0")
-    monkeypatch.setattr(Regression, "_one", lambda *_: pytest.fail("run again"))
-    assert list(regression(device, seed).run(journal)) == outcomes
+
+
+def test_what_has_passed_here_is_not_run_again(device, seed, tmp_path, monkeypatch):
+    journal = tmp_path / "regression.json"
+    journal.write_text("[]")                        # of anybody's: begin anew
+    begun = regression(device, seed).run(journal)
+    first = [next(begun), next(begun)]
+    begun.close()                                   # interrupted
+    ran = []
+    one = Regression._one
+    monkeypatch.setattr(Regression, "_one", lambda self, name, check: (
+        ran.append(name), one(self, name, check))[1])
+    again = regression(device, seed).run(journal)
+    assert [next(again), next(again)] == first and not ran
+    assert next(again).name == "errors" and ran == ["errors"]
+    again.close()
+    elsewhere = regression(device, seed)
+    elsewhere._target = "another port"
+    next(elsewhere.run(journal))
+    assert ran == ["errors", "link"]
 
 
 def test_a_wrong_word_and_a_wrong_counter_fail(device, seed, tmp_path, monkeypatch):

@@ -70,9 +70,13 @@ def test_errors_of_the_array_are_errors_here(device):
 def test_refused_and_foreign(device):
     with pytest.raises(LinkError, match="refuses READ of 1 words at target 2"):
         device.read(Target.ENTRY, 0, 0, 1)
+    url = device._channel.url
+    with pytest.raises(LinkError, match="is in use by another program; close that first"):
+        Device(url, BOARD.baud)
+    device.close()
     with pytest.raises(LinkError, match=r"has pes = 4, not 2: .* build and program"):
-        Device(device._url, BOARD.baud, expect=CONFIG.replace(pes=2))
-    device.identify()
+        Device(url, BOARD.baud, expect=CONFIG.replace(pes=2))
+    device.reconnect()
 
 
 def test_no_such_port():
@@ -105,7 +109,7 @@ def test_garbage_leaves_the_board_idle_and_whole(device, rng):
     values = rng.integers(-32768, 32768, CONFIG.act_depth)
     device.load(acts(1, 0, values))
     for _ in range(40):
-        device._port._serial.write(rng.integers(0, 256, 400, np.uint8).tobytes())
+        device._channel._port._serial.write(rng.integers(0, 256, 400, np.uint8).tobytes())
         time.sleep(0.01)
     device.identify()
     assert device.fault is Fault.NONE
@@ -130,6 +134,7 @@ def test_nothing_is_silently_wrong_on_a_bad_line(rng):
                 device.load(acts(pe, 0, values))
                 got = device.read(Target.ACT_A, pe, 0, CONFIG.act_depth)
             except (LinkError, ArrayFault):
+                assert time.monotonic() - begun < 20        # of up to ten requests
                 failures += 1
                 device.reconnect()
                 continue

@@ -3,6 +3,7 @@
 import pytest
 from openeie.core.config import PRESETS, ArrayConfig, preset
 from openeie.core.errors import ConfigError
+from openeie.core.huffman import MAX_LENGTH
 
 
 @pytest.mark.parametrize(("fields", "error", "message"), [
@@ -19,6 +20,8 @@ from openeie.core.errors import ConfigError
     ({"max_code_length": 3}, ConfigError,
      "max_code_length must be at least 4, the wider of code and run, so that every symbol gets "
      "a codeword, not 3"),
+    ({"max_code_length": MAX_LENGTH + 1}, ConfigError,
+     "max_code_length must be in 1 .. 15, not 16"),
     ({"encodings": ["csr"]}, TypeError, "encodings must be a tuple of names, not ['csr']"),
     ({"encodings": ()}, ConfigError,
      "encodings must be one or more of csr, codebook, huffman, each once, not ()"),

@@ -60,7 +60,7 @@ def test_memory_images_are_the_matrix(weights, pes, data):
     config = ArrayConfig(
         pes=pes, code_width=8, run_width=data.draw(st.integers(1, 8)), acc_width=48,
         word_width=data.draw(st.sampled_from([32, 64])), entry_depth=1 << 15,
-        max_code_length=data.draw(st.integers(8, 16)))
+        max_code_length=data.draw(st.integers(8, 15)))
     m = weights.shape[0]
     net = Network(name="n", layers=(Linear(
         name="l", weights=weights, encoding=encoding, bias=np.zeros(m, int),

@@ -100,7 +100,7 @@ def programs(draw):
     config = ArrayConfig(
         pes=draw(st.integers(1, 6)), acc_width=48, code_width=8,
         run_width=draw(st.integers(1, 8)), word_width=draw(st.sampled_from([32, 64])),
-        entry_depth=1 << 15, max_code_length=draw(st.integers(8, 16)))
+        entry_depth=1 << 15, max_code_length=draw(st.integers(8, 15)))
     return compile_network(Network(name="n", layers=tuple(shift), input_range=(-9, 9)), config)
 
 

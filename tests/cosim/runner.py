@@ -14,7 +14,7 @@ from unittest import mock
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
-from openeie.sim.toolchain import cache_folder, verilator_root
+from openeie.sim.toolchain import cache_folder, cached_build, verilator_root
 from openeie.sim.verilog import PE_MODULE
 
 SIMULATORS = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
@@ -32,23 +32,13 @@ def build(simulator: str, verilog: str, top: str) -> Path:
     """The folder of a compiled simulation, made once for the same Verilog and tools."""
     if simulator == "icarus" and shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on PATH (Debian: apt install iverilog)")
-    versions = [importlib.metadata.version(name) for name in ("cocotb", "verilator")]
-    key = "\0".join([simulator, verilog, top, *versions, *_VERILATE, _MAKEFLAGS])
-    parent = cache_folder() / "cocotb"
-    final = parent / hashlib.sha256(key.encode()).hexdigest()[:32]
-    if final.is_dir():
-        return final
-    parent.mkdir(parents=True, exist_ok=True)
-    with open(f"{final}.lock", "w") as lock:
+    key = "\0".join(["cocotb", importlib.metadata.version("cocotb"), simulator, verilog, top,
+                     *_VERILATE, _MAKEFLAGS])
+    locks = cache_folder() / "cocotb"
+    locks.mkdir(parents=True, exist_ok=True)
+    with open(locks / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)    # tests that run side by side build once
-        if not final.is_dir():
-            scratch = Path(tempfile.mkdtemp(prefix="building-", dir=parent))
-            try:
-                _build(scratch, simulator, verilog, top)
-                scratch.rename(final)
-            finally:
-                shutil.rmtree(scratch, ignore_errors=True)
-    return final
+        return cached_build(key, lambda folder: _build(folder, simulator, verilog, top))
 
 
 def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:

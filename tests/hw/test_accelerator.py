@@ -7,6 +7,7 @@ from openeie.core.counters import COUNTERS
 from openeie.core.program import Control, Status, Target, input_records, load_crc
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.array import Array
+from openeie.hw.loader import Loader
 from openeie.sim import fast
 
 from .bench import get_n, put_all, simulate
@@ -61,6 +62,38 @@ def test_a_layer_through_the_ports(encoding, rng):
     counters = np.array(got["counters"]).reshape(CONFIG.pes, -1)
     assert np.array_equal(counters, wanted.counters[0])
     assert set(counters.sum(axis=1)) == set(got["cycles"])
+
+
+def test_a_read_beside_a_start(rng):
+    """Wherever it falls: it is answered before the counters are cleared, or after the run."""
+    program, x = draw_program(rng, "codebook", 1, config=CONFIG, sizes=(11, 7))
+    wanted = fast.run(program, x).layers[0].counters[0, 1].tolist()
+    index = COUNTERS.index("writeback")
+    assert wanted[index] != wanted[0]           # what is cleared first is what would be read
+    records = np.concatenate([program.records(),
+                              input_records(CONFIG, x, program.layers[0].src_rows)])
+    start = command(Control.START, 1 << 16)
+    offsets = range(Loader.cycles + 3)          # the last ones find the array busy
+    dut, begun, got = Accelerator(CONFIG), [], []
+
+    async def host(ctx):
+        await put_all(ctx, dut.i_load, [*words_of(records),
+                                        command(Control.CHECK, load_crc(records)), start])
+        for offset in offsets:
+            while ctx.get(dut.busy) or len(got) < len(begun):
+                await ctx.tick()
+            begun.append(offset)
+            await put_all(ctx, dut.i_load, [start])
+
+    async def reader(ctx):
+        for offset in offsets:
+            while offset not in begun:
+                await ctx.tick()
+            for _ in range(offset):
+                await ctx.tick()
+            got.extend(await read(ctx, dut, [(Target.COUNTER, 1, index)]))
+    simulate(dut, host, reader)
+    assert got == [wanted[index]] * len(offsets)
 
 
 def test_a_read_takes_its_published_time():

@@ -15,7 +15,7 @@ from openeie.hw.codebook import Codebook
 from openeie.hw.counters import Counters
 from openeie.hw.entries import EntryReader
 from openeie.hw.lnzd import Lnzd
-from openeie.hw.mac import Multiply
+from openeie.hw.multiply import Multiply
 from openeie.hw.pe import PE
 from openeie.hw.pointers import Pointers
 from openeie.hw.queue import Queue

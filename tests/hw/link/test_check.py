@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from link_reference import Reference, with_crc
 from openeie.core.link import Command, Reply
 from openeie.core.program import Target
 from openeie.hw.link.check import RequestCheck
 
 from ..bench import trace
-from .ports import Reference, with_crc
 
 
 def head_of(frame):

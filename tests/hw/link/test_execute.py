@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in, responses out; around the executor stand Python models of its neighbours."""
 import pytest
+from link_reference import IDENTITY, READABLE, Reference, with_crc
 from openeie.core.link import Command, Reply
 from openeie.core.program import Control, Target
 from openeie.hw.link.execute import Executor
 from openeie.hw.link.identity import IdentityMemory
 
 from ..bench import simulate
-from .ports import (IDENTITY, READABLE, Ports, Reference, replies, request, with_crc)
+from .ports import Ports, replies, request
 
 
 class Neighbours:

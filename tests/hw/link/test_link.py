@@ -5,6 +5,7 @@ import pytest
 from amaranth import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect
+from link_reference import IDENTITY, Reference, with_crc
 from openeie.core.config import preset
 from openeie.core.link import Command, Identity, Reply, Response
 from openeie.core.program import Control, Fault, Status, Target
@@ -12,8 +13,7 @@ from openeie.hw.accelerator import Accelerator
 from openeie.hw.link.link import Link
 
 from ..bench import simulate
-from .ports import (IDENTITY, Ports, Reference, decoded, encoded, receive_byte, replies, request,
-                    send_bytes, with_crc)
+from .ports import Ports, decoded, encoded, receive_byte, replies, request, send_bytes
 
 DIVISOR = 4
 READ = request(0, Command.READ, target=Target.ACT_A, pe=1, address=250, word_bytes=2, count=9)

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from link_reference import with_crc
 from openeie.core.link import CREDITS, MAX_FRAME
 from openeie.hw.link.receive import Receiver
 
 from ..bench import get_n, put_all, simulate
-from .ports import encoded, with_crc
+from .ports import encoded
 
 
 def draw(rng, size):

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
+from link_reference import with_crc
 from openeie.core.link import MAX_DATA
 from openeie.hw.link.respond import Responder
 
 from ..bench import get_n, put_all, simulate
-from .ports import encoded, with_crc
+from .ports import encoded
 
 
 class Driver:

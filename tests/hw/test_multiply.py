@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 from openeie.core.config import preset
-from openeie.hw.mac import Multiply
+from openeie.hw.multiply import Multiply
 
 from .bench import signed_range, trace
 
