@@ -18,7 +18,8 @@ import numpy as np
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.fixed import quantise_scale
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.program import Program, input_records
 from openeie.core.run import LayerRun, Run
 from openeie.sim import fast
@@ -115,7 +116,7 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
     with Rtl(program.config) as rtl:
         rtl.load(program.records())
         for vector in x:
-            rtl.load(input_records(program.config, vector[np.newaxis], plans[0].src_rows))
+            rtl.load(input_records(program.config, vector[np.newaxis]))
             began = time.perf_counter()
             rtl.start(0, len(plans), limit)
             seconds += time.perf_counter() - began

@@ -50,7 +50,7 @@ def resolve_config(name: str | None, changes: list[str] | None,
         key, equals, text = change.partition("=")
         if not equals:
             raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
-        if key == "encodings":
+        if key in ("encodings", "operations"):
             fields[key] = tuple(text.split(","))
             continue
         try:

@@ -15,7 +15,7 @@ import safetensors
 import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
-from .graph import Linear, Network
+from .graph import Conv, Linear, Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .payload import decode_payload, encode_payload
 
@@ -43,9 +43,13 @@ def dumps(network: Network) -> bytes:
         fields = dataclasses.asdict(shape)
         del fields["huffman"]
         layers.append(fields | {
-            "name": layer.name, "rows": layer.outputs, "cols": layer.inputs,
+            "name": layer.name, "rows": layer.channels, "cols": layer.weights.shape[1],
             "encoding": layer.encoding, "relu": layer.relu, "weight_scale": layer.weight_scale,
             "output_scale": layer.output_scale, "crc": zlib.crc32(payload)})
+        if isinstance(layer, Conv):
+            window = layer.window
+            layers[-1]["window"] = [window.height, window.width, window.channels, *window.kernel,
+                                    *window.stride, *window.pad]
         tensors[str(number)] = np.frombuffer(payload, np.uint8)
     fields = {"schema_version": SCHEMA_VERSION, "name": network.name,
               "act_width": network.act_width, "input_range": list(network.input_range),
@@ -77,9 +81,11 @@ def loads(data: bytes, *, source: str = "artefact") -> Network:
                                 f"{layer.crc:08x}: the file is damaged; fetch it again")
         try:
             fields = decode_payload(layer.shape, payload, rows=layer.rows, columns=layer.cols)
-            layers.append(Linear(
-                name=layer.name, encoding=layer.encoding, relu=layer.relu,
-                weight_scale=layer.weight_scale, output_scale=layer.output_scale, **fields))
+            fields |= {
+                "name": layer.name, "encoding": layer.encoding, "relu": layer.relu,
+                "weight_scale": layer.weight_scale, "output_scale": layer.output_scale}
+            layers.append(Linear(**fields) if layer.window is None
+                          else Conv(window=layer.walked, **fields))
         except (EncodingError, InputError) as error:
             raise ArtefactError(f"{where}: {error}") from error
         except MemoryError as error:

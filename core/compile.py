@@ -8,11 +8,13 @@ from .config import ENCODINGS, ArrayConfig
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
-from .graph import Linear, Network
+from .graph import Conv, Linear, Network
 from .huffman import CanonicalCode, table_words
-from .program import (DESCRIPTOR_WORDS, TABLE_WORD, LayerPlan, Program, channel_words,
+from .program import (TABLE_WORD, LayerPlan, Program, channel_words, descriptor_layout,
                       descriptor_words, encoding_number, pack)
 from .timing import Timing
+from .walk import Walk
+from .weights import spread_columns
 
 __all__ = ["compile_network", "accumulator_bounds"]
 
@@ -46,6 +48,10 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
 
 def _encoding(layer: Linear, config: ArrayConfig, override: str | None) -> str:
     name = override or layer.encoding
+    if isinstance(layer, Conv) and not config.conv:
+        raise InputError(f"layer {layer.name!r} is a convolution, but the array runs only "
+                         f"{', '.join(config.operations)} layers; choose a configuration with "
+                         f"conv among its operations")
     if name not in ENCODINGS:
         raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
     if name not in config.encodings:
@@ -65,7 +71,7 @@ def accumulator_bounds(layer: Linear, low: int, high: int) -> tuple[np.ndarray, 
     """
     weights = layer.weights.values.astype(np.int64)
     ends = np.stack([weights * low, weights * high])
-    m = layer.outputs
+    m = layer.channels
     least = np.zeros(m, np.int64)
     greatest = np.zeros(m, np.int64)
     np.add.at(least, layer.weights.rows, np.minimum(ends.min(axis=0), 0))
@@ -105,6 +111,14 @@ class _Image:
         """Activations or channels of each PE, of a vector of ``size``."""
         return -(-size // self.config.pes)
 
+    def walk(self, number: int) -> Walk:
+        """How the scan reads what a layer needs."""
+        layer = self.network.layers[number]
+        pixels, channels = self.network.source(number)
+        if isinstance(layer, Conv):
+            return Walk.of_window(layer.window, self.rows(channels))
+        return Walk.of_vector(pixels * self.rows(channels))
+
     def check_shapes(self) -> None:
         """What follows from the layers' sizes alone."""
         config, layers = self.config, self.network.layers
@@ -112,22 +126,28 @@ class _Image:
             self.problems.append(f"act_width: the network has {self.network.act_width} bits, the "
                                  f"array {config.act_width}")
         self.need("max_layers", len(layers), "the network")
-        self.need("pointer_depth", sum(layer.inputs + 1 for layer in layers), "all layers")
-        self.need("channel_depth", sum(self.rows(layer.outputs) for layer in layers),
+        self.need("pointer_depth", sum(
+            int(self.network.placed_columns(number, config.pes)[-1]) + 2
+            for number in range(len(layers))), "all layers")
+        self.need("channel_depth", sum(self.rows(layer.channels) for layer in layers),
                   "all layers")
-        self.need("act_depth", self.vectors * self.rows(self.network.inputs), "the input")
-        for layer in layers:
+        pixels, channels = self.network.source(0)
+        self.need("act_depth", self.vectors * pixels * self.rows(channels), "the input")
+        for number, layer in enumerate(layers):
             where = f"layer {layer.name!r}"
-            self.need("acc_depth", self.rows(layer.outputs), where)
-            self.need("act_depth", self.vectors * self.rows(layer.outputs),
+            self.need("acc_depth", self.rows(layer.channels), where)
+            self.need("act_depth", self.vectors * layer.positions * self.rows(layer.channels),
                       f"{where}'s output")
+            if self.vectors * layer.positions >= 1 << 16:
+                self.problems.append(f"vectors: {where} has {layer.positions:,} positions for each "
+                                     f"of {self.vectors} inputs, the array counts to 65,535")
             low, high = int_range(config.weight_width)
             values = layer.weights.values
             if len(values) and (values.min() < low or values.max() > high):
                 self.problems.append(f"weight_width: {where} has weights {values.min()} .. "
                                      f"{values.max()}, {config.weight_width} bits hold "
                                      f"{low} .. {high}")
-            if max(self.rows(layer.inputs), self.rows(layer.outputs)) >= 1 << 16:
+            if max(self.walk(number).rows, self.rows(layer.channels)) >= 1 << 16:
                 self.problems.append(f"pes: {where} has 65536 or more rows per PE")
 
     def prove_accumulators(self) -> None:
@@ -154,7 +174,9 @@ class _Image:
                                  f"{len(layer.weights.codebook)} codebook slots, the array's "
                                  f"codes have {config.code_width} bits")
             return
-        entries = encode_entries(layer.weights, config.pes, config.max_run)
+        columns = self.network.placed_columns(len(self.plans), config.pes)
+        entries = encode_entries(spread_columns(layer.weights, columns), config.pes,
+                                 config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
         run_symbols = np.zeros(1 << config.run_width, np.uint8)
         tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
@@ -183,10 +205,9 @@ class _Image:
         self.channels.append(self._channels(layer, plan.dst_rows))
         self.codebooks.append(codebook)
         self.run_symbols.append(run_symbols)
-        fields: dict = {name: getattr(plan, name, None) for word in DESCRIPTOR_WORDS
-                  for name, _ in word}
-        fields |= {"encoding": encoding_number(encoding), "vectors": self.vectors}
-        self.descriptors.append([pack(word, fields) for word in DESCRIPTOR_WORDS] + tables)
+        fields = vars(plan) | vars(plan.walk) | {
+            "encoding": encoding_number(encoding), "vectors": self.vectors * plan.walk.positions}
+        self.descriptors.append([pack(word, fields) for word in descriptor_layout(config)] + tables)
 
     def _codes(self, layer: Linear, entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
         longest = self.config.max_code_length
@@ -197,10 +218,13 @@ class _Image:
             raise EncodingError(f"layer {layer.name!r}: {error}") from error
 
     def _plan(self, layer: Linear, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
-        src_rows, dst_rows = self.rows(layer.inputs), self.rows(layer.outputs)
+        number = len(self.plans)
+        walk, dst_rows = self.walk(number), self.rows(layer.channels)
+        pixels, channels = self.network.source(number)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
-        limit = 2 * self.vectors * (src_rows + work + Timing.row * dst_rows + 64) + 1024
+        limit = 2 * self.vectors * walk.positions * (
+            walk.rows + work + Timing.row * dst_rows + 64) + 1024
         longest = (1 << self.config.counter_width) - 1
         if limit // 2 > longest:
             self.problems.append(f"counter_width: layer {layer.name!r} may run {limit // 2:,} "
@@ -208,7 +232,9 @@ class _Image:
         limit = min(limit, longest)
         return LayerPlan(
             name=layer.name, encoding=encoding, relu=layer.relu, inputs=layer.inputs,
-            outputs=layer.outputs, src_rows=src_rows, dst_rows=dst_rows, table=len(self.plans),
+            outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
+            walk=walk, src_rows=walk.rows, dst_rows=dst_rows,
+            input_rows=pixels * self.rows(channels), table=number,
             pointer_base=sum(part.shape[1] for part in self.pointers),
             channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
             entry_count=entries.count, filler_count=entries.filler_count,
@@ -220,7 +246,7 @@ class _Image:
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
         for name, row in values.items():
-            row[:layer.outputs] = getattr(layer, name)
+            row[:layer.channels] = getattr(layer, name)
         return np.ascontiguousarray(channel_words(**values).reshape(rows, self.config.pes).T)
 
     def program(self) -> Program:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 
-__all__ = ["ArrayConfig", "ENCODINGS", "PRESETS", "preset"]
+__all__ = ["ArrayConfig", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
 
 ENCODINGS = ("csr", "codebook", "huffman")
+#: What layers an array can run.
+OPERATIONS = ("linear", "conv")
 
 _RANGES = {
     "pes":             (1, 1024),
@@ -20,13 +22,17 @@ _RANGES = {
     "run_width":       (1, 8),
     "entry_depth":     (4, 1 << 20),
     "pointer_depth":   (4, 1 << 20),
-    "act_depth":       (2, 1 << 15),
+    "act_depth":       (2, 1 << 20),
     "acc_depth":       (2, 1 << 14),
     "channel_depth":   (2, 1 << 16),
     "counter_width":   (16, 32),
     "max_layers":      (1, 64),
     "max_code_length": (1, 15),         # huffman.MAX_LENGTH
 }
+
+
+#: Fields that hold names, and those there are.
+_NAMES = {"encodings": ENCODINGS, "operations": OPERATIONS}
 
 
 def _bits_for(value: int) -> int:
@@ -61,6 +67,8 @@ class ArrayConfig:
     max_layers : descriptors, codebooks and Huffman tables the array can hold.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
+    operations : layers that can be run: ``("linear",)``, or ``("linear", "conv")`` with the
+        address generator for convolutions.
 
     Raises
     ------
@@ -85,11 +93,12 @@ class ArrayConfig:
     max_layers: int = 8
     max_code_length: int = 12
     encodings: tuple[str, ...] = ENCODINGS
+    operations: tuple[str, ...] = ("linear",)
 
     def __post_init__(self) -> None:
         for name in (field.name for field in dataclasses.fields(self)):
             value = getattr(self, name)
-            if name != "encodings" and (not isinstance(value, int) or isinstance(value, bool)):
+            if name not in _NAMES and (not isinstance(value, int) or isinstance(value, bool)):
                 raise TypeError(f"{name} must be an integer, not {value!r}")
         for name, (low, high) in _RANGES.items():
             if not low <= getattr(self, name) <= high:
@@ -106,12 +115,15 @@ class ArrayConfig:
         self._check_encodings()
 
     def _check_encodings(self) -> None:
-        if not isinstance(self.encodings, tuple):
-            raise TypeError(f"encodings must be a tuple of names, not {self.encodings!r}")
-        if not self.encodings or len(set(self.encodings)) != len(self.encodings) \
-                or not set(self.encodings) <= set(ENCODINGS):
-            raise ConfigError(f"encodings must be one or more of {', '.join(ENCODINGS)}, each "
-                              f"once, not {self.encodings!r}")
+        for name, known in _NAMES.items():
+            chosen = getattr(self, name)
+            if not isinstance(chosen, tuple):
+                raise TypeError(f"{name} must be a tuple of names, not {chosen!r}")
+            if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(known):
+                raise ConfigError(f"{name} must be one or more of {', '.join(known)}, each "
+                                  f"once, not {chosen!r}")
+        if "linear" not in self.operations:
+            raise ConfigError(f"operations must have linear, not {self.operations!r}")
         if self.acc_width < self.act_width + self.weight_width:
             raise ConfigError(f"acc_width must be at least act_width + weight_width = "
                               f"{self.act_width + self.weight_width}, not {self.acc_width!r}")
@@ -144,6 +156,11 @@ class ArrayConfig:
     def huffman(self) -> bool:
         """Whether the Huffman decoder is built in."""
         return "huffman" in self.encodings
+
+    @property
+    def conv(self) -> bool:
+        """Whether the address generator for convolutions is built in."""
+        return "conv" in self.operations
 
     @property
     def place_width(self) -> int:
@@ -201,7 +218,7 @@ class ArrayConfig:
     # Identity ------------------------------------------------------------------------------
     def to_dict(self) -> dict:
         """Plain values, as written beside every result; ``from_dict`` reads them back."""
-        return dataclasses.asdict(self) | {"encodings": list(self.encodings)}
+        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in _NAMES}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "ArrayConfig":
@@ -212,8 +229,9 @@ class ArrayConfig:
             raise ConfigError(f"unknown configuration key {unknown[0]!r}; the keys are "
                               f"{', '.join(sorted(known))}")
         fields = dict(fields)
-        if isinstance(fields.get("encodings"), list):
-            fields["encodings"] = tuple(fields["encodings"])
+        for name in _NAMES:
+            if isinstance(fields.get(name), list):
+                fields[name] = tuple(fields[name])
         return cls(**fields)
 
     def replace(self, **changes) -> "ArrayConfig":

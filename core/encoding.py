@@ -11,7 +11,7 @@ import numpy as np
 
 from .config import ArrayConfig
 from .errors import EncodingError
-from .graph import SparseWeights
+from .weights import SparseWeights
 from .huffman import CanonicalCode
 
 __all__ = ["Entries", "encode_entries", "decode_entries", "pack_fixed", "pack_huffman"]

@@ -3,19 +3,22 @@
 import numpy as np
 
 from .fixed import requantise
-from .graph import Linear, Network
+from .graph import Conv, Linear, Network
 
 __all__ = ["linear", "network"]
 
 
 def linear(layer: Linear, x: np.ndarray, act_width: int) -> np.ndarray:
-    """One layer on activations x [batch, n]; returns [batch, m], int64.
+    """One layer on activations x [batch, n]; returns [batch, outputs], int64.
 
     Accumulation is exact: the compiler refuses a layer whose sums could leave ``acc_width``.
     """
-    acc = np.asarray(x, np.int64) @ layer.weights.dense().T
+    x = np.asarray(x, np.int64)
+    vectors = layer.window.gather(x).reshape(-1, layer.window.columns) \
+        if isinstance(layer, Conv) else x
+    acc = vectors @ layer.weights.dense().T
     return requantise(acc, layer.bias, layer.multiplier, layer.shift,
-                      relu=layer.relu, act_width=act_width)
+                      relu=layer.relu, act_width=act_width).reshape(len(x), layer.outputs)
 
 
 def network(net: Network, x: np.ndarray) -> list[np.ndarray]:

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import pydantic
 
 from .payload import PayloadShape
+from .window import Window
 
 __all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "Header",
            "LayerHeader", "dump_header", "parse_header"]
@@ -30,7 +31,11 @@ class _Model(pydantic.BaseModel):
 
 
 class LayerHeader(_Model):
-    """What the header says of one layer; the payload's shape stands under short names."""
+    """What the header says of one layer; the payload's shape stands under short names.
+
+    ``rows`` and ``cols`` are those of its matrix; ``window``, of a convolution: height, width and
+    channels of the map it reads, kernel, stride, and padding at the top, left, bottom and right.
+    """
     name: Name
     rows: Size
     cols: Size
@@ -45,7 +50,35 @@ class LayerHeader(_Model):
     uniform: bool
     weight_scale: Scale
     output_scale: Scale
+    window: Annotated[list[int], pydantic.Field(min_length=11, max_length=11)] | None = None
     crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
+
+    @property
+    def walked(self) -> Window | None:
+        """The window, checked.
+
+        Raises
+        ------
+        InputError : it cannot be.
+        """
+        if self.window is None:
+            return None
+        height, width, channels, *rest = self.window
+        return Window(height=height, width=width, channels=channels,
+                      kernel=(rest[0], rest[1]), stride=(rest[2], rest[3]),
+                      pad=(rest[4], rest[5], rest[6], rest[7]))
+
+    @property
+    def inputs(self) -> int:
+        """Activations that the layer reads."""
+        window = self.walked
+        return self.cols if window is None else window.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Activations that the layer writes."""
+        window = self.walked
+        return self.rows * (1 if window is None else window.positions)
 
     @property
     def shape(self) -> PayloadShape:
@@ -69,9 +102,9 @@ class Header(_Model):
     def _bounds(self) -> "Header":
         """Sizes that decoding may rely on: with them, memory follows the file's own size."""
         for number, (before, after) in enumerate(zip(self.layers, self.layers[1:]), start=1):
-            if before.rows != after.cols:
-                raise ValueError(f"layer {number} takes {after.cols} inputs, layer {number - 1} "
-                                 f"gives {before.rows}")
+            if before.outputs != after.inputs:
+                raise ValueError(f"layer {number} takes {after.inputs} inputs, layer {number - 1} "
+                                 f"gives {before.outputs}")
         for number, layer in enumerate(self.layers):
             if layer.rows * layer.cols > MAX_WEIGHTS:
                 raise ValueError(f"layer {number} has {layer.rows:,} x {layer.cols:,} weights, at "

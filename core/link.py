@@ -5,7 +5,7 @@ import struct
 import zlib
 from dataclasses import dataclass, fields
 
-from .config import ENCODINGS, ArrayConfig
+from .config import ENCODINGS, OPERATIONS, ArrayConfig
 from .errors import LinkError
 
 __all__ = ["Command", "Reply", "Request", "Response", "MAX_FRAME", "MAX_DATA", "REQUEST_HEADER",
@@ -116,11 +116,12 @@ class Identity:
     def words(self) -> list[int]:
         """The identity as the gateware holds it, uint32 each."""
         values = [getattr(self.config, name) for name in _config_names()]
-        encodings = sum(1 << ENCODINGS.index(name) for name in self.config.encodings)
+        names = sum(1 << ENCODINGS.index(name) for name in self.config.encodings) \
+            | sum(1 << 8 + OPERATIONS.index(name) for name in self.config.operations)
         board = self.board.encode("ascii").ljust(16, b"\0")
         return [PROTOCOL, self._HEAD + len(values) + 1,
                 self.design & 0xFFFFFFFF, self.design >> 32,
-                *struct.unpack("<4I", board), self.clock_hz, *values, encodings]
+                *struct.unpack("<4I", board), self.clock_hz, *values, names]
 
     @classmethod
     def from_words(cls, words: list[int]) -> "Identity":
@@ -142,9 +143,12 @@ class Identity:
         values = dict(zip(names, words[cls._HEAD:-1], strict=True))
         try:
             encodings = tuple(name for bit, name in enumerate(ENCODINGS) if words[-1] >> bit & 1)
+            operations = tuple(name for bit, name in enumerate(OPERATIONS)
+                               if words[-1] >> 8 + bit & 1)
             board = struct.pack("<4I", *words[4:8]).rstrip(b"\0").decode("ascii")
             return cls(design=words[2] | words[3] << 32, board=board, clock_hz=words[8],
-                       config=ArrayConfig(**values, encodings=encodings))
+                       config=ArrayConfig(**values, encodings=encodings,
+                                          operations=operations))
         except (ValueError, TypeError) as error:
             raise LinkError(f"the bitstream's identity describes no array: {error}; build and "
                             f"program the board anew") from error
@@ -152,4 +156,5 @@ class Identity:
 
 def _config_names() -> list[str]:
     """The configuration's integer fields, in the order in which the identity has them."""
-    return [field.name for field in fields(ArrayConfig) if field.name != "encodings"]
+    return [field.name for field in fields(ArrayConfig)
+            if field.name not in ("encodings", "operations")]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import EncodingError
-from .graph import Linear, SparseWeights
+from .graph import Linear
+from .weights import SparseWeights
 from .huffman import MAX_LENGTH, CanonicalCode, pack_bits
 from .stream import decode_stream, split_runs
 

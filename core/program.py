@@ -12,12 +12,15 @@ import numpy as np
 
 from .config import ArrayConfig, ENCODINGS
 from .graph import Network
+from .walk import ADDRESS_BITS, Walk
 
 __all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
            "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values",
-           "descriptor_words", "descriptor_stride", "pack", "unpack", "LOAD_RECORD",
+           "WINDOW_WORDS", "descriptor_layout", "read_descriptor", "descriptor_words",
+           "descriptor_stride", "pack", "unpack", "LOAD_RECORD",
            "BROADCAST_PE",
-           "LayerPlan", "Program", "load_crc", "input_records", "encoding_number"]
+           "LayerPlan", "Program", "load_crc", "input_records", "activation_rows",
+           "encoding_number"]
 
 
 class Target(enum.IntEnum):
@@ -64,6 +67,16 @@ DESCRIPTOR_WORDS = (
      ("dst_rows", 16)),
     (("cycle_limit", 32), ("pointer_base", 24)),
     (("channel_base", 24),),
+)
+
+#: What follows in an array that can run convolutions: the scan's walk (:mod:`core.walk`).
+WINDOW_WORDS = (
+    (("kernel_height", 8), ("kernel_width", 8), ("stride_y", 8), ("stride_x", 8),
+     ("pad_top", 8), ("pad_left", 8), ("pixel_rows", 16)),
+    (("height", 16), ("width", 16), ("out_height", 16), ("out_width", 16)),
+    (("origin", ADDRESS_BITS), ("row_step", ADDRESS_BITS)),
+    (("x_step", ADDRESS_BITS), ("y_step", ADDRESS_BITS)),
+    (("image_step", ADDRESS_BITS),),
 )
 
 #: Word l - 1 of a layer's Huffman tables: canonical decoding at codeword length l.
@@ -117,9 +130,22 @@ def descriptor_stride(config: ArrayConfig) -> int:
     return 1 << (descriptor_words(config) - 1).bit_length()
 
 
+def descriptor_layout(config: ArrayConfig) -> tuple:
+    """Fields of the words of a layer's descriptor, Huffman tables apart."""
+    return DESCRIPTOR_WORDS + (WINDOW_WORDS if config.conv else ())
+
+
 def descriptor_words(config: ArrayConfig) -> int:
     """Words per layer in descriptor memory: the descriptor, then the Huffman tables."""
-    return len(DESCRIPTOR_WORDS) + (config.max_code_length if config.huffman else 0)
+    return len(descriptor_layout(config)) + (config.max_code_length if config.huffman else 0)
+
+
+def read_descriptor(config: ArrayConfig, words: np.ndarray) -> dict[str, int]:
+    """All fields of a layer's descriptor, Huffman tables apart."""
+    fields: dict[str, int] = {}
+    for layout, word in zip(descriptor_layout(config), words, strict=False):
+        fields |= unpack(layout, int(word))
+    return fields
 
 
 def pack(fields, values: dict[str, int]) -> int:
@@ -150,8 +176,13 @@ class LayerPlan:
     Attributes
     ----------
     name, encoding, relu : as in the graph; the encoding may have been overridden.
-    inputs, outputs : n and m.
-    src_rows, dst_rows : activations per PE and vector, ceil(n / PEs) and ceil(m / PEs).
+    inputs, outputs : activations that the layer reads and writes for each input.
+    channels, columns : rows of its matrix, and columns as placed: those of a pixel begin at a
+        multiple of the number of PEs.
+    walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
+        product.
+    src_rows, dst_rows : rows of activations per PE that one such product reads and writes.
+    input_rows : rows per PE of one whole input.
     table : which codebook and run-symbol table this layer uses.
     pointer_base, channel_base : first address in the pointer and channel memories.
     cycle_limit : the watchdog's bound for this layer.
@@ -164,8 +195,12 @@ class LayerPlan:
     relu: bool
     inputs: int
     outputs: int
+    channels: int
+    columns: int
+    walk: Walk
     src_rows: int
     dst_rows: int
+    input_rows: int
     table: int
     pointer_base: int
     channel_base: int
@@ -222,12 +257,21 @@ def _records(target: Target, pe: int, data: np.ndarray) -> np.ndarray:
     return records
 
 
-def input_records(config: ArrayConfig, x: np.ndarray, src_rows: int) -> np.ndarray:
-    """Load records of inputs ``x`` [vectors, n]: activation j goes to PE ``j mod PEs``."""
-    padded = np.zeros((len(x), src_rows * config.pes), np.int64)
-    padded[:, :x.shape[1]] = x
-    images = padded.reshape(len(x) * src_rows, config.pes).T
-    return np.concatenate([_records(Target.ACT_A, pe, row) for pe, row in enumerate(images)])
+def input_records(config: ArrayConfig, x: np.ndarray, pixels: int = 1) -> np.ndarray:
+    """Load records of inputs ``x`` [vectors, n]: channel c of a pixel goes to PE ``c mod PEs``."""
+    images = activation_rows(config, x, pixels)
+    return np.concatenate([_records(Target.ACT_A, pe, row)
+                           for pe, row in enumerate(images.reshape(-1, config.pes).T)])
+
+
+def activation_rows(config: ArrayConfig, x: np.ndarray, pixels: int = 1) -> np.ndarray:
+    """Activations x [vectors, pixels x channels] as they lie in the array: int64 [vectors, rows,
+    PEs]; every pixel begins a row."""
+    channels = x.shape[1] // pixels
+    rows = -(-channels // config.pes)
+    padded = np.zeros((len(x), pixels, rows * config.pes), np.int64)
+    padded[..., :channels] = x.reshape(len(x), pixels, channels)
+    return padded.reshape(len(x), pixels * rows, config.pes)
 
 
 def load_crc(records: np.ndarray) -> int:

@@ -5,7 +5,7 @@ import numpy as np
 from .config import ENCODINGS
 from .encoding import Entries
 from .errors import EncodingError
-from .program import DESCRIPTOR_WORDS, TABLE_WORD, Program, unpack
+from .program import TABLE_WORD, Program, descriptor_layout, read_descriptor, unpack
 
 __all__ = ["unpack_layer"]
 
@@ -20,10 +20,8 @@ def unpack_layer(program: Program, index: int) -> Entries:
     EncodingError : a column's pointers are out of order or outside the memory, or decoding does
         not arrive at the column's end.
     """
-    config, n = program.config, program.layers[index].inputs
-    fields: dict[str, int] = {}
-    for layout, word in zip(DESCRIPTOR_WORDS, program.descriptors[index]):
-        fields |= unpack(layout, int(word))
+    config, n = program.config, program.layers[index].columns
+    fields = read_descriptor(config, program.descriptors[index])
     base, table = fields["pointer_base"], fields["table"]
     if base + n + 1 > program.pointers.shape[1]:
         raise EncodingError(f"layer {index}: pointers {base} .. {base + n} lie outside the "
@@ -73,7 +71,7 @@ def _walk_fixed(program, table, encoding, start, end):
 def _walk_huffman(program, index, table, start, end):
     """All columns of all PEs side by side: one entry of each per round."""
     config = program.config
-    words = program.descriptors[index][len(DESCRIPTOR_WORDS):]
+    words = program.descriptors[index][len(descriptor_layout(config)):]
     tables = [unpack(TABLE_WORD, int(word)) for word in words]
     columns = {name: np.array([row[name] for row in tables], np.int64)
                for name, _ in TABLE_WORD}

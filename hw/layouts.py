@@ -3,10 +3,10 @@
 from amaranth import *
 from amaranth.lib import data
 
-from ..core.program import DESCRIPTOR_WORDS, TABLE_WORD
+from ..core.program import TABLE_WORD, WINDOW_WORDS
 
 __all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "LoadWord", "ReadRequest",
-           "Layer", "DESCRIPTOR_LAYOUTS", "TABLE_LAYOUT", "struct_of"]
+           "Layer", "TABLE_LAYOUT", "struct_of"]
 
 
 def struct_of(fields) -> data.StructLayout:
@@ -14,7 +14,6 @@ def struct_of(fields) -> data.StructLayout:
     return data.StructLayout(dict(fields))
 
 
-DESCRIPTOR_LAYOUTS = tuple(struct_of(word) for word in DESCRIPTOR_WORDS)
 TABLE_LAYOUT = struct_of(TABLE_WORD)
 
 
@@ -110,6 +109,8 @@ class Layer(data.StructLayout):
             "cycle_limit": 32,
             "number": config.layer_width,
         }
+        if config.conv:
+            fields |= {name: width for word in WINDOW_WORDS for name, width in word}
         if config.huffman:
             fields["tables"] = data.ArrayLayout(TABLE_LAYOUT, config.max_code_length)
         super().__init__(fields)

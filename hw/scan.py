@@ -5,12 +5,15 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Layer, Row
+from .window import WindowWalk
 
 __all__ = ["Scan"]
 
 
 class Scan(wiring.Component):
-    """Reads ``vectors`` x ``src_rows`` rows from the PEs' source memories, in order.
+    """Reads ``vectors`` x ``src_rows`` rows from the PEs' source memories, in the layer's order:
+    one after the other, or, in an array with convolutions, position after position of a window
+    (:mod:`openeie.core.walk`). Beside the map it takes zeros.
 
     ``address`` and ``en`` go to the synchronous read port of every PE's source memory; ``acts``
     is what the ports return one cycle later and hold while ``en`` is low. Latency: the first row
@@ -44,35 +47,48 @@ class Scan(wiring.Component):
         row = Signal.like(layer.src_rows)           # inside the vector
         vector = Signal.like(layer.vectors)
         column = Signal(config.column_address_width)
-        last = Signal()
+        last, step = Signal(), Signal()
 
         m.d.comb += [
             last.eq(row == layer.src_rows - 1),
+            step.eq(self.en & active),
         ]
-        self._buffer(m, active, column, last)
         with m.If(self.start):
-            m.d.sync += [active.eq(1), row.eq(0), vector.eq(0), self.address.eq(0),
-                         column.eq(layer.pointer_base)]
-        with m.Elif(self.en & active):
-            m.d.sync += self.address.eq(self.address + 1)
+            m.d.sync += [active.eq(1), row.eq(0), vector.eq(0), column.eq(layer.pointer_base)]
+        with m.Elif(step):
             with m.If(last):
                 m.d.sync += [row.eq(0), vector.eq(vector + 1), column.eq(layer.pointer_base),
                              active.eq(vector != layer.vectors - 1)]
             with m.Else():
                 m.d.sync += [row.eq(row + 1), column.eq(column + config.pes)]
+        if config.conv:
+            m.submodules.window = window = WindowWalk(config)
+            m.d.comb += [window.layer.eq(layer), window.start.eq(self.start), window.step.eq(step),
+                         window.last.eq(last), self.address.eq(window.address)]
+            inside = window.inside
+        else:
+            with m.If(self.start):
+                m.d.sync += self.address.eq(0)
+            with m.Elif(step):
+                m.d.sync += self.address.eq(self.address + 1)
+            inside = Const(1)
+        self._buffer(m, active, column, last, inside)
         return m
 
-    def _buffer(self, m, active, column, last):
+    def _buffer(self, m, active, column, last, inside):
         """Rows on their way: in the memories' outputs, in ``second``, in ``o``."""
         fetched, second_valid = Signal(), Signal()
         row, second = Signal(Row(self._config)), Signal(Row(self._config))
-        fetched_column, fetched_last = Signal.like(column), Signal()
+        fetched_column, fetched_last, fetched_inside = Signal.like(column), Signal(), Signal()
         m.d.comb += [
             self.en.eq(~fetched | ~second_valid),
-            row.acts.eq(self.acts), row.column.eq(fetched_column), row.last.eq(fetched_last),
+            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], 0))
+              for k in range(self._config.pes)),
+            row.column.eq(fetched_column), row.last.eq(fetched_last),
         ]
         with m.If(self.en):
-            m.d.sync += [fetched.eq(active), fetched_column.eq(column), fetched_last.eq(last)]
+            m.d.sync += [fetched.eq(active), fetched_column.eq(column), fetched_last.eq(last),
+                         fetched_inside.eq(inside)]
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [
                 self.o.valid.eq(fetched | second_valid),

@@ -5,9 +5,9 @@ from amaranth.lib import enum, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.counters import COUNTERS
-from ..core.program import DESCRIPTOR_WORDS, descriptor_stride
+from ..core.program import descriptor_layout, descriptor_stride
 from ..core.timing import Timing
-from .layouts import DESCRIPTOR_LAYOUTS, TABLE_LAYOUT, Layer
+from .layouts import TABLE_LAYOUT, Layer, struct_of
 
 __all__ = ["Sequencer", "State"]
 
@@ -134,12 +134,14 @@ class Sequencer(wiring.Component):
             read.addr.eq(Cat(cycle[:stride.bit_length() - 1], self.layer.number)),
         ]
         with m.If(~self.running):
-            for number, layout in enumerate(DESCRIPTOR_LAYOUTS):
+            words = descriptor_layout(config)
+            for number, fields in enumerate(words):
+                layout = struct_of(fields)
                 with m.If(cycle == number + 1):
                     m.d.sync += [self.layer[name].eq(layout(read.data[:layout.size])[name])
-                                 for name, _ in DESCRIPTOR_WORDS[number]]
+                                 for name, _ in fields]
             if config.huffman:
                 for length in range(config.max_code_length):
-                    with m.If(cycle == len(DESCRIPTOR_WORDS) + length + 1):
+                    with m.If(cycle == len(words) + length + 1):
                         m.d.sync += self.layer.tables[length].eq(TABLE_LAYOUT(
                             read.data[:TABLE_LAYOUT.size]))

@@ -15,7 +15,8 @@ from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
 from .core.errors import (ArrayFault, ArtefactError, CapacityError, ConfigError, EncodingError,
                           InputError, Mismatch, OpenEIEError, ToolError)
-from .core.graph import Linear, Network, SparseWeights
+from .core.graph import Linear, Network
+from .core.weights import SparseWeights
 from .core.inspect import Contents, inspect
 from .core.program import Program
 from .core.run import LayerRun, Run

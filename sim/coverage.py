@@ -6,6 +6,7 @@ from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
+from ..core.graph import Conv
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 
@@ -25,15 +26,36 @@ BINS = (
     "a negative activation", "a vector of zeros", "a vector with a single non-zero",
     "an empty row", "first and last row", "entry memory full", "pointer memory full",
     "activation memory full", "accumulators full", "channel memory full", "several layers",
+    "conv: padding", "conv: stride", "conv: a pixel of several rows", "conv: a single position",
+    "conv: kernel of the whole map", "conv: several inputs", "conv after conv",
+    "linear after conv",
 )
 
 
 def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
     """Bins of one layer with inputs x int64 [batch, n]."""
     plan, layer = program.layers[number], program.network.layers[number]
+    window = layer.window if isinstance(layer, Conv) else None
+    before = program.network.layers[number - 1] if number else None
+    bins = {} if window is None else {
+        "conv: padding": any(window.pad), "conv: stride": max(window.stride) > 1,
+        "conv: a pixel of several rows": plan.walk.pixel_rows > 1,
+        "conv: a single position": window.positions == 1,
+        "conv: kernel of the whole map": window.kernel == (window.height, window.width),
+        "conv: several inputs": program.vectors > 1, "conv after conv": isinstance(before, Conv)}
+    bins["linear after conv"] = window is None and isinstance(before, Conv)
+    if window is not None:
+        x = window.gather(x).reshape(-1, window.columns)
+    return {name: hit for name, hit in bins.items() if hit} | _product_bins(program, number, x)
+
+
+def _product_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
+    """Bins of one layer's matrix-vector products, of x int64 [vectors, n]."""
+    plan, layer = program.layers[number], program.network.layers[number]
     config, weights = program.config, layer.weights
     entries = encode_entries(weights, config.pes, config.max_run)
-    broadcast = plan.entry_count[:, (x != 0).any(axis=0)]
+    placed = program.network.placed_columns(number, config.pes)
+    broadcast = plan.entry_count[:, placed[(x != 0).any(axis=0)]]
     low, high = int_range(config.act_width)
     result = round_shift((x @ weights.dense().T + layer.bias) * layer.multiplier.astype(np.int64),
                          layer.shift)
@@ -51,13 +73,13 @@ def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]
         "saturated low": bool((result < low).any()) and not layer.relu,
         "clamped by relu": bool((result < 0).any()) and layer.relu,
         "shift 0": bool((layer.shift == 0).any()), "shift 62": bool((layer.shift == 62).any()),
-        "fewer rows than PEs": layer.outputs < config.pes,
+        "fewer rows than PEs": layer.channels < config.pes,
         "one input": layer.inputs == 1, "one output": layer.outputs == 1,
         "a negative activation": bool((x < 0).any()),
         "a vector of zeros": bool((non_zero == 0).any()),
         "a vector with a single non-zero": bool((non_zero == 1).any()),
-        "an empty row": len(rows) < layer.outputs,
-        "first and last row": {0, layer.outputs - 1} <= rows,
+        "an empty row": len(rows) < layer.channels,
+        "first and last row": {0, layer.channels - 1} <= rows,
     }
 
 
@@ -75,7 +97,7 @@ def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
     config, plans = program.config, program.layers
-    rows = max(max(plan.src_rows, plan.dst_rows) for plan in plans)
+    rows = max(plans[0].input_rows, *(plan.walk.positions * plan.dst_rows for plan in plans))
     hits = {
         "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,

@@ -4,14 +4,17 @@
 Nothing here looks at the network the program was compiled from, so that a wrong image gives
 wrong values, as it does in the gateware.
 """
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
 
 from ..core.unpack import unpack_layer
+from ..core.config import ArrayConfig
 from ..core.errors import EncodingError
-from ..core.program import DESCRIPTOR_WORDS, LayerPlan, Program, channel_values, unpack
+from ..core.program import LayerPlan, Program, channel_values, read_descriptor
+from ..core.walk import Walk
 from .recurrence import Shape
 
 __all__ = ["DecodedLayer", "decode", "decode_layer"]
@@ -23,7 +26,7 @@ class DecodedLayer:
 
     Attributes
     ----------
-    name, relu, shape : what the descriptor says.
+    name, relu, walk, shape : what the descriptor says.
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
     rows, weights : int32, int16 [entries]; output channel and weight.
@@ -31,6 +34,7 @@ class DecodedLayer:
     """
     name: str
     relu: bool
+    walk: Walk
     shape: Shape
     counts: np.ndarray
     fillers: np.ndarray
@@ -42,7 +46,7 @@ class DecodedLayer:
     shift: np.ndarray
 
     @property
-    def outputs(self) -> int:
+    def channels(self) -> int:
         """m."""
         return len(self.bias)
 
@@ -76,17 +80,16 @@ def _by_column(count, run, value, filler):
     return fillers, indptr, rows, weights
 
 
-def _descriptor(program: Program, layer: int) -> dict[str, int]:
-    fields: dict[str, int] = {}
-    for layout, word in zip(DESCRIPTOR_WORDS, program.descriptors[layer]):
-        fields |= unpack(layout, int(word))
-    return fields
-
-
 def _channels(program: Program, base: int, plan: LayerPlan) -> dict[str, np.ndarray]:
     """Bias, multiplier and shift of each output channel as the array applies them, int64 [m]."""
-    row, pe = np.divmod(np.arange(plan.outputs), program.config.pes)
+    row, pe = np.divmod(np.arange(plan.channels), program.config.pes)
     return channel_values(program.channels[pe, base + row].astype(np.uint64))
+
+
+def _walk(config: ArrayConfig, fields: dict[str, int]) -> Walk:
+    if not config.conv:
+        return Walk.of_vector(fields["src_rows"])
+    return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
 
 
 def decode_layer(program: Program, layer: int) -> DecodedLayer:
@@ -97,15 +100,15 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
     EncodingError : an entry lies outside the matrix, so the image cannot be this program's.
     """
     plan = program.layers[layer]
-    fields = _descriptor(program, layer)
+    fields = read_descriptor(program.config, program.descriptors[layer])
     entries = unpack_layer(program, layer)
     fillers, indptr, rows, weights = _by_column(entries.count, entries.run, entries.value,
                                                 entries.filler)
-    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.outputs:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.channels:
         raise EncodingError(f"layer {plan.name}: the image holds an entry of row {rows.max()}, "
-                            f"but the layer has {plan.outputs} rows")
+                            f"but the layer has {plan.channels} rows")
     return DecodedLayer(
-        name=plan.name, relu=bool(fields["relu"]),
+        name=plan.name, relu=bool(fields["relu"]), walk=_walk(program.config, fields),
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
                     acc_banks=program.config.acc_banks,
                     queue_depth=program.config.queue_depth),

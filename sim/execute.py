@@ -50,7 +50,8 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     results: list[list] = [[] for _ in plans]
     array.load(program.records())
     for first in range(0, len(x), vectors):
-        inputs = input_records(program.config, x[first:first + vectors], plans[0].src_rows)
+        inputs = input_records(program.config, x[first:first + vectors],
+                               program.network.source(0)[0])
         _run_start(array, program, inputs, limit, results)
         progress(first + vectors)
     return Run(engine=engine, config=program.config, layers=tuple(
@@ -69,7 +70,9 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
 
     def read(index):
         plan = plans[index]
-        return array.outputs(index, plan.dst_rows, program.vectors, plan.outputs)
+        vectors = program.vectors * plan.walk.positions
+        return array.outputs(index, plan.dst_rows, vectors, plan.channels).reshape(
+            program.vectors, plan.outputs)
     array.load(inputs)
     stepped = []
     for index in range(len(plans)):

@@ -10,7 +10,7 @@ from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
 from ..core.fixed import requantise
-from ..core.program import Program
+from ..core.program import Program, activation_rows
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
 from .decoded import DecodedLayer, decode
@@ -33,19 +33,40 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-def _run_layer(layer: DecodedLayer, x: np.ndarray, vectors: int, config: ArrayConfig) -> LayerRun:
-    """One layer on x int64 [batch, n]."""
-    starts, pes = len(x) // vectors, config.pes
+def _vectors(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
+    """What the scan reads: acts int64 [starts, rows, PEs] -> [starts, vectors, columns]."""
+    starts, rows, pes = acts.shape
+    positions, columns = layer.walk.positions, len(layer.counts)
+    if layer.walk.is_contiguous and rows == inputs * positions * layer.walk.rows:
+        vectors = acts.reshape(starts, inputs * positions, layer.walk.rows * pes)
+    else:
+        address, inside = layer.walk.addresses(inputs * positions, 1 << config.act_address_width)
+        seen = acts[:, np.where(inside, address, 0)] * inside[..., None]
+        vectors = seen.reshape(starts, inputs * positions, layer.walk.rows * pes)
+    return np.ascontiguousarray(vectors[..., :columns])
+
+
+def _run_layer(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig
+               ) -> tuple[LayerRun, np.ndarray]:
+    """One layer on activations int64 [starts, rows, PEs]; also what it leaves in the array."""
+    starts, pes = len(acts), config.pes
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
-    all_cycles(x.reshape(starts, vectors, x.shape[1]), layer.counts, layer.fillers, layer.shape,
-               Latencies.of(Timing(config)), cycles, counters)
+    acc = np.zeros((starts, inputs * layer.walk.positions, layer.channels), np.int64)
+    step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
+    for first in range(0, starts, max(1, step)):
+        part = slice(first, first + step)
+        x = _vectors(layer, acts[part], inputs, config)
+        all_cycles(x, layer.counts, layer.fillers, layer.shape, Latencies.of(Timing(config)),
+                   cycles[part], counters[part])
+        _accumulate(x.reshape(-1, x.shape[2]), layer.indptr, layer.rows, layer.weights,
+                    acc[part].reshape(-1, layer.channels))
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
-    acc = np.zeros((len(x), layer.outputs), np.int64)
-    _accumulate(x, layer.indptr, layer.rows, layer.weights, acc)
-    outputs = requantise(acc, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
-                         act_width=config.act_width)
-    return LayerRun(name=layer.name, outputs=outputs, cycles=cycles, counters=counters)
+    outputs = requantise(acc.reshape(-1, layer.channels), layer.bias, layer.multiplier,
+                         layer.shift, relu=layer.relu, act_width=config.act_width)
+    left = activation_rows(config, outputs).reshape(starts, -1, pes)
+    return LayerRun(name=layer.name, outputs=outputs.reshape(starts * inputs, -1), cycles=cycles,
+                    counters=counters), left
 
 
 def run(program: Program, x, *, jobs: int = 1,
@@ -70,11 +91,15 @@ def run(program: Program, x, *, jobs: int = 1,
                          f"multiple of {vectors}, not {len(x)}")
     layers = decode(program) if layers is None else layers
 
-    def execute(acts: np.ndarray) -> list[LayerRun]:
+    pixels, _ = program.network.source(0)
+
+    def execute(x: np.ndarray) -> list[LayerRun]:
+        acts = activation_rows(config, x, pixels).reshape(
+            len(x) // vectors, -1, config.pes)
         results = []
         for layer in layers:
-            results.append(_run_layer(layer, acts, vectors, config))
-            acts = results[-1].outputs
+            result, acts = _run_layer(layer, acts, vectors, config)
+            results.append(result)
         return results
 
     starts = len(x) // vectors

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.compile import compile_network
-from ..core.config import ENCODINGS, ArrayConfig
+from ..core.config import ENCODINGS, OPERATIONS, ArrayConfig
 from ..core.errors import CapacityError, InputError
 from ..core.program import Program
 from .random_networks import draw_inputs, draw_network
@@ -21,7 +21,7 @@ __all__ = ["Case", "configuration", "configurations", "case", "cases", "parse_ca
 _FITTED = 5         # the first networks of a configuration decide the depths of its memories
 _ATTEMPTS = 40      # draws until a network fits; each is smaller than the one before
 _SHRINK = 0.8
-_ROOMY = {"entry_depth": 1 << 20, "pointer_depth": 1 << 20, "act_depth": 1 << 15,
+_ROOMY = {"entry_depth": 1 << 20, "pointer_depth": 1 << 20, "act_depth": 1 << 20,
           "acc_depth": 1 << 14, "channel_depth": 1 << 16, "max_layers": 64}
 
 
@@ -77,6 +77,7 @@ def _skeleton(rng) -> ArrayConfig:
         word_width=int(rng.choice([width for width in (16, 32, 64) if width >= needed])),
         max_code_length=longest, encodings=chosen, acc_banks=int(rng.choice([1, 2, 2])),
         counter_width=int(rng.choice([24, 32])),
+        operations=OPERATIONS[:int(rng.integers(1, len(OPERATIONS) + 1))],
         **_ROOMY)
 
 
@@ -90,7 +91,8 @@ def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig)
 
 def _needs(program: Program) -> dict[str, int]:
     """Depths of the memories that ``program`` fills."""
-    rows = [max(plan.src_rows, plan.dst_rows) for plan in program.layers]
+    rows = [program.layers[0].input_rows,
+            *(plan.walk.positions * plan.dst_rows for plan in program.layers)]
     return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
             "act_depth": program.vectors * max(rows),
             "acc_depth": max(plan.dst_rows for plan in program.layers),

@@ -8,7 +8,10 @@ import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quantise_scale
-from ..core.graph import Linear, Network, SparseWeights
+from ..core.graph import Conv, Linear, Network
+from ..core.weights import SparseWeights
+from ..core.window import Window
+from .random_windows import draw_windows
 
 __all__ = ["draw_network", "draw_inputs"]
 
@@ -126,18 +129,38 @@ def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> tuple:
 def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
     """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
 
-    No accumulator of ``config`` can overflow in it. It need not fit the memories.
+    In an array with convolutions two of three networks begin with some. No accumulator of
+    ``config`` can overflow in it. It need not fit the memories.
     """
-    sizes = _sizes(rng, config, int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08])), scale)
+    count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
+    shapes = _shapes(rng, config, count, scale)
     layers = []
-    for number, (n, m) in enumerate(zip(sizes, sizes[1:])):
+    for number, (m, n, window) in enumerate(shapes):
         encoding = str(rng.choice(config.encodings))
         weights = _weights(rng, config, encoding, m, n)
         relu = bool(rng.random() < 0.5)
         bias, multiplier, shift = _channels(rng, config, weights)
-        layers.append(Linear(name=f"layer{number}", weights=weights, encoding=encoding, relu=relu,
-                             bias=bias, multiplier=multiplier, shift=shift))
+        fields = {"name": f"layer{number}", "weights": weights, "encoding": encoding, "relu": relu,
+                  "bias": bias, "multiplier": multiplier, "shift": shift}
+        layers.append(Linear(**fields) if window is None else Conv(window=window, **fields))
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
+
+
+def _shapes(rng, config: ArrayConfig, count: int, scale: float
+            ) -> list[tuple[int, int, Window | None]]:
+    """Rows and columns of each layer's matrix, and its window if it is a convolution."""
+    convs = int(rng.integers(0, count + 1)) if config.conv and rng.random() < 2 / 3 else 0
+    shapes: list[tuple[int, int, Window | None]] = []
+    for window, m in draw_windows(rng, config.pes, convs, scale):
+        shapes.append((m, window.columns, window))
+    first = 200
+    if shapes:
+        m, _, window = shapes[-1]
+        first = window.positions * m
+    sizes = _sizes(rng, config, count - convs, scale)
+    if shapes and len(sizes) > 1:
+        sizes = [first, *(max(1, min(size, _CELLS // first)) for size in sizes[1:])]
+    return shapes + [(m, n, None) for n, m in zip(sizes, sizes[1:])]
 
 
 def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from ..core.errors import InputError
 from ..core.fixed import BIAS_BITS, int_range, quantise_scale
-from ..core.graph import Linear, Network, SparseWeights
+from ..core.graph import Linear, Network
+from ..core.weights import SparseWeights
 from .share import shared
 
 __all__ = ["linear_stack", "order_units", "accumulator_bound", "quantise"]

@@ -2,7 +2,8 @@
 """Random values for the property-based tests: matrices, layers, networks."""
 import numpy as np
 from hypothesis import strategies as st
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 
 
 @st.composite

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from openeie.core.compile import accumulator_bounds, compile_network
 from openeie.core.config import ArrayConfig
 from openeie.core.errors import CapacityError, InputError
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 
 CONFIG = ArrayConfig(pes=2, entry_depth=64, pointer_depth=64, act_depth=16, acc_depth=16,
                      channel_depth=32, max_layers=4, acc_width=40)
@@ -115,7 +116,7 @@ def test_every_activation_and_channel_has_one_place(pes, n, m, vectors):
         vectors=vectors)
     plan = program.layers[0]
     x = np.arange(1, 1 + n * vectors).reshape(vectors, n)
-    records = input_records(program.config, x, plan.src_rows)
+    records = input_records(program.config, x)
     assert set(records["target"]) == {Target.ACT_A}
     for v, j in itertools.product(range(vectors), range(n)):
         here = records[(records["pe"] == j % pes)

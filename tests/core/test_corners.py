@@ -10,7 +10,8 @@ from openeie.core.compile import _Image, compile_network
 from openeie.core.config import ENCODINGS, ArrayConfig
 from openeie.core.encoding import decode_entries
 from openeie.core.errors import CapacityError
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, unpack
 from openeie.core.unpack import unpack_layer
 

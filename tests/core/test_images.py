@@ -14,7 +14,8 @@ from openeie.core.compile import compile_network
 from openeie.core.config import ENCODINGS, ArrayConfig
 from openeie.core.encoding import decode_entries, encode_entries
 from openeie.core.errors import EncodingError
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.program import DESCRIPTOR_WORDS
 from openeie.core.unpack import unpack_layer
 from strategies import layers

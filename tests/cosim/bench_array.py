@@ -18,7 +18,7 @@ from cosim.ports import PARAMETERS, Sink, Source, generator, settled, start, tic
 CONFIG = ArrayConfig.from_dict(PARAMETERS["config"]) if "config" in PARAMETERS else ArrayConfig()
 PROGRAM, X = draw(CONFIG)
 RECORDS = PROGRAM.records()
-INPUTS = input_records(CONFIG, X, PROGRAM.layers[0].src_rows)
+INPUTS = input_records(CONFIG, X)
 LAYERS = len(PROGRAM.layers)
 WANTED = [outputs.tolist() for outputs in golden.network(PROGRAM.network, X)]
 

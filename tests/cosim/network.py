@@ -2,7 +2,8 @@
 """The network that the array benches run: two layers, Huffman and codebook, the same every time."""
 import numpy as np
 from openeie.core.compile import compile_network
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 
 SIZES = (13, 11, 9)
 VECTORS = 2

@@ -10,7 +10,8 @@ from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, InputError
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.program import Control, Fault, Status, Target, input_records, load_crc
 from openeie.sim import fast
 from openeie.sim.rtl import Rtl, run
@@ -60,7 +61,7 @@ def test_any_initial_state_gives_the_same_result(seed):
 def test_reset_in_mid_layer():
     program, x = compile_network(small_network("huffman"), TINY), inputs(1)
     wanted = fast.run(program, x)
-    records = input_records(TINY, x, program.layers[0].src_rows)
+    records = input_records(TINY, x)
     rng = np.random.default_rng(7)
     with Rtl(TINY) as rtl:
         for _ in range(20):
@@ -109,7 +110,7 @@ def test_the_watchdog_names_the_place_and_leaves_no_trace():
     x[0, 5] = 1
     bad = dataclasses.replace(good, pointers=good.pointers.copy())
     bad.pointers[2, 6] |= 9         # no word has a slot 9, so column 5 of PE 2 never ends
-    records = input_records(TINY, x, good.layers[0].src_rows)
+    records = input_records(TINY, x)
     with Rtl(TINY) as rtl:
         rtl.load(np.concatenate([bad.records(), records]))
         with pytest.raises(ArrayFault, match="WATCHDOG in layer 0 at PE 2"):
@@ -146,7 +147,7 @@ def test_the_array_identifies_its_configuration():
 def test_activations_read_back_as_written():
     with Rtl(TINY) as rtl:
         x = np.random.default_rng(1).integers(-32768, 32768, (1, 64))
-        rtl.load(input_records(TINY, x, 16))
+        rtl.load(input_records(TINY, x))
         got = np.stack([rtl.read(Target.ACT_A, pe, 0, 16) for pe in range(4)])
         assert np.array_equal(got.T.reshape(1, 64), x)
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.sim import fast, rtl
 
 

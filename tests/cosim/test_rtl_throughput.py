@@ -5,7 +5,8 @@ import pytest
 
 from openeie.core.compile import compile_network
 from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.timing import Timing
 from openeie.sim import fast, rtl
 

@@ -38,7 +38,7 @@ async def read(ctx, dut, requests, rng=None):
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
     plan, wanted = program.layers[0], fast.run(program, x).layers[0]
-    records = np.concatenate([program.records(), input_records(CONFIG, x, plan.src_rows)])
+    records = np.concatenate([program.records(), input_records(CONFIG, x)])
     dut, got = Accelerator(CONFIG), {}
 
     async def bench(ctx):
@@ -71,7 +71,7 @@ def test_a_read_beside_a_start(rng):
     index = COUNTERS.index("writeback")
     assert wanted[index] != wanted[0]           # what is cleared first is what would be read
     records = np.concatenate([program.records(),
-                              input_records(CONFIG, x, program.layers[0].src_rows)])
+                              input_records(CONFIG, x)])
     start = command(Control.START, 1 << 16)
     offsets = range(Loader.cycles + 3)          # the last ones find the array busy
     dut, begun, got = Accelerator(CONFIG), [], []

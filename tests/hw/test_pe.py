@@ -5,7 +5,8 @@ from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ENCODINGS, preset
 from openeie.core.counters import COUNTERS
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.program import TABLE_WORD, input_records, unpack
 from openeie.hw.pe import PE
 
@@ -57,7 +58,7 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             await ctx.tick()
         ctx.set(dut.wipe, 0)
         ctx.set(dut.load_en, 1)
-        for record in np.concatenate([program.records(), input_records(CONFIG, x, 11)]):
+        for record in np.concatenate([program.records(), input_records(CONFIG, x)]):
             ctx.set(dut.load, {name: int(record[name])
                                for name in ("target", "pe", "address", "data")})
             await ctx.tick()

@@ -11,7 +11,8 @@ from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
 from openeie.core.counters import COUNTERS
 from openeie.core.errors import EncodingError, InputError
-from openeie.core.graph import Linear, Network, SparseWeights
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.core.timing import Timing
 from openeie.sim import fast
 from openeie.sim.decoded import decode

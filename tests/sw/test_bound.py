@@ -9,7 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core import golden
-from openeie.core.graph import SparseWeights
+from openeie.core.weights import SparseWeights
 from openeie.sw.data import shipped_test_set
 from openeie.sw.lenet import integer_error
 from openeie.sw.prune import prune

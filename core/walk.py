@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The address walk of a layer: which row of activations the scan reads when.
+
+The gateware steps through it (``hw/scan.py``), adding the distances in the descriptor; here the
+same numbers give all addresses at once.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from .window import Window
+
+__all__ = ["Walk", "ADDRESS_BITS"]
+
+#: Distances in a descriptor are modulo 2 ** ADDRESS_BITS.
+ADDRESS_BITS = 24
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """A descriptor's window fields (``core.program.WINDOW_WORDS``); rows are a PE's addresses.
+
+    Attributes
+    ----------
+    kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left : in pixels.
+    height, width : of the map that is read.
+    out_height, out_width : output positions.
+    pixel_rows : rows of one pixel, ceil(channels / PEs).
+    origin : the first row read, which padding may put before the map.
+    row_step : from the last row of a kernel line to the first of the next.
+    x_step, y_step, image_step : from the first row of a position, of a line of positions, of an
+        input to the first of the next.
+    """
+    kernel_height: int = 1
+    kernel_width: int = 1
+    stride_y: int = 1
+    stride_x: int = 1
+    pad_top: int = 0
+    pad_left: int = 0
+    pixel_rows: int
+    height: int = 1
+    width: int = 1
+    out_height: int = 1
+    out_width: int = 1
+    origin: int = 0
+    row_step: int = 1
+    x_step: int = 0
+    y_step: int = 0
+    image_step: int
+
+    @classmethod
+    def of_vector(cls, rows: int) -> "Walk":
+        """Every row once, in order: a layer that is no convolution."""
+        return cls(pixel_rows=rows, image_step=rows)
+
+    @classmethod
+    def of_window(cls, window: Window, pixel_rows: int) -> "Walk":
+        """Position after position, a kernel line after the other in each."""
+        line, limit = window.width * pixel_rows, 1 << ADDRESS_BITS
+        top, left, _, _ = window.pad
+        return cls(
+            kernel_height=window.kernel[0], kernel_width=window.kernel[1],
+            stride_y=window.stride[0], stride_x=window.stride[1], pad_top=top, pad_left=left,
+            pixel_rows=pixel_rows, height=window.height, width=window.width,
+            out_height=window.out_height, out_width=window.out_width,
+            origin=-(top * line + left * pixel_rows) % limit,
+            row_step=(line - window.kernel[1] * pixel_rows + 1) % limit,
+            x_step=window.stride[1] * pixel_rows, y_step=window.stride[0] * line,
+            image_step=window.height * line)
+
+    @property
+    def is_contiguous(self) -> bool:
+        """Every row once, in order: no window, or one of a pixel."""
+        return (self.kernel_height, self.kernel_width, self.stride_y, self.stride_x, self.pad_top,
+                self.pad_left) == (1, 1, 1, 1, 0, 0)
+
+    @property
+    def rows(self) -> int:
+        """Rows of one position."""
+        return self.kernel_height * self.kernel_width * self.pixel_rows
+
+    @property
+    def positions(self) -> int:
+        """Positions of one input."""
+        return self.out_height * self.out_width
+
+    def addresses(self, vectors: int, modulus: int) -> tuple[np.ndarray, np.ndarray]:
+        """Row addresses int64 [vectors, rows] modulo ``modulus``, and whether each lies in the
+        map: beside it, the scan takes zeros. ``vectors`` counts positions of all inputs."""
+        image, position = np.divmod(np.arange(vectors), self.positions)
+        y, x = np.divmod(position, self.out_width)
+        line, along = np.divmod(np.arange(self.rows), self.kernel_width * self.pixel_rows)
+        first = self.origin + image * self.image_step + y * self.y_step + x * self.x_step
+        distance = line * (self.row_step - 1 + self.kernel_width * self.pixel_rows) + along
+        row = y[:, None] * self.stride_y - self.pad_top + line
+        column = x[:, None] * self.stride_x - self.pad_left + along // self.pixel_rows
+        inside = (row >= 0) & (row < self.height) & (column >= 0) & (column < self.width)
+        return (first[:, None] + distance) % modulus, inside

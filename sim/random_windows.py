@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Random windows of convolutions: odd sizes, kernels of 1 to 7, strides of 1 to 4, padding."""
+import numpy as np
+
+from ..core.window import Window
+
+__all__ = ["draw_windows"]
+
+_LONGEST = 600          # activations of a map: bounds a case's cost
+_COLUMNS = 800          # elements of a kernel
+
+
+def draw_windows(rng: np.random.Generator, pes: int, count: int,
+                 scale: float) -> list[tuple[Window, int]]:
+    """``count`` windows that follow one another, each with its output channels."""
+    drawn: list[tuple[Window, int]] = []
+    height, width = (int(rng.integers(1, 14)) for _ in range(2))
+    channels = _channels(rng, pes, max(1, int(scale * _LONGEST / (height * width))))
+    for _ in range(count):
+        window = _window(rng, height, width, channels)
+        positions = window.positions
+        out = _channels(rng, pes, max(1, int(scale * _LONGEST / positions)))
+        drawn.append((window, out))
+        height, width, channels = window.out_height, window.out_width, out
+    return drawn
+
+
+def _channels(rng, pes: int, limit: int) -> int:
+    """Channels around the numbers where rows and lanes wrap."""
+    size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 40)])
+    return int(np.clip(size, 1, limit))
+
+
+def _window(rng, height: int, width: int, channels: int) -> Window:
+    """A window on a given map, with at least one position."""
+    kernel, stride, before, after = [], [], [], []
+    for size in (height, width):
+        pad = [int(rng.choice([0, 0, 1, 2, rng.integers(0, 5)])) for _ in range(2)]
+        largest = max(1, min(7, size + sum(pad), int((_COLUMNS / channels) ** 0.5)))
+        kernel.append(int(rng.choice([1, largest, rng.integers(1, largest + 1)])))
+        stride.append(int(rng.choice([1, 1, 2, rng.integers(1, 5)])))
+        before.append(pad[0])
+        after.append(pad[1])
+    return Window(height=height, width=width, channels=channels, kernel=(kernel[0], kernel[1]),
+                  stride=(stride[0], stride[1]), pad=(before[0], before[1], after[0], after[1]))
