@@ -13,7 +13,8 @@ __all__ = ["design_digest", "identity"]
 
 _ROOT = Path(__file__).resolve().parent
 #: Files outside hw/ that decide what the gateware does.
-_CONTRACTS = ("config.py", "program.py", "link.py", "timing.py", "counters.py")
+_CONTRACTS = ("config.py", "program.py", "descriptor.py", "walk.py", "link.py", "timing.py",
+              "counters.py")
 
 
 @cache      # once a process: what runs was read from the files at its start

@@ -10,8 +10,8 @@ from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
 from .graph import Conv, Linear, Network
 from .huffman import CanonicalCode, table_words
-from .program import (TABLE_WORD, LayerPlan, Program, channel_words, descriptor_layout,
-                      descriptor_words, encoding_number, pack)
+from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
+from .program import LayerPlan, Program, channel_words
 from .timing import Timing
 from .walk import Walk
 from .weights import spread_columns

@@ -10,17 +10,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ArrayConfig, ENCODINGS
+from .config import ArrayConfig
+from .descriptor import descriptor_stride
 from .graph import Network
-from .walk import ADDRESS_BITS, Walk
+from .walk import Walk
 
-__all__ = ["Target", "Control", "Status", "Fault", "DESCRIPTOR_WORDS", "TABLE_WORD",
-           "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values",
-           "WINDOW_WORDS", "descriptor_layout", "read_descriptor", "descriptor_words",
-           "descriptor_stride", "pack", "unpack", "LOAD_RECORD",
+__all__ = ["Target", "Control", "Status", "Fault",
+           "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values", "LOAD_RECORD",
            "BROADCAST_PE",
-           "LayerPlan", "Program", "load_crc", "input_records", "activation_rows",
-           "encoding_number"]
+           "LayerPlan", "Program", "load_crc", "input_records", "activation_rows"]
 
 
 class Target(enum.IntEnum):
@@ -61,29 +59,6 @@ class Fault(enum.IntEnum):
     BAD_LAYERS = 4   # START without layers, or beyond the last one the array can hold
 
 
-#: Fields of a layer's descriptor, least significant first; each word has 64 bits.
-DESCRIPTOR_WORDS = (
-    (("encoding", 2), ("relu", 1), ("table", 8), ("src_rows", 16), ("vectors", 16),
-     ("dst_rows", 16)),
-    (("cycle_limit", 32), ("pointer_base", 24)),
-    (("channel_base", 24),),
-)
-
-#: What follows in an array that can run convolutions: the scan's walk (:mod:`core.walk`).
-WINDOW_WORDS = (
-    (("kernel_height", 8), ("kernel_width", 8), ("stride_y", 8), ("stride_x", 8),
-     ("pad_top", 8), ("pad_left", 8), ("pixel_rows", 16)),
-    (("height", 16), ("width", 16), ("out_height", 16), ("out_width", 16)),
-    (("origin", ADDRESS_BITS), ("row_step", ADDRESS_BITS)),
-    (("x_step", ADDRESS_BITS), ("y_step", ADDRESS_BITS)),
-    (("image_step", ADDRESS_BITS),),
-)
-
-#: Word l - 1 of a layer's Huffman tables: canonical decoding at codeword length l.
-#: ``limit``: first left-aligned window beyond the codewords of length <= l, so one bit wider
-#: than the longest codeword. ``offset``: what turns a codeword of length l into its rank.
-TABLE_WORD = (("run_limit", 17), ("run_offset", 8), ("code_limit", 17), ("code_offset", 8))
-
 #: One row's writeback parameters: the multiplier is shifted left by 16 - shift % 16 (its lowest
 #: bit, always 0, is left out), and shift // 16 is split around it (:func:`channel_words`).
 CHANNEL_WORD = (("bias", 32), ("digit_low", 1), ("multiplier", 30), ("digit_high", 1))
@@ -122,51 +97,6 @@ def channel_values(words: np.ndarray) -> dict[str, np.ndarray]:
     common = np.minimum(zeros, shift)
     return {"bias": (fields["bias"] ^ 1 << 31) - (1 << 31),
             "multiplier": multiplier >> common, "shift": shift - common}
-
-
-def descriptor_stride(config: ArrayConfig) -> int:
-    """Distance between two layers' descriptors: a power of two, so that an address needs no
-    multiplier."""
-    return 1 << (descriptor_words(config) - 1).bit_length()
-
-
-def descriptor_layout(config: ArrayConfig) -> tuple:
-    """Fields of the words of a layer's descriptor, Huffman tables apart."""
-    return DESCRIPTOR_WORDS + (WINDOW_WORDS if config.conv else ())
-
-
-def descriptor_words(config: ArrayConfig) -> int:
-    """Words per layer in descriptor memory: the descriptor, then the Huffman tables."""
-    return len(descriptor_layout(config)) + (config.max_code_length if config.huffman else 0)
-
-
-def read_descriptor(config: ArrayConfig, words: np.ndarray) -> dict[str, int]:
-    """All fields of a layer's descriptor, Huffman tables apart."""
-    fields: dict[str, int] = {}
-    for layout, word in zip(descriptor_layout(config), words, strict=False):
-        fields |= unpack(layout, int(word))
-    return fields
-
-
-def pack(fields, values: dict[str, int]) -> int:
-    """One 64-bit word from named values; a value that does not fit its field is refused."""
-    word, position = 0, 0
-    for name, width in fields:
-        value = int(values[name]) & ((1 << width) - 1)
-        if value != values[name] and value - (1 << width) != values[name]:
-            raise ValueError(f"{name} must fit {width} bits, not {values[name]!r}")
-        word |= value << position
-        position += width
-    return word
-
-
-def unpack(fields, word: int) -> dict[str, int]:
-    """The (unsigned) values of a packed word."""
-    values = {}
-    for name, width in fields:
-        values[name] = int(word) & ((1 << width) - 1)
-        word = int(word) >> width
-    return values
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -277,8 +207,3 @@ def activation_rows(config: ArrayConfig, x: np.ndarray, pixels: int = 1) -> np.n
 def load_crc(records: np.ndarray) -> int:
     """CRC-32 (IEEE 802.3, as in zlib) of load records, what Control.CHECK expects."""
     return zlib.crc32(np.ascontiguousarray(records).view(np.uint8).tobytes())
-
-
-def encoding_number(name: str) -> int:
-    """The descriptor's ``encoding`` field."""
-    return ENCODINGS.index(name)

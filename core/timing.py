@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from .config import ArrayConfig
 from .counters import COUNTERS
-from .program import descriptor_words
+from .descriptor import descriptor_words
 
 __all__ = ["Timing"]
 

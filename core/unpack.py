@@ -5,7 +5,8 @@ import numpy as np
 from .config import ENCODINGS
 from .encoding import Entries
 from .errors import EncodingError
-from .program import TABLE_WORD, Program, descriptor_layout, read_descriptor, unpack
+from .descriptor import TABLE_WORD, descriptor_layout, read_descriptor, unpack
+from .program import Program
 
 __all__ = ["unpack_layer"]
 

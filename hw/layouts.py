@@ -3,7 +3,7 @@
 from amaranth import *
 from amaranth.lib import data
 
-from ..core.program import TABLE_WORD, WINDOW_WORDS
+from ..core.descriptor import TABLE_WORD, WINDOW_WORDS
 
 __all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "LoadWord", "ReadRequest",
            "Layer", "TABLE_LAYOUT", "struct_of"]

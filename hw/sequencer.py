@@ -5,7 +5,7 @@ from amaranth.lib import enum, memory, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.counters import COUNTERS
-from ..core.program import descriptor_layout, descriptor_stride
+from ..core.descriptor import descriptor_layout, descriptor_stride
 from ..core.timing import Timing
 from .layouts import TABLE_LAYOUT, Layer, struct_of
 

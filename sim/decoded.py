@@ -13,7 +13,8 @@ from numba import njit
 from ..core.unpack import unpack_layer
 from ..core.config import ArrayConfig
 from ..core.errors import EncodingError
-from ..core.program import LayerPlan, Program, channel_values, read_descriptor
+from ..core.descriptor import read_descriptor
+from ..core.program import LayerPlan, Program, channel_values
 from ..core.walk import Walk
 from .recurrence import Shape
 

@@ -64,9 +64,11 @@ def _run_layer(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: Array
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     outputs = requantise(acc.reshape(-1, layer.channels), layer.bias, layer.multiplier,
                          layer.shift, relu=layer.relu, act_width=config.act_width)
-    left = activation_rows(config, outputs).reshape(starts, -1, pes)
-    return LayerRun(name=layer.name, outputs=outputs.reshape(starts * inputs, -1), cycles=cycles,
-                    counters=counters), left
+    left = activation_rows(config, outputs)
+    return (LayerRun(name=layer.name, cycles=cycles, counters=counters,
+                     outputs=outputs.reshape(starts * inputs,
+                                             layer.walk.positions * layer.channels)),
+            left.reshape(starts, inputs * layer.walk.positions * left.shape[1], pes))
 
 
 def run(program: Program, x, *, jobs: int = 1,
@@ -94,8 +96,8 @@ def run(program: Program, x, *, jobs: int = 1,
     pixels, _ = program.network.source(0)
 
     def execute(x: np.ndarray) -> list[LayerRun]:
-        acts = activation_rows(config, x, pixels).reshape(
-            len(x) // vectors, -1, config.pes)
+        acts = activation_rows(config, x, pixels)
+        acts = acts.reshape(len(x) // vectors, vectors * acts.shape[1], config.pes)
         results = []
         for layer in layers:
             result, acts = _run_layer(layer, acts, vectors, config)

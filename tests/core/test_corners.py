@@ -12,7 +12,8 @@ from openeie.core.encoding import decode_entries
 from openeie.core.errors import CapacityError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import CHANNEL_WORD, DESCRIPTOR_WORDS, unpack
+from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
+from openeie.core.program import CHANNEL_WORD
 from openeie.core.unpack import unpack_layer
 
 

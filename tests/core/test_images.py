@@ -16,7 +16,7 @@ from openeie.core.encoding import decode_entries, encode_entries
 from openeie.core.errors import EncodingError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import DESCRIPTOR_WORDS
+from openeie.core.descriptor import DESCRIPTOR_WORDS
 from openeie.core.unpack import unpack_layer
 from strategies import layers
 

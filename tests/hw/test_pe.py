@@ -7,7 +7,8 @@ from openeie.core.config import ENCODINGS, preset
 from openeie.core.counters import COUNTERS
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import TABLE_WORD, input_records, unpack
+from openeie.core.descriptor import TABLE_WORD, unpack
+from openeie.core.program import input_records
 from openeie.hw.pe import PE
 
 from .bench import put_all, simulate

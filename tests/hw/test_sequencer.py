@@ -2,13 +2,8 @@
 import pytest
 from openeie.core.config import preset
 from openeie.core.counters import COUNTERS
-from openeie.core.program import (
-    DESCRIPTOR_WORDS,
-    TABLE_WORD,
-    descriptor_stride,
-    descriptor_words,
-    pack,
-)
+from openeie.core.descriptor import (DESCRIPTOR_WORDS, TABLE_WORD, descriptor_stride,
+                                     descriptor_words, pack)
 from openeie.core.timing import Timing
 from openeie.hw.sequencer import Sequencer
 

@@ -6,7 +6,7 @@ Each block's own test holds its ``latency`` to what the block does.
 import pytest
 from openeie.core.config import PRESETS
 from openeie.core.counters import COUNTERS
-from openeie.core.program import descriptor_words
+from openeie.core.descriptor import descriptor_words
 from openeie.core.timing import Timing
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.address import RowAddress

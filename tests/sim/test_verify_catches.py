@@ -9,7 +9,7 @@ from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, EncodingError, Mismatch
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import DESCRIPTOR_WORDS
+from openeie.core.descriptor import DESCRIPTOR_WORDS
 from openeie.sim import engines, fast
 from openeie.sim.verify import verify
 

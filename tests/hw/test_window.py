@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The address generator against :meth:`openeie.core.walk.Walk.addresses`, step by step."""
+import pytest
+from openeie.core.config import preset
+from openeie.core.walk import Walk
+from openeie.core.window import Window
+from openeie.hw.window import WindowWalk
+
+from .bench import simulate
+
+CONFIG = preset("TINY").replace(operations=("linear", "conv"), act_depth=256)
+
+
+def steps(walk, vectors, rng=None):
+    """(address, inside) of every row of ``vectors`` positions."""
+    dut, got = WindowWalk(CONFIG), []
+
+    async def bench(ctx):
+        ctx.set(dut.layer, vars(walk))
+        ctx.set(dut.start, 1)
+        await ctx.tick()
+        ctx.set(dut.start, 0)
+        for row in range(vectors * walk.rows):
+            while rng is not None and rng.random() < 0.3:
+                ctx.set(dut.step, 0)
+                await ctx.tick()
+            got.append((ctx.get(dut.address), bool(ctx.get(dut.inside))))
+            ctx.set(dut.step, 1)
+            ctx.set(dut.last, row % walk.rows == walk.rows - 1)
+            await ctx.tick()
+    simulate(dut, bench)
+    return got
+
+
+def draw(rng):
+    """A window on a map that the memory holds twice."""
+    while True:
+        height, width, channels = (int(rng.integers(1, 8)) for _ in range(3))
+        pads = rng.integers(0, 4, 4).tolist()
+        kernel = (int(rng.integers(1, min(7, height + pads[0] + pads[2]) + 1)),
+                  int(rng.integers(1, min(7, width + pads[1] + pads[3]) + 1)))
+        window = Window(height=height, width=width, channels=channels, kernel=kernel,
+                        stride=tuple(rng.integers(1, 5, 2).tolist()), pad=tuple(pads))
+        rows = -(-channels // CONFIG.pes)
+        if 2 * height * width * rows <= CONFIG.act_depth:
+            return Walk.of_window(window, rows)
+
+
+@pytest.mark.parametrize("index", range(30))
+@pytest.mark.parametrize("stalled", [False, True])
+def test_every_address(index, stalled, rng):
+    walk = draw(rng)
+    vectors = 2 * walk.positions
+    address, inside = walk.addresses(vectors, CONFIG.act_depth)
+    got = steps(walk, vectors, rng if stalled else None)
+    assert [hit for _, hit in got] == inside.reshape(-1).tolist()
+    # What lies beside the map has no address worth knowing.
+    assert [place for place, hit in got if hit] == address[inside].tolist()
+
+
+def test_a_vector_is_every_row_in_turn():
+    assert steps(Walk.of_vector(5), 3) == [(row, True) for row in range(15)]
