@@ -9,12 +9,14 @@ from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
 from .graph import Conv, Linear, Network
+from .pool import Pool
 from .huffman import CanonicalCode, table_words
 from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
 from .program import LayerPlan, Program, channel_words
 from .timing import Timing
 from .walk import Walk
-from .weights import spread_columns
+from .weights import SparseWeights, spread_columns
+from .window import Window
 
 __all__ = ["compile_network", "accumulator_bounds"]
 
@@ -47,11 +49,14 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
 
 
 def _encoding(layer: Linear, config: ArrayConfig, override: str | None) -> str:
+    operation = {Conv: "conv", Pool: "pool"}.get(type(layer), "linear")
+    if operation not in config.operations:
+        raise InputError(f"layer {layer.name!r} is of the kind {operation}, but the array runs "
+                         f"only {', '.join(config.operations)} layers; choose a configuration "
+                         f"with {operation} among its operations")
+    if isinstance(layer, Pool):
+        return override or config.encodings[0]          # its ones take any
     name = override or layer.encoding
-    if isinstance(layer, Conv) and not config.conv:
-        raise InputError(f"layer {layer.name!r} is a convolution, but the array runs only "
-                         f"{', '.join(config.operations)} layers; choose a configuration with "
-                         f"conv among its operations")
     if name not in ENCODINGS:
         raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
     if name not in config.encodings:
@@ -115,7 +120,7 @@ class _Image:
         """How the scan reads what a layer needs."""
         layer = self.network.layers[number]
         pixels, channels = self.network.source(number)
-        if isinstance(layer, Conv):
+        if isinstance(layer, (Conv, Pool)):
             return Walk.of_window(layer.window, self.rows(channels))
         return Walk.of_vector(pixels * self.rows(channels))
 
@@ -142,7 +147,8 @@ class _Image:
                 self.problems.append(f"vectors: {where} has {layer.positions:,} positions for each "
                                      f"of {self.vectors} inputs, the array counts to 65,535")
             low, high = int_range(config.weight_width)
-            values = layer.weights.values
+            values = layer.matrix(config.pes).values if isinstance(layer, Pool) \
+                else layer.weights.values
             if len(values) and (values.min() < low or values.max() > high):
                 self.problems.append(f"weight_width: {where} has weights {values.min()} .. "
                                      f"{values.max()}, {config.weight_width} bits hold "
@@ -154,6 +160,9 @@ class _Image:
         """No partial sum, with or without bias, may leave the accumulator."""
         low, high = self.network.input_range
         for layer in self.network.layers:
+            if isinstance(layer, Pool):
+                low, high = self._prove_pool(layer, low, high)
+                continue
             least, greatest = accumulator_bounds(layer, low, high)
             ends = [np.minimum(least, least + layer.bias), np.maximum(greatest,
                                                                       greatest + layer.bias)]
@@ -166,32 +175,51 @@ class _Image:
                                   act_width=self.network.act_width) for end in (least, greatest)]
             low, high = int(min(outputs[0].min(), 0)), int(max(outputs[1].max(), 0))
 
+    def _prove_pool(self, layer: Pool, low: int, high: int) -> tuple[int, int]:
+        """The same for a pool; returns the range of its outputs."""
+        seen, width = int(np.prod(layer.window.kernel)), self.network.act_width
+        low, high = min(low, 0), max(high, 0)
+        if layer.reduce == "max":
+            ends = 0, (1 << width) - 1
+            outputs = low, high         # a window beside the map is not, in a network
+            if _sees_nothing(layer.window):
+                outputs = int_range(width)[0], high
+        else:
+            ends = seen * low, seen * high
+            outputs = tuple(int(requantise(np.array(end), 0, layer.multiplier, layer.shift,
+                                           relu=layer.relu, act_width=width)) for end in ends)
+        bits = max(int(-ends[0] - 1).bit_length(), ends[1].bit_length()) + 1
+        self.need("acc_width", bits, f"layer {layer.name!r} (sums from {ends[0]:,} to "
+                                     f"{ends[1]:,})")
+        return outputs[0], outputs[1]
+
     def place(self, layer: Linear, encoding: str) -> None:
         """Encode a layer and append it to every memory."""
         config = self.config
-        if encoding != "csr" and len(layer.weights.codebook) > 1 << config.code_width:
+        weights = layer.matrix(config.pes) if isinstance(layer, Pool) else layer.weights
+        if encoding != "csr" and len(weights.codebook) > 1 << config.code_width:
             self.problems.append(f"code_width: layer {layer.name!r} has "
-                                 f"{len(layer.weights.codebook)} codebook slots, the array's "
+                                 f"{len(weights.codebook)} codebook slots, the array's "
                                  f"codes have {config.code_width} bits")
             return
         columns = self.network.placed_columns(len(self.plans), config.pes)
-        entries = encode_entries(spread_columns(layer.weights, columns), config.pes,
+        entries = encode_entries(spread_columns(weights, columns), config.pes,
                                  config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
         run_symbols = np.zeros(1 << config.run_width, np.uint8)
         tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
         codes: tuple = (None, None)
         if encoding == "huffman":
-            run, code = codes = self._codes(layer, entries)
+            run, code = codes = self._codes(layer.name, weights, entries)
             words, pointers = pack_huffman(config, entries, run, code)
-            codebook[:len(code.ranked)] = layer.weights.codebook[code.ranked]
+            codebook[:len(code.ranked)] = weights.codebook[code.ranked]
             run_symbols[:len(run.ranked)] = run.ranked
             tables = [pack(TABLE_WORD, row)
                       for row in table_words(run, code, config.max_code_length)]
         else:
             words, pointers = pack_fixed(config, encoding, entries)
             if encoding == "codebook":
-                codebook[:len(layer.weights.codebook)] = layer.weights.codebook
+                codebook[:len(weights.codebook)] = weights.codebook
         base = sum(part.shape[1] for part in self.words)
         if not len(entries.run):
             words = words[:, :0]
@@ -209,13 +237,14 @@ class _Image:
             "encoding": encoding_number(encoding), "vectors": self.vectors * plan.walk.positions}
         self.descriptors.append([pack(word, fields) for word in descriptor_layout(config)] + tables)
 
-    def _codes(self, layer: Linear, entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
+    def _codes(self, name: str, weights: SparseWeights,
+               entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
         longest = self.config.max_code_length
         try:
             return (CanonicalCode.of(entries.run, 1 << self.config.run_width, longest),
-                    CanonicalCode.of(entries.code, len(layer.weights.codebook), longest))
+                    CanonicalCode.of(entries.code, len(weights.codebook), longest))
         except EncodingError as error:
-            raise EncodingError(f"layer {layer.name!r}: {error}") from error
+            raise EncodingError(f"layer {name!r}: {error}") from error
 
     def _plan(self, layer: Linear, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
         number = len(self.plans)
@@ -223,6 +252,8 @@ class _Image:
         pixels, channels = self.network.source(number)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
+        if isinstance(layer, Pool):
+            work *= int(np.prod(layer.window.kernel))
         limit = 2 * self.vectors * walk.positions * (
             walk.rows + work + Timing.row * dst_rows + 64) + 1024
         longest = (1 << self.config.counter_width) - 1
@@ -233,7 +264,9 @@ class _Image:
         return LayerPlan(
             name=layer.name, encoding=encoding, relu=layer.relu, inputs=layer.inputs,
             outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
-            walk=walk, src_rows=walk.rows, dst_rows=dst_rows,
+            walk=walk, local=isinstance(layer, Pool),
+            maximum=isinstance(layer, Pool) and layer.reduce == "max", src_rows=walk.rows,
+            dst_rows=dst_rows,
             input_rows=pixels * self.rows(channels), table=number,
             pointer_base=sum(part.shape[1] for part in self.pointers),
             channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
@@ -246,7 +279,8 @@ class _Image:
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
         for name, row in values.items():
-            row[:layer.channels] = getattr(layer, name)
+            row[:layer.channels] = layer.bias(self.config.act_width) \
+                if name == "bias" and isinstance(layer, Pool) else getattr(layer, name)
         return np.ascontiguousarray(channel_words(**values).reshape(rows, self.config.pes).T)
 
     def program(self) -> Program:
@@ -262,3 +296,15 @@ class _Image:
             channels=np.concatenate(self.channels, axis=1), codebooks=np.stack(self.codebooks),
             run_symbols=np.stack(self.run_symbols),
             descriptors=np.array(self.descriptors, np.uint64))
+
+
+def _sees_nothing(window: Window) -> bool:
+    """Whether the window lies beside the map at some position."""
+    top, left, _, _ = window.pad
+    for size, kernel, stride, before, count in (
+            (window.height, window.kernel[0], window.stride[0], top, window.out_height),
+            (window.width, window.kernel[1], window.stride[1], left, window.out_width)):
+        first = np.arange(count) * stride - before
+        if np.any((first + kernel <= 0) | (first >= size)):
+            return True
+    return False

@@ -11,7 +11,7 @@ __all__ = ["ArrayConfig", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
 
 ENCODINGS = ("csr", "codebook", "huffman")
 #: What layers an array can run.
-OPERATIONS = ("linear", "conv")
+OPERATIONS = ("linear", "conv", "pool")
 
 _RANGES = {
     "pes":             (1, 1024),
@@ -67,8 +67,8 @@ class ArrayConfig:
     max_layers : descriptors, codebooks and Huffman tables the array can hold.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
-    operations : layers that can be run: ``("linear",)``, or ``("linear", "conv")`` with the
-        address generator for convolutions.
+    operations : layers that can be run: ``linear``, with ``conv`` convolutions, and with
+        ``pool`` besides the layers that work channel by channel.
 
     Raises
     ------
@@ -124,6 +124,8 @@ class ArrayConfig:
                                   f"once, not {chosen!r}")
         if "linear" not in self.operations:
             raise ConfigError(f"operations must have linear, not {self.operations!r}")
+        if self.pool and not self.conv:
+            raise ConfigError(f"operations with pool must have conv, not {self.operations!r}")
         if self.acc_width < self.act_width + self.weight_width:
             raise ConfigError(f"acc_width must be at least act_width + weight_width = "
                               f"{self.act_width + self.weight_width}, not {self.acc_width!r}")
@@ -161,6 +163,11 @@ class ArrayConfig:
     def conv(self) -> bool:
         """Whether the address generator for convolutions is built in."""
         return "conv" in self.operations
+
+    @property
+    def pool(self) -> bool:
+        """Whether layers that work channel by channel can be run."""
+        return "pool" in self.operations
 
     @property
     def place_width(self) -> int:

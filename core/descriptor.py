@@ -18,13 +18,14 @@ DESCRIPTOR_WORDS = (
 )
 
 #: What follows in an array that can run convolutions: the scan's walk (:mod:`core.walk`).
+#: ``local``: every PE takes its own activations; ``maximum``: it keeps the largest product.
 WINDOW_WORDS = (
     (("kernel_height", 8), ("kernel_width", 8), ("stride_y", 8), ("stride_x", 8),
      ("pad_top", 8), ("pad_left", 8), ("pixel_rows", 16)),
     (("height", 16), ("width", 16), ("out_height", 16), ("out_width", 16)),
     (("origin", ADDRESS_BITS), ("row_step", ADDRESS_BITS)),
     (("x_step", ADDRESS_BITS), ("y_step", ADDRESS_BITS)),
-    (("image_step", ADDRESS_BITS),),
+    (("image_step", ADDRESS_BITS), ("local", 1), ("maximum", 1)),
 )
 
 #: Word l - 1 of a layer's Huffman tables: canonical decoding at codeword length l.

@@ -4,6 +4,7 @@ import numpy as np
 
 from .fixed import requantise
 from .graph import Conv, Linear, Network
+from .pool import Pool
 
 __all__ = ["linear", "network"]
 
@@ -26,6 +27,7 @@ def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
     acts = net.check_inputs(x)
     outputs = []
     for layer in net.layers:
-        acts = linear(layer, acts, net.act_width)
+        acts = layer.reduced(acts, net.act_width) if isinstance(layer, Pool) \
+            else linear(layer, acts, net.act_width)
         outputs.append(acts)
     return outputs

@@ -7,6 +7,7 @@ import numpy as np
 from .config import ENCODINGS
 from .errors import InputError
 from .fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
+from .pool import Pool
 from .weights import SparseWeights, frozen
 from .window import Window
 
@@ -126,7 +127,7 @@ class Network:
     provenance : how it was made (tool versions, seed, float accuracy); plain JSON values.
     """
     name: str
-    layers: tuple[Linear, ...]
+    layers: tuple[Linear | Pool, ...]
     act_width: int = 16
     input_range: tuple[int, int] | None = None
     input_scale: float = 1.0
@@ -144,7 +145,7 @@ class Network:
             if before.outputs != after.inputs:
                 raise InputError(f"layer {after.name!r} takes {after.inputs} inputs, but "
                                  f"{before.name!r} gives {before.outputs}")
-            if isinstance(after, Conv) and after.window.channels != before.channels:
+            if isinstance(after, (Conv, Pool)) and after.window.channels != before.channels:
                 raise InputError(f"layer {after.name!r} takes {after.window.channels} channels, "
                                  f"but {before.name!r} gives {before.channels}")
         low, high = int_range(self.act_width)
@@ -164,7 +165,7 @@ class Network:
         """Pixels, and channels of each, of what layer number ``layer`` reads: they decide where
         an activation lies in the array. A vector is a map of one pixel."""
         this = self.layers[layer]
-        if isinstance(this, Conv):
+        if isinstance(this, (Conv, Pool)):
             return this.window.height * this.window.width, this.window.channels
         before = self.layers[layer - 1] if layer else None
         return (before.positions, before.channels) if before else (1, this.inputs)
@@ -177,8 +178,10 @@ class Network:
     def placed_columns(self, layer: int, pes: int) -> np.ndarray:
         """Where an array of ``pes`` PEs has the columns of a layer's matrix, int64 [n]: the
         channels of a pixel begin at a multiple of ``pes``, as in the activation memories."""
-        _, channels = self.source(layer)
-        column = np.arange(self.layers[layer].weights.shape[1])
+        this, (_, channels) = self.layers[layer], self.source(layer)
+        if isinstance(this, Pool):
+            return np.arange(-(-channels // pes))
+        column = np.arange(this.weights.shape[1])
         return column // channels * (-(-channels // pes) * pes) + column % channels
 
     def check_inputs(self, x) -> np.ndarray:

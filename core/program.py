@@ -111,6 +111,7 @@ class LayerPlan:
         multiple of the number of PEs.
     walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
         product.
+    local, maximum : every PE takes its own activations; the largest product counts, not the sum.
     src_rows, dst_rows : rows of activations per PE that one such product reads and writes.
     input_rows : rows per PE of one whole input.
     table : which codebook and run-symbol table this layer uses.
@@ -128,6 +129,8 @@ class LayerPlan:
     channels: int
     columns: int
     walk: Walk
+    local: bool
+    maximum: bool
     src_rows: int
     dst_rows: int
     input_rows: int

@@ -23,6 +23,8 @@ class Accumulators(wiring.Component):
     Members
     -------
     i_valid, i : :class:`Product`.
+    maximum : keep the largest product instead of the sum. Products are activations then, and are
+        moved up by half their range, so that a cleared row is below all of them.
     read_en, read_bank, read_row, clear : writeback side.
     acc : the sum read, one cycle later.
     wipe, wipe_row : clear a row in all banks.
@@ -34,6 +36,7 @@ class Accumulators(wiring.Component):
         super().__init__({
             "i_valid": In(1),
             "i": In(Product(config)),
+            "maximum": In(1),
             "read_en": In(1),
             "read_bank": In(1),
             "read_row": In(config.row_width),
@@ -73,6 +76,11 @@ class Accumulators(wiring.Component):
         read_bank = Signal()
         m.d.sync += read_bank.eq(self.read_bank)
         m.d.comb += [total.eq(old + product.value), self.acc.eq(word_of(read_bank))]
+        if config.pool:
+            sign = config.act_width - 1
+            moved = Cat(product.value[:sign], ~product.value[sign])
+            with m.If(self.maximum & adding):
+                m.d.comb += total.eq(Mux(old > moved, old, moved))
         return m
 
     def _bank(self, m, bank, adding, product, total):

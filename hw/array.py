@@ -67,6 +67,8 @@ class Array(wiring.Component):
         m.submodules.broadcast = ResetInserter(reset)(broadcast)
         connect(m, scan.o, lnzd.i)
         connect(m, lnzd.o, broadcast.i)
+        if config.pool:
+            m.d.comb += [lnzd.local.eq(self.layer.local), broadcast.i_acts.eq(lnzd.acts)]
         m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer),
                      self.full.eq(~broadcast.ready)]
 
@@ -83,6 +85,8 @@ class Array(wiring.Component):
             m.d.comb += [
                 pe.i.valid.eq(broadcast.push),
                 pe.i.payload.eq(broadcast.item),
+                *([pe.i.p.act.eq(Mux(self.layer.local, broadcast.acts[number],
+                                     broadcast.item.act))] if config.pool else []),
                 broadcast.ready[number].eq(pe.i.ready),
                 broadcast.spare[number].eq(pe.spare),
                 pe.blocked.eq(blocked),

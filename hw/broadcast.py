@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Item
+from .layouts import Item, Row
 
 __all__ = ["Broadcast"]
 
@@ -23,6 +23,7 @@ class Broadcast(wiring.Component):
     item, push : to the queues; all of them take ``item`` in a cycle in which ``push`` is high.
     ready, spare : from the queues: room for one item, room for two.
     blocked : an item waits because some queue is full.
+    i_acts, acts : the row that ``i`` comes from, and ``item`` came from: each PE's own activation.
     """
     latency = 1
 
@@ -35,6 +36,8 @@ class Broadcast(wiring.Component):
             "ready": In(config.pes),
             "spare": In(config.pes),
             "blocked": Out(1),
+            "i_acts": In(Row(config)["acts"].shape),
+            "acts": Out(Row(config)["acts"].shape),
         })
 
     def elaborate(self, platform):
@@ -48,4 +51,6 @@ class Broadcast(wiring.Component):
         ]
         with m.If(self.i.ready):
             m.d.sync += [held.eq(self.i.valid), self.item.eq(self.i.payload)]
+            if self._config.pool:
+                m.d.sync += self.acts.eq(self.i_acts)
         return m

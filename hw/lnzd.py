@@ -24,6 +24,8 @@ class Lnzd(wiring.Component):
     -------
     i : stream of :class:`Row`.
     o : stream of :class:`Item`.
+    local : make one item of every row, whatever is in it; constant while a layer runs.
+    acts : the activations of the row in hand.
     """
     latency = 1
 
@@ -32,6 +34,8 @@ class Lnzd(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(Row(config))),
             "o": Out(stream.Signature(Item(config))),
+            "local": In(1),
+            "acts": Out(Row(config)["acts"].shape),
         })
 
     def elaborate(self, platform):
@@ -45,6 +49,7 @@ class Lnzd(wiring.Component):
         after = Signal.like(pending)        # what is pending once this hit has gone
         m.d.comb += [
             after.eq(pending & ~(1 << lane)),
+            self.acts.eq(row.acts),
             self.o.valid.eq(held & (found | row.last)),
             self.o.p.act.eq(act),
             self.o.p.column.eq(row.column + lane),
@@ -63,6 +68,9 @@ class Lnzd(wiring.Component):
                 row.eq(self.i.payload),
                 pending.eq(Cat(self.i.p.acts[k] != 0 for k in range(config.pes))),
             ]
+            if config.pool:
+                with m.If(self.local):
+                    m.d.sync += pending.eq(1)
         return m
 
     @staticmethod

@@ -87,10 +87,14 @@ class PE(wiring.Component):
         m.d.comb += self.spare.eq(queue.spare)
         entry_valid = Signal()
         m.d.sync += entry_valid.eq(entries.o_valid)     # beside the codebook's lookup
+        # A filler's zero is none of the products of which the largest is wanted.
+        counts = ~(layer.maximum & address.filler) if config.pool else 1
+        if config.pool:
+            m.d.comb += accumulators.maximum.eq(layer.maximum)
         m.d.comb += [
             codebook.i.eq(entries.o),
             address.i.eq(codebook.o), address.i_valid.eq(entry_valid),
-            multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid),
+            multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid & counts),
             accumulators.i.eq(multiply.o), accumulators.i_valid.eq(multiply.o_valid),
             *(block.layer.eq(layer) for block in (entries, codebook, writeback)),
             *(block.begin.eq(local["begin"]) for block in (entries, writeback)),

@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from ..core.fixed import int_range
 from .layouts import Layer, Row
 from .window import WindowWalk
 
@@ -48,6 +49,7 @@ class Scan(wiring.Component):
         vector = Signal.like(layer.vectors)
         column = Signal(config.column_address_width)
         last, step = Signal(), Signal()
+        window = WindowWalk(config) if config.conv else None
 
         m.d.comb += [
             last.eq(row == layer.src_rows - 1),
@@ -61,8 +63,12 @@ class Scan(wiring.Component):
                              active.eq(vector != layer.vectors - 1)]
             with m.Else():
                 m.d.sync += [row.eq(row + 1), column.eq(column + config.pes)]
+                if config.pool:             # one column for all PEs' own activations of a row
+                    with m.If(layer.local):
+                        m.d.sync += column.eq(Mux(window.pixel_ends, layer.pointer_base,
+                                                  column + 1))
         if config.conv:
-            m.submodules.window = window = WindowWalk(config)
+            m.submodules.window = window
             m.d.comb += [window.layer.eq(layer), window.start.eq(self.start), window.step.eq(step),
                          window.last.eq(last), self.address.eq(window.address)]
             inside = window.inside
@@ -78,11 +84,13 @@ class Scan(wiring.Component):
     def _buffer(self, m, active, column, last, inside):
         """Rows on their way: in the memories' outputs, in ``second``, in ``o``."""
         fetched, second_valid = Signal(), Signal()
+        beside = Mux(self.layer.maximum, int_range(self._config.act_width)[0], 0) \
+            if self._config.pool else 0
         row, second = Signal(Row(self._config)), Signal(Row(self._config))
         fetched_column, fetched_last, fetched_inside = Signal.like(column), Signal(), Signal()
         m.d.comb += [
             self.en.eq(~fetched | ~second_valid),
-            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], 0))
+            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], beside))
               for k in range(self._config.pes)),
             row.column.eq(fetched_column), row.last.eq(fetched_last),
         ]

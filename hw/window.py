@@ -22,6 +22,7 @@ class WindowWalk(wiring.Component):
     start : pulse; the first address is there in the next cycle.
     step, last : go on to the next address, which is that of another position.
     address, inside : the row to read, and whether it lies in the map.
+    pixel_ends : it is the last of its pixel.
     """
     def __init__(self, config):
         self._config = config
@@ -32,6 +33,7 @@ class WindowWalk(wiring.Component):
             "last": In(1),
             "address": Out(config.act_address_width),
             "inside": Out(1),
+            "pixel_ends": Out(1),
         })
 
     def elaborate(self, platform):
@@ -45,7 +47,8 @@ class WindowWalk(wiring.Component):
         # Where row and position lie in the map; beside it on either side is far beyond its end.
         x, y, position_x, position_y = (Signal(17, name=name) for name in (
             "x", "y", "position_x", "position_y"))
-        m.d.comb += self.inside.eq((x < layer.width) & (y < layer.height))
+        m.d.comb += [self.inside.eq((x < layer.width) & (y < layer.height)),
+                     self.pixel_ends.eq(pixel_row == layer.pixel_rows - 1)]
 
         def begin(address):
             """At an input's first position."""
@@ -74,7 +77,7 @@ class WindowWalk(wiring.Component):
                 m.d.sync += begin(image + layer.image_step)
         with m.Elif(self.step):
             m.d.sync += [self.address.eq(self.address + 1), pixel_row.eq(pixel_row + 1)]
-            with m.If(pixel_row == layer.pixel_rows - 1):
+            with m.If(self.pixel_ends):
                 m.d.sync += [pixel_row.eq(0), kernel_x.eq(kernel_x + 1), x.eq(x + 1)]
                 with m.If(kernel_x == layer.kernel_width - 1):
                     m.d.sync += [kernel_x.eq(0), x.eq(position_x), y.eq(y + 1),

@@ -28,6 +28,7 @@ class DecodedLayer:
     Attributes
     ----------
     name, relu, walk, shape : what the descriptor says.
+    local, maximum : every PE takes its own activations; the largest product counts.
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
     rows, weights : int32, int16 [entries]; output channel and weight.
@@ -36,6 +37,8 @@ class DecodedLayer:
     name: str
     relu: bool
     walk: Walk
+    local: bool
+    maximum: bool
     shape: Shape
     counts: np.ndarray
     fillers: np.ndarray
@@ -110,7 +113,9 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
                             f"but the layer has {plan.channels} rows")
     return DecodedLayer(
         name=plan.name, relu=bool(fields["relu"]), walk=_walk(program.config, fields),
+        local=bool(fields.get("local")), maximum=bool(fields.get("maximum")),
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
+                    lanes=1 if fields.get("local") else program.config.pes,
                     acc_banks=program.config.acc_banks,
                     queue_depth=program.config.queue_depth),
         counts=np.ascontiguousarray(entries.count.T), fillers=fillers, indptr=indptr,

@@ -9,7 +9,7 @@ from numba import njit
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
-from ..core.fixed import requantise
+from ..core.fixed import int_range, requantise
 from ..core.program import Program, activation_rows
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
@@ -33,17 +33,46 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-def _vectors(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
-    """What the scan reads: acts int64 [starts, rows, PEs] -> [starts, vectors, columns]."""
+def _seen(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
+    """What the scan reads: acts int64 [starts, rows, PEs] -> [starts, vectors, rows x PEs]."""
     starts, rows, pes = acts.shape
-    positions, columns = layer.walk.positions, len(layer.counts)
+    positions = layer.walk.positions
     if layer.walk.is_contiguous and rows == inputs * positions * layer.walk.rows:
-        vectors = acts.reshape(starts, inputs * positions, layer.walk.rows * pes)
+        return acts.reshape(starts, inputs * positions, layer.walk.rows * pes)
+    address, inside = layer.walk.addresses(inputs * positions, 1 << config.act_address_width)
+    beside = int_range(config.act_width)[0] if layer.maximum else 0
+    seen = np.where(inside[..., None], acts[:, np.where(inside, address, 0)], beside)
+    return seen.reshape(starts, inputs * positions, layer.walk.rows * pes)
+
+
+def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
+                counters: np.ndarray, acc: np.ndarray) -> None:
+    """Matrix-vector products: every PE gets every non-zero activation."""
+    x = np.ascontiguousarray(seen[..., :len(layer.counts)])
+    all_cycles(x, layer.counts, layer.fillers, layer.shape,
+               Latencies.of(Timing(config)), cycles, counters)
+    _accumulate(x.reshape(-1, x.shape[2]), layer.indptr, layer.rows, layer.weights,
+                acc.reshape(-1, layer.channels))
+
+
+def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
+               counters: np.ndarray, acc: np.ndarray) -> None:
+    """Channel by channel: every PE gets its own activations, zeros among them, row by row."""
+    starts, vectors, _ = seen.shape
+    pes, pixel_rows = counters.shape[1], len(layer.counts)
+    rows = layer.walk.rows
+    items = np.ones((1, vectors, rows), np.int64)           # every row, whatever is in it
+    pixels = rows // pixel_rows
+    all_cycles(items, np.tile(layer.counts, (pixels, 1)), np.tile(layer.fillers, (pixels, 1)),
+               layer.shape, Latencies.of(Timing(config)), cycles[:1], counters[:1])
+    cycles[1:], counters[1:] = cycles[:1], counters[:1]
+    columns = np.repeat(np.arange(pixel_rows), np.diff(layer.indptr))
+    products = seen.reshape(starts, vectors, pixels, pixel_rows, pes)[
+        ..., columns, layer.rows % pes] * layer.weights
+    if layer.maximum:           # moved up, so that nothing is below a cleared accumulator
+        acc[..., layer.rows] = products.max(axis=2) - int_range(config.act_width)[0]
     else:
-        address, inside = layer.walk.addresses(inputs * positions, 1 << config.act_address_width)
-        seen = acts[:, np.where(inside, address, 0)] * inside[..., None]
-        vectors = seen.reshape(starts, inputs * positions, layer.walk.rows * pes)
-    return np.ascontiguousarray(vectors[..., :columns])
+        acc[..., layer.rows] = products.sum(axis=2)
 
 
 def _run_layer(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig
@@ -54,13 +83,11 @@ def _run_layer(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: Array
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
     acc = np.zeros((starts, inputs * layer.walk.positions, layer.channels), np.int64)
     step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
+    execute = _run_local if layer.local else _run_matrix
     for first in range(0, starts, max(1, step)):
         part = slice(first, first + step)
-        x = _vectors(layer, acts[part], inputs, config)
-        all_cycles(x, layer.counts, layer.fillers, layer.shape, Latencies.of(Timing(config)),
-                   cycles[part], counters[part])
-        _accumulate(x.reshape(-1, x.shape[2]), layer.indptr, layer.rows, layer.weights,
-                    acc[part].reshape(-1, layer.channels))
+        execute(layer, _seen(layer, acts[part], inputs, config), config,
+                cycles[part], counters[part], acc[part])
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     outputs = requantise(acc.reshape(-1, layer.channels), layer.bias, layer.multiplier,
                          layer.shift, relu=layer.relu, act_width=config.act_width)
@@ -155,7 +182,7 @@ def layer_cycles(items, counts, fillers, *, config: ArrayConfig,
         raise InputError(f"items must be columns below {len(counts)}, with {TOKEN} after each "
                          "vector")
     shape = Shape(src_rows=-(-len(counts) // config.pes), dst_rows=-(-outputs // config.pes),
-                  acc_banks=config.acc_banks,
+                  acc_banks=config.acc_banks, lanes=config.pes,
                   queue_depth=config.queue_depth)
     counters = np.zeros((len(COUNTERS), config.pes), np.int64)
     cycles = start_cycles(items, counts, fillers, shape, Latencies.of(Timing(config)), counters)

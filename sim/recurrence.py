@@ -51,6 +51,7 @@ class Shape(NamedTuple):
     dst_rows: int
     queue_depth: int
     acc_banks: int
+    lanes: int          # columns of a row of activations; 1 where each PE takes its own
 
 
 @njit(cache=True, nogil=True)
@@ -135,7 +136,7 @@ def _run_items(columns, counts, shape, lat, blocked, writeback):
     for k in range(len(columns)):
         j, slot = columns[k], k % shape.queue_depth
         token = j == TOKEN
-        row = vector * shape.src_rows + (shape.src_rows - 1 if token else j // pes)
+        row = vector * shape.src_rows + (shape.src_rows - 1 if token else j // shape.lanes)
         if k == 0:
             leave = lat.first_scan + row
         else:
