@@ -16,6 +16,7 @@ import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
 from .graph import Conv, Linear, Network
+from .pool import Pool
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .payload import decode_payload, encode_payload
 
@@ -38,6 +39,10 @@ def dumps(network: Network) -> bytes:
     ArtefactError : the network has something the format cannot hold.
     """
     layers, tensors = [], {}
+    pools = [layer.name for layer in network.layers if isinstance(layer, Pool)]
+    if pools:
+        raise ArtefactError(f"network {network.name!r} cannot be written: this version's files "
+                            f"hold no pooling layers, and {', '.join(pools)} are such")
     for number, layer in enumerate(network.layers):
         shape, payload = encode_payload(layer)
         fields = dataclasses.asdict(shape)

@@ -7,6 +7,7 @@ from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
 from ..core.graph import Conv
+from ..core.pool import Pool
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 
@@ -27,22 +28,33 @@ BINS = (
     "an empty row", "first and last row", "entry memory full", "pointer memory full",
     "activation memory full", "accumulators full", "channel memory full", "several layers",
     "conv: padding", "conv: stride", "conv: a pixel of several rows", "conv: a single position",
-    "conv: kernel of the whole map", "conv: several inputs", "conv after conv",
-    "linear after conv",
+    "conv: kernel of the whole map", "conv: several inputs", "conv after conv", "conv after pool",
+    "pool: max", "pool: sum", "pool: padding", "pool: stride", "pool: a pixel of several rows",
+    "pool: a single position", "pool: kernel of the whole map", "pool: several inputs",
+    "pool: a filler", "pool after conv", "pool after pool", "linear after conv",
+    "linear after pool",
 )
 
 
 def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
     """Bins of one layer with inputs x int64 [batch, n]."""
     plan, layer = program.layers[number], program.network.layers[number]
-    window = layer.window if isinstance(layer, Conv) else None
+    window = getattr(layer, "window", None)
     before = program.network.layers[number - 1] if number else None
+    kind = "pool" if isinstance(layer, Pool) else "conv"
     bins = {} if window is None else {
-        "conv: padding": any(window.pad), "conv: stride": max(window.stride) > 1,
-        "conv: a pixel of several rows": plan.walk.pixel_rows > 1,
-        "conv: a single position": window.positions == 1,
-        "conv: kernel of the whole map": window.kernel == (window.height, window.width),
-        "conv: several inputs": program.vectors > 1, "conv after conv": isinstance(before, Conv)}
+        f"{kind}: padding": any(window.pad), f"{kind}: stride": max(window.stride) > 1,
+        f"{kind}: a pixel of several rows": plan.walk.pixel_rows > 1,
+        f"{kind}: a single position": window.positions == 1,
+        f"{kind}: kernel of the whole map": window.kernel == (window.height, window.width),
+        f"{kind}: several inputs": program.vectors > 1,
+        f"{kind} after conv": isinstance(before, Conv),
+        f"{kind} after pool": isinstance(before, Pool)}
+    if isinstance(layer, Pool):
+        bins |= {f"pool: {layer.reduce}": True, f"{plan.encoding}: layer": True,
+                 "pool: a filler": bool(plan.filler_count.any())}
+        return {name: hit for name, hit in bins.items() if hit}
+    bins["linear after pool"] = window is None and isinstance(before, Pool)
     bins["linear after conv"] = window is None and isinstance(before, Conv)
     if window is not None:
         x = window.gather(x).reshape(-1, window.columns)

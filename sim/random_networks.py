@@ -9,6 +9,7 @@ import numpy as np
 from ..core.config import ArrayConfig
 from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quantise_scale
 from ..core.graph import Conv, Linear, Network
+from ..core.pool import Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
 from .random_windows import draw_windows
@@ -129,38 +130,46 @@ def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> tuple:
 def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
     """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
 
-    In an array with convolutions two of three networks begin with some. No accumulator of
-    ``config`` can overflow in it. It need not fit the memories.
+    In an array with convolutions two of three networks begin with layers on maps. No accumulator
+    of ``config`` can overflow in it. It need not fit the memories.
     """
     count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
-    shapes = _shapes(rng, config, count, scale)
-    layers = []
-    for number, (m, n, window) in enumerate(shapes):
-        encoding = str(rng.choice(config.encodings))
-        weights = _weights(rng, config, encoding, m, n)
-        relu = bool(rng.random() < 0.5)
-        bias, multiplier, shift = _channels(rng, config, weights)
-        fields = {"name": f"layer{number}", "weights": weights, "encoding": encoding, "relu": relu,
-                  "bias": bias, "multiplier": multiplier, "shift": shift}
-        layers.append(Linear(**fields) if window is None else Conv(window=window, **fields))
+    maps = int(rng.integers(0, count + 1)) if config.conv and rng.random() < 2 / 3 else 0
+    drawn = draw_windows(rng, config, maps, scale)
+    layers: list[Linear | Pool] = []
+    for window, m, reduce in drawn:
+        name = f"layer{len(layers)}"
+        if reduce:
+            layers.append(_pool(rng, config, name, window, reduce))
+        else:
+            layers.append(Conv(window=window, **_fields(rng, config, name, m, window.columns)))
+    sizes = _sizes(rng, config, count - maps, scale)
+    if layers:
+        sizes[0] = layers[-1].outputs
+        sizes[1:] = [max(1, min(size, _CELLS // sizes[0])) for size in sizes[1:]]
+    for n, m in zip(sizes, sizes[1:]):
+        layers.append(Linear(**_fields(rng, config, f"layer{len(layers)}", m, n)))
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
 
 
-def _shapes(rng, config: ArrayConfig, count: int, scale: float
-            ) -> list[tuple[int, int, Window | None]]:
-    """Rows and columns of each layer's matrix, and its window if it is a convolution."""
-    convs = int(rng.integers(0, count + 1)) if config.conv and rng.random() < 2 / 3 else 0
-    shapes: list[tuple[int, int, Window | None]] = []
-    for window, m in draw_windows(rng, config.pes, convs, scale):
-        shapes.append((m, window.columns, window))
-    first = 200
-    if shapes:
-        m, _, window = shapes[-1]
-        first = window.positions * m
-    sizes = _sizes(rng, config, count - convs, scale)
-    if shapes and len(sizes) > 1:
-        sizes = [first, *(max(1, min(size, _CELLS // first)) for size in sizes[1:])]
-    return shapes + [(m, n, None) for n, m in zip(sizes, sizes[1:])]
+def _fields(rng, config: ArrayConfig, name: str, m: int, n: int) -> dict:
+    """A layer with a matrix."""
+    encoding = str(rng.choice(config.encodings))
+    weights = _weights(rng, config, encoding, m, n)
+    bias, multiplier, shift = _channels(rng, config, weights)
+    return {"name": name, "weights": weights, "encoding": encoding, "relu": bool(rng.random() < .5),
+            "bias": bias, "multiplier": multiplier, "shift": shift}
+
+
+def _pool(rng, config: ArrayConfig, name: str, window: Window, reduce: str) -> Pool:
+    """A pool whose sums fit; its ones need two bits at least, which all weights have."""
+    relu = bool(rng.random() < 0.3)
+    seen = window.kernel[0] * window.kernel[1]
+    if reduce == "max" or seen << config.act_width > 1 << config.acc_width:
+        return Pool(name=name, window=window, reduce="max", relu=relu)
+    multiplier, shift = quantise_scale(float(rng.choice([1 / seen, 1.0, 4 / seen])))
+    return Pool(name=name, window=window, reduce="sum", relu=relu, multiplier=multiplier,
+                shift=shift)
 
 
 def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:

@@ -2,6 +2,8 @@
 """Random windows of convolutions: odd sizes, kernels of 1 to 7, strides of 1 to 4, padding."""
 import numpy as np
 
+from ..core.config import ArrayConfig
+from ..core.pool import REDUCTIONS
 from ..core.window import Window
 
 __all__ = ["draw_windows"]
@@ -10,17 +12,21 @@ _LONGEST = 600          # activations of a map: bounds a case's cost
 _COLUMNS = 800          # elements of a kernel
 
 
-def draw_windows(rng: np.random.Generator, pes: int, count: int,
-                 scale: float) -> list[tuple[Window, int]]:
-    """``count`` windows that follow one another, each with its output channels."""
-    drawn: list[tuple[Window, int]] = []
+def draw_windows(rng: np.random.Generator, config: ArrayConfig, count: int,
+                 scale: float) -> list[tuple[Window, int, str]]:
+    """``count`` windows that follow one another, each with its output channels and, in an array
+    with pools, perhaps what a pool does there."""
+    drawn: list[tuple[Window, int, str]] = []
     height, width = (int(rng.integers(1, 14)) for _ in range(2))
-    channels = _channels(rng, pes, max(1, int(scale * _LONGEST / (height * width))))
+    channels = _channels(rng, config.pes, max(1, int(scale * _LONGEST / (height * width))))
     for _ in range(count):
         window = _window(rng, height, width, channels)
-        positions = window.positions
-        out = _channels(rng, pes, max(1, int(scale * _LONGEST / positions)))
-        drawn.append((window, out))
+        out, reduce = channels, ""
+        if config.pool and rng.random() < 0.4:
+            reduce = str(rng.choice(REDUCTIONS))
+        else:
+            out = _channels(rng, config.pes, max(1, int(scale * _LONGEST / window.positions)))
+        drawn.append((window, out, reduce))
         height, width, channels = window.out_height, window.out_width, out
     return drawn
 

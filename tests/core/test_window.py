@@ -8,11 +8,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from maps import layer, windows
 from openeie.core import artefact, golden
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.errors import ArtefactError, CapacityError, InputError
-from openeie.core.graph import Conv, Linear, Network
+from openeie.core.graph import Linear, Network
 from openeie.core.program import activation_rows
 from openeie.core.walk import Walk
 from openeie.core.weights import SparseWeights
@@ -20,28 +21,6 @@ from openeie.core.window import Window
 
 CONFIG = preset("TINY").replace(operations=("linear", "conv"), act_depth=512, acc_depth=64,
                                 pointer_depth=2048, entry_depth=4096, channel_depth=256)
-
-
-@st.composite
-def windows(draw):
-    """A window with at least one position."""
-    axis = st.tuples(st.integers(1, 9), st.integers(0, 3), st.integers(0, 3), st.integers(1, 4))
-    (height, top, bottom, down), (width, left, right, along) = draw(axis), draw(axis)
-    kernel = draw(st.integers(1, min(7, height + top + bottom))), \
-        draw(st.integers(1, min(7, width + left + right)))
-    return Window(height=height, width=width, channels=draw(st.integers(1, 11)), kernel=kernel,
-                  stride=(down, along), pad=(top, left, bottom, right))
-
-
-def layer(rng, window, m, cls=Conv, **fields):
-    """A layer with random weights, biases and scales."""
-    columns = window.columns if cls is Conv else window
-    weights = rng.integers(-9, 10, (m, columns)) * (rng.random((m, columns)) < 0.5)
-    if cls is Conv:
-        fields["window"] = window
-    return cls(name=fields.pop("name", "conv"), weights=SparseWeights.from_dense(weights),
-               encoding="csr", bias=rng.integers(-99, 99, m), multiplier=np.full(m, 3),
-               shift=np.full(m, 5), relu=False, **fields)
 
 
 @given(windows(), st.integers(0, 1 << 32))
