@@ -103,9 +103,8 @@ def plan_tables(program: Program) -> list[Table]:
 def memory_use(program: Program) -> dict[str, tuple[int, int]]:
     """Words used and available, by the configuration's field."""
     config, plans = program.config, program.layers
-    acts = [plan.walk.positions * plan.dst_rows for plan in plans] + [plans[0].input_rows]
     used = {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
             "channel_depth": program.channels.shape[1],
-            "act_depth": program.vectors * max(acts),
+            "act_depth": program.act_depth,
             "acc_depth": max(plan.dst_rows for plan in plans), "max_layers": len(plans)}
     return {name: (value, getattr(config, name)) for name, value in used.items()}

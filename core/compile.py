@@ -8,9 +8,9 @@ from .config import ENCODINGS, ArrayConfig
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import CapacityError, EncodingError, InputError
 from .fixed import int_range, requantise
-from .graph import Conv, Linear, Network
-from .pool import Pool
+from .graph import INPUT, Conv, Linear, Network, Pool
 from .huffman import CanonicalCode, table_words
+from .memory import Placement, place_maps
 from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
 from .program import LayerPlan, Program, channel_words
 from .timing import Timing
@@ -38,7 +38,8 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
     names = [_encoding(layer, config, encoding) for layer in network.layers]
-    image = _Image(network, config, vectors)
+    placements, act_rows = place_maps(network, config, vectors)
+    image = _Image(network, config, vectors, placements, act_rows)
     image.check_shapes()
     image.prove_accumulators()
     image.refuse()                  # before encoding: these do not depend on it
@@ -90,6 +91,9 @@ class _Image:
     network: Network
     config: ArrayConfig
     vectors: int
+    placements: dict[str, Placement]
+    act_rows: int
+    act_depth: int = 0
     problems: list[str] = field(default_factory=list)
     plans: list[LayerPlan] = field(default_factory=list)
     words: list[np.ndarray] = field(default_factory=list)
@@ -112,17 +116,35 @@ class _Image:
             raise CapacityError(f"network {self.network.name!r} does not fit: "
                                 + "; ".join(self.problems))
 
-    def rows(self, size: int) -> int:
-        """Activations or channels of each PE, of a vector of ``size``."""
-        return -(-size // self.config.pes)
-
     def walk(self, number: int) -> Walk:
         """How the scan reads what a layer needs."""
-        layer = self.network.layers[number]
-        pixels, channels = self.network.source(number)
+        layer, names = self.network.layers[number], self.network.sources(number)
+        source = self.network.source(number)
+        first, rows = self.placements[names[0]], source.rows(self.config.pes)
         if isinstance(layer, (Conv, Pool)):
-            return Walk.of_window(layer.window, self.rows(channels))
-        return Walk.of_vector(pixels * self.rows(channels))
+            return Walk.of_window(layer.window, rows, first.origin, first.stride)
+        if source.pixels > 1 and first.stride != rows:
+            raise InputError(f"layer {layer.name!r} is linear and reads a map that is part of a "
+                             f"concatenation; make it a convolution with a kernel of the whole map")
+        return Walk.of_vector(source.pixels * rows, first.origin)
+
+    def dst_rows(self, layer: Linear | Pool) -> int:
+        """Rows of one position of a layer's output."""
+        return self.network.layout(layer.name).rows(self.config.pes)
+
+    def _need_activations(self) -> None:
+        """Room for all maps of one time, or, without convolutions, for each in its memory."""
+        if self.config.conv:
+            needs = {"the maps of one time, in two memories,": -(-self.act_rows // 2)}
+        else:
+            layouts = {name: self.network.layout(name)
+                       for name in (INPUT, *(layer.name for layer in self.network.layers))}
+            needs = {"the input" if name == INPUT else f"layer {name!r}'s output":
+                     self.vectors * layout.pixels * layout.rows(self.config.pes)
+                     for name, layout in layouts.items()}
+        self.act_depth = max(needs.values())
+        for where, needed in needs.items():
+            self.need("act_depth", needed, where)
 
     def check_shapes(self) -> None:
         """What follows from the layers' sizes alone."""
@@ -134,26 +156,21 @@ class _Image:
         self.need("pointer_depth", sum(
             int(self.network.placed_columns(number, config.pes)[-1]) + 2
             for number in range(len(layers))), "all layers")
-        self.need("channel_depth", sum(self.rows(layer.channels) for layer in layers),
-                  "all layers")
-        pixels, channels = self.network.source(0)
-        self.need("act_depth", self.vectors * pixels * self.rows(channels), "the input")
+        self.need("channel_depth", sum(map(self.dst_rows, layers)), "all layers")
+        self._need_activations()
         for number, layer in enumerate(layers):
             where = f"layer {layer.name!r}"
-            self.need("acc_depth", self.rows(layer.channels), where)
-            self.need("act_depth", self.vectors * layer.positions * self.rows(layer.channels),
-                      f"{where}'s output")
+            self.need("acc_depth", self.dst_rows(layer), where)
             if self.vectors * layer.positions >= 1 << 16:
                 self.problems.append(f"vectors: {where} has {layer.positions:,} positions for each "
                                      f"of {self.vectors} inputs, the array counts to 65,535")
             low, high = int_range(config.weight_width)
-            values = layer.matrix(config.pes).values if isinstance(layer, Pool) \
-                else layer.weights.values
+            values = np.ones(1) if isinstance(layer, Pool) else layer.weights.values
             if len(values) and (values.min() < low or values.max() > high):
                 self.problems.append(f"weight_width: {where} has weights {values.min()} .. "
                                      f"{values.max()}, {config.weight_width} bits hold "
                                      f"{low} .. {high}")
-            if max(self.walk(number).rows, self.rows(layer.channels)) >= 1 << 16:
+            if max(self.walk(number).rows, self.dst_rows(layer)) >= 1 << 16:
                 self.problems.append(f"pes: {where} has 65536 or more rows per PE")
 
     def prove_accumulators(self) -> None:
@@ -196,13 +213,15 @@ class _Image:
     def place(self, layer: Linear, encoding: str) -> None:
         """Encode a layer and append it to every memory."""
         config = self.config
-        weights = layer.matrix(config.pes) if isinstance(layer, Pool) else layer.weights
+        number = len(self.plans)
+        weights = layer.matrix(self.network.source(number).places(config.pes), config.pes) \
+            if isinstance(layer, Pool) else layer.weights
         if encoding != "csr" and len(weights.codebook) > 1 << config.code_width:
             self.problems.append(f"code_width: layer {layer.name!r} has "
                                  f"{len(weights.codebook)} codebook slots, the array's "
                                  f"codes have {config.code_width} bits")
             return
-        columns = self.network.placed_columns(len(self.plans), config.pes)
+        columns = self.network.placed_columns(number, config.pes)
         entries = encode_entries(spread_columns(weights, columns), config.pes,
                                  config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
@@ -230,7 +249,7 @@ class _Image:
         self.plans.append(plan)
         self.words.append(words)
         self.pointers.append(pointers + np.uint32(base << config.place_width))
-        self.channels.append(self._channels(layer, plan.dst_rows))
+        self.channels.append(self._channels(layer, plan))
         self.codebooks.append(codebook)
         self.run_symbols.append(run_symbols)
         fields = vars(plan) | vars(plan.walk) | {
@@ -248,8 +267,8 @@ class _Image:
 
     def _plan(self, layer: Linear, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
         number = len(self.plans)
-        walk, dst_rows = self.walk(number), self.rows(layer.channels)
-        pixels, channels = self.network.source(number)
+        walk, dst_rows = self.walk(number), self.dst_rows(layer)
+        target = self.placements[layer.name]
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
         if isinstance(layer, Pool):
@@ -266,22 +285,23 @@ class _Image:
             outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
             walk=walk, local=isinstance(layer, Pool),
             maximum=isinstance(layer, Pool) and layer.reduce == "max", src_rows=walk.rows,
-            dst_rows=dst_rows,
-            input_rows=pixels * self.rows(channels), table=number,
+            dst_rows=dst_rows, dst_origin=target.origin, dst_step=target.stride - dst_rows + 1,
+            places=self.network.layout(layer.name).places(self.config.pes), table=number,
             pointer_base=sum(part.shape[1] for part in self.pointers),
             channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
             entry_count=entries.count, filler_count=entries.filler_count,
             run_lengths=codes[0] and codes[0].lengths, code_lengths=codes[1] and codes[1].lengths)
 
-    def _channels(self, layer: Linear, rows: int) -> np.ndarray:
-        """uint64 [PEs, rows]; rows beyond the last output write 0, which no scan will find."""
-        size = rows * self.config.pes
+    def _channels(self, layer: Linear | Pool, plan: LayerPlan) -> np.ndarray:
+        """uint64 [PEs, rows]; places without a channel write 0, which no scan will find."""
+        size = plan.dst_rows * self.config.pes
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
         for name, row in values.items():
-            row[:layer.channels] = layer.bias(self.config.act_width) \
+            row[plan.places] = layer.bias(self.config.act_width) \
                 if name == "bias" and isinstance(layer, Pool) else getattr(layer, name)
-        return np.ascontiguousarray(channel_words(**values).reshape(rows, self.config.pes).T)
+        return np.ascontiguousarray(channel_words(**values).reshape(
+            plan.dst_rows, self.config.pes).T)
 
     def program(self) -> Program:
         """The finished images."""
@@ -295,7 +315,9 @@ class _Image:
             pointers=np.concatenate(self.pointers, axis=1),
             channels=np.concatenate(self.channels, axis=1), codebooks=np.stack(self.codebooks),
             run_symbols=np.stack(self.run_symbols),
-            descriptors=np.array(self.descriptors, np.uint64))
+            descriptors=np.array(self.descriptors, np.uint64),
+            input_origin=self.placements[INPUT].origin, act_rows=self.act_rows,
+            act_depth=self.act_depth)
 
 
 def _sees_nothing(window: Window) -> bool:

@@ -124,6 +124,9 @@ class ArrayConfig:
                                   f"once, not {chosen!r}")
         if "linear" not in self.operations:
             raise ConfigError(f"operations must have linear, not {self.operations!r}")
+        if self.conv and self.act_depth & (self.act_depth - 1):
+            raise ConfigError(f"act_depth must be a power of two in an array with conv, whose two "
+                              f"activation memories are one, not {self.act_depth!r}")
         if self.pool and not self.conv:
             raise ConfigError(f"operations with pool must have conv, not {self.operations!r}")
         if self.acc_width < self.act_width + self.weight_width:

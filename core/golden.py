@@ -3,8 +3,7 @@
 import numpy as np
 
 from .fixed import requantise
-from .graph import Conv, Linear, Network
-from .pool import Pool
+from .graph import INPUT, Conv, Linear, Network, Pool
 
 __all__ = ["linear", "network"]
 
@@ -24,10 +23,14 @@ def linear(layer: Linear, x: np.ndarray, act_width: int) -> np.ndarray:
 
 def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
     """Every layer's output [batch, m], in order; ``x`` is checked first."""
-    acts = net.check_inputs(x)
+    values = {INPUT: net.check_inputs(x)}
     outputs = []
-    for layer in net.layers:
+    for number, layer in enumerate(net.layers):
+        parts = [values[name].reshape(len(values[name]), net.layout(name).pixels, -1)
+                 for name in net.sources(number)]
+        acts = np.concatenate(parts, axis=2).reshape(len(parts[0]), -1)
         acts = layer.reduced(acts, net.act_width) if isinstance(layer, Pool) \
             else linear(layer, acts, net.act_width)
+        values[layer.name] = acts
         outputs.append(acts)
     return outputs

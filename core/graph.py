@@ -1,125 +1,30 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network as the array sees it: integer layers, independent of any configuration."""
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
-from .config import ENCODINGS
 from .errors import InputError
-from .fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
+from .fixed import int_range
+from .layers import Conv, Linear
+from .layout import Layout
 from .pool import Pool
-from .weights import SparseWeights, frozen
-from .window import Window
 
-__all__ = ["SparseWeights", "Linear", "Conv", "Network"]
+__all__ = ["INPUT", "Linear", "Conv", "Pool", "Network"]
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Linear:
-    """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
-
-    Attributes
-    ----------
-    name : unique in its network.
-    weights : the matrix, m x n.
-    bias : int32 [m], in accumulator units (input scale x weight scale).
-    multiplier, shift : int32 / uint8 [m]; the output is ``acc * multiplier * 2**-shift``.
-    relu : clamp negative outputs to zero.
-    encoding : how its entries are stored by default.
-    weight_scale, output_scale : what one unit of a weight and of an output is worth as a float;
-        for reports and comparison with the float network only, the array never sees them.
-    """
-    name: str
-    weights: SparseWeights
-    bias: np.ndarray
-    multiplier: np.ndarray
-    shift: np.ndarray
-    relu: bool = True
-    encoding: str = "codebook"
-    weight_scale: float = 1.0
-    output_scale: float = 1.0
-
-    def __post_init__(self) -> None:
-        m = self.weights.shape[0]
-        for name, dtype, (low, high) in (
-                ("bias", np.int32, int_range(BIAS_BITS)),
-                ("multiplier", np.int32, (1, (1 << MULTIPLIER_BITS) - 1)),
-                ("shift", np.uint8, (0, MAX_SHIFT))):
-            array = frozen(getattr(self, name), dtype)
-            if array.shape != (m,):
-                raise InputError(f"layer {self.name!r}: {name} must have shape ({m},), "
-                                 f"not {array.shape}")
-            if array.min() < low or array.max() > high:
-                raise InputError(f"layer {self.name!r}: {name} must be in {low} .. {high}, "
-                                 f"not {array.min()} .. {array.max()}")
-            object.__setattr__(self, name, array)
-        if self.encoding not in ENCODINGS:
-            raise InputError(f"layer {self.name!r}: encoding must be one of "
-                             f"{', '.join(ENCODINGS)}, not {self.encoding!r}")
-        if self.encoding != "csr" and self.weights.codebook is None:
-            raise InputError(f"layer {self.name!r}: encoding {self.encoding} needs a codebook")
-
-    @property
-    def inputs(self) -> int:
-        """Length of the input vector, n."""
-        return self.weights.shape[1]
-
-    @property
-    def channels(self) -> int:
-        """Rows of the matrix, m: outputs of each position."""
-        return self.weights.shape[0]
-
-    @property
-    def positions(self) -> int:
-        """How often the matrix is applied to an input, each time to other activations."""
-        return 1
-
-    @property
-    def outputs(self) -> int:
-        """Length of the output vector."""
-        return self.positions * self.channels
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Conv(Linear):
-    """A convolution: the matrix-vector layer at every position of a window.
-
-    Its matrix has a column for each element (kernel row, kernel column, channel) of the kernel,
-    in this order; inputs and outputs are maps, flat in (row, column, channel) order. A grouped
-    convolution is one with zeros between the groups, which cost nothing.
-
-    Attributes
-    ----------
-    window : where the kernel goes; ``window.columns`` is n.
-    """
-    window: Window
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.weights.shape[1] != self.window.columns:
-            raise InputError(f"layer {self.name!r}: weights must have {self.window.columns} "
-                             f"columns, one for each element of the kernel, "
-                             f"not {self.weights.shape[1]}")
-
-    @property
-    def inputs(self) -> int:
-        """Activations of the map it reads."""
-        return self.window.inputs
-
-    @property
-    def positions(self) -> int:
-        """Output positions of the window."""
-        return self.window.positions
+#: What layers call the network's input among their sources.
+INPUT = "input"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Network:
-    """Layers in the order they run, each reading what the one before it wrote.
+    """Layers in the order they run; the last one's output is the network's.
 
     Attributes
     ----------
     name : what it is called in tables and files.
-    layers : at least one; sizes must chain.
+    layers : at least one; each reads the one before it, or those that its ``sources`` name.
     act_width : bits of a signed activation everywhere in this network, 8 or 16.
     input_range : smallest and largest input activation that will ever be given; the proof that
         no accumulator overflows starts from it, and inputs outside it are refused.
@@ -141,13 +46,12 @@ class Network:
             raise InputError(f"act_width must be 8 or 16, not {self.act_width!r}")
         if len({layer.name for layer in self.layers}) != len(self.layers):
             raise InputError(f"network {self.name!r}: layer names must differ")
-        for before, after in zip(self.layers, self.layers[1:]):
-            if before.outputs != after.inputs:
-                raise InputError(f"layer {after.name!r} takes {after.inputs} inputs, but "
-                                 f"{before.name!r} gives {before.outputs}")
-            if isinstance(after, (Conv, Pool)) and after.window.channels != before.channels:
-                raise InputError(f"layer {after.name!r} takes {after.window.channels} channels, "
-                                 f"but {before.name!r} gives {before.channels}")
+        for number in range(len(self.layers)):
+            self._check_sources(number)
+        read = {name for number in range(len(self.layers)) for name in self.sources(number)}
+        unread = [layer.name for layer in self.layers[:-1] if layer.name not in read]
+        if unread:
+            raise InputError(f"layer {unread[0]!r} is read by none, and is not the last")
         low, high = int_range(self.act_width)
         if self.input_range is None:
             object.__setattr__(self, "input_range", (low, high))
@@ -159,16 +63,55 @@ class Network:
     @property
     def inputs(self) -> int:
         """Length of the input vector."""
-        return self.layers[0].inputs
+        return self.layout(INPUT).pixels * self.layout(INPUT).channels
 
-    def source(self, layer: int) -> tuple[int, int]:
-        """Pixels, and channels of each, of what layer number ``layer`` reads: they decide where
-        an activation lies in the array. A vector is a map of one pixel."""
-        this = self.layers[layer]
-        if isinstance(this, (Conv, Pool)):
-            return this.window.height * this.window.width, this.window.channels
-        before = self.layers[layer - 1] if layer else None
-        return (before.positions, before.channels) if before else (1, this.inputs)
+    def sources(self, layer: int) -> tuple[str, ...]:
+        """Names of what layer number ``layer`` reads."""
+        return self.layers[layer].sources or (self.layers[layer - 1].name if layer else INPUT,)
+
+    def layout(self, name: str) -> Layout:
+        """How the output of a layer, or the network's input, lies in the rows of activations."""
+        if name == INPUT:
+            this = next(layer for number, layer in enumerate(self.layers)
+                        if INPUT in self.sources(number))
+            return Layout(pixels=this.window.height * this.window.width,
+                          parts=(this.window.channels,)) \
+                if isinstance(this, (Conv, Pool)) else Layout(pixels=1, parts=(this.inputs,))
+        number = self._numbers[name]
+        layer = self.layers[number]
+        parts = self.source(number).parts if isinstance(layer, Pool) else (layer.channels,)
+        return Layout(pixels=layer.positions, parts=parts)
+
+    def source(self, layer: int) -> Layout:
+        """How what layer number ``layer`` reads lies in the rows of activations."""
+        layouts = [self.layout(name) for name in self.sources(layer)]
+        return Layout(pixels=layouts[0].pixels,
+                      parts=tuple(part for layout in layouts for part in layout.parts))
+
+    @cached_property
+    def _numbers(self) -> dict[str, int]:
+        return {layer.name: number for number, layer in enumerate(self.layers)}
+
+    def _check_sources(self, number: int) -> None:
+        """What a layer reads must be there, and be a map of its size."""
+        layer, names = self.layers[number], self.sources(number)
+        for name in names:
+            if name != INPUT and not self._numbers.get(name, number) < number:
+                raise InputError(f"layer {layer.name!r} reads {name!r}, which is no layer before "
+                                 f"it")
+        if len(set(names)) != len(names):
+            raise InputError(f"layer {layer.name!r} reads {names[0]!r} twice")
+        layouts = [self.layout(name) for name in names]
+        given = ", ".join(map(repr, names)) if number else "the input"
+        if len({layout.pixels for layout in layouts}) > 1:
+            raise InputError(f"layer {layer.name!r} reads maps of different sizes: {given}")
+        source = self.source(number)
+        if source.pixels * source.channels != layer.inputs:
+            raise InputError(f"layer {layer.name!r} takes {layer.inputs} inputs, but {given} "
+                             f"gives {source.pixels * source.channels}")
+        if isinstance(layer, (Conv, Pool)) and layer.window.channels != source.channels:
+            raise InputError(f"layer {layer.name!r} takes {layer.window.channels} channels, "
+                             f"but {given} gives {source.channels}")
 
     @property
     def outputs(self) -> int:
@@ -176,13 +119,13 @@ class Network:
         return self.layers[-1].outputs
 
     def placed_columns(self, layer: int, pes: int) -> np.ndarray:
-        """Where an array of ``pes`` PEs has the columns of a layer's matrix, int64 [n]: the
-        channels of a pixel begin at a multiple of ``pes``, as in the activation memories."""
-        this, (_, channels) = self.layers[layer], self.source(layer)
+        """Where an array of ``pes`` PEs has the columns of a layer's matrix, int64 [n]: as the
+        activations lie in its memories."""
+        this, source = self.layers[layer], self.source(layer)
         if isinstance(this, Pool):
-            return np.arange(-(-channels // pes))
-        column = np.arange(this.weights.shape[1])
-        return column // channels * (-(-channels // pes) * pes) + column % channels
+            return np.arange(source.rows(pes))
+        pixel, channel = np.divmod(np.arange(this.weights.shape[1]), source.channels)
+        return pixel * (source.rows(pes) * pes) + source.places(pes)[channel]
 
     def check_inputs(self, x) -> np.ndarray:
         """Inputs [batch, n] as int64, or an :class:`InputError` naming the first bad element."""

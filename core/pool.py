@@ -6,7 +6,7 @@ import numpy as np
 
 from .errors import InputError
 from .fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range, requantise
-from .weights import SparseWeights, frozen
+from .weights import SparseWeights
 from .window import Window
 
 __all__ = ["Pool", "REDUCTIONS"]
@@ -30,6 +30,7 @@ class Pool:
     multiplier, shift : of every channel, for ``sum``; the output is ``sum * multiplier >> shift``
         as in a :class:`Linear` layer. ``max`` has 1 and 0.
     relu : clamp negative outputs to zero.
+    sources : as in a :class:`Linear` layer.
     output_scale : what one unit of an output is worth as a float; for reports.
 
     Raises
@@ -42,6 +43,7 @@ class Pool:
     multiplier: int = 1
     shift: int = 0
     relu: bool = False
+    sources: tuple[str, ...] = ()
     output_scale: float = 1.0
 
     def __post_init__(self) -> None:
@@ -79,15 +81,15 @@ class Pool:
         range, so that a cleared accumulator is below all of them."""
         return int_range(act_width)[0] if self.reduce == "max" else 0
 
-    def matrix(self, pes: int) -> SparseWeights:
-        """Ones, one for each channel, in the column of the row in which an array of ``pes`` PEs
-        has that channel: what each PE multiplies its own activations with."""
-        channels = np.arange(self.channels)
+    def matrix(self, places: np.ndarray, pes: int) -> SparseWeights:
+        """What each PE multiplies its own activations with: a one for each channel, which lies
+        at ``places`` (row x ``pes`` + PE), in the column of its row."""
+        rows = int(places[-1]) // pes + 1
+        counts = np.bincount(places // pes, minlength=rows)
         return SparseWeights(
-            shape=(self.channels, -(-self.channels // pes)), rows=channels,
-            indptr=np.minimum(np.arange(-(-self.channels // pes) + 1) * pes, self.channels),
+            shape=(rows * pes, rows), rows=places, indptr=np.concatenate([[0], np.cumsum(counts)]),
             values=np.ones(self.channels, int), codes=np.ones(self.channels, int),
-            codebook=frozen(np.array([0, 1]), np.int16))
+            codebook=np.array([0, 1]))
 
     def reduced(self, x: np.ndarray, act_width: int) -> np.ndarray:
         """The layer on activations x [batch, inputs]: int64 [batch, outputs]."""

@@ -12,13 +12,14 @@ import numpy as np
 
 from .config import ArrayConfig
 from .descriptor import descriptor_stride
-from .graph import Network
+from .graph import INPUT, Network
+from .memory import half_rows
 from .walk import Walk
 
 __all__ = ["Target", "Control", "Status", "Fault",
            "CHANNEL_WORD", "CHANNEL_QUARTERS", "channel_words", "channel_values", "LOAD_RECORD",
            "BROADCAST_PE",
-           "LayerPlan", "Program", "load_crc", "input_records", "activation_rows"]
+           "LayerPlan", "Program", "load_crc"]
 
 
 class Target(enum.IntEnum):
@@ -113,7 +114,8 @@ class LayerPlan:
         product.
     local, maximum : every PE takes its own activations; the largest product counts, not the sum.
     src_rows, dst_rows : rows of activations per PE that one such product reads and writes.
-    input_rows : rows per PE of one whole input.
+    dst_origin, dst_step : first row written, and from a product's last row to the next's first.
+    places : row x PEs + PE of each output channel among a product's rows, int64 [channels].
     table : which codebook and run-symbol table this layer uses.
     pointer_base, channel_base : first address in the pointer and channel memories.
     cycle_limit : the watchdog's bound for this layer.
@@ -133,7 +135,9 @@ class LayerPlan:
     maximum: bool
     src_rows: int
     dst_rows: int
-    input_rows: int
+    dst_origin: int
+    dst_step: int
+    places: np.ndarray
     table: int
     pointer_base: int
     channel_base: int
@@ -152,6 +156,9 @@ class Program:
     ``pointers`` uint32 [PEs, pointers], ``channels`` uint64 [PEs, rows], ``codebooks``
     int16 [layers, 2**code_width] (in rank order for huffman layers), ``run_symbols``
     uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [layers, words].
+
+    Activations lie in ``act_rows`` rows of memory A and, from ``half_rows`` on, B; the inputs of
+    a start begin at row ``input_origin``. ``act_depth`` is what of each memory is used.
     """
     config: ArrayConfig
     network: Network
@@ -163,6 +170,22 @@ class Program:
     codebooks: np.ndarray
     run_symbols: np.ndarray
     descriptors: np.ndarray
+    input_origin: int
+    act_rows: int
+    act_depth: int
+
+    def input_records(self, x: np.ndarray) -> np.ndarray:
+        """Load records of the inputs x [vectors, n] of a start."""
+        rows = self.network.layout(INPUT).memory(x, self.config.pes)
+        parts = []
+        for pe, column in enumerate(rows.reshape(-1, self.config.pes).T):
+            records = _records(Target.ACT_A, pe, column)
+            address = records["address"] + np.uint32(self.input_origin)
+            records["target"] = np.where(address < half_rows(self.config), Target.ACT_A,
+                                         Target.ACT_B)
+            records["address"] = address % half_rows(self.config)
+            parts.append(records)
+        return np.concatenate(parts)
 
     def records(self) -> np.ndarray:
         """Load records of the whole image, inputs excepted."""
@@ -188,23 +211,6 @@ def _records(target: Target, pe: int, data: np.ndarray) -> np.ndarray:
     records["address"] = np.arange(len(data))
     records["data"] = data.astype(np.int64).view(np.uint64) if data.dtype.kind == "i" else data
     return records
-
-
-def input_records(config: ArrayConfig, x: np.ndarray, pixels: int = 1) -> np.ndarray:
-    """Load records of inputs ``x`` [vectors, n]: channel c of a pixel goes to PE ``c mod PEs``."""
-    images = activation_rows(config, x, pixels)
-    return np.concatenate([_records(Target.ACT_A, pe, row)
-                           for pe, row in enumerate(images.reshape(-1, config.pes).T)])
-
-
-def activation_rows(config: ArrayConfig, x: np.ndarray, pixels: int = 1) -> np.ndarray:
-    """Activations x [vectors, pixels x channels] as they lie in the array: int64 [vectors, rows,
-    PEs]; every pixel begins a row."""
-    channels = x.shape[1] // pixels
-    rows = -(-channels // config.pes)
-    padded = np.zeros((len(x), pixels, rows * config.pes), np.int64)
-    padded[..., :channels] = x.reshape(len(x), pixels, channels)
-    return padded.reshape(len(x), pixels * rows, config.pes)
 
 
 def load_crc(records: np.ndarray) -> int:

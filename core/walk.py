@@ -25,8 +25,9 @@ class Walk:
     kernel_height, kernel_width, stride_y, stride_x, pad_top, pad_left : in pixels.
     height, width : of the map that is read.
     out_height, out_width : output positions.
-    pixel_rows : rows of one pixel, ceil(channels / PEs).
+    pixel_rows : rows of one pixel that are read.
     origin : the first row read, which padding may put before the map.
+    pixel_step : from the last row of a pixel to the first of the next.
     row_step : from the last row of a kernel line to the first of the next.
     x_step, y_step, image_step : from the first row of a position, of a line of positions, of an
         input to the first of the next.
@@ -43,36 +44,43 @@ class Walk:
     out_height: int = 1
     out_width: int = 1
     origin: int = 0
+    pixel_step: int = 1
     row_step: int = 1
     x_step: int = 0
     y_step: int = 0
     image_step: int
 
     @classmethod
-    def of_vector(cls, rows: int) -> "Walk":
+    def of_vector(cls, rows: int, origin: int = 0) -> "Walk":
         """Every row once, in order: a layer that is no convolution."""
-        return cls(pixel_rows=rows, image_step=rows)
+        return cls(pixel_rows=rows, image_step=rows, origin=origin)
 
     @classmethod
-    def of_window(cls, window: Window, pixel_rows: int) -> "Walk":
-        """Position after position, a kernel line after the other in each."""
-        line, limit = window.width * pixel_rows, 1 << ADDRESS_BITS
+    def of_window(cls, window: Window, rows: int, origin: int = 0, stride: int | None = None
+                  ) -> "Walk":
+        """Position after position, a kernel line after the other in each. The map's first pixel
+        begins at ``origin``; ``rows`` of a pixel are read, the next begins ``stride`` further."""
+        stride = stride or rows
+        line, limit = window.width * stride, 1 << ADDRESS_BITS
         top, left, _, _ = window.pad
         return cls(
             kernel_height=window.kernel[0], kernel_width=window.kernel[1],
             stride_y=window.stride[0], stride_x=window.stride[1], pad_top=top, pad_left=left,
-            pixel_rows=pixel_rows, height=window.height, width=window.width,
+            pixel_rows=rows, height=window.height, width=window.width,
             out_height=window.out_height, out_width=window.out_width,
-            origin=-(top * line + left * pixel_rows) % limit,
-            row_step=(line - window.kernel[1] * pixel_rows + 1) % limit,
-            x_step=window.stride[1] * pixel_rows, y_step=window.stride[0] * line,
+            origin=(origin - top * line - left * stride) % limit,
+            pixel_step=stride - rows + 1,
+            row_step=(line - (window.kernel[1] - 1) * stride - rows + 1) % limit,
+            x_step=window.stride[1] * stride, y_step=window.stride[0] * line,
             image_step=window.height * line)
 
     @property
     def is_contiguous(self) -> bool:
-        """Every row once, in order: no window, or one of a pixel."""
+        """Every row once, in order, from ``origin`` on: no window, or one of a pixel."""
         return (self.kernel_height, self.kernel_width, self.stride_y, self.stride_x, self.pad_top,
-                self.pad_left) == (1, 1, 1, 1, 0, 0)
+                self.pad_left) == (1, 1, 1, 1, 0, 0) \
+            and self.out_height == self.height and self.out_width == self.width \
+            and self.image_step == self.height * self.width * self.pixel_rows
 
     @property
     def rows(self) -> int:
@@ -90,9 +98,11 @@ class Walk:
         image, position = np.divmod(np.arange(vectors), self.positions)
         y, x = np.divmod(position, self.out_width)
         line, along = np.divmod(np.arange(self.rows), self.kernel_width * self.pixel_rows)
+        pixel, row = np.divmod(along, self.pixel_rows)
+        stride = self.pixel_step - 1 + self.pixel_rows
+        below = self.row_step - 1 + self.pixel_rows + (self.kernel_width - 1) * stride
         first = self.origin + image * self.image_step + y * self.y_step + x * self.x_step
-        distance = line * (self.row_step - 1 + self.kernel_width * self.pixel_rows) + along
-        row = y[:, None] * self.stride_y - self.pad_top + line
-        column = x[:, None] * self.stride_x - self.pad_left + along // self.pixel_rows
-        inside = (row >= 0) & (row < self.height) & (column >= 0) & (column < self.width)
-        return (first[:, None] + distance) % modulus, inside
+        map_y = y[:, None] * self.stride_y - self.pad_top + line
+        map_x = x[:, None] * self.stride_x - self.pad_left + pixel
+        inside = (map_y >= 0) & (map_y < self.height) & (map_x >= 0) & (map_x < self.width)
+        return (first[:, None] + line * below + pixel * stride + row) % modulus, inside

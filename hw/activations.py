@@ -10,7 +10,8 @@ __all__ = ["Activations"]
 
 
 class Activations(wiring.Component):
-    """Source and destination memory; ``swap`` low: A is the source, high: B is.
+    """Source and destination memory; ``swap`` low: A is the source, high: B is. In an array with
+    convolutions ``write_address`` says itself where the destination is, from A on through B.
 
     Both are halves of one memory, since only the source is read and only the destination
     written. Reads are synchronous (latency 1) and held while ``read_en`` is low.
@@ -35,7 +36,7 @@ class Activations(wiring.Component):
             "read_address": In(config.act_address_width),
             "data": Out(act),
             "write_en": In(1),
-            "write_address": In(config.act_address_width),
+            "write_address": In(config.act_address_width + config.conv),
             "write_data": In(act),
             "load_a": In(1),
             "load_b": In(1),
@@ -54,7 +55,8 @@ class Activations(wiring.Component):
         m.d.comb += [
             write.en.eq(load | self.write_en),
             write.addr.eq(Mux(load, Cat(self.load_address, self.load_b),
-                              Cat(self.write_address, ~self.swap))),
+                              self.write_address if config.conv
+                              else Cat(self.write_address, ~self.swap))),
             write.data.eq(Mux(load, self.load_data, self.write_data)),
             read.en.eq(self.read_en),
             read.addr.eq(Cat(self.read_address, self.read_b)),

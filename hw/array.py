@@ -92,7 +92,8 @@ class Array(wiring.Component):
                 pe.blocked.eq(blocked),
                 scan.acts[number].eq(pe.act),
                 pe.read_en.eq(Mux(self.running, scan.en, 1)),
-                pe.read_b.eq(Mux(self.running, self.layer.number[0],
+                pe.read_b.eq(Mux(self.running, scan.address[config.act_address_width]
+                                 if config.conv else self.layer.number[0],
                                  self.read.target == Target.ACT_B)),
                 pe.read_address.eq(Mux(self.running, scan.address, self.read.address)),
                 pe.count_address.eq(self.read.address),

@@ -35,7 +35,7 @@ class Scan(wiring.Component):
         super().__init__({
             "start": In(1),
             "layer": In(Layer(config)),
-            "address": Out(config.act_address_width),
+            "address": Out(config.act_address_width + config.conv),
             "en": Out(1),
             "acts": In(data.ArrayLayout(signed(config.act_width), config.pes)),
             "o": Out(stream.Signature(Row(config))),

@@ -12,8 +12,8 @@ __all__ = ["WindowWalk"]
 class WindowWalk(wiring.Component):
     """Steps through the addresses of :class:`openeie.core.walk.Walk`, one a cycle.
 
-    A pixel's rows follow one another, and so do the pixels of a kernel line; every other
-    distance is in the descriptor, so that there is no multiplier. Rows beside the map are
+    A pixel's rows follow one another; every other distance is in the descriptor, so that there
+    is no multiplier. Addresses run through both activation memories. Rows beside the map are
     counted like any other; their addresses mean nothing.
 
     Members
@@ -31,14 +31,14 @@ class WindowWalk(wiring.Component):
             "start": In(1),
             "step": In(1),
             "last": In(1),
-            "address": Out(config.act_address_width),
+            "address": Out(config.act_address_width + 1),
             "inside": Out(1),
             "pixel_ends": Out(1),
         })
 
     def elaborate(self, platform):
         m = Module()
-        layer, width = self.layer, self._config.act_address_width
+        layer, width = self.layer, self._config.act_address_width + 1
         # First addresses of the position, of its line of positions and of the input in hand.
         position, line, image = (Signal(width, name=name) for name in ("position", "line", "image"))
         pixel_row = Signal.like(layer.pixel_rows)
@@ -78,7 +78,8 @@ class WindowWalk(wiring.Component):
         with m.Elif(self.step):
             m.d.sync += [self.address.eq(self.address + 1), pixel_row.eq(pixel_row + 1)]
             with m.If(self.pixel_ends):
-                m.d.sync += [pixel_row.eq(0), kernel_x.eq(kernel_x + 1), x.eq(x + 1)]
+                m.d.sync += [pixel_row.eq(0), kernel_x.eq(kernel_x + 1), x.eq(x + 1),
+                             self.address.eq(self.address + layer.pixel_step)]
                 with m.If(kernel_x == layer.kernel_width - 1):
                     m.d.sync += [kernel_x.eq(0), x.eq(position_x), y.eq(y + 1),
                                  self.address.eq(self.address + layer.row_step)]

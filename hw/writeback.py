@@ -19,7 +19,8 @@ class Writeback(wiring.Component):
     The first row's first cycle of reading is the one after ``start``. A row is read during
     ``Timing.row`` cycles, cleared in the last of them, and written to the destination memory
     ``latency`` cycles after the first. Destination addresses count through the vectors of a
-    layer. Nothing stalls.
+    layer; in an array with convolutions from ``dst_origin`` on, and ``dst_step`` further at a
+    vector's end. Nothing stalls.
 
     Members
     -------
@@ -49,7 +50,7 @@ class Writeback(wiring.Component):
             "released": Out(1),
             "done": Out(1),
             "write_en": Out(1),
-            "write_address": Out(config.act_address_width),
+            "write_address": Out(config.act_address_width + config.conv),
             "act": Out(signed(config.act_width)),
             "load_en": In(1),
             "load_address": In(config.channel_address_width + 2),
@@ -117,7 +118,17 @@ class Writeback(wiring.Component):
         with m.If(self.write_en):
             m.d.sync += self.write_address.eq(self.write_address + 1)
             with m.If(last_written):
+                if self._config.conv:
+                    m.d.sync += self.write_address.eq(self.write_address + self.layer.dst_step)
                 m.d.sync += [vector.eq(vector + 1),
                              self.done.eq(vector == vectors_but_one)]
+        if self._config.conv:
+            first = Signal()                # no vector of the layer has come; `begin` is too early
+            with m.If(self.begin):          # to know where they go
+                m.d.sync += first.eq(1)
+            with m.Elif(self.start):
+                m.d.sync += first.eq(0)
+                with m.If(first):
+                    m.d.sync += self.write_address.eq(self.layer.dst_origin)
         with m.If(self.begin):
             m.d.sync += [self.write_address.eq(0), vector.eq(0), self.done.eq(0)]

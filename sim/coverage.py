@@ -109,7 +109,6 @@ def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
     config, plans = program.config, program.layers
-    rows = max(plans[0].input_rows, *(plan.walk.positions * plan.dst_rows for plan in plans))
     hits = {
         "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,
@@ -117,7 +116,7 @@ def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
         "entry memory full": program.entries.shape[1] == config.entry_depth,
         "pointer memory full": program.pointers.shape[1] == config.pointer_depth,
         "channel memory full": program.channels.shape[1] == config.channel_depth,
-        "activation memory full": rows * program.vectors == config.act_depth,
+        "activation memory full": program.act_depth == config.act_depth,
         "accumulators full": max(plan.dst_rows for plan in plans) == config.acc_depth,
     }
     found = {name for name, hit in hits.items() if hit}

@@ -13,6 +13,7 @@ from numba import njit
 from ..core.unpack import unpack_layer
 from ..core.config import ArrayConfig
 from ..core.errors import EncodingError
+from ..core.memory import half_rows
 from ..core.descriptor import read_descriptor
 from ..core.program import LayerPlan, Program, channel_values
 from ..core.walk import Walk
@@ -28,6 +29,7 @@ class DecodedLayer:
     Attributes
     ----------
     name, relu, walk, shape : what the descriptor says.
+    dst_origin, dst_step, places : where its outputs go, see :class:`LayerPlan`.
     local, maximum : every PE takes its own activations; the largest product counts.
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
@@ -37,6 +39,9 @@ class DecodedLayer:
     name: str
     relu: bool
     walk: Walk
+    dst_origin: int
+    dst_step: int
+    places: np.ndarray
     local: bool
     maximum: bool
     shape: Shape
@@ -51,7 +56,7 @@ class DecodedLayer:
 
     @property
     def channels(self) -> int:
-        """m."""
+        """m, places without a channel included."""
         return len(self.bias)
 
 
@@ -85,14 +90,14 @@ def _by_column(count, run, value, filler):
 
 
 def _channels(program: Program, base: int, plan: LayerPlan) -> dict[str, np.ndarray]:
-    """Bias, multiplier and shift of each output channel as the array applies them, int64 [m]."""
-    row, pe = np.divmod(np.arange(plan.channels), program.config.pes)
+    """Bias, multiplier and shift of each row of each PE as the array applies them, int64 [m]."""
+    row, pe = np.divmod(np.arange(plan.dst_rows * program.config.pes), program.config.pes)
     return channel_values(program.channels[pe, base + row].astype(np.uint64))
 
 
-def _walk(config: ArrayConfig, fields: dict[str, int]) -> Walk:
+def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> Walk:
     if not config.conv:
-        return Walk.of_vector(fields["src_rows"])
+        return Walk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
     return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
 
 
@@ -108,11 +113,13 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
     entries = unpack_layer(program, layer)
     fillers, indptr, rows, weights = _by_column(entries.count, entries.run, entries.value,
                                                 entries.filler)
-    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.channels:
+    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.dst_rows * program.config.pes:
         raise EncodingError(f"layer {plan.name}: the image holds an entry of row {rows.max()}, "
-                            f"but the layer has {plan.channels} rows")
+                            f"but the layer has {plan.dst_rows * program.config.pes} rows")
     return DecodedLayer(
-        name=plan.name, relu=bool(fields["relu"]), walk=_walk(program.config, fields),
+        name=plan.name, relu=bool(fields["relu"]), walk=_walk(program.config, layer, fields),
+        dst_origin=fields.get("dst_origin", half_rows(program.config) * (1 - layer % 2)),
+        dst_step=fields.get("dst_step", 1), places=plan.places,
         local=bool(fields.get("local")), maximum=bool(fields.get("maximum")),
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
                     lanes=1 if fields.get("local") else program.config.pes,

@@ -7,10 +7,11 @@ import numpy as np
 
 from ..core.counters import COUNTERS
 from ..core.errors import ArrayFault, InputError
-from ..core.program import Program, input_records
+from ..core.memory import half_rows
+from ..core.program import Program, Target
 from ..core.run import LayerRun, Run
 
-__all__ = ["Ports", "execute"]
+__all__ = ["Ports", "execute", "read_outputs"]
 
 
 class Ports(Protocol):
@@ -21,8 +22,8 @@ class Ports(Protocol):
     def start(self, first: int, count: int, limit: int) -> None:
         """Run ``count`` layers from layer ``first`` on, to the end."""
 
-    def outputs(self, layer: int, rows: int, vectors: int, outputs: int) -> np.ndarray:
-        """What ``layer`` wrote, int64 [vectors, outputs]."""
+    def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
+        """``count`` words from ``address`` on, int64."""
 
     def counters(self, layer: int) -> tuple[int, np.ndarray]:
         """Cycles of ``layer``, and its counters, int64 [PEs, 7]."""
@@ -50,8 +51,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     results: list[list] = [[] for _ in plans]
     array.load(program.records())
     for first in range(0, len(x), vectors):
-        inputs = input_records(program.config, x[first:first + vectors],
-                               program.network.source(0)[0])
+        inputs = program.input_records(x[first:first + vectors])
         _run_start(array, program, inputs, limit, results)
         progress(first + vectors)
     return Run(engine=engine, config=program.config, layers=tuple(
@@ -68,20 +68,31 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
                results: list[list]) -> None:
     plans = program.layers
 
-    def read(index):
-        plan = plans[index]
-        vectors = program.vectors * plan.walk.positions
-        return array.outputs(index, plan.dst_rows, vectors, plan.channels).reshape(
-            program.vectors, plan.outputs)
     array.load(inputs)
     stepped = []
     for index in range(len(plans)):
         array.start(index, 1, limit)
-        stepped.append(read(index))
+        stepped.append(read_outputs(array, program, index))
     if len(plans) > 1:                  # the first layer's inputs may have been overwritten
         array.load(inputs)
         array.start(0, len(plans), limit)
-        if not np.array_equal(read(len(plans) - 1), stepped[-1]):
+        if not np.array_equal(read_outputs(array, program, len(plans) - 1),
+                              stepped[-1]):
             raise ArrayFault("the program gives other outputs as a whole than layer by layer")
     for index, outputs in enumerate(stepped):
         results[index].append((outputs, *array.counters(index)))
+
+
+def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
+    """What layer number ``layer`` wrote for the inputs of a start, int64 [vectors, outputs]."""
+    plan, config = program.layers[layer], program.config
+    positions, step = program.vectors * plan.walk.positions, plan.dst_rows - 1 + plan.dst_step
+    first, count = plan.dst_origin, (positions - 1) * step + plan.dst_rows
+    in_a = max(0, min(count, half_rows(config) - first))
+    words = np.stack([np.concatenate([
+        array.read(target, pe, begin, part) for target, begin, part in (
+            (Target.ACT_A, first, in_a),
+            (Target.ACT_B, max(first - half_rows(config), 0), count - in_a)) if part])
+        for pe in range(config.pes)], axis=1)
+    rows = words[np.arange(positions)[:, None] * step + np.arange(plan.dst_rows)]
+    return rows.reshape(positions, -1)[:, plan.places].reshape(program.vectors, plan.outputs)

@@ -10,7 +10,9 @@ from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
 from ..core.fixed import int_range, requantise
-from ..core.program import Program, activation_rows
+from ..core.graph import INPUT
+from ..core.memory import half_rows
+from ..core.program import Program
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
 from .decoded import DecodedLayer, decode
@@ -18,7 +20,8 @@ from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, start
 
 __all__ = ["run", "layer_cycles", "broadcast_items"]
 
-_CHUNK = 256        # starts of one task: bounds the memory for accumulators
+_CHUNK = 256        # starts of one task, and words of activation memory: bound what it takes
+_MEMORY = 1 << 23
 
 
 @njit(cache=True, nogil=True)
@@ -33,16 +36,17 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-def _seen(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
-    """What the scan reads: acts int64 [starts, rows, PEs] -> [starts, vectors, rows x PEs]."""
-    starts, rows, pes = acts.shape
-    positions = layer.walk.positions
-    if layer.walk.is_contiguous and rows == inputs * positions * layer.walk.rows:
-        return acts.reshape(starts, inputs * positions, layer.walk.rows * pes)
-    address, inside = layer.walk.addresses(inputs * positions, 1 << config.act_address_width)
+def _seen(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
+    """What the scan reads: memory int64 [starts, rows, PEs] -> [starts, vectors, rows x PEs]."""
+    starts, _, pes = memory.shape
+    walk, vectors = layer.walk, inputs * layer.walk.positions
+    if walk.is_contiguous:
+        part = memory[:, walk.origin:walk.origin + vectors * walk.rows]
+        return part.reshape(starts, vectors, walk.rows * pes)
+    address, inside = walk.addresses(vectors, half_rows(config) * 2)
     beside = int_range(config.act_width)[0] if layer.maximum else 0
-    seen = np.where(inside[..., None], acts[:, np.where(inside, address, 0)], beside)
-    return seen.reshape(starts, inputs * positions, layer.walk.rows * pes)
+    seen = np.where(inside[..., None], memory[:, np.where(inside, address, 0)], beside)
+    return seen.reshape(starts, vectors, walk.rows * pes)
 
 
 def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
@@ -75,27 +79,30 @@ def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycle
         acc[..., layer.rows] = products.sum(axis=2)
 
 
-def _run_layer(layer: DecodedLayer, acts: np.ndarray, inputs: int, config: ArrayConfig
-               ) -> tuple[LayerRun, np.ndarray]:
-    """One layer on activations int64 [starts, rows, PEs]; also what it leaves in the array."""
-    starts, pes = len(acts), config.pes
+def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig
+               ) -> LayerRun:
+    """One layer on the activation memories int64 [starts, rows, PEs], which it changes."""
+    starts, pes = len(memory), config.pes
+    vectors = inputs * layer.walk.positions
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
-    acc = np.zeros((starts, inputs * layer.walk.positions, layer.channels), np.int64)
+    acc = np.zeros((starts, vectors, layer.channels), np.int64)
     step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
     execute = _run_local if layer.local else _run_matrix
     for first in range(0, starts, max(1, step)):
         part = slice(first, first + step)
-        execute(layer, _seen(layer, acts[part], inputs, config), config,
+        execute(layer, _seen(layer, memory[part], inputs, config), config,
                 cycles[part], counters[part], acc[part])
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
-    outputs = requantise(acc.reshape(-1, layer.channels), layer.bias, layer.multiplier,
-                         layer.shift, relu=layer.relu, act_width=config.act_width)
-    left = activation_rows(config, outputs)
-    return (LayerRun(name=layer.name, cycles=cycles, counters=counters,
-                     outputs=outputs.reshape(starts * inputs,
-                                             layer.walk.positions * layer.channels)),
-            left.reshape(starts, inputs * layer.walk.positions * left.shape[1], pes))
+    acts = requantise(acc, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
+                      act_width=config.act_width)
+    rows = layer.shape.dst_rows
+    written = layer.dst_origin + np.arange(vectors)[:, None] * (rows - 1 + layer.dst_step) \
+        + np.arange(rows)
+    memory[:, written] = acts.reshape(starts, vectors, rows, pes)
+    outputs = acts[..., layer.places].reshape(
+        starts * inputs, layer.walk.positions * len(layer.places))
+    return LayerRun(name=layer.name, outputs=outputs, cycles=cycles, counters=counters)
 
 
 def run(program: Program, x, *, jobs: int = 1,
@@ -120,19 +127,20 @@ def run(program: Program, x, *, jobs: int = 1,
                          f"multiple of {vectors}, not {len(x)}")
     layers = decode(program) if layers is None else layers
 
-    pixels, _ = program.network.source(0)
+    layout = program.network.layout(INPUT)
 
     def execute(x: np.ndarray) -> list[LayerRun]:
-        acts = activation_rows(config, x, pixels)
-        acts = acts.reshape(len(x) // vectors, vectors * acts.shape[1], config.pes)
-        results = []
-        for layer in layers:
-            result, acts = _run_layer(layer, acts, vectors, config)
-            results.append(result)
-        return results
+        starts = len(x) // vectors
+        memory = np.zeros((starts, program.act_rows, config.pes), np.int64)
+        acts = layout.memory(x, config.pes)
+        rows = vectors * acts.shape[1] * acts.shape[2]
+        memory[:, program.input_origin:program.input_origin + rows] = acts.reshape(
+            starts, rows, config.pes)
+        return [_run_layer(layer, memory, vectors, config) for layer in layers]
 
     starts = len(x) // vectors
-    tasks = max(1, -(-starts // _CHUNK), min(jobs, starts))
+    chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * config.pes)))
+    tasks = max(1, -(-starts // chunk), min(jobs, starts))
     parts = [x[vectors * (starts * k // tasks):vectors * (starts * (k + 1) // tasks)]
              for k in range(tasks)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:

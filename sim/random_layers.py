@@ -91,10 +91,8 @@ def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig)
 
 def _needs(program: Program) -> dict[str, int]:
     """Depths of the memories that ``program`` fills."""
-    rows = [program.layers[0].input_rows,
-            *(plan.walk.positions * plan.dst_rows for plan in program.layers)]
     return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
-            "act_depth": program.vectors * max(rows),
+            "act_depth": program.act_depth,
             "acc_depth": max(plan.dst_rows for plan in program.layers),
             "channel_depth": sum(plan.dst_rows for plan in program.layers),
             "max_layers": len(program.layers)}
@@ -118,6 +116,8 @@ def configuration(seed: int, number: int) -> ArrayConfig:
         needs[name] *= spare
     for name in ("entry_depth", "pointer_depth"):
         needs[name] += needs[name] % 2
+    if config.conv:
+        needs["act_depth"] = 1 << (needs["act_depth"] - 1).bit_length()
     return config.replace(**needs)
 
 

@@ -161,13 +161,6 @@ class Rtl:
         self.wait(limit)
         self.check_fault()
 
-    def outputs(self, layer: int, rows: int, vectors: int, outputs: int) -> np.ndarray:
-        """What ``layer`` wrote, int64 [vectors, outputs]."""
-        target = Target.ACT_A if layer % 2 else Target.ACT_B
-        words = np.stack([self.read(target, pe, 0, vectors * rows)
-                          for pe in range(self.config.pes)])
-        return words.T.reshape(vectors, rows * self.config.pes)[:, :outputs]
-
     def counters(self, layer: int) -> tuple[int, np.ndarray]:
         """Cycles of ``layer`` in the last run, and its counters, int64 [PEs, 7]."""
         cycles = int(self.read(Target.CYCLES, 0, layer, 1)[0])
