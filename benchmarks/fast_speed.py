@@ -20,10 +20,11 @@ from openeie.core.config import preset
 from openeie.core.fixed import quantise_scale
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import Program, input_records
+from openeie.core.program import Program
 from openeie.core.run import LayerRun, Run
 from openeie.sim import fast
 from openeie.sim.decoded import decode
+from openeie.sim.execute import read_outputs
 
 #: name: preset, sizes, weight densities, activation density, images.
 CASES = {
@@ -70,7 +71,7 @@ def timed_only(program: Program, layers, acts) -> int:
     config = program.config
     return config.pes * sum(
         fast.layer_cycles(fast.broadcast_items(vector), layer.counts, layer.fillers,
-                          config=config, outputs=layer.outputs)[0]
+                          config=config, outputs=layer.channels)[0]
         for layer, x in zip(layers, acts) for vector in x)
 
 
@@ -116,11 +117,11 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
     with Rtl(program.config) as rtl:
         rtl.load(program.records())
         for vector in x:
-            rtl.load(input_records(program.config, vector[np.newaxis]))
+            rtl.load(program.input_records(vector[np.newaxis]))
             began = time.perf_counter()
             rtl.start(0, len(plans), limit)
             seconds += time.perf_counter() - began
-            outputs = rtl.outputs(len(plans) - 1, plans[-1].dst_rows, 1, plans[-1].outputs)
+            outputs = read_outputs(rtl, program, len(plans) - 1)
             for number, result in enumerate(results):
                 result.append((outputs, *rtl.counters(number)))
     compared = 0

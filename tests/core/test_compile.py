@@ -110,13 +110,13 @@ def test_accumulator_overflow_is_refused():
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
 def test_every_activation_and_channel_has_one_place(pes, n, m, vectors):
-    from openeie.core.program import Target, input_records
+    from openeie.core.program import Target
     program = compile_network(network(m, n), CONFIG.replace(
         pes=pes, entry_depth=1 << 12, act_depth=256, acc_depth=64, channel_depth=64),
         vectors=vectors)
     plan = program.layers[0]
     x = np.arange(1, 1 + n * vectors).reshape(vectors, n)
-    records = input_records(program.config, x)
+    records = program.input_records(x)
     assert set(records["target"]) == {Target.ACT_A}
     for v, j in itertools.product(range(vectors), range(n)):
         here = records[(records["pe"] == j % pes)

@@ -9,7 +9,7 @@ import numpy as np
 from openeie.core import golden
 from openeie.core.config import ArrayConfig
 from openeie.core.counters import COUNTERS
-from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target, input_records,
+from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target,
                                   load_crc)
 
 from cosim.network import draw
@@ -18,7 +18,7 @@ from cosim.ports import PARAMETERS, Sink, Source, generator, settled, start, tic
 CONFIG = ArrayConfig.from_dict(PARAMETERS["config"]) if "config" in PARAMETERS else ArrayConfig()
 PROGRAM, X = draw(CONFIG)
 RECORDS = PROGRAM.records()
-INPUTS = input_records(CONFIG, X)
+INPUTS = PROGRAM.input_records(X)
 LAYERS = len(PROGRAM.layers)
 WANTED = [outputs.tolist() for outputs in golden.network(PROGRAM.network, X)]
 

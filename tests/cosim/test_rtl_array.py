@@ -12,8 +12,10 @@ from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, InputError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import Control, Fault, Status, Target, input_records, load_crc
+from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target,
+                                  load_crc)
 from openeie.sim import fast
+from openeie.sim.execute import read_outputs
 from openeie.sim.rtl import Rtl, run
 
 TINY = preset("TINY")
@@ -61,7 +63,7 @@ def test_any_initial_state_gives_the_same_result(seed):
 def test_reset_in_mid_layer():
     program, x = compile_network(small_network("huffman"), TINY), inputs(1)
     wanted = fast.run(program, x)
-    records = input_records(TINY, x)
+    records = program.input_records(x)
     rng = np.random.default_rng(7)
     with Rtl(TINY) as rtl:
         for _ in range(20):
@@ -72,7 +74,7 @@ def test_reset_in_mid_layer():
             # Programs survive a reset; that they do is the host's to vouch for, by a CHECK.
             rtl.load(records)
             rtl.start(0, 2, 10_000)
-            assert np.array_equal(rtl.outputs(1, 3, 1, 9), wanted.outputs)
+            assert np.array_equal(read_outputs(rtl, program, 1), wanted.outputs)
             for layer in range(2):
                 cycles, counters = rtl.counters(layer)
                 assert cycles == wanted.layers[layer].cycles[0]
@@ -110,7 +112,7 @@ def test_the_watchdog_names_the_place_and_leaves_no_trace():
     x[0, 5] = 1
     bad = dataclasses.replace(good, pointers=good.pointers.copy())
     bad.pointers[2, 6] |= 9         # no word has a slot 9, so column 5 of PE 2 never ends
-    records = input_records(TINY, x)
+    records = good.input_records(x)
     with Rtl(TINY) as rtl:
         rtl.load(np.concatenate([bad.records(), records]))
         with pytest.raises(ArrayFault, match="WATCHDOG in layer 0 at PE 2"):
@@ -119,7 +121,7 @@ def test_the_watchdog_names_the_place_and_leaves_no_trace():
         rtl.command(Control.CLEAR)
         rtl.load(np.concatenate([good.records(), records]))
         rtl.start(0, 2, 10_000)
-        assert np.array_equal(rtl.outputs(1, 3, 1, 9), golden.network(net, x)[1])
+        assert np.array_equal(read_outputs(rtl, good, 1), golden.network(net, x)[1])
 
 
 def test_a_flipped_load_word_is_caught_by_the_crc():
@@ -146,10 +148,10 @@ def test_the_array_identifies_its_configuration():
 
 def test_activations_read_back_as_written():
     with Rtl(TINY) as rtl:
-        x = np.random.default_rng(1).integers(-32768, 32768, (1, 64))
-        rtl.load(input_records(TINY, x))
-        got = np.stack([rtl.read(Target.ACT_A, pe, 0, 16) for pe in range(4)])
-        assert np.array_equal(got.T.reshape(1, 64), x)
+        x = np.random.default_rng(1).integers(-32768, 32768, (4, 16))
+        rtl.load(np.array([(Target.ACT_A, 0, pe, row, int(x[pe, row]) & (1 << 64) - 1)
+                           for pe in range(4) for row in range(16)], LOAD_RECORD))
+        assert np.array_equal([rtl.read(Target.ACT_A, pe, 0, 16) for pe in range(4)], x)
 
 
 def test_batches_that_do_not_divide_are_refused():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from openeie.core.config import ENCODINGS, preset
 from openeie.core.counters import COUNTERS
-from openeie.core.program import Control, Status, Target, input_records, load_crc
+from openeie.core.program import Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.array import Array
 from openeie.hw.loader import Loader
@@ -38,7 +38,7 @@ async def read(ctx, dut, requests, rng=None):
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
     plan, wanted = program.layers[0], fast.run(program, x).layers[0]
-    records = np.concatenate([program.records(), input_records(CONFIG, x)])
+    records = np.concatenate([program.records(), program.input_records(x)])
     dut, got = Accelerator(CONFIG), {}
 
     async def bench(ctx):
@@ -71,7 +71,7 @@ def test_a_read_beside_a_start(rng):
     index = COUNTERS.index("writeback")
     assert wanted[index] != wanted[0]           # what is cleared first is what would be read
     records = np.concatenate([program.records(),
-                              input_records(CONFIG, x)])
+                              program.input_records(x)])
     start = command(Control.START, 1 << 16)
     offsets = range(Loader.cycles + 3)          # the last ones find the array busy
     dut, begun, got = Accelerator(CONFIG), [], []

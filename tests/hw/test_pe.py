@@ -8,7 +8,6 @@ from openeie.core.counters import COUNTERS
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
 from openeie.core.descriptor import TABLE_WORD, unpack
-from openeie.core.program import input_records
 from openeie.hw.pe import PE
 
 from .bench import put_all, simulate
@@ -59,7 +58,7 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             await ctx.tick()
         ctx.set(dut.wipe, 0)
         ctx.set(dut.load_en, 1)
-        for record in np.concatenate([program.records(), input_records(CONFIG, x)]):
+        for record in np.concatenate([program.records(), program.input_records(x)]):
             ctx.set(dut.load, {name: int(record[name])
                                for name in ("target", "pe", "address", "data")})
             await ctx.tick()
