@@ -4,10 +4,11 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from .bounds import accumulator_needs
 from .config import ENCODINGS, ArrayConfig
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import CapacityError, EncodingError, InputError
-from .fixed import int_range, requantise
+from .fixed import int_range
 from .graph import INPUT, Conv, Linear, Network, Pool
 from .huffman import CanonicalCode, table_words
 from .memory import Placement, place_maps
@@ -16,9 +17,8 @@ from .program import LayerPlan, Program, channel_words
 from .timing import Timing
 from .walk import Walk
 from .weights import SparseWeights, spread_columns
-from .window import Window
 
-__all__ = ["compile_network", "accumulator_bounds"]
+__all__ = ["compile_network"]
 
 
 def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
@@ -67,22 +67,6 @@ def _encoding(layer: Linear, config: ArrayConfig, override: str | None) -> str:
     if name != "csr" and layer.weights.codebook is None:
         raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
     return name
-
-
-def accumulator_bounds(layer: Linear, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-    """Least and greatest sum any subset of a row's products can reach, int64 [m].
-
-    Inputs lie in ``low`` .. ``high``; a subset may be empty, so the bounds enclose 0. Every
-    order of accumulation stays inside them.
-    """
-    weights = layer.weights.values.astype(np.int64)
-    ends = np.stack([weights * low, weights * high])
-    m = layer.channels
-    least = np.zeros(m, np.int64)
-    greatest = np.zeros(m, np.int64)
-    np.add.at(least, layer.weights.rows, np.minimum(ends.min(axis=0), 0))
-    np.add.at(greatest, layer.weights.rows, np.maximum(ends.max(axis=0), 0))
-    return least, greatest
 
 
 @dataclass
@@ -175,40 +159,8 @@ class _Image:
 
     def prove_accumulators(self) -> None:
         """No partial sum, with or without bias, may leave the accumulator."""
-        low, high = self.network.input_range
-        for layer in self.network.layers:
-            if isinstance(layer, Pool):
-                low, high = self._prove_pool(layer, low, high)
-                continue
-            least, greatest = accumulator_bounds(layer, low, high)
-            ends = [np.minimum(least, least + layer.bias), np.maximum(greatest,
-                                                                      greatest + layer.bias)]
-            bits = max(int(-ends[0].min() - 1).bit_length(), int(ends[1].max()).bit_length()) + 1
-            self.need("acc_width", bits, f"layer {layer.name!r} (sums from {ends[0].min():,} to "
-                                         f"{ends[1].max():,})")
-            if bits > 48:
-                return              # the next range would not be exact
-            outputs = [requantise(end, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
-                                  act_width=self.network.act_width) for end in (least, greatest)]
-            low, high = int(min(outputs[0].min(), 0)), int(max(outputs[1].max(), 0))
-
-    def _prove_pool(self, layer: Pool, low: int, high: int) -> tuple[int, int]:
-        """The same for a pool; returns the range of its outputs."""
-        seen, width = int(np.prod(layer.window.kernel)), self.network.act_width
-        low, high = min(low, 0), max(high, 0)
-        if layer.reduce == "max":
-            ends = 0, (1 << width) - 1
-            outputs = low, high         # a window beside the map is not, in a network
-            if _sees_nothing(layer.window):
-                outputs = int_range(width)[0], high
-        else:
-            ends = seen * low, seen * high
-            outputs = tuple(int(requantise(np.array(end), 0, layer.multiplier, layer.shift,
-                                           relu=layer.relu, act_width=width)) for end in ends)
-        bits = max(int(-ends[0] - 1).bit_length(), ends[1].bit_length()) + 1
-        self.need("acc_width", bits, f"layer {layer.name!r} (sums from {ends[0]:,} to "
-                                     f"{ends[1]:,})")
-        return outputs[0], outputs[1]
+        for name, bits, least, greatest in accumulator_needs(self.network):
+            self.need("acc_width", bits, f"layer {name!r} (sums from {least:,} to {greatest:,})")
 
     def place(self, layer: Linear, encoding: str) -> None:
         """Encode a layer and append it to every memory."""
@@ -318,15 +270,3 @@ class _Image:
             descriptors=np.array(self.descriptors, np.uint64),
             input_origin=self.placements[INPUT].origin, act_rows=self.act_rows,
             act_depth=self.act_depth)
-
-
-def _sees_nothing(window: Window) -> bool:
-    """Whether the window lies beside the map at some position."""
-    top, left, _, _ = window.pad
-    for size, kernel, stride, before, count in (
-            (window.height, window.kernel[0], window.stride[0], top, window.out_height),
-            (window.width, window.kernel[1], window.stride[1], left, window.out_width)):
-        first = np.arange(count) * stride - before
-        if np.any((first + kernel <= 0) | (first >= size)):
-            return True
-    return False

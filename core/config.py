@@ -31,7 +31,6 @@ _RANGES = {
 }
 
 
-#: Fields that hold names, and those there are.
 _NAMES = {"encodings": ENCODINGS, "operations": OPERATIONS}
 
 
@@ -67,8 +66,7 @@ class ArrayConfig:
     max_layers : descriptors, codebooks and Huffman tables the array can hold.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
-    operations : layers that can be run: ``linear``, with ``conv`` convolutions, and with
-        ``pool`` besides the layers that work channel by channel.
+    operations : layers that can be run: ``linear``, and ``conv``, and ``pool``.
 
     Raises
     ------
@@ -125,7 +123,7 @@ class ArrayConfig:
         if "linear" not in self.operations:
             raise ConfigError(f"operations must have linear, not {self.operations!r}")
         if self.conv and self.act_depth & (self.act_depth - 1):
-            raise ConfigError(f"act_depth must be a power of two in an array with conv, whose two "
+            raise ConfigError(f"act_depth must be a power of two with conv, where the two "
                               f"activation memories are one, not {self.act_depth!r}")
         if self.pool and not self.conv:
             raise ConfigError(f"operations with pool must have conv, not {self.operations!r}")
@@ -169,7 +167,7 @@ class ArrayConfig:
 
     @property
     def pool(self) -> bool:
-        """Whether layers that work channel by channel can be run."""
+        """Whether pools can be run."""
         return "pool" in self.operations
 
     @property
@@ -254,11 +252,10 @@ class ArrayConfig:
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
 
+#: TINY is for tests, so that every memory can be filled; EIE16 has room for LeNet-300-100.
 PRESETS = {
-    # For tests: small enough that every memory can be filled.
     "TINY": ArrayConfig(pes=4, queue_depth=4, entry_depth=64, pointer_depth=64, act_depth=16,
                         acc_depth=16, channel_depth=32, max_layers=4),
-    # LeNet-300-100 with room to spare, 16 PEs.
     "EIE16": ArrayConfig(pes=16, entry_depth=1024, pointer_depth=2048, act_depth=64,
                          acc_depth=64, channel_depth=128),
     # The paper's array (EIE, section V and Table II), with the memories its own layers need.

@@ -26,9 +26,7 @@ def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
     values = {INPUT: net.check_inputs(x)}
     outputs = []
     for number, layer in enumerate(net.layers):
-        parts = [values[name].reshape(len(values[name]), net.layout(name).pixels, -1)
-                 for name in net.sources(number)]
-        acts = np.concatenate(parts, axis=2).reshape(len(parts[0]), -1)
+        acts = net.read(number, values)
         acts = layer.reduced(acts, net.act_width) if isinstance(layer, Pool) \
             else linear(layer, acts, net.act_width)
         values[layer.name] = acts

@@ -88,6 +88,13 @@ class Network:
         return Layout(pixels=layouts[0].pixels,
                       parts=tuple(part for layout in layouts for part in layout.parts))
 
+    def read(self, layer: int, values: dict[str, np.ndarray]) -> np.ndarray:
+        """What layer number ``layer`` reads, [batch, n], of the outputs so far by name."""
+        parts = [values[name].reshape(len(values[name]), self.layout(name).pixels,
+                                      self.layout(name).channels) for name in self.sources(layer)]
+        joined = np.concatenate(parts, axis=2)
+        return joined.reshape(len(joined), joined.shape[1] * joined.shape[2])
+
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {layer.name: number for number, layer in enumerate(self.layers)}

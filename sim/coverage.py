@@ -6,8 +6,7 @@ from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
-from ..core.graph import Conv
-from ..core.pool import Pool
+from ..core.graph import INPUT, Conv, Pool
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 
@@ -32,15 +31,15 @@ BINS = (
     "pool: max", "pool: sum", "pool: padding", "pool: stride", "pool: a pixel of several rows",
     "pool: a single position", "pool: kernel of the whole map", "pool: several inputs",
     "pool: a filler", "pool after conv", "pool after pool", "linear after conv",
-    "linear after pool",
+    "linear after pool", "a concatenation", "a pool of a concatenation",
 )
 
 
 def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
     """Bins of one layer with inputs x int64 [batch, n]."""
     plan, layer = program.layers[number], program.network.layers[number]
-    window = getattr(layer, "window", None)
-    before = program.network.layers[number - 1] if number else None
+    window, network = getattr(layer, "window", None), program.network
+    before = next((one for one in network.layers if one.name == network.sources(number)[0]), None)
     kind = "pool" if isinstance(layer, Pool) else "conv"
     bins = {} if window is None else {
         f"{kind}: padding": any(window.pad), f"{kind}: stride": max(window.stride) > 1,
@@ -50,6 +49,8 @@ def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]
         f"{kind}: several inputs": program.vectors > 1,
         f"{kind} after conv": isinstance(before, Conv),
         f"{kind} after pool": isinstance(before, Pool)}
+    bins["a concatenation"] = len(network.sources(number)) > 1
+    bins["a pool of a concatenation"] = bins["a concatenation"] and isinstance(layer, Pool)
     if isinstance(layer, Pool):
         bins |= {f"pool: {layer.reduce}": True, f"{plan.encoding}: layer": True,
                  "pool: a filler": bool(plan.filler_count.any())}
@@ -120,11 +121,12 @@ def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
         "accumulators full": max(plan.dst_rows for plan in plans) == config.acc_depth,
     }
     found = {name for name, hit in hits.items() if hit}
-    acts = program.network.check_inputs(x)
+    values = {INPUT: program.network.check_inputs(x)}
     for number, (plan, layer) in enumerate(zip(plans, run.layers)):
+        acts = program.network.read(number, values)
         hits = _layer_bins(program, number, acts) | _huffman_bins(plan, config.max_code_length)
         if layer.counters is not None:
             hits |= {f"counter {name}": layer.total(name) > 0 for name in COUNTERS}
         found |= {name for name, hit in hits.items() if hit}
-        acts = layer.outputs
+        values[layer.name] = layer.outputs
     return found

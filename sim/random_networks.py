@@ -8,8 +8,7 @@ import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quantise_scale
-from ..core.graph import Conv, Linear, Network
-from ..core.pool import Pool
+from ..core.graph import INPUT, Conv, Linear, Network, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
 from .random_windows import draw_windows
@@ -137,12 +136,22 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     maps = int(rng.integers(0, count + 1)) if config.conv and rng.random() < 2 / 3 else 0
     drawn = draw_windows(rng, config, maps, scale)
     layers: list[Linear | Pool] = []
-    for window, m, reduce in drawn:
-        name = f"layer{len(layers)}"
+    sources: tuple[str, ...] = ()
+    for number, (window, m, reduce) in enumerate(drawn):
+        before, sources = sources, ()
         if reduce:
-            layers.append(_pool(rng, config, name, window, reduce))
-        else:
-            layers.append(Conv(window=window, **_fields(rng, config, name, m, window.columns)))
+            layers.append(_pool(rng, config, f"layer{len(layers)}", window, reduce, before))
+            continue
+        # Two branches, which the next layer on a map reads side by side.
+        parts = [m]
+        if m > 1 and number < len(drawn) - 1 and rng.random() < 0.4:
+            parts = [int(rng.integers(1, m))]
+            parts.append(m - parts[0])
+            before = before or (layers[-1].name if layers else INPUT,)
+            sources = tuple(f"layer{len(layers) + part}" for part in range(2))
+        for part in parts:
+            layers.append(Conv(window=window, sources=before, **_fields(
+                rng, config, f"layer{len(layers)}", part, window.columns)))
     sizes = _sizes(rng, config, count - maps, scale)
     if layers:
         sizes[0] = layers[-1].outputs
@@ -161,15 +170,16 @@ def _fields(rng, config: ArrayConfig, name: str, m: int, n: int) -> dict:
             "bias": bias, "multiplier": multiplier, "shift": shift}
 
 
-def _pool(rng, config: ArrayConfig, name: str, window: Window, reduce: str) -> Pool:
+def _pool(rng, config: ArrayConfig, name: str, window: Window, reduce: str,
+          sources: tuple[str, ...]) -> Pool:
     """A pool whose sums fit; its ones need two bits at least, which all weights have."""
     relu = bool(rng.random() < 0.3)
     seen = window.kernel[0] * window.kernel[1]
     if reduce == "max" or seen << config.act_width > 1 << config.acc_width:
-        return Pool(name=name, window=window, reduce="max", relu=relu)
+        return Pool(name=name, window=window, reduce="max", relu=relu, sources=sources)
     multiplier, shift = quantise_scale(float(rng.choice([1 / seen, 1.0, 4 / seen])))
     return Pool(name=name, window=window, reduce="sum", relu=relu, multiplier=multiplier,
-                shift=shift)
+                shift=shift, sources=sources)
 
 
 def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:

@@ -33,7 +33,7 @@ def draw_windows(rng: np.random.Generator, config: ArrayConfig, count: int,
 
 def _channels(rng, pes: int, limit: int) -> int:
     """Channels around the numbers where rows and lanes wrap."""
-    size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 40)])
+    size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 40), 18 * pes])
     return int(np.clip(size, 1, limit))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.compile import accumulator_bounds, compile_network
+from openeie.core.bounds import accumulator_bounds
+from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
 from openeie.core.errors import CapacityError, InputError
 from openeie.core.graph import Linear, Network

@@ -13,6 +13,7 @@ from openeie.core.errors import CapacityError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
 from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
+from openeie.core.memory import place_maps
 from openeie.core.program import CHANNEL_WORD
 from openeie.core.unpack import unpack_layer
 
@@ -98,7 +99,8 @@ def test_a_watchdog_that_cannot_count_so_far_is_refused():
     for count, problems in ((65_454, []), (65_455, [
             "counter_width: layer 'l0' may run 4,294,967,808 cycles, the array counts to "
             "4,294,967,295"])):
-        image = _Image(net, ArrayConfig(pes=1), 1 << 16)
+        image = _Image(net, ArrayConfig(pes=1), 1 << 16,
+                       *place_maps(net, ArrayConfig(pes=1), 1 << 16))
         entries = SimpleNamespace(count=np.array([[count]]), filler_count=None)
         plan = image._plan(net.layers[0], "csr", entries, (None, None))
         assert image.problems == problems

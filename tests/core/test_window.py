@@ -14,7 +14,7 @@ from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.errors import ArtefactError, CapacityError, InputError
 from openeie.core.graph import Linear, Network
-from openeie.core.program import activation_rows
+from openeie.core.layout import Layout
 from openeie.core.walk import Walk
 from openeie.core.weights import SparseWeights
 from openeie.core.window import Window
@@ -42,14 +42,17 @@ def test_golden_is_torch_s_convolution(window, seed):
     assert np.array_equal(got, expected.permute(0, 2, 3, 1).reshape(2, -1).numpy())
 
 
-@given(windows(), st.integers(1, 6), st.integers(1, 2), st.integers(0, 1 << 32))
-def test_the_walk_sees_what_the_window_sees(window, pes, inputs, seed):
+@given(windows(), st.integers(1, 6), st.integers(1, 2), st.integers(0, 9), st.integers(0, 3),
+       st.integers(0, 1 << 32))
+def test_the_walk_sees_what_the_window_sees(window, pes, inputs, origin, gap, seed):
+    """Wherever the map begins, and whatever lies between its pixels."""
     rng = np.random.default_rng(seed)
     x = rng.integers(-9, 10, (inputs, window.inputs))
-    rows = -(-window.channels // pes)
-    memory = activation_rows(CONFIG.replace(pes=pes), x, window.height * window.width)
-    memory = memory.reshape(-1, pes)
-    walk = Walk.of_window(window, rows)
+    rows, pixels = -(-window.channels // pes), window.height * window.width
+    map_rows = Layout(pixels=pixels, parts=(window.channels,)).memory(x, pes)
+    memory = rng.integers(-9, 10, (origin + inputs * pixels * (rows + gap), pes))
+    memory[origin:].reshape(inputs, pixels, rows + gap, pes)[:, :, :rows] = map_rows
+    walk = Walk.of_window(window, rows, origin, rows + gap)
     address, inside = walk.addresses(inputs * walk.positions, 1 << 24)
     assert address[inside].max(initial=0) < len(memory)
     seen = memory[np.where(inside, address, 0)] * inside[..., None]
