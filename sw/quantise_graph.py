@@ -192,7 +192,7 @@ def _matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, la
     codes = None if node.codes is None else _columns(node, node.codes, shape)
     magnitude = float(np.abs(values).max()) or 1.0
     heaviest = float(np.abs(values).sum(axis=1).max()) / magnitude      # in largest weights
-    room = int_range(acc_width)[1] - (1 << BIAS_BITS)
+    room = int_range(acc_width)[1] // 2                     # the rest is for the bias
     levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
     if levels < 3:
         raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of "
@@ -202,9 +202,11 @@ def _matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, la
     outputs = len(values)
     bias = np.rint((np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64))
                    / unit)
-    if np.abs(bias).max() > int_range(BIAS_BITS)[1]:
-        raise InputError(f"node {node.name!r}: its bias must fit {BIAS_BITS} bits in units of "
-                         f"{unit:g}, not {np.abs(bias).max() * unit:g}")
+    limit = min(int_range(BIAS_BITS)[1], room)
+    if np.abs(bias).max() > limit:
+        raise InputError(f"node {node.name!r}: its bias must not exceed {limit * unit:g}, "
+                         f"{limit:,} units of the accumulator, and has "
+                         f"{np.abs(bias).max() * unit:g}")
     multiplier, shift = quantise_scale(unit / fields["output_scale"])
     if codes is not None:
         table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SqueezeNet v1.0 from Song Han's compressed file, whole, on the array; one JSON object.
+
+    python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
+
+PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
+``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on ``fast``; the first
+is compared with ``golden`` in every output of every layer, and with ``--rtl`` with the gateware, in
+every output, cycle and counter. MAC utilisation counts useful entries of the convolutions against
+all cycles of all PEs, pooling included.
+"""
+import argparse
+import inspect
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+from openeie.core import golden
+from openeie.core.compile import compile_network
+from openeie.core.config import ArrayConfig
+from openeie.core.errors import Mismatch
+from openeie.core.program import Program
+from openeie.core.run import Run
+from openeie.sim import fast
+from openeie.sw.importers.han import load_han
+from openeie.sw.quantise_graph import quantise_graph
+
+MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
+
+
+def array(pes: int) -> ArrayConfig:
+    """An array with room for all maps: it is simulated, and there is no tiling yet."""
+    depth = 1 << 20 - min(pes, 64).bit_length() + 1
+    return ArrayConfig(pes=pes, operations=("linear", "conv", "pool"), encodings=("codebook",),
+                       code_width=8, acc_width=48, act_depth=depth,
+                       entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
+                       channel_depth=1 << 13, max_layers=32)
+
+
+def per_layer(program: Program, run: Run) -> list[dict]:
+    """Where the cycles of the first picture go."""
+    pes = program.config.pes
+    rows = []
+    for plan, layer in zip(program.layers, run.layers):
+        first = layer.counters[0]
+        rows.append({"layer": plan.name, "kind": "pool" if plan.local else "conv",
+                     "cycles": int(layer.cycles[0]), "entries": int(first[:, 0].sum()),
+                     "utilisation": round(float(first[:, 0].sum() / (pes * layer.cycles[0])), 3)})
+    return rows
+
+
+def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
+    """Words compared; raises Mismatch at a layer that differs."""
+    words = 0
+    for ours, theirs in zip(run.layers, golden.network(program.network, x)):
+        if not np.array_equal(ours.outputs[:len(x)], theirs):
+            raise Mismatch(f"layer {ours.name}: fast and golden differ")
+        words += theirs.size
+    return words
+
+
+def main() -> None:
+    """Print the result."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
+    parser.add_argument("net", type=Path)
+    parser.add_argument("prototxt", type=Path)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("--pes", type=int, default=16)
+    parser.add_argument("--images", type=int, default=10)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--rtl", action="store_true")
+    options = parser.parse_args()
+    with np.load(options.pictures) as pictures:
+        images, labels, logits = (pictures[name] for name in ("images", "labels", "float_logits"))
+    maps = images[..., ::-1].astype(np.int64) - np.array(MEAN)
+    network = quantise_graph(load_han(options.net, options.prototxt),
+                             maps[-10:].transpose(0, 3, 1, 2).astype(np.float32),
+                             input_range=(int(maps.min()), int(maps.max())))
+    program = compile_network(network, array(options.pes))
+    x = maps[:options.images].reshape(options.images, -1)
+    fast.run(program, x[:1])                            # compile the kernels
+    began = time.perf_counter()
+    run = fast.run(program, x, jobs=options.jobs)
+    seconds = time.perf_counter() - began
+    outputs, float_outputs = run.outputs, logits[:len(x)]
+    useful = sum(layer.total("busy") for layer, plan in zip(run.layers, program.layers)
+                 if not plan.local)
+    top5 = {name: float((np.argsort(-values, axis=1)[:, :5] == labels[:len(x), None]).any(1).mean())
+            for name, values in (("array", outputs), ("float", float_outputs))}
+    result = {
+        "pes": options.pes, "images": len(x),
+        "top1": {"array": float((outputs.argmax(1) == labels[:len(x)]).mean()),
+                 "float": float((float_outputs.argmax(1) == labels[:len(x)]).mean())},
+        "top5": top5, "largest_logit_error": float(np.abs(
+            outputs * network.layers[-1].output_scale - float_outputs).max()),
+        "cycles_mean": float(run.cycles.mean()),
+        "mac_utilisation": useful / (options.pes * int(run.cycles.sum())),
+        "fast_seconds_per_image": seconds / len(x), "jobs": options.jobs,
+        "golden_words_equal": check_golden(program, x[:1], run),
+        "layers": per_layer(program, run)}
+    if options.rtl:
+        from openeie.sim import rtl
+        rtl.build(program.config)
+        began = time.perf_counter()
+        truth = rtl.run(program, x[:1])
+        result["rtl"] = {"seconds": time.perf_counter() - began,
+                         "compared": truth.compare(fast.run(program, x[:1]))}
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Float graphs as integer networks: close to the float network, equal in the engines."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+from openeie.core import golden
+from openeie.core.compile import compile_network
+from openeie.core.config import ArrayConfig
+from openeie.core.errors import InputError
+from openeie.core.graph import INPUT
+from openeie.sim import fast
+from openeie.sw.float_graph import FloatGraph, Node
+from openeie.sw.float_run import run_float
+from openeie.sw.importers.han import load_han
+from openeie.sw.quantise_graph import quantise_graph
+
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
+ARRAY = ArrayConfig(pes=16, operations=("linear", "conv", "pool"), encodings=("csr", "codebook"),
+                    code_width=8, acc_width=48, act_depth=1 << 17, entry_depth=1 << 16,
+                    pointer_depth=1 << 15, acc_depth=64, channel_depth=1024, max_layers=64)
+
+
+def network(rng):
+    """A small network with everything that is supported: branches, groups, pools, flattening."""
+    def conv(name, source, out, channels, kernel=1, **fields):
+        weight = rng.normal(size=(out, channels, kernel, kernel)).astype(np.float32)
+        return Node(name=name, op="conv", inputs=(source,), kernel=(kernel, kernel), weight=weight,
+                    bias=rng.normal(size=out).astype(np.float32), **fields)
+    codebook = np.concatenate([[0], rng.normal(size=15)]).astype(np.float32)
+    codes = rng.integers(0, 16, (5, 240)).astype(np.uint8)
+    return FloatGraph(name="small", nodes=(
+        Node(name="data", op="input", shape=(3, 9, 8)),
+        conv("a", "data", 6, 3, 3, stride=(2, 1), pad=(1, 1)),
+        Node(name="ra", op="relu", inputs=("a",)),
+        conv("one", "ra", 4, 6),
+        conv("three", "ra", 6, 3, 3, pad=(1, 1), groups=2),
+        Node(name="rt", op="relu", inputs=("three",)),
+        Node(name="both", op="concat", inputs=("one", "rt")),
+        Node(name="max", op="max_pool", inputs=("both",), kernel=(2, 2), stride=(2, 2), ceil=True),
+        Node(name="mean", op="avg_pool", inputs=("both",), kernel=(3, 3), pad=(1, 1), stride=(2, 2),
+             pad_counts=True),
+        Node(name="all", op="concat", inputs=("max", "mean")),
+        Node(name="flat", op="flatten", inputs=("all",)),
+        Node(name="fc", op="linear", inputs=("flat",), weight=codebook[codes], codes=codes,
+             codebook=codebook, bias=rng.normal(size=5).astype(np.float32))))
+
+
+def integers(x):
+    """Maps [batch, channels, height, width] as the array's network takes them."""
+    return x.transpose(0, 2, 3, 1).reshape(len(x), -1)
+
+
+def test_a_small_network(rng):
+    graph = network(rng)
+    x = rng.integers(-100, 101, (6, 3, 9, 8))
+    result = quantise_graph(graph, x.astype(np.float32) / 16, input_range=(-100, 100),
+                            input_scale=1 / 16)
+    assert [layer.name for layer in result.layers] == ["a", "one", "three", "max", "mean", "fc"]
+    assert [layer.relu for layer in result.layers] == [True, False, True, False, False, False]
+    assert result.sources(0) == (INPUT,) and result.sources(3) == ("one", "three")
+    assert result.layers[-1].encoding == "codebook"
+    assert len(result.layers[-1].weights.codebook) == 16
+    expected = run_float(graph, x.astype(np.float32) / 16)
+    got = golden.network(result, integers(x))[-1] * result.layers[-1].output_scale
+    assert np.abs(got - expected).max() < 2e-3 * np.abs(expected).max()
+    run = fast.run(compile_network(result, ARRAY), integers(x))
+    for ours, theirs in zip(run.layers, golden.network(result, integers(x))):
+        assert np.array_equal(ours.outputs, theirs)
+
+
+def test_everything_unsupported_is_told_at_once(rng):
+    data = Node(name="data", op="input", shape=(2, 5, 5))
+    weight = rng.normal(size=(2, 2, 1, 1)).astype(np.float32)
+    graph = FloatGraph(name="bad", nodes=(
+        data, Node(name="c", op="conv", inputs=("data",), weight=weight),
+        Node(name="s", op="add", inputs=("data", "c")),
+        Node(name="p", op="avg_pool", inputs=("s",), kernel=(2, 2), stride=(2, 2), ceil=True),
+        Node(name="r", op="relu", inputs=("p",)), Node(name="r2", op="relu", inputs=("r",))))
+    with pytest.raises(InputError) as raised:
+        quantise_graph(graph, np.zeros((1, 2, 5, 5), np.float32), input_range=(-1, 1))
+    for words in ("node 's': element-wise addition", "node 'p': an average whose windows",
+                  "node 'r2': a ReLU that does not directly follow a layer"):
+        assert words in str(raised.value)
+
+
+def test_sums_that_do_not_fit_are_refused(rng):
+    graph = FloatGraph(name="wide", nodes=(
+        Node(name="data", op="input", shape=(4000,)),
+        Node(name="fc", op="linear", inputs=("data",), weight=np.ones((1, 4000), np.float32))))
+    with pytest.raises(InputError, match="'fc': its sums need more than the 26 bits"):
+        quantise_graph(graph, np.ones((1, 4000), np.float32), input_range=(-32768, 32767),
+                       acc_width=26)
+
+
+@pytest.mark.skipif(not (DATA / "imagenet" / "sample100.npz").is_file(),
+                    reason=f"{DATA / 'imagenet'} is not here")
+def test_squeezenet_classifies_as_its_float_network_does():
+    graph = load_han(DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt")
+    with np.load(DATA / "imagenet" / "sample100.npz") as sample:
+        images, logits = sample["images"][:6], sample["float_logits"][:2]
+    x = images[..., ::-1].astype(np.int64) - np.array([104, 117, 123])
+    result = quantise_graph(graph, x[2:].transpose(0, 3, 1, 2).astype(np.float32),
+                            input_range=(-123, 151))
+    program = compile_network(result, ARRAY)
+    run = fast.run(program, x[:1].reshape(1, -1))
+    for ours, theirs in zip(run.layers, golden.network(result, x[:1].reshape(1, -1))):
+        assert np.array_equal(ours.outputs, theirs), ours.name
+    assert np.abs(run.outputs * result.layers[-1].output_scale - logits[:1]).max() < 0.05
+    useful = sum(layer.total("busy") for layer, plan in zip(run.layers, program.layers)
+                 if not plan.local)
+    assert useful / (ARRAY.pes * run.cycles[0]) > 0.9
