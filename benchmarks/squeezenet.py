@@ -4,10 +4,10 @@
     python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
 
 PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
-``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on ``fast``; the first
-is compared with ``golden`` in every output of every layer, and with ``--rtl`` with the gateware, in
-every output, cycle and counter. MAC utilisation counts useful entries of the convolutions against
-all cycles of all PEs, pooling included.
+``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on
+``fast``; the first is compared with ``golden`` in every output of every layer, and with ``--rtl``
+with the gateware, in every output, cycle and counter. MAC utilisation counts useful entries of
+the convolutions against all cycles of all PEs, pooling included.
 """
 import argparse
 import inspect

@@ -16,7 +16,6 @@ import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
 from .graph import Conv, Linear, Network
-from .pool import Pool
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .payload import decode_payload, encode_payload
 
@@ -39,11 +38,13 @@ def dumps(network: Network) -> bytes:
     ArtefactError : the network has something the format cannot hold.
     """
     layers, tensors = [], {}
-    pools = [layer.name for layer in network.layers if isinstance(layer, Pool)]
-    if pools:
+    chain = [layer for layer in network.layers
+             if isinstance(layer, Linear) and layer.name not in network.branches]
+    others = [layer.name for layer in network.layers if layer not in chain]
+    if others:
         raise ArtefactError(f"network {network.name!r} cannot be written: this version's files "
-                            f"hold no pooling layers, and {', '.join(pools)} are such")
-    for number, layer in enumerate(network.layers):
+                            f"hold no pools and no branches, and {', '.join(others)} are such")
+    for number, layer in enumerate(chain):
         shape, payload = encode_payload(layer)
         fields = dataclasses.asdict(shape)
         del fields["huffman"]

@@ -37,8 +37,9 @@ def accumulator_needs(network: Network) -> Iterator[tuple[str, int, int, int]]:
         sources = [ranges[name] for name in network.sources(number)]
         low = min(0, *(least for least, _ in sources))
         high = max(0, *(greatest for _, greatest in sources))
-        bound = _pool if isinstance(layer, Pool) else _matrix
-        least, greatest, outputs = bound(layer, low, high, network.act_width)
+        width = network.act_width
+        least, greatest, outputs = _pool(layer, low, high, width) if isinstance(layer, Pool) \
+            else _matrix(layer, low, high, width)
         bits = max(int(-least - 1).bit_length(), int(greatest).bit_length()) + 1
         yield layer.name, bits, least, greatest
         if bits > _EXACT:

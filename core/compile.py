@@ -38,6 +38,9 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
     names = [_encoding(layer, config, encoding) for layer in network.layers]
+    if network.branches and not config.conv:
+        raise InputError(f"layer {network.branches[0]!r} does not read the layer before it, which "
+                         f"needs an array with conv among its operations")
     placements, act_rows = place_maps(network, config, vectors)
     image = _Image(network, config, vectors, placements, act_rows)
     image.check_shapes()
@@ -49,22 +52,21 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     return image.program()
 
 
-def _encoding(layer: Linear, config: ArrayConfig, override: str | None) -> str:
+def _encoding(layer: Linear | Pool, config: ArrayConfig, override: str | None) -> str:
     operation = {Conv: "conv", Pool: "pool"}.get(type(layer), "linear")
     if operation not in config.operations:
         raise InputError(f"layer {layer.name!r} is of the kind {operation}, but the array runs "
                          f"only {', '.join(config.operations)} layers; choose a configuration "
                          f"with {operation} among its operations")
-    if isinstance(layer, Pool):
-        return override or config.encodings[0]          # its ones take any
-    name = override or layer.encoding
+    # A pool's ones take any encoding.
+    name = override or (config.encodings[0] if isinstance(layer, Pool) else layer.encoding)
     if name not in ENCODINGS:
         raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
     if name not in config.encodings:
         raise InputError(f"layer {layer.name!r} is encoded as {name}, but the array has only "
                          f"{', '.join(config.encodings)}; choose one of them with encoding=, or "
                          f"another configuration")
-    if name != "csr" and layer.weights.codebook is None:
+    if name != "csr" and isinstance(layer, Linear) and layer.weights.codebook is None:
         raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
     return name
 
@@ -162,7 +164,7 @@ class _Image:
         for name, bits, least, greatest in accumulator_needs(self.network):
             self.need("acc_width", bits, f"layer {name!r} (sums from {least:,} to {greatest:,})")
 
-    def place(self, layer: Linear, encoding: str) -> None:
+    def place(self, layer: Linear | Pool, encoding: str) -> None:
         """Encode a layer and append it to every memory."""
         config = self.config
         number = len(self.plans)
@@ -217,7 +219,8 @@ class _Image:
         except EncodingError as error:
             raise EncodingError(f"layer {name!r}: {error}") from error
 
-    def _plan(self, layer: Linear, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
+    def _plan(self, layer: Linear | Pool, encoding: str, entries: Entries,
+              codes: tuple) -> LayerPlan:
         number = len(self.plans)
         walk, dst_rows = self.walk(number), self.dst_rows(layer)
         target = self.placements[layer.name]

@@ -25,7 +25,7 @@ def saturate(values: np.ndarray, width: int) -> np.ndarray:
     return np.clip(values, *int_range(width))
 
 
-def round_shift(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
+def round_shift(values: np.ndarray, shift: np.ndarray | int) -> np.ndarray:
     """``floor(values / 2**shift + 1/2)``: arithmetic right shift, round half up. int64."""
     values = np.asarray(values, dtype=np.int64)
     shift = np.asarray(shift, dtype=np.int64)
@@ -33,8 +33,8 @@ def round_shift(values: np.ndarray, shift: np.ndarray) -> np.ndarray:
     return (values + half) >> shift
 
 
-def requantise(acc: np.ndarray, bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray, *,
-               relu: bool, act_width: int) -> np.ndarray:
+def requantise(acc: np.ndarray, bias: np.ndarray | int, multiplier: np.ndarray | int,
+               shift: np.ndarray | int, *, relu: bool, act_width: int) -> np.ndarray:
     """One writeback: ``relu(saturate(round_shift((acc + bias) * multiplier, shift)))``.
 
     All arguments are integers, one per output channel in the last axis; the result is int64 in

@@ -95,6 +95,12 @@ class Network:
         joined = np.concatenate(parts, axis=2)
         return joined.reshape(len(joined), joined.shape[1] * joined.shape[2])
 
+    @property
+    def branches(self) -> list[str]:
+        """Names of the layers that do not read the layer before them, and it alone."""
+        return [layer.name for number, layer in enumerate(self.layers) if self.sources(number)
+                != (self.layers[number - 1].name if number else INPUT,)]
+
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {layer.name: number for number, layer in enumerate(self.layers)}

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .artefact import loads, read_bytes, read_header
+from .graph import Linear
 from .header import LayerHeader
 
 __all__ = ["LayerColumns", "Contents", "inspect"]
@@ -94,7 +95,8 @@ def inspect(source: str | os.PathLike | bytes) -> Contents:
     network = loads(data, source=name)          # everything is decoded, so nothing is assumed
     header, payloads = read_header(data, source=name)
     layers = tuple(_layer(layer, decoded.weights.nnz)
-                   for layer, decoded in zip(header.layers, network.layers))
+                   for layer, decoded in zip(header.layers, network.layers)
+                   if isinstance(decoded, Linear))
     return Contents(name=header.name, file_bytes=len(data),
                     payload_bytes=sum(map(len, payloads)), layers=layers, total=_total(layers),
                     provenance=header.provenance,

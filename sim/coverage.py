@@ -6,7 +6,7 @@ from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
-from ..core.graph import INPUT, Conv, Pool
+from ..core.graph import INPUT, Conv, Linear, Pool
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 
@@ -65,6 +65,7 @@ def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]
 def _product_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
     """Bins of one layer's matrix-vector products, of x int64 [vectors, n]."""
     plan, layer = program.layers[number], program.network.layers[number]
+    assert isinstance(layer, Linear)
     config, weights = program.config, layer.weights
     entries = encode_entries(weights, config.pes, config.max_run)
     placed = program.network.placed_columns(number, config.pes)

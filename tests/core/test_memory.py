@@ -145,6 +145,12 @@ def test_what_an_array_cannot_place(rng):
         layer(rng, 4, 2, Linear, name="end", sources=("flat", "side"))))
     with pytest.raises(InputError, match="'flat' is linear and reads a map that is part of a conc"):
         compile_network(alone, CONFIG)
+    vectors = Network(name="n", layers=(
+        layer(rng, 9, 4, Linear, name="v"), layer(rng, 9, 4, Linear, name="w", sources=(INPUT,)),
+        layer(rng, 8, 2, Linear, name="end", sources=("v", "w"))))
+    compile_network(vectors, CONFIG)
+    with pytest.raises(InputError, match="layer 'w' does not read the layer before it, which need"):
+        compile_network(vectors, preset("TINY"))
     with pytest.raises(CapacityError, match="act_depth: the maps of one time, in two memories,"):
         compile_network(linear, CONFIG.replace(act_depth=16))
     with pytest.raises(ConfigError, match="act_depth must be a power of two with conv"):

@@ -77,9 +77,11 @@ def test_what_an_array_refuses(rng, tmp_path):
     network = Network(name="n", layers=(Pool(name="p", window=window, reduce="max"),))
     with pytest.raises(InputError, match="layer 'p' is of the kind pool, but the array runs"):
         compile_network(network, preset("TINY"))
+    with pytest.raises(InputError, match="layer 'p' is encoded as huffman, but the array has only"):
+        compile_network(network, CONFIG.replace(encodings=("csr",)), encoding="huffman")
     with pytest.raises(ConfigError, match="operations with pool must have conv"):
         ArrayConfig(operations=("linear", "pool"))
-    with pytest.raises(ArtefactError, match="hold no pooling layers, and p are such"):
+    with pytest.raises(ArtefactError, match="hold no pools and no branches, and p are such"):
         artefact.save(network, tmp_path / "n.eie")
     assert not list(tmp_path.iterdir())
     other = layer(rng, 28, 2, Linear, name="last")
