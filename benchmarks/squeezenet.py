@@ -33,7 +33,7 @@ MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
 
 def array(pes: int) -> ArrayConfig:
     """An array with room for all maps: it is simulated, and there is no tiling yet."""
-    depth = 1 << 20 - min(pes, 64).bit_length() + 1
+    depth = 1 << 16 if pes >= 16 else 1 << 20
     return ArrayConfig(pes=pes, operations=("linear", "conv", "pool"), encodings=("codebook",),
                        code_width=8, acc_width=48, act_depth=depth,
                        entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
