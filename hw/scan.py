@@ -90,8 +90,8 @@ class Scan(wiring.Component):
         fetched_column, fetched_last, fetched_inside = Signal.like(column), Signal(), Signal()
         m.d.comb += [
             self.en.eq(~fetched | ~second_valid),
-            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], beside))
-              for k in range(self._config.pes)),
+            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], beside) if self._config.conv
+                             else self.acts[k]) for k in range(self._config.pes)),
             row.column.eq(fetched_column), row.last.eq(fetched_last),
         ]
         with m.If(self.en):
