@@ -48,7 +48,7 @@ def _plan_dict(program: Program) -> dict:
         fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
         fields = {name: value for name, value in fields.items()
                   if not isinstance(value, np.ndarray) and value is not None}
-        layers.append(fields | {"entries": int(plan.entry_count.sum()),
+        layers.append(fields | {"walk": vars(plan.walk), "entries": int(plan.entry_count.sum()),
                                 "fillers": int(plan.filler_count.sum()),
                                 "entries_per_pe": plan.entry_count.sum(axis=1).tolist()})
     return {"network": program.network.name, "config": program.config.to_dict(),
