@@ -12,7 +12,8 @@ from ..core.graph import Linear, Network
 from ..core.weights import SparseWeights
 from .share import shared
 
-__all__ = ["linear_stack", "order_units", "accumulator_bound", "quantise"]
+__all__ = ["linear_stack", "order_units", "activation_scale", "accumulator_bound",
+           "quantise"]
 
 #: Largest magnitude a codebook value starts from; halved until the accumulator holds any sum.
 _CODEBOOK_BITS = 14
@@ -133,7 +134,7 @@ def quantise(model: nn.Sequential, *, name: str, layer_names: tuple[str, ...] | 
         values = nn.functional.linear(values, layer.weight.detach().double(),
                                       None if layer.bias is None else layer.bias.detach().double())
         values = values.relu() if relu else values
-        output_scale = _output_scale(float(values.abs().max()), act_width)
+        output_scale = activation_scale(float(values.abs().max()), act_width)
         layers.append(_fit_accumulator(layer_name, layer, relu, largest=largest,
                                        acc_width=acc_width, input_scale=scale,
                                        output_scale=output_scale, encoding=encoding))
@@ -144,7 +145,7 @@ def quantise(model: nn.Sequential, *, name: str, layer_names: tuple[str, ...] | 
                    provenance=dict(provenance or {}))
 
 
-def _output_scale(largest: float, act_width: int) -> float:
+def activation_scale(largest: float, act_width: int) -> float:
     """A power of two at which ``largest`` uses at most half of the activation's range."""
     return 2.0 ** (math.ceil(math.log2(largest or 1.0)) + 2 - act_width)
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a float graph to the integer network that the array runs: fusion, scales, layouts."""
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,9 @@ from ..core.fixed import BIAS_BITS, int_range, quantise_scale
 from ..core.graph import INPUT, Conv, Linear, Network, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
-from .float_graph import FloatGraph, Node
+from .float_graph import FloatGraph, Node, pooled_size
 from .float_run import outputs_of
+from .quantise import activation_scale
 
 __all__ = ["quantise_graph"]
 
@@ -139,7 +139,7 @@ def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray, inp
         found = []
         for part in group:
             one = by_name[part]
-            found.append(scale(one.sources[0]) if one.node.op == "max_pool" else _output_scale(
+            found.append(scale(one.sources[0]) if one.node.op == "max_pool" else activation_scale(
                 largest[relus.get(part, part)], act_width))
         scales.update(dict.fromkeys(group, max(found)))
         return scales[name]
@@ -153,11 +153,6 @@ def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray, inp
     return scales
 
 
-def _output_scale(largest: float, act_width: int) -> float:
-    """A power of two at which ``largest`` uses at most half of the activation's range."""
-    return 2.0 ** (math.ceil(math.log2(largest or 1.0)) + 2 - act_width)
-
-
 def _window(node: Node, shape: tuple[int, ...]) -> Window:
     """The node's window over a map (channels, height, width); what sticks out is padding."""
     channels, height, width = shape
@@ -165,10 +160,7 @@ def _window(node: Node, shape: tuple[int, ...]) -> Window:
         return Window(height=height, width=width, channels=channels, kernel=(height, width))
     after = []
     for size, kernel, stride, pad in zip((height, width), node.kernel, node.stride, node.pad):
-        steps = size + 2 * pad - kernel
-        count = -(-steps // stride) + 1 if node.ceil else steps // stride + 1
-        if node.ceil and (count - 1) * stride >= size + pad:
-            count -= 1
+        count = pooled_size(size, kernel, stride, pad, node.ceil)
         after.append(max((count - 1) * stride + kernel - size - pad,
                          0 if node.ceil else pad))
     return Window(height=height, width=width, channels=channels, kernel=node.kernel,
