@@ -263,6 +263,12 @@ PRESETS = {
                          act_depth=1024, acc_depth=256, channel_depth=1024),
     "EIE256": ArrayConfig(pes=256, acc_width=48, entry_depth=16384, pointer_depth=32768,
                           act_depth=256, acc_depth=64, channel_depth=256),
+} | {
+    # Arrays to simulate whole networks on: SqueezeNet's maps fit their memories.
+    f"NET{pes}": ArrayConfig(pes=pes, code_width=8, acc_width=48, entry_depth=1 << 15,
+                             pointer_depth=1 << 15, act_depth=1 << 16, acc_depth=1024,
+                             channel_depth=1 << 13, max_layers=64, operations=OPERATIONS)
+    for pes in (16, 64)
 }
 
 
