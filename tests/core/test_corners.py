@@ -6,15 +6,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.compile import _Image, compile_network
+from openeie.core.capacity import Capacity
+from openeie.core.compile import compile_network
 from openeie.core.config import ENCODINGS, ArrayConfig
 from openeie.core.encoding import decode_entries
 from openeie.core.errors import CapacityError
 from openeie.core.graph import Linear, Network
+from openeie.core.image import Image
 from openeie.core.weights import SparseWeights
 from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
 from openeie.core.memory import place_maps
 from openeie.core.program import CHANNEL_WORD
+from openeie.core.schedule import whole_layers
 from openeie.core.unpack import unpack_layer
 
 
@@ -99,11 +102,12 @@ def test_a_watchdog_that_cannot_count_so_far_is_refused():
     for count, problems in ((65_454, []), (65_455, [
             "counter_width: layer 'l0' may run 4,294,967,808 cycles, the array counts to "
             "4,294,967,295"])):
-        image = _Image(net, ArrayConfig(pes=1), 1 << 16,
-                       *place_maps(net, ArrayConfig(pes=1), 1 << 16))
+        config, vectors = ArrayConfig(pes=1), 1 << 16
+        capacity = Capacity(net, config, vectors)
+        (tile,) = whole_layers(net, config, place_maps(net, config, vectors)[0])
         entries = SimpleNamespace(count=np.array([[count]]), filler_count=None)
-        plan = image._plan(net.layers[0], "csr", entries, (None, None))
-        assert image.problems == problems
+        plan = Image(net, config, vectors, capacity)._plan(tile, "csr", entries, (None, None))
+        assert capacity.problems == problems
         assert plan.cycle_limit == min(2 * (1 << 16) * (1 + count + 8 + 8 + 64) + 1024,
                                        (1 << 32) - 1)
 

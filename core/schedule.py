@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the array runs one after the other, and where each reads and writes."""
+from dataclasses import dataclass
+
+from .config import ArrayConfig
+from .errors import InputError
+from .graph import Conv, Network, Pool
+from .memory import Placement
+from .walk import Walk
+
+__all__ = ["Tile", "whole_layers"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tile:
+    """One descriptor's work.
+
+    Attributes
+    ----------
+    layer : number of the network's layer.
+    walk : which rows of activations it reads when.
+    dst_rows : rows that each position writes.
+    dst_origin, dst_step : first row written, and from a position's last row to the next's first.
+    """
+    layer: int
+    walk: Walk
+    dst_rows: int
+    dst_origin: int
+    dst_step: int
+
+
+def whole_layers(network: Network, config: ArrayConfig, placements: dict[str, Placement]
+                 ) -> list[Tile]:
+    """Every layer as a whole.
+
+    Raises
+    ------
+    InputError : a linear layer reads a map whose pixels do not follow one another.
+    """
+    tiles = []
+    for number, layer in enumerate(network.layers):
+        target = placements[layer.name]
+        rows = network.layout(layer.name).rows(config.pes)
+        tiles.append(Tile(layer=number, walk=_walk(network, config, placements, number),
+                          dst_rows=rows, dst_origin=target.origin,
+                          dst_step=target.stride - rows + 1))
+    return tiles
+
+
+def _walk(network: Network, config: ArrayConfig, placements: dict[str, Placement],
+          number: int) -> Walk:
+    """How the scan reads what a layer needs."""
+    layer, names = network.layers[number], network.sources(number)
+    source = network.source(number)
+    first, rows = placements[names[0]], source.rows(config.pes)
+    if isinstance(layer, (Conv, Pool)):
+        return Walk.of_window(layer.window, rows, first.origin, first.stride)
+    if source.pixels > 1 and first.stride != rows:
+        raise InputError(f"layer {layer.name!r} is linear and reads a map that is part of a "
+                         f"concatenation; make it a convolution with a kernel of the whole map")
+    return Walk.of_vector(source.pixels * rows, first.origin)
