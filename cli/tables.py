@@ -19,14 +19,19 @@ def compression_table(contents: Contents) -> Table:
     table = Table(title=f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
                         f"{contents.factor:.1f}x smaller than float32",
                   box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in ("layer", "weights", "kept\n(P)", "fill-\ners", "weight\nbits\n(P+Q)",
-                 "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)", "index\nbits\n(P+Q+H)",
-                 "rate\n(P+Q)", "rate\n(P+Q+H)"):
-        table.add_column(name, justify="left" if name == "layer" else "right")
+    walks = any(layer.window for layer in contents.layers)
+    for name in ("layer", *["kernel"] * walks, "weights", "kept\n(P)", "fill-\ners",
+                 "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
+                 "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)"):
+        table.add_column(name, justify="left" if name in ("layer", "kernel") else "right")
 
     def row(layer: LayerColumns, *, style=None):
+        names = [layer.name, *[_kernel(layer)] * walks]
+        if not layer.weights:
+            table.add_row(*names, style=style)
+            return
         table.add_row(
-            layer.name, f"{layer.weights:,}", f"{layer.kept_share:.1%}", f"{layer.fillers:,}",
+            *names, f"{layer.weights:,}", f"{layer.kept_share:.1%}", f"{layer.fillers:,}",
             f"{layer.weight_bits:.1f}", f"{layer.weight_bits_huffman:.2f}",
             f"{layer.index_bits:.1f}", f"{layer.index_bits_huffman:.2f}",
             f"{layer.rate_shared:.2%}", f"{layer.rate_stored:.2%}", style=style)
@@ -35,6 +40,17 @@ def compression_table(contents: Contents) -> Table:
     table.add_section()
     row(contents.total, style="bold")
     return table
+
+
+def _kernel(layer: LayerColumns) -> str:
+    """A kernel and its stride, as in 3x3/2, and what a layer without weights does with it."""
+    if layer.window is None:
+        return ""
+    kernel, stride = layer.window.kernel, layer.window.stride
+    text = "x".join(map(str, kernel))
+    if stride != (1, 1):
+        text += f"/{stride[0]}" if stride[0] == stride[1] else f"/{stride[0]},{stride[1]}"
+    return text if layer.weights else f"{text} {layer.kind.removesuffix(' pool')}"
 
 
 def run_table(run: Run, *, title: str) -> Table:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The artefact, ``*.eie``: a compressed network as a file that really is that small.
 
-A valid safetensors file of uint8 tensors: one per layer (:mod:`openeie.core.payload`), and
-``header``, which describes them: a CRC-32, then deflated JSON. ``docs/artefact.md``.
+A valid safetensors file of uint8 tensors: one per layer with weights
+(:mod:`openeie.core.payload`), and ``header``, which describes all layers: a CRC-32, then deflated
+JSON. ``docs/artefact.md``.
 """
-import dataclasses
 import os
 import tempfile
 import zlib
@@ -15,9 +15,9 @@ import safetensors
 import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
-from .graph import Conv, Linear, Network
+from .graph import Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
-from .payload import decode_payload, encode_payload
+from .kinds import write_layer
 
 __all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
@@ -27,36 +27,27 @@ _MAX_MESSAGE = 300
 _HEADER = "header"
 
 
-def dumps(network: Network) -> bytes:
+def dumps(network: Network, *, encoding: str | None = None) -> bytes:
     """The artefact's bytes; the same network gives the same bytes.
 
     Loading them gives every field back; of the provenance, what JSON can tell: tuples return as
     lists.
 
+    Parameters
+    ----------
+    encoding : of every matrix, instead of the layers' own; loading gives it back.
+
     Raises
     ------
     ArtefactError : the network has something the format cannot hold.
+    InputError : a layer's weights do not allow the encoding.
     """
     layers, tensors = [], {}
-    chain = [layer for layer in network.layers
-             if isinstance(layer, Linear) and layer.name not in network.branches]
-    others = [layer.name for layer in network.layers if layer not in chain]
-    if others:
-        raise ArtefactError(f"network {network.name!r} cannot be written: this version's files "
-                            f"hold no pools and no branches, and {', '.join(others)} are such")
-    for number, layer in enumerate(chain):
-        shape, payload = encode_payload(layer)
-        fields = dataclasses.asdict(shape)
-        del fields["huffman"]
-        layers.append(fields | {
-            "name": layer.name, "rows": layer.channels, "cols": layer.weights.shape[1],
-            "encoding": layer.encoding, "relu": layer.relu, "weight_scale": layer.weight_scale,
-            "output_scale": layer.output_scale, "crc": zlib.crc32(payload)})
-        if isinstance(layer, Conv):
-            window = layer.window
-            layers[-1]["window"] = [window.height, window.width, window.channels, *window.kernel,
-                                    *window.stride, *window.pad]
-        tensors[str(number)] = np.frombuffer(payload, np.uint8)
+    for number, layer in enumerate(network.layers):
+        fields, payload = write_layer(layer, encoding)
+        layers.append(fields)
+        if payload is not None:
+            tensors[str(number)] = np.frombuffer(payload, np.uint8)
     fields = {"schema_version": SCHEMA_VERSION, "name": network.name,
               "act_width": network.act_width, "input_range": list(network.input_range),
               "input_scale": network.input_scale, "layers": layers,
@@ -82,31 +73,23 @@ def loads(data: bytes, *, source: str = "artefact") -> Network:
     layers = []
     for number, (layer, payload) in enumerate(zip(header.layers, payloads)):
         where = f"{source}, layer {number} ({layer.name})"
-        if zlib.crc32(payload) != layer.crc:
-            raise ArtefactError(f"{where}: CRC-32 is {zlib.crc32(payload):08x}, the header says "
-                                f"{layer.crc:08x}: the file is damaged; fetch it again")
         try:
-            fields = decode_payload(layer.shape, payload, rows=layer.rows, columns=layer.cols)
-            fields |= {
-                "name": layer.name, "encoding": layer.encoding, "relu": layer.relu,
-                "weight_scale": layer.weight_scale, "output_scale": layer.output_scale}
-            layers.append(Linear(**fields) if layer.window is None
-                          else Conv(window=layer.walked, **fields))
+            layers.append(layer.read(payload))
         except (EncodingError, InputError) as error:
             raise ArtefactError(f"{where}: {error}") from error
         except MemoryError as error:
-            raise ArtefactError(f"{where}: {layer.entries:,} entries need more memory than there "
+            raise ArtefactError(f"{where}: {len(payload):,} bytes need more memory than there "
                                 f"is") from error
     try:
         return Network(name=header.name, layers=tuple(layers), act_width=header.act_width,
                        input_range=header.input_range, input_scale=header.input_scale,
                        provenance=header.provenance)
     except InputError as error:
-        raise ArtefactError(f"{source}: {error}") from error
+        raise ArtefactError(f"{source}: {error!s:.{_MAX_MESSAGE}}") from error
 
 
 def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[bytes]]:
-    """Header and payloads, before the payloads are looked at."""
+    """Header and payloads, before these are looked at; a layer without one has ``b""``."""
     def refuse(what):
         # What a file says of itself may be as long as it likes.
         return ArtefactError(f"{source} is not an artefact this version can read: "
@@ -136,16 +119,19 @@ def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[
         header = parse_header(text)
     except ValueError as error:
         raise refuse(str(error)) from error
-    names = [str(number) for number in range(len(header.layers))]
-    if sorted(tensors) != sorted(names):
-        raise refuse(f"it has {len(tensors)} tensors for {len(names)} layers, or their names "
-                     f"are not 0 .. {len(names) - 1}")
-    return header, [tensors[name] for name in names]
+    names = {str(number) for number, layer in enumerate(header.layers) if layer.stored}
+    if set(tensors) != names:
+        raise refuse(f"it has {len(tensors)} payloads for {len(names)} layers that have one, or "
+                     f"under other names than these layers' numbers")
+    return header, [tensors.get(str(number), b"") for number in range(len(header.layers))]
 
 
-def save(network: Network, path: str | os.PathLike) -> int:
-    """Write an artefact; returns its size in bytes. The file appears complete or not at all."""
-    data = dumps(network)
+def save(network: Network, path: str | os.PathLike, *, encoding: str | None = None) -> int:
+    """Write an artefact; returns its size in bytes. The file appears complete or not at all.
+
+    ``encoding`` as in :func:`dumps`.
+    """
+    data = dumps(network, encoding=encoding)
     path = Path(path)
     written = None
     try:

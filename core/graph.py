@@ -46,6 +46,8 @@ class Network:
             raise InputError(f"act_width must be 8 or 16, not {self.act_width!r}")
         if len({layer.name for layer in self.layers}) != len(self.layers):
             raise InputError(f"network {self.name!r}: layer names must differ")
+        if any(layer.name == INPUT for layer in self.layers):
+            raise InputError(f"network {self.name!r}: {INPUT!r} names its input, and no layer")
         for number in range(len(self.layers)):
             self._check_sources(number)
         read = {name for number in range(len(self.layers)) for name in self.sources(number)}
@@ -71,6 +73,11 @@ class Network:
 
     def layout(self, name: str) -> Layout:
         """How the output of a layer, or the network's input, lies in the rows of activations."""
+        if name not in self._layouts:
+            self._layouts[name] = self._layout(name)
+        return self._layouts[name]
+
+    def _layout(self, name: str) -> Layout:
         if name == INPUT:
             this = next(layer for number, layer in enumerate(self.layers)
                         if INPUT in self.sources(number))
@@ -104,6 +111,11 @@ class Network:
     @cached_property
     def _numbers(self) -> dict[str, int]:
         return {layer.name: number for number, layer in enumerate(self.layers)}
+
+    @cached_property
+    def _layouts(self) -> dict[str, Layout]:
+        # Kept: a pool's follows from those of its sources, which may be pools, and so on.
+        return {}
 
     def _check_sources(self, number: int) -> None:
         """What a layer reads must be there, and be a map of its size."""

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """The artefact's header: JSON, checked field by field before any size in it is believed."""
-import dataclasses
 import json
 from typing import Annotated, Literal
 
 import pydantic
 
-from .payload import PayloadShape
-from .window import Window
+from .graph import INPUT
+from .kinds import AnyLayer, MatrixHeader
+from .layer_header import Model, Name, Scale
 
-__all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "Header",
-           "LayerHeader", "dump_header", "parse_header"]
+__all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "MAX_COLUMNS",
+           "MAX_PARTS", "Header", "dump_header", "parse_header"]
 
 SCHEMA_VERSION = 1
 #: The JSON's length, in characters.
@@ -19,100 +19,71 @@ MAX_HEADER_BYTES = 1 << 20
 MAX_ENTRIES = 1 << 26
 #: Weights of one layer, zeros included.
 MAX_WEIGHTS = 1 << 32
-
-Count = Annotated[int, pydantic.Field(ge=0, le=1 << 32)]
-Size = Annotated[int, pydantic.Field(ge=1, le=1 << 20)]
-Scale = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
-Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
-
-
-class _Model(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
+#: Columns of all matrices of a file; each takes 8 bytes, and none in the file.
+MAX_COLUMNS = 1 << 24
+#: Maps that are read side by side, by a layer and the pools before it.
+MAX_PARTS = 1024
 
 
-class LayerHeader(_Model):
-    """What the header says of one layer; the payload's shape stands under short names.
-
-    ``rows`` and ``cols`` are those of its matrix; ``window``, of a convolution: height, width and
-    channels of the map it reads, kernel, stride, and padding at the top, left, bottom and right.
-    """
-    name: Name
-    rows: Size
-    cols: Size
-    encoding: Literal["csr", "codebook", "huffman"]
-    relu: bool
-    entries: Count
-    run_width: Annotated[int, pydantic.Field(ge=1, le=8)]
-    codebook: Annotated[int, pydantic.Field(ge=0, le=256)]
-    run_bits: Count
-    code_bits: Count
-    bias_bytes: Annotated[int, pydantic.Field(ge=1, le=4)]
-    uniform: bool
-    weight_scale: Scale
-    output_scale: Scale
-    window: Annotated[list[int], pydantic.Field(min_length=11, max_length=11)] | None = None
-    crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
-
-    @property
-    def walked(self) -> Window | None:
-        """The window, checked.
-
-        Raises
-        ------
-        InputError : it cannot be.
-        """
-        if self.window is None:
-            return None
-        height, width, channels, *rest = self.window
-        return Window(height=height, width=width, channels=channels,
-                      kernel=(rest[0], rest[1]), stride=(rest[2], rest[3]),
-                      pad=(rest[4], rest[5], rest[6], rest[7]))
-
-    @property
-    def inputs(self) -> int:
-        """Activations that the layer reads."""
-        window = self.walked
-        return self.cols if window is None else window.inputs
-
-    @property
-    def outputs(self) -> int:
-        """Activations that the layer writes."""
-        window = self.walked
-        return self.rows * (1 if window is None else window.positions)
-
-    @property
-    def shape(self) -> PayloadShape:
-        """How to read the payload."""
-        return PayloadShape(huffman=self.encoding == "huffman", **{
-            field.name: getattr(self, field.name) for field in dataclasses.fields(PayloadShape)
-            if field.name != "huffman"})
-
-
-class Header(_Model):
+class Header(Model):
     """What the header says of the network."""
     schema_version: int
     name: Name
     act_width: Literal[8, 16]
     input_range: tuple[int, int] = pydantic.Field(strict=False)
     input_scale: Scale
-    layers: Annotated[list[LayerHeader], pydantic.Field(min_length=1, max_length=1024)]
+    layers: Annotated[list[AnyLayer], pydantic.Field(min_length=1, max_length=1024)]
     provenance: dict
+
+    def sources(self, number: int) -> list[str]:
+        """Names of what a layer reads."""
+        return self.layers[number].sources \
+            or [self.layers[number - 1].name if number else INPUT]
 
     @pydantic.model_validator(mode="after")
     def _bounds(self) -> "Header":
         """Sizes that decoding may rely on: with them, memory follows the file's own size."""
-        for number, (before, after) in enumerate(zip(self.layers, self.layers[1:]), start=1):
-            if before.outputs != after.inputs:
-                raise ValueError(f"layer {number} takes {after.inputs} inputs, layer {number - 1} "
-                                 f"gives {before.outputs}")
-        for number, layer in enumerate(self.layers):
+        _check_chain(self)
+        matrices = [(number, layer) for number, layer in enumerate(self.layers)
+                    if isinstance(layer, MatrixHeader)]
+        for number, layer in matrices:
             if layer.rows * layer.cols > MAX_WEIGHTS:
                 raise ValueError(f"layer {number} has {layer.rows:,} x {layer.cols:,} weights, at "
                                  f"most {MAX_WEIGHTS:,} are read")
-        entries = sum(layer.entries for layer in self.layers)
-        if entries > MAX_ENTRIES:
-            raise ValueError(f"it has {entries:,} entries, at most {MAX_ENTRIES:,} are read")
+        for what, total, most in (
+                ("entries", sum(layer.entries for _, layer in matrices), MAX_ENTRIES),
+                ("columns", sum(layer.cols for _, layer in matrices), MAX_COLUMNS)):
+            if total > most:
+                raise ValueError(f"it has {total:,} {what}, at most {most:,} are read")
         return self
+
+
+def _check_chain(header: Header) -> None:
+    """What a layer reads comes before it and is as long as it says.
+
+    The network's own checks (``core/graph.py``) know more, and come once payloads are read.
+    """
+    outputs: dict[str, int] = {}
+    parts = {INPUT: 1}
+    for number, layer in enumerate(header.layers):
+        sources = header.sources(number)
+        if INPUT in sources:
+            outputs.setdefault(INPUT, layer.inputs)
+        for name in sources:
+            if name not in outputs:
+                raise ValueError(f"layer {number} reads {name!r:.40}, which is no layer before it")
+        given = sum(outputs[name] for name in sources)
+        if given != layer.inputs:
+            raise ValueError(f"layer {number} takes {layer.inputs} inputs, "
+                             f"{', '.join(map(repr, sources)):.80} gives {given}")
+        read = sum(parts[name] for name in sources)
+        if read > MAX_PARTS:
+            raise ValueError(f"layer {number} reads {read:,} maps side by side, at most "
+                             f"{MAX_PARTS:,} are read")
+        if layer.name in outputs or layer.name == INPUT:
+            raise ValueError(f"layer {number} has the name {layer.name!r:.40}, which another has")
+        outputs[layer.name] = layer.outputs
+        parts[layer.name] = read if layer.keeps_parts else 1
 
 
 def dump_header(fields: dict) -> str:

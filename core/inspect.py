@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .artefact import loads, read_bytes, read_header
-from .graph import Linear
-from .header import LayerHeader
+from .graph import Linear, Pool
+from .kinds import MatrixHeader
+from .layer_header import LayerHeader
+from .window import Window
 
 __all__ = ["LayerColumns", "Contents", "inspect"]
 
@@ -15,9 +17,12 @@ __all__ = ["LayerColumns", "Contents", "inspect"]
 class LayerColumns:
     """One layer, or the total. Bits are averages over the entries, fillers included.
 
+    A layer without weights, such as a pool, has zeros.
+
     Attributes
     ----------
-    name, encoding : the layer's; ``total`` and empty for the total.
+    name, kind, encoding : the layer's; ``total`` and empty for the total.
+    window : of a layer that walks a map.
     weights, kept : weights of the dense matrix, and those stored.
     fillers : entries that only carry a run.
     weight_bits, index_bits : of one entry before Huffman coding.
@@ -27,32 +32,34 @@ class LayerColumns:
     bytes_other : bias and scales.
     """
     name: str
-    encoding: str
-    weights: int
-    kept: int
-    fillers: int
-    weight_bits: float
-    index_bits: float
-    weight_bits_huffman: float
-    index_bits_huffman: float
-    bytes_shared: float
-    bytes_stored: int
-    bytes_other: int
+    kind: str = ""
+    encoding: str = ""
+    window: Window | None = None
+    weights: int = 0
+    kept: int = 0
+    fillers: int = 0
+    weight_bits: float = 0.0
+    index_bits: float = 0.0
+    weight_bits_huffman: float = 0.0
+    index_bits_huffman: float = 0.0
+    bytes_shared: float = 0.0
+    bytes_stored: int = 0
+    bytes_other: int = 0
 
     @property
     def kept_share(self) -> float:
         """Stored weights / all weights."""
-        return self.kept / self.weights
+        return self.kept / max(1, self.weights)
 
     @property
     def rate_shared(self) -> float:
         """Compressed / float32 size, without Huffman coding."""
-        return self.bytes_shared / (4 * self.weights)
+        return self.bytes_shared / max(1, 4 * self.weights)
 
     @property
     def rate_stored(self) -> float:
         """Compressed / float32 size, as stored."""
-        return self.bytes_stored / (4 * self.weights)
+        return self.bytes_stored / max(1, 4 * self.weights)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +81,9 @@ class Contents:
     def to_dict(self) -> dict:
         """Plain values, rates included."""
         def columns(layer: LayerColumns) -> dict:
-            return asdict(layer) | {"kept_share": layer.kept_share,
+            window = layer.window and {name: list(value) if isinstance(value, tuple) else value
+                                       for name, value in asdict(layer.window).items()}
+            return asdict(layer) | {"window": window, "kept_share": layer.kept_share,
                                     "rate_shared": layer.rate_shared,
                                     "rate_stored": layer.rate_stored}
         return {"name": self.name, "file_bytes": self.file_bytes,
@@ -94,23 +103,27 @@ def inspect(source: str | os.PathLike | bytes) -> Contents:
     name = "artefact" if isinstance(source, bytes) else str(Path(source))
     network = loads(data, source=name)          # everything is decoded, so nothing is assumed
     header, payloads = read_header(data, source=name)
-    layers = tuple(_layer(layer, decoded.weights.nnz)
-                   for layer, decoded in zip(header.layers, network.layers)
-                   if isinstance(decoded, Linear))
+    layers = tuple(_columns(layer, decoded)
+                   for layer, decoded in zip(header.layers, network.layers))
     return Contents(name=header.name, file_bytes=len(data),
                     payload_bytes=sum(map(len, payloads)), layers=layers, total=_total(layers),
                     provenance=header.provenance,
-                    float_bytes=4 * sum(layer.rows * (layer.cols + 1)
-                                        for layer in header.layers))
+                    float_bytes=4 * sum(layer.rows * (layer.cols + 1) for layer in header.layers
+                                        if isinstance(layer, MatrixHeader)))
 
 
-def _layer(layer: LayerHeader, kept: int) -> LayerColumns:
+def _columns(layer: LayerHeader, decoded: Linear | Pool) -> LayerColumns:
+    common: dict = {"name": layer.name, "kind": layer.label, "window": layer.walked}
+    if not isinstance(layer, MatrixHeader):
+        return LayerColumns(**common)
+    assert isinstance(decoded, Linear)
+    kept = decoded.weights.nnz
     shape, entries = layer.shape, max(1, layer.entries)
     sections = shape.sections(layer.rows)
     stored = sum(sections[name] for name in ("entries", "codebook", "run_lengths",
                                              "code_lengths"))
     return LayerColumns(
-        name=layer.name, encoding=layer.encoding, weights=layer.rows * layer.cols, kept=kept,
+        **common, encoding=layer.encoding, weights=layer.rows * layer.cols, kept=kept,
         fillers=layer.entries - kept, weight_bits=shape.code_width, index_bits=shape.run_width,
         weight_bits_huffman=shape.code_bits / entries,
         index_bits_huffman=shape.run_bits / entries,
@@ -132,4 +145,4 @@ def _total(layers: tuple[LayerColumns, ...]) -> LayerColumns:
                                            "bytes_stored", "bytes_other")}
     means: dict = {name: mean(name) for name in ("weight_bits", "index_bits",
                                                  "weight_bits_huffman", "index_bits_huffman")}
-    return LayerColumns(name="total", encoding="", **sums, **means)
+    return LayerColumns(name="total", **sums, **means)
