@@ -20,10 +20,10 @@ def compression_table(contents: Contents) -> Table:
                         f"{contents.factor:.1f}x smaller than float32",
                   box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     walks = any(layer.window for layer in contents.layers)
-    for name in ("layer", *["kernel"] * walks, "weights", "kept\n(P)", "fill-\ners",
+    for name in ("layer", *["kernel, map"] * walks, "weights", "kept\n(P)", "fill-\ners",
                  "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
                  "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)"):
-        table.add_column(name, justify="left" if name in ("layer", "kernel") else "right")
+        table.add_column(name, justify="left" if name in ("layer", "kernel, map") else "right")
 
     def row(layer: LayerColumns, *, style=None):
         names = [layer.name, *[_kernel(layer)] * walks]
@@ -43,14 +43,17 @@ def compression_table(contents: Contents) -> Table:
 
 
 def _kernel(layer: LayerColumns) -> str:
-    """A kernel and its stride, as in 3x3/2, and what a layer without weights does with it."""
+    """A kernel and its stride, what a layer without weights does with it, and the map it goes
+    over: ``3x3/2 max, 111x111x96``."""
     if layer.window is None:
         return ""
-    kernel, stride = layer.window.kernel, layer.window.stride
-    text = "x".join(map(str, kernel))
+    window, stride = layer.window, layer.window.stride
+    text = "x".join(map(str, window.kernel))
     if stride != (1, 1):
         text += f"/{stride[0]}" if stride[0] == stride[1] else f"/{stride[0]},{stride[1]}"
-    return text if layer.weights else f"{text} {layer.kind.removesuffix(' pool')}"
+    if not layer.weights:
+        text += f" {layer.kind.removesuffix(' pool')}"
+    return f"{text}, {window.height}x{window.width}x{window.channels}"
 
 
 def run_table(run: Run, *, title: str) -> Table:

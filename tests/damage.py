@@ -3,11 +3,14 @@
 import dataclasses
 import json
 import zlib
+from dataclasses import replace
 
 import numpy as np
 import openeie
 import safetensors.numpy
 from openeie.core import artefact
+from openeie.core.graph import Conv, Pool
+from openeie.core.window import Window
 
 ARRAYS = ("bias", "multiplier", "shift")
 # A layer without entries: one bias byte, multiplier 1, shift 0.
@@ -47,6 +50,32 @@ def small_artefact():
     return artefact.dumps(openeie.Network(name="small", layers=(layer,)))
 
 
+def matrix(rng, m, n, **fields):
+    """Arguments of a layer with a random matrix, m x n, and a codebook."""
+    codes = rng.integers(1, 16, (m, n)) * (rng.random((m, n)) < 0.4)
+    return {"weights": openeie.SparseWeights.from_codes(codes, np.arange(16) * 7),
+            "bias": rng.integers(-99, 99, m), "multiplier": rng.integers(1, 99, m),
+            "shift": np.full(m, 3)} | fields
+
+
+def whole_network():
+    """A layer of every kind: branches read side by side, pools, a linear layer on a map."""
+    rng = np.random.default_rng(4)
+    small = Window(height=3, width=4, channels=4)
+    return openeie.Network(name="whole", input_range=(-5, 90), layers=(
+        Conv(name="stem", window=Window(height=6, width=5, channels=3, kernel=(3, 2),
+                                        stride=(2, 1), pad=(1, 0, 0, 0)),
+             encoding="huffman", **matrix(rng, 4, 18)),
+        Conv(name="left", window=small, **matrix(rng, 2, 4)),
+        Conv(name="right", sources=("stem",), encoding="csr", relu=False, weight_scale=0.1,
+             window=replace(small, kernel=(3, 3), pad=(1, 1, 1, 1)), **matrix(rng, 3, 36)),
+        Pool(name="most", sources=("left", "right"), reduce="max", output_scale=0.3,
+             window=replace(small, channels=5, kernel=(2, 2))),
+        Pool(name="mean", reduce="sum", multiplier=21845, shift=17, relu=True,
+             window=Window(height=2, width=3, channels=5, kernel=(1, 3), stride=(1, 3))),
+        openeie.Linear(name="last", **matrix(rng, 7, 10))))
+
+
 def mutate(rng, data, source):
     """One damaged file: cut, flipped, overwritten, swapped, or with a hostile header."""
     kind = rng.integers(9)
@@ -74,19 +103,28 @@ def mutate(rng, data, source):
 def hostile(rng, data, text):
     """A well-formed file with a valid header CRC and a field set to something absurd."""
     header = json.loads(text)
-    target = header["layers"][0] if rng.random() < 0.7 else header
-    key = rng.choice(sorted(target))
-    target[key] = [0, 1, -1, 255, 1 << 19, 1 << 31, 1 << 70, 1e308, None, "x" * 300, [], {},
-                   True, "csr", "codebook", [[[]]], float("nan")][rng.integers(17)]
+    layers = header["layers"]
+    target = layers[rng.integers(len(layers))] if rng.random() < 0.7 else header
+    key = rng.choice([*sorted(target), *["sources", "kind", "window"] * (target is not header)])
+    values = [0, 1, -1, 255, 1 << 19, 1 << 31, 1 << 70, 1e308, None, "x" * 300, [], {}, True, "csr",
+              "codebook", "pool", "conv", "linear", "sum", "input", ["input"], [[[]]], [1] * 11,
+              [1 << 70] * 11, float("nan"), *([layer["name"]] for layer in layers)]
+    if isinstance(target.get(key), list) and target[key] and rng.random() < 0.5:
+        target[key][rng.integers(len(target[key]))] = values[rng.integers(len(values))]
+    else:
+        target[key] = values[rng.integers(len(values))]
     if rng.random() < 0.1:
         target["surprise"] = 1
+    if rng.random() < 0.1:
+        layers.insert(int(rng.integers(len(layers))), layers.pop())
     return repack(data, json.dumps(header))
 
 
 def forged(rng, data, text):
     """A file whose checksums are right and whose payload is not: only the decoder can tell."""
     header, tensors = json.loads(text), safetensors.numpy.load(data)
-    layer, payload = header["layers"][0], tensors["0"].copy()
+    number = rng.choice(sorted(tensors.keys() - {"header"}))
+    layer, payload = header["layers"][int(number)], tensors[number].copy()
     for _ in range(rng.integers(1, 4)):
         payload[rng.integers(len(payload))] ^= np.uint8(1 << int(rng.integers(8)))
     if rng.random() < 0.3:
@@ -94,7 +132,7 @@ def forged(rng, data, text):
                           "bias_bytes"])
         layer[key] += int(rng.integers(-1, 2))
     layer["crc"] = zlib.crc32(payload.tobytes())
-    return repack(safetensors.numpy.save(tensors | {"0": payload}), json.dumps(header))
+    return repack(safetensors.numpy.save(tensors | {number: payload}), json.dumps(header))
 
 
 def header_text(data):
@@ -120,9 +158,14 @@ def flip(data, at):
 
 
 def forge(layers, payloads):
-    """A file with these layer headers and payloads, and checksums that are right."""
+    """A file with these layer headers and payloads, and checksums that are right.
+
+    A payload of None is none.
+    """
     header = json.loads(header_text(small_artefact()))
-    header["layers"] = [{**layer, "name": f"l{k}", "crc": zlib.crc32(payload)}
-                        for k, (layer, payload) in enumerate(zip(layers, payloads))]
-    return repack(safetensors.numpy.save({}), json.dumps(header), **{
-        str(k): np.frombuffer(payload, np.uint8) for k, payload in enumerate(payloads)})
+    tensors = {str(k): np.frombuffer(payload, np.uint8) for k, payload in enumerate(payloads)
+               if payload is not None}
+    header["layers"] = [{**layer, "name": f"l{k}"} | (
+        {} if payload is None else {"crc": zlib.crc32(payload)})
+        for k, (layer, payload) in enumerate(zip(layers, payloads))]
+    return repack(safetensors.numpy.save({}), json.dumps(header), **tensors)

@@ -8,10 +8,11 @@ from collections import Counter
 import numpy as np
 import openeie
 import pytest
-from damage import flip
+from damage import flip, whole_network
 from hypothesis import given, settings
 from openeie.core import artefact
 from openeie.core.errors import ArtefactError
+from openeie.core.graph import Pool
 from strategies import layers
 
 
@@ -109,8 +110,32 @@ def test_totals_are_sums_and_means_over_entries():
     assert contents.factor == 4 * (266_200 + 410) / contents.file_bytes
 
 
-def test_plain_values_survive_json():
-    contents = openeie.inspect(openeie.shipped("lenet-300-100"))
+def test_convolutions_and_pools():
+    """A convolution has the columns of its matrix, a pool none; they add nothing to the total."""
+    net = whole_network()
+    contents = openeie.inspect(artefact.dumps(net))
+    parts = dict(zip((layer.name for layer in net.layers), contents.layers))
+    for layer in net.layers:
+        part = parts[layer.name]
+        assert part.window == getattr(layer, "window", None)
+        if isinstance(layer, Pool):
+            assert part.kind == f"{layer.reduce} pool" and part.encoding == ""
+            assert {part.weights, part.kept, part.fillers, part.bytes_shared, part.bytes_stored,
+                    part.bytes_other, part.kept_share, part.rate_shared, part.rate_stored} == {0}
+        else:
+            assert (part.weights, part.kept, part.encoding) == (
+                layer.weights.shape[0] * layer.weights.shape[1], layer.weights.nnz,
+                layer.encoding)
+    matrices = [layer for layer in net.layers if not isinstance(layer, Pool)]
+    assert contents.total.weights == 72 + 8 + 108 + 70
+    assert contents.float_bytes == 4 * (258 + sum(len(layer.bias) for layer in matrices))
+    assert contents.payload_bytes == contents.total.bytes_stored + contents.total.bytes_other
+
+
+@pytest.mark.parametrize("source", [openeie.shipped("lenet-300-100"),
+                                    artefact.dumps(whole_network())], ids=["shipped", "whole"])
+def test_plain_values_survive_json(source):
+    contents = openeie.inspect(source)
     plain = contents.to_dict()
     assert json.loads(json.dumps(plain)) == plain
     assert plain["layers"][0]["kept_share"] == contents.layers[0].kept_share

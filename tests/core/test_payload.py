@@ -49,7 +49,7 @@ def test_the_forger_can_make_a_good_file():
            [b"\0\0\xff" + b"\0\1\0\0"]), "the bits behind the entry stream must be 0"),
     (forge([EMPTY | {"codebook": 2}], [b"\1\0\0\0" + b"\0\1\0\0"]), "slot 0 holding 0"),
     (forge([EMPTY | {"cols": 9}, EMPTY | {"cols": 2}], [b"\0\1\0\0"] * 2),
-     "layer 1 takes 2 inputs, layer 0 gives 1"),
+     "layer 1 takes 2 inputs, 'l0' gives 1"),
     (forge([EMPTY | {"rows": 1 << 17, "cols": 1 << 17}], [b"\0\1\0\0"]),
      "layer 0 has 131,072 x 131,072 weights, at most 4,294,967,296 are read"),
     (forge([EMPTY | {"entries": (1 << 26) + 1}], [b"\0\1\0\0"]),
