@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""SqueezeNet v1.0 from Song Han's compressed file as an artefact, in each encoding; one JSON object.
+
+    python benchmarks/artefact.py NET PROTOTXT PICTURES.npz [-o FOLDER]
+
+PICTURES.npz as for ``benchmarks/squeezenet.py``: the last ten pictures set the scales. With
+``-o`` the files stay in FOLDER, for ``openeie inspect``.
+"""
+import argparse
+import inspect
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+import openeie
+from openeie.core import artefact
+from openeie.core.graph import Network
+from openeie.sw.importers.han import load_han
+from openeie.sw.quantise_graph import quantise_graph
+
+MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
+
+
+def measure(network: Network, encoding: str, theirs: int, folder: Path | None) -> dict:
+    """Sizes in bytes, and seconds to write and to read."""
+    began = time.perf_counter()
+    data = artefact.dumps(network, encoding=encoding)
+    written = time.perf_counter()
+    artefact.loads(data)
+    read = time.perf_counter()
+    if folder is not None:
+        (folder / f"{network.name}-{encoding}.eie").write_bytes(data)
+    contents = openeie.inspect(data)
+    return {"payload_bytes": contents.payload_bytes, "file_bytes": len(data),
+            "file_by_payload": len(data) / contents.payload_bytes,
+            "by_released_file": len(data) / theirs, "rate_stored": contents.total.rate_stored,
+            "write_seconds": written - began, "read_seconds": read - written}
+
+
+def main() -> None:
+    """Print the result."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
+    parser.add_argument("net", type=Path)
+    parser.add_argument("prototxt", type=Path)
+    parser.add_argument("pictures", type=Path)
+    parser.add_argument("-o", "--out", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    with np.load(options.pictures) as pictures:
+        maps = pictures["images"][..., ::-1].astype(np.int64) - np.array(MEAN)
+    network = quantise_graph(load_han(options.net, options.prototxt),
+                             maps[-10:].transpose(0, 3, 1, 2).astype(np.float32),
+                             input_range=(int(maps.min()), int(maps.max())))
+    theirs = options.net.stat().st_size
+    print(json.dumps({"released_bytes": theirs, "layers": len(network.layers)} | {
+        encoding: measure(network, encoding, theirs, options.out)
+        for encoding in ("codebook", "huffman")}))
+
+
+if __name__ == "__main__":
+    main()
