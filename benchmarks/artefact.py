@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SqueezeNet v1.0 from Song Han's compressed file as an artefact, in each encoding; one JSON object.
+"""SqueezeNet v1.0 from Song Han's compressed file as an artefact in each encoding; one JSON object.
 
     python benchmarks/artefact.py NET PROTOTXT PICTURES.npz [-o FOLDER]
 
