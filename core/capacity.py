@@ -46,14 +46,14 @@ class Capacity:
         self.need("pointer_depth", sum(
             int(network.placed_columns(tile.layer, config.pes)[-1]) + 2 for tile in tiles),
             "all layers")
-        self.need("channel_depth", sum(tile.dst_rows for tile in tiles), "all layers")
+        self.need("channel_depth", sum(tile.acc_rows(config) for tile in tiles), "all layers")
         for tile in tiles:
             self._check_tile(tile)
 
     def _check_tile(self, tile: Tile) -> None:
         config, layer = self.config, self.network.layers[tile.layer]
         where = f"layer {layer.name!r}"
-        self.need("acc_depth", tile.dst_rows, where)
+        self.need("acc_depth", tile.acc_rows(config), where)
         if self.vectors * layer.positions >= 1 << 16:
             self.problems.append(f"vectors: {where} has {layer.positions:,} positions for each "
                                  f"of {self.vectors} inputs, the array counts to 65,535")

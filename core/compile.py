@@ -1,25 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network -> program: choose encodings, prove the accumulators, place everything."""
 from .capacity import Capacity
+from .cluster import choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
 from .errors import InputError
 from .graph import INPUT, Conv, Linear, Network, Pool
-from .image import Image
+from .image import Encoded, Image
 from .memory import place_maps
 from .program import Program
-from .schedule import whole_layers
+from .schedule import Tile, whole_layers
 
 __all__ = ["compile_network"]
 
 
 def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
-                    encoding: str | None = None) -> Program:
+                    encoding: str | None = None, clustered: bool | None = None) -> Program:
     """Compile ``network`` for the array ``config``.
 
     Parameters
     ----------
     vectors : inputs of one start; while a vector is written back the next is accumulated.
     encoding : use this one for every layer instead of the layers' own.
+    clustered : whether the clusters share the positions of every layer that has enough of them;
+        None: of those where that saves cycles and the memories have room for a copy in each.
 
     Raises
     ------
@@ -40,11 +43,33 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     capacity.prove_accumulators()
     capacity.refuse()               # before encoding: these do not depend on it
     image = Image(network, config, vectors, capacity)
-    for tile in tiles:
-        image.place(tile, names[tile.layer])
+    for tile, encoded in _encoded(image, tiles, names, clustered):
+        image.place(tile, encoded)
     capacity.refuse()
     return image.program(input_origin=placements[INPUT].origin, act_rows=act_rows,
                          act_depth=act_depth)
+
+
+def _encoded(image: Image, tiles: list[Tile], names: list[str], clustered: bool | None
+             ) -> list[tuple[Tile, Encoded]]:
+    """Every tile, clustered or not, with its matrix.
+
+    Raises
+    ------
+    CapacityError : what cannot be encoded.
+    """
+    def encode(chosen: list[Tile]) -> list[tuple[Tile, Encoded]]:
+        encoded = [image.encode(tile, names[tile.layer]) for tile in chosen]
+        image.capacity.refuse()
+        return list(zip(chosen, encoded))
+
+    shared = clustered_tiles(tiles, image.config, image.vectors)
+    if clustered is False or shared == tiles:
+        return encode(tiles)
+    if clustered:
+        image.capacity.check_shapes(shared)
+        return encode(shared)
+    return choose(encode(tiles), encode(shared), image.config, image.vectors)
 
 
 def _encoding(layer: Linear | Pool, config: ArrayConfig, override: str | None) -> str:

@@ -15,6 +15,7 @@ OPERATIONS = ("linear", "conv", "pool")
 
 _RANGES = {
     "pes":             (1, 1024),
+    "clusters":        (1, 8),
     "queue_depth":     (1, 256),
     "weight_width":    (4, 16),
     "acc_width":       (16, 48),
@@ -49,6 +50,8 @@ class ArrayConfig:
     Parameters
     ----------
     pes : processing elements; PE k owns rows and activations ``i`` with ``i mod pes == k``.
+    clusters : 1, 2, 4 or 8 groups of PEs that can take a broadcast of their own, each for another
+        output position.
     queue_depth : usable entries of each PE's activation queue (EIE section IV: 8).
     act_width : bits of a signed activation, 8 or 16.
     weight_width : bits of a signed weight, in a codebook or in place.
@@ -74,6 +77,7 @@ class ArrayConfig:
     ConfigError : a value out of range, or values that cannot work together.
     """
     pes: int = 4
+    clusters: int = 1
     queue_depth: int = 8
     act_width: int = 16
     weight_width: int = 16
@@ -103,7 +107,7 @@ class ArrayConfig:
                 raise ConfigError(f"{name} must be in {low} .. {high}, "
                                   f"not {getattr(self, name)!r}")
         for name, choices in (("act_width", (8, 16)), ("word_width", (16, 32, 64)),
-                              ("acc_banks", (1, 2))):
+                              ("acc_banks", (1, 2)), ("clusters", (1, 2, 4, 8))):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be {', '.join(map(str, choices[:-1]))} or "
                                   f"{choices[-1]}, not {getattr(self, name)!r}")
@@ -125,6 +129,10 @@ class ArrayConfig:
         if self.conv and self.act_depth & (self.act_depth - 1):
             raise ConfigError(f"act_depth must be a power of two with conv, where the two "
                               f"activation memories are one, not {self.act_depth!r}")
+        if self.pes % self.clusters:
+            raise ConfigError(f"clusters must divide the {self.pes} PEs, not {self.clusters!r}")
+        if self.clusters > 1 and not self.conv:
+            raise ConfigError(f"operations with clusters must have conv, not {self.operations!r}")
         if self.pool and not self.conv:
             raise ConfigError(f"operations with pool must have conv, not {self.operations!r}")
         if self.acc_width < self.act_width + self.weight_width:
@@ -169,6 +177,16 @@ class ArrayConfig:
     def pool(self) -> bool:
         """Whether pools can be run."""
         return "pool" in self.operations
+
+    @property
+    def cluster_pes(self) -> int:
+        """PEs of a cluster."""
+        return self.pes // self.clusters
+
+    @property
+    def cluster_width(self) -> int:
+        """Bits of a cluster's number; none where there is but one."""
+        return (self.clusters - 1).bit_length()
 
     @property
     def place_width(self) -> int:

@@ -5,9 +5,9 @@ import numpy as np
 from .config import ENCODINGS, ArrayConfig
 from .walk import ADDRESS_BITS
 
-__all__ = ["DESCRIPTOR_WORDS", "WINDOW_WORDS", "TABLE_WORD", "descriptor_layout",
-           "descriptor_words", "descriptor_stride", "read_descriptor", "pack", "unpack",
-           "encoding_number"]
+__all__ = ["DESCRIPTOR_WORDS", "WINDOW_WORDS", "CLUSTER_WORDS", "TABLE_WORD",
+           "descriptor_layout", "descriptor_words", "descriptor_stride", "read_descriptor", "pack",
+           "unpack", "encoding_number"]
 
 #: Fields of a layer's descriptor, least significant first; each word has 64 bits.
 DESCRIPTOR_WORDS = (
@@ -30,6 +30,14 @@ WINDOW_WORDS = (
     (("dst_origin", ADDRESS_BITS), ("dst_step", ADDRESS_BITS)),
 )
 
+#: What follows in an array with clusters. ``clustered``: each cluster takes every so-many-th
+#: vector; ``cluster_vectors``: how many a cluster has at least, and the first ``cluster_more`` one
+#: more; ``cluster_step``: from the first row that a cluster writes to the next one's.
+CLUSTER_WORDS = (
+    (("clustered", 1), ("cluster_vectors", 16), ("cluster_more", 4),
+     ("cluster_step", ADDRESS_BITS)),
+)
+
 #: Word l - 1 of a layer's Huffman tables: canonical decoding at codeword length l.
 #: ``limit``: first left-aligned window beyond the codewords of length <= l, so one bit wider
 #: than the longest codeword. ``offset``: what turns a codeword of length l into its rank.
@@ -44,7 +52,8 @@ def descriptor_stride(config: ArrayConfig) -> int:
 
 def descriptor_layout(config: ArrayConfig) -> tuple:
     """Fields of the words of a layer's descriptor, Huffman tables apart."""
-    return DESCRIPTOR_WORDS + (WINDOW_WORDS if config.conv else ())
+    return DESCRIPTOR_WORDS + (WINDOW_WORDS if config.conv else ()) \
+        + (CLUSTER_WORDS if config.clusters > 1 else ())
 
 
 def descriptor_words(config: ArrayConfig) -> int:

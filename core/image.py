@@ -9,14 +9,35 @@ from .config import ArrayConfig
 from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import EncodingError
-from .graph import Linear, Network, Pool
+from .graph import Network, Pool
 from .huffman import CanonicalCode, table_words
 from .program import LayerPlan, Program, channel_words
 from .schedule import Tile
 from .timing import Timing
 from .weights import SparseWeights, spread_columns
 
-__all__ = ["Image"]
+__all__ = ["Encoded", "Image"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoded:
+    """A tile's matrix as the PEs of one cluster hold it.
+
+    Attributes
+    ----------
+    encoding, entries : what is encoded, and how.
+    words : uint64 [PEs, words] of entry memory; pointers : uint32 [PEs, n + 1], from word 0.
+    codebook, run_symbols : its tables; tables : its Huffman words in the descriptor.
+    lengths : codeword lengths of runs and codes, None unless ``huffman``.
+    """
+    encoding: str
+    entries: Entries
+    words: np.ndarray
+    pointers: np.ndarray
+    codebook: np.ndarray
+    run_symbols: np.ndarray
+    tables: list[int]
+    lengths: tuple
 
 
 @dataclass
@@ -34,9 +55,9 @@ class Image:
     run_symbols: list[np.ndarray] = field(default_factory=list)
     descriptors: list[list[int]] = field(default_factory=list)
 
-    def place(self, tile: Tile, encoding: str) -> None:
-        """Encode a tile's matrix and append it to every memory."""
-        config, number = self.config, tile.layer
+    def encode(self, tile: Tile, encoding: str) -> "Encoded | None":
+        """A tile's matrix in an encoding; None, and a problem, if the array cannot have it."""
+        config, number, pes = self.config, tile.layer, tile.pes(self.config)
         layer = self.network.layers[number]
         weights = layer.matrix(self.network.source(number).places(config.pes), config.pes) \
             if isinstance(layer, Pool) else layer.weights
@@ -44,10 +65,9 @@ class Image:
             self.capacity.problems.append(f"code_width: layer {layer.name!r} has "
                                           f"{len(weights.codebook)} codebook slots, the array's "
                                           f"codes have {config.code_width} bits")
-            return
+            return None
         columns = self.network.placed_columns(number, config.pes)
-        entries = encode_entries(spread_columns(weights, columns), config.pes,
-                                 config.max_run)
+        entries = encode_entries(spread_columns(weights, columns), pes, config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
         run_symbols = np.zeros(1 << config.run_width, np.uint8)
         tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
@@ -63,22 +83,40 @@ class Image:
             words, pointers = pack_fixed(config, encoding, entries)
             if encoding == "codebook":
                 codebook[:len(weights.codebook)] = weights.codebook
-        base = sum(part.shape[1] for part in self.words)
         if not len(entries.run):
             words = words[:, :0]
+        return Encoded(encoding=encoding, entries=entries, words=words, pointers=pointers,
+                       codebook=codebook, run_symbols=run_symbols, tables=tables,
+                       lengths=tuple(code and code.lengths for code in codes))
+
+    def place(self, tile: Tile, encoded: "Encoded") -> None:
+        """Append a tile to every memory; clusters hold the same."""
+        config, pointers = self.config, encoded.pointers
+        base = sum(part.shape[1] for part in self.words)
         fullest = int(pointers[:, -1].argmax())
-        self.capacity.need("entry_depth", base + words.shape[1],
-                  f"PE {fullest}, up to layer {layer.name!r},")
-        plan = self._plan(tile, encoding, entries, codes)
+        self.capacity.need("entry_depth", base + encoded.words.shape[1],
+                           f"PE {fullest}, up to layer {self.network.layers[tile.layer].name!r},")
+        plan = self._plan(tile, encoded)
         self.plans.append(plan)
-        self.words.append(words)
-        self.pointers.append(pointers + np.uint32(base << config.place_width))
-        self.channels.append(self._channels(layer, plan))
-        self.codebooks.append(codebook)
-        self.run_symbols.append(run_symbols)
-        fields = vars(plan) | vars(plan.walk) | {
-            "encoding": encoding_number(encoding), "vectors": self.vectors * plan.walk.positions}
-        self.descriptors.append([pack(word, fields) for word in descriptor_layout(config)] + tables)
+        copies = (tile.clusters, 1)
+        self.words.append(np.tile(encoded.words, copies))
+        self.pointers.append(np.tile(pointers + np.uint32(base << config.place_width), copies))
+        self.channels.append(self._channels(tile))
+        self.codebooks.append(encoded.codebook)
+        self.run_symbols.append(encoded.run_symbols)
+        fields = vars(plan) | vars(plan.walk) | self._turns(tile) | {
+            "encoding": encoding_number(encoded.encoding)}
+        self.descriptors.append([pack(word, fields) for word in descriptor_layout(config)]
+                                + encoded.tables)
+
+    def _turns(self, tile: Tile) -> dict[str, int]:
+        """The fields of a descriptor that say which positions come when."""
+        vectors, stride = self.vectors * tile.walk.positions, tile.dst_rows - 1 + tile.dst_step
+        clustered = tile.clusters > 1
+        return {"vectors": vectors, "clustered": int(clustered),
+                "cluster_vectors": vectors // tile.clusters,
+                "cluster_more": vectors % tile.clusters, "cluster_step": stride * clustered,
+                "dst_step": tile.clusters * stride - tile.dst_rows + 1}
 
     def _codes(self, name: str, weights: SparseWeights,
                entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
@@ -89,14 +127,16 @@ class Image:
         except EncodingError as error:
             raise EncodingError(f"layer {name!r}: {error}") from error
 
-    def _plan(self, tile: Tile, encoding: str, entries: Entries, codes: tuple) -> LayerPlan:
-        layer, walk, dst_rows = self.network.layers[tile.layer], tile.walk, tile.dst_rows
+    def _plan(self, tile: Tile, encoded: "Encoded") -> LayerPlan:
+        layer, walk, acc_rows = self.network.layers[tile.layer], tile.walk, tile.acc_rows(
+            self.config)
+        entries, copies = encoded.entries, (tile.clusters, 1)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
-        if isinstance(layer, Pool):
+        if tile.local:
             work *= int(np.prod(layer.window.kernel))
         limit = 2 * self.vectors * walk.positions * (
-            walk.rows + work + Timing.row * dst_rows + 64) + 1024
+            walk.rows + work + Timing.row * acc_rows + 64) + 1024
         longest = (1 << self.config.counter_width) - 1
         if limit // 2 > longest:
             self.capacity.problems.append(f"counter_width: layer {layer.name!r} may run "
@@ -104,27 +144,34 @@ class Image:
                                           f"{longest:,}")
         limit = min(limit, longest)
         return LayerPlan(
-            name=layer.name, encoding=encoding, relu=layer.relu, inputs=layer.inputs,
+            name=layer.name, encoding=encoded.encoding, relu=layer.relu, inputs=layer.inputs,
             outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
-            walk=walk, local=isinstance(layer, Pool),
+            walk=walk, local=tile.local, clusters=tile.clusters,
             maximum=isinstance(layer, Pool) and layer.reduce == "max", src_rows=walk.rows,
-            dst_rows=dst_rows, dst_origin=tile.dst_origin, dst_step=tile.dst_step,
+            dst_rows=acc_rows, out_rows=tile.dst_rows, dst_origin=tile.dst_origin,
+            dst_step=tile.dst_step,
             places=self.network.layout(layer.name).places(self.config.pes), table=tile.layer,
             pointer_base=sum(part.shape[1] for part in self.pointers),
             channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
-            entry_count=entries.count, filler_count=entries.filler_count,
-            run_lengths=codes[0] and codes[0].lengths, code_lengths=codes[1] and codes[1].lengths)
+            entry_count=np.tile(entries.count, copies),
+            filler_count=np.tile(entries.filler_count, copies),
+            run_lengths=encoded.lengths[0], code_lengths=encoded.lengths[1])
 
-    def _channels(self, layer: Linear | Pool, plan: LayerPlan) -> np.ndarray:
+    def _channels(self, tile: Tile) -> np.ndarray:
         """uint64 [PEs, rows]; places without a channel write 0, which no scan will find."""
-        size = plan.dst_rows * self.config.pes
+        layer, pes, rows = self.network.layers[tile.layer], tile.pes(self.config), tile.acc_rows(
+            self.config)
+        # In a cluster, channels follow one another from PE to PE, and only then from row to row.
+        places = np.arange(tile.channels) if tile.clusters > 1 \
+            else self.network.layout(layer.name).places(pes)
+        size = rows * pes
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
         for name, row in values.items():
-            row[plan.places] = layer.bias(self.config.act_width) \
+            row[places] = layer.bias(self.config.act_width) \
                 if name == "bias" and isinstance(layer, Pool) else getattr(layer, name)
-        return np.ascontiguousarray(channel_words(**values).reshape(
-            plan.dst_rows, self.config.pes).T)
+        words = channel_words(**values).reshape(rows, pes).T
+        return np.ascontiguousarray(np.tile(words, (tile.clusters, 1)))
 
     def program(self, *, input_origin: int, act_rows: int, act_depth: int) -> Program:
         """The finished images; where the maps lie is the caller's to say."""

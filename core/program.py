@@ -113,9 +113,11 @@ class LayerPlan:
     walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
         product.
     local, maximum : every PE takes its own activations; the largest product counts, not the sum.
-    src_rows, dst_rows : rows of activations per PE that one such product reads and writes.
-    dst_origin, dst_step : first row written, and from a product's last row to the next's first.
-    places : row x PEs + PE of each output channel among a product's rows, int64 [channels].
+    clusters : how many share the positions among them; 1: all PEs work on the same one.
+    src_rows, dst_rows : rows of activations per PE that one such product reads and computes.
+    out_rows : rows of memory of its outputs; fewer than ``dst_rows`` if it is clustered.
+    dst_origin, dst_step : first row written, and from a position's last row to the next's first.
+    places : row x PEs + PE of each output channel among a position's ``out_rows``, int64 [channels].
     table : which codebook and run-symbol table this layer uses.
     pointer_base, channel_base : first address in the pointer and channel memories.
     cycle_limit : the watchdog's bound for this layer.
@@ -133,8 +135,10 @@ class LayerPlan:
     walk: Walk
     local: bool
     maximum: bool
+    clusters: int
     src_rows: int
     dst_rows: int
+    out_rows: int
     dst_origin: int
     dst_step: int
     places: np.ndarray

@@ -18,15 +18,29 @@ class Tile:
     Attributes
     ----------
     layer : number of the network's layer.
+    channels : output channels.
+    local : every PE works on its own channels.
     walk : which rows of activations it reads when.
     dst_rows : rows that each position writes.
     dst_origin, dst_step : first row written, and from a position's last row to the next's first.
+    clusters : 1, or all of the array's: each takes other positions.
     """
     layer: int
+    channels: int
+    local: bool
     walk: Walk
     dst_rows: int
     dst_origin: int
     dst_step: int
+    clusters: int = 1
+
+    def pes(self, config: ArrayConfig) -> int:
+        """PEs that work on one position."""
+        return config.pes // self.clusters
+
+    def acc_rows(self, config: ArrayConfig) -> int:
+        """Rows of accumulators that a position takes in each PE."""
+        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.dst_rows
 
 
 def whole_layers(network: Network, config: ArrayConfig, placements: dict[str, Placement]
@@ -41,9 +55,9 @@ def whole_layers(network: Network, config: ArrayConfig, placements: dict[str, Pl
     for number, layer in enumerate(network.layers):
         target = placements[layer.name]
         rows = network.layout(layer.name).rows(config.pes)
-        tiles.append(Tile(layer=number, walk=_walk(network, config, placements, number),
-                          dst_rows=rows, dst_origin=target.origin,
-                          dst_step=target.stride - rows + 1))
+        tiles.append(Tile(layer=number, channels=layer.channels, local=isinstance(layer, Pool),
+                          walk=_walk(network, config, placements, number), dst_rows=rows,
+                          dst_origin=target.origin, dst_step=target.stride - rows + 1))
     return tiles
 
 

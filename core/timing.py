@@ -29,7 +29,17 @@ class Timing:
     @property
     def first_scan(self) -> int:
         """Earliest cycle in which lnzd hands a hit of source row 0 to the broadcast."""
-        return self.fetch + 3
+        return self.fetch + 3 + self.config.conv
+
+    @property
+    def exchange(self) -> int:
+        """Most cycles for which a result is under way to another cluster's memory."""
+        return self.config.clusters + 2 if self.config.clusters > 1 else 0
+
+    @property
+    def commit(self) -> int:
+        """From the last row's last cycle to the end of the layer."""
+        return 10 + self.exchange
 
     #: From lnzd's hand-over to the earliest broadcast into the queues (T - L).
     broadcast = 1
@@ -47,7 +57,5 @@ class Timing:
     token = 7
     #: Cycles in which a row is read, and after which the next one follows.
     row = 8
-    #: From the last row's last cycle to the end of the layer.
-    commit = 10
     #: The counters' latency, less the cycle by which they learn late that a layer runs.
     counted = 3

@@ -4,6 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
+from .layouts import Result
 from .ram import block_memory
 
 __all__ = ["Activations"]
@@ -11,7 +12,7 @@ __all__ = ["Activations"]
 
 class Activations(wiring.Component):
     """Source and destination memory; ``swap`` low: A is the source, high: B is. In an array with
-    convolutions ``write_address`` says itself where the destination is, from A on through B.
+    convolutions the result's address says itself where the destination is, from A on through B.
 
     Both are halves of one memory, since only the source is read and only the destination
     written. Reads are synchronous (latency 1) and held while ``read_en`` is low.
@@ -21,7 +22,7 @@ class Activations(wiring.Component):
     swap : which memory is the source.
     read_en, read_b, read_address : read memory B, or A.
     data : the word read.
-    write_en, write_address, write_data : into the destination memory.
+    write_en, i : :class:`Result` into the destination memory.
     load_a, load_b, load_address, load_data : host's writes.
     """
     latency = 1
@@ -36,8 +37,7 @@ class Activations(wiring.Component):
             "read_address": In(config.act_address_width),
             "data": Out(act),
             "write_en": In(1),
-            "write_address": In(config.act_address_width + config.conv),
-            "write_data": In(act),
+            "i": In(Result(config)),
             "load_a": In(1),
             "load_b": In(1),
             "load_address": In(config.act_address_width),
@@ -55,9 +55,9 @@ class Activations(wiring.Component):
         m.d.comb += [
             write.en.eq(load | self.write_en),
             write.addr.eq(Mux(load, Cat(self.load_address, self.load_b),
-                              self.write_address if config.conv
-                              else Cat(self.write_address, ~self.swap))),
-            write.data.eq(Mux(load, self.load_data, self.write_data)),
+                              self.i.address if config.conv
+                              else Cat(self.i.address, ~self.swap))),
+            write.data.eq(Mux(load, self.load_data, self.i.act)),
             read.en.eq(self.read_en),
             read.addr.eq(Cat(self.read_address, self.read_b)),
             self.data.eq(read.data),

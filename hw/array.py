@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The array: scan, lnzd, broadcast and N processing elements."""
+"""The array: scan, and clusters of processing elements, each with its lnzd and broadcast."""
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
@@ -7,7 +7,8 @@ from amaranth.lib.wiring import In, Out, connect
 from ..core.program import BROADCAST_PE, Target
 from ..core.timing import Timing
 from .broadcast import Broadcast
-from .layouts import Layer, LoadWord, ReadRequest
+from .exchange import Exchange
+from .layouts import Item, Layer, LoadWord, ReadRequest
 from .lnzd import Lnzd
 from .pe import PE
 from .scan import Scan
@@ -59,38 +60,16 @@ class Array(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        scan, lnzd, broadcast = Scan(config), Lnzd(config), Broadcast(config)
-        reset = Signal()
+        scan, reset = Scan(config), Signal()
         m.d.sync += reset.eq(self.reset)
         m.submodules.scan = ResetInserter(reset)(scan)
-        m.submodules.lnzd = ResetInserter(reset)(lnzd)
-        m.submodules.broadcast = ResetInserter(reset)(broadcast)
-        connect(m, scan.o, lnzd.i)
-        connect(m, lnzd.o, broadcast.i)
-        if config.pool:
-            m.d.comb += [lnzd.local.eq(self.layer.local), broadcast.i_acts.eq(lnzd.acts)]
-        m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer),
-                     self.full.eq(~broadcast.ready)]
-
-        # An idle decode stage is explained by the broadcast this many cycles ago.
-        blocked = broadcast.blocked
-        for stage in range(Timing.queue + Timing.pointers + Timing.entries + Timing.decode
-                           - PE.control_latency):
-            blocked, before = Signal(name=f"blocked_{stage + 1}"), blocked
-            m.d.sync += blocked.eq(before)
-
+        m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer)]
         pes = [self._pe(config) for _ in range(config.pes)]
         for number, pe in enumerate(pes):
             m.submodules[f"pe{number}"] = pe
             m.d.comb += [
-                pe.i.valid.eq(broadcast.push),
-                pe.i.payload.eq(broadcast.item),
-                *([pe.i.p.act.eq(Mux(self.layer.local, broadcast.acts[number],
-                                     broadcast.item.act))] if config.pool else []),
-                broadcast.ready[number].eq(pe.i.ready),
-                broadcast.spare[number].eq(pe.spare),
-                pe.blocked.eq(blocked),
                 scan.acts[number].eq(pe.act),
+                self.full[number].eq(~pe.i.ready),
                 pe.read_en.eq(Mux(self.running, scan.en, 1)),
                 pe.read_b.eq(Mux(self.running, scan.address[config.act_address_width]
                                  if config.conv else self.layer.number[0],
@@ -102,11 +81,90 @@ class Array(wiring.Component):
                                               | (self.load.pe == BROADCAST_PE))),
                 pe.load.eq(self.load),
                 *(getattr(pe, name).eq(getattr(self, name))
-                  for name in ("layer", "reset", "begin", "running", "clear", "clear_index", "wipe",
+                  for name in ("reset", "begin", "running", "clear", "clear_index", "wipe",
                                "wipe_row")),
             ]
+        size = config.cluster_pes
+        clusters = [pes[first:first + size] for first in range(0, config.pes, size)]
+        self._broadcasts(m, scan, reset, clusters)
+        if config.clusters > 1:
+            self._exchanges(m, clusters)
         self._read(m, pes)
         return m
+
+    def _broadcasts(self, m, scan, reset, clusters):
+        """Each cluster's lnzd and broadcast; without ``clustered`` all PEs listen to the first."""
+        config, layer = self._config, self.layer
+        clustered = layer.clustered if config.clusters > 1 else Const(1)
+        lnzds, broadcasts = [], []
+        for number, pes in enumerate(clusters):
+            suffix = str(number) if config.clusters > 1 else ""
+            lnzd = Lnzd(config)
+            # The first one's other listeners have room for what they do not get.
+            others = sum((one for one in clusters if one is not pes), []) if not number else []
+            broadcast = Broadcast(config, len(pes) + len(others))
+            m.submodules[f"lnzd{suffix}"] = ResetInserter(reset)(lnzd)
+            m.submodules[f"broadcast{suffix}"] = ResetInserter(reset)(broadcast)
+            connect(m, lnzd.o, broadcast.i)
+            m.d.comb += [
+                lnzd.i.valid.eq(scan.o.valid & (scan.o.p.cluster == number)),
+                lnzd.i.payload.eq(scan.o.payload),
+                *(broadcast.ready[k].eq(pe.i.ready) for k, pe in enumerate(pes)),
+                *(broadcast.spare[k].eq(pe.spare) for k, pe in enumerate(pes)),
+                *(broadcast.ready[k].eq(pe.i.ready | clustered)
+                  for k, pe in enumerate(others, len(pes))),
+                *(broadcast.spare[k].eq(pe.spare | clustered)
+                  for k, pe in enumerate(others, len(pes))),
+            ]
+            lnzds.append(lnzd)
+            broadcasts.append(broadcast)
+        m.d.comb += scan.o.ready.eq(Cat(lnzd.i.ready for lnzd in lnzds).bit_select(
+            scan.o.p.cluster, 1))
+        if config.pool:
+            m.d.comb += [lnzds[0].local.eq(layer.local), broadcasts[0].i_acts.eq(lnzds[0].acts)]
+        for number, pes in enumerate(clusters):
+            self._feed(m, number, pes, clustered, broadcasts)
+
+    def _feed(self, m, number, pes, clustered, broadcasts):
+        """What the PEs of a cluster get, and what they are told of the layer."""
+        config, first, own = self._config, broadcasts[0], broadcasts[number]
+        valid, item, blocked, layer = first.push, first.item, first.blocked, self.layer
+        if number:
+            valid = Mux(clustered, own.push, valid)
+            blocked = Mux(clustered, own.blocked, blocked)
+            item = Mux(clustered, own.item, item)
+        if config.clusters > 1:
+            layer = Signal.like(self.layer, name=f"layer_{number}")
+            m.d.comb += [
+                layer.eq(self.layer),
+                layer.vectors.eq(self.layer.cluster_vectors
+                                 + (self.layer.cluster_more > number)),
+                layer.dst_origin.eq(self.layer.dst_origin + self.layer.cluster_step * number),
+            ]
+        # An idle decode stage is explained by the broadcast this many cycles ago.
+        for stage in range(Timing.queue + Timing.pointers + Timing.entries + Timing.decode
+                           - PE.control_latency):
+            blocked, before = Signal(name=f"blocked_{number}_{stage + 1}"), blocked
+            m.d.sync += blocked.eq(before)
+        for k, pe in enumerate(pes, number * config.cluster_pes):
+            m.d.comb += [
+                pe.i.valid.eq(valid),
+                pe.i.payload.eq(item),
+                *([pe.i.p.act.eq(Mux(self.layer.local, first.acts[k], Item(config)(item).act))]
+                  if config.pool else []),
+                pe.blocked.eq(blocked),
+                pe.layer.eq(layer),
+            ]
+
+    def _exchanges(self, m, clusters):
+        """PEs that have one place in their clusters write into each other's memories."""
+        for place, pes in enumerate(zip(*clusters)):
+            m.submodules[f"exchange{place}"] = exchange = Exchange(self._config)
+            m.d.comb += exchange.clustered.eq(self.layer.clustered)
+            for number, pe in enumerate(pes):
+                m.d.comb += [
+                    exchange.i_valid[number].eq(pe.result_en), exchange.i[number].eq(pe.result),
+                    pe.write_en.eq(exchange.o_valid[number]), pe.write.eq(exchange.o[number])]
 
     def _read(self, m, pes):
         """What the addressed PE's memories returned. The PEs are spread over the chip, and nobody

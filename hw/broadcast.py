@@ -17,6 +17,10 @@ class Broadcast(wiring.Component):
     a register, because they are spread over the chip: it looks at the queues a cycle ago and
     adds what was pushed since, so a place that is freed is used ``Timing.refill`` cycles later.
 
+    Parameters
+    ----------
+    pes : queues that it feeds.
+
     Members
     -------
     i : stream of :class:`Item`.
@@ -27,14 +31,14 @@ class Broadcast(wiring.Component):
     """
     latency = 1
 
-    def __init__(self, config):
+    def __init__(self, config, pes):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(Item(config))),
             "item": Out(Item(config)),
             "push": Out(1),
-            "ready": In(config.pes),
-            "spare": In(config.pes),
+            "ready": In(pes),
+            "spare": In(pes),
             "blocked": Out(1),
             "i_acts": In(Row(config)["acts"].shape),
             "acts": Out(Row(config)["acts"].shape),

@@ -3,10 +3,10 @@
 from amaranth import *
 from amaranth.lib import data
 
-from ..core.descriptor import TABLE_WORD, WINDOW_WORDS
+from ..core.descriptor import CLUSTER_WORDS, TABLE_WORD, WINDOW_WORDS
 
-__all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "LoadWord", "ReadRequest",
-           "Layer", "TABLE_LAYOUT", "struct_of"]
+__all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "Result", "LoadWord",
+           "ReadRequest", "Layer", "TABLE_LAYOUT", "struct_of"]
 
 
 def struct_of(fields) -> data.StructLayout:
@@ -18,12 +18,13 @@ TABLE_LAYOUT = struct_of(TABLE_WORD)
 
 
 class Row(data.StructLayout):
-    """One activation of every PE, and the column number of the first of them."""
+    """One activation of every PE, the column number of the first of them, and who wants it."""
     def __init__(self, config):
         super().__init__({
             "acts": data.ArrayLayout(signed(config.act_width), config.pes),
             "column": config.column_address_width,
             "last": 1,
+            "cluster": config.cluster_width,
         })
 
 
@@ -82,6 +83,16 @@ class Product(data.StructLayout):
         })
 
 
+class Result(data.StructLayout):
+    """An activation on its way into the destination memory; ``slot``: of which cluster's PE."""
+    def __init__(self, config):
+        super().__init__({
+            "act": signed(config.act_width),
+            "address": config.act_address_width + config.conv,
+            "slot": config.cluster_width,
+        })
+
+
 class LoadWord(data.StructLayout):
     """One write of the load port; see :data:`openeie.core.program.LOAD_RECORD`."""
     def __init__(self):
@@ -111,6 +122,8 @@ class Layer(data.StructLayout):
         }
         if config.conv:
             fields |= {name: width for word in WINDOW_WORDS for name, width in word}
+        if config.clusters > 1:
+            fields |= {name: width for word in CLUSTER_WORDS for name, width in word}
         if config.huffman:
             fields["tables"] = data.ArrayLayout(TABLE_LAYOUT, config.max_code_length)
         super().__init__(fields)

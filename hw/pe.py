@@ -11,7 +11,7 @@ from .address import RowAddress
 from .codebook import Codebook
 from .counters import Counters
 from .entries import EntryReader
-from .layouts import Item, Layer, LoadWord
+from .layouts import Item, Layer, LoadWord, Result
 from .multiply import Multiply
 from .pointers import Pointers
 from .queue import Queue
@@ -35,6 +35,8 @@ class PE(wiring.Component):
     begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
         :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
+    result_en, result : its results, for the exchange between clusters; and
+    write_en, write : what the exchange writes into its memory. With one cluster neither exists.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in both banks.
     load_en, load : a write addressed to this PE; it reaches the memory ``load_latency`` later.
@@ -59,6 +61,8 @@ class PE(wiring.Component):
             "done": Out(1),
             "wipe": In(1),
             "wipe_row": In(config.row_width),
+            **({"result_en": Out(1), "result": Out(Result(config)),
+                "write_en": In(1), "write": In(Result(config))} if config.clusters > 1 else {}),
             "load_en": In(1),
             "load": In(LoadWord()),
             "count_address": In(config.layer_width + 3),
@@ -137,15 +141,18 @@ class PE(wiring.Component):
             accumulators.read_row.eq(writeback.read_row),
             accumulators.clear.eq(writeback.clear),
             writeback.acc.eq(accumulators.acc),
-            activations.write_en.eq(writeback.write_en),
-            activations.write_address.eq(writeback.write_address),
-            activations.write_data.eq(writeback.act),
             activations.read_en.eq(self.read_en),
             activations.read_b.eq(self.read_b),
             activations.read_address.eq(self.read_address),
             self.act.eq(activations.data),
             self.done.eq(writeback.done),
         ]
+        if self._config.clusters == 1:
+            m.d.comb += [activations.write_en.eq(writeback.write_en),
+                         activations.i.eq(writeback.o)]
+        else:
+            m.d.comb += [self.result_en.eq(writeback.write_en), self.result.eq(writeback.o),
+                         activations.write_en.eq(self.write_en), activations.i.eq(self.write)]
 
     def _connect_counters(self, m, entries, address, counters):
         m.d.comb += [

@@ -14,11 +14,13 @@ __all__ = ["Scan"]
 class Scan(wiring.Component):
     """Reads ``vectors`` x ``src_rows`` rows from the PEs' source memories, in the layer's order:
     one after the other, or, in an array with convolutions, position after position of a window
-    (:mod:`openeie.core.walk`). Beside the map it takes zeros.
+    (:mod:`openeie.core.walk`). Beside the map it takes zeros. In a ``clustered`` layer, cluster q
+    of C takes the positions q, q + C, ...: C positions at a time, one row of each in turn.
 
     ``address`` and ``en`` go to the synchronous read port of every PE's source memory; ``acts``
     is what the ports return one cycle later and hold while ``en`` is low. Latency: the first row
-    is read in the cycle after ``start`` and offered two cycles after that (3); one row a cycle.
+    is read in the cycle after ``start``, or, since a window's address is a sum, one later, and
+    offered two cycles after that (``latency``); one row a cycle.
     Two registers behind the memories let ``en`` know nothing of ``o.ready`` but what it was: it
     goes to every PE.
 
@@ -28,10 +30,9 @@ class Scan(wiring.Component):
     acts : the PEs' activations, PE 0 first.
     o : stream of :class:`Row`; ``last`` marks the last row of a vector.
     """
-    latency = 3
-
     def __init__(self, config):
         self._config = config
+        self.latency = 3 + config.conv
         super().__init__({
             "start": In(1),
             "layer": In(Layer(config)),
@@ -44,66 +45,90 @@ class Scan(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, layer = self._config, self.layer
-        active = Signal()
+        active, last, step = Signal(), Signal(), Signal()
         row = Signal.like(layer.src_rows)           # inside the vector
-        vector = Signal.like(layer.vectors)
+        left = Signal.like(layer.vectors)           # vectors from this one on
         column = Signal(config.column_address_width)
-        last, step = Signal(), Signal()
         window = WindowWalk(config) if config.conv else None
-
-        m.d.comb += [
-            last.eq(row == layer.src_rows - 1),
-            step.eq(self.en & active),
-        ]
+        m.d.comb += [last.eq(row == layer.src_rows - 1), step.eq(self.en & active)]
+        cluster, together, turn_ends = self._turns(m, left, step)
         with m.If(self.start):
-            m.d.sync += [active.eq(1), row.eq(0), vector.eq(0), column.eq(layer.pointer_base)]
-        with m.Elif(step):
+            m.d.sync += [active.eq(1), row.eq(0), left.eq(layer.vectors),
+                         column.eq(layer.pointer_base)]
+        with m.Elif(step & turn_ends):
             with m.If(last):
-                m.d.sync += [row.eq(0), vector.eq(vector + 1), column.eq(layer.pointer_base),
-                             active.eq(vector != layer.vectors - 1)]
+                m.d.sync += [row.eq(0), left.eq(left - together), column.eq(layer.pointer_base),
+                             active.eq(left != together)]
             with m.Else():
                 m.d.sync += [row.eq(row + 1), column.eq(column + config.pes)]
                 if config.pool:             # one column for all PEs' own activations of a row
                     with m.If(layer.local):
                         m.d.sync += column.eq(Mux(window.pixel_ends, layer.pointer_base,
                                                   column + 1))
+        asked = self._asked(m, active, column, last, cluster)
         if config.conv:
             m.submodules.window = window
             m.d.comb += [window.layer.eq(layer), window.start.eq(self.start), window.step.eq(step),
-                         window.last.eq(last), self.address.eq(window.address)]
-            inside = window.inside
+                         window.last.eq(last), window.turn_ends.eq(turn_ends),
+                         window.cluster.eq(cluster)]
+            before, asked = asked, Signal.like(asked)
+            m.d.comb += before.inside.eq(window.inside)
+            with m.If(self.en):
+                m.d.sync += [asked.eq(before), self.address.eq(window.address)]
         else:
+            m.d.comb += asked.inside.eq(1)
             with m.If(self.start):
                 m.d.sync += self.address.eq(0)
             with m.Elif(step):
                 m.d.sync += self.address.eq(self.address + 1)
-            inside = Const(1)
-        self._buffer(m, active, column, last, inside)
+        self._buffer(m, asked)
         return m
 
-    def _buffer(self, m, active, column, last, inside):
+    def _turns(self, m, left, step):
+        """Whose turn it is, how many clusters have a position, and whether it is the last's."""
+        clusters = self._config.clusters
+        if clusters == 1:
+            return Const(0, 0), Const(1), Const(1)
+        cluster = Signal(self._config.cluster_width)
+        together = Signal(range(clusters + 1))
+        m.d.comb += together.eq(Mux(self.layer.clustered, Mux(left < clusters, left, clusters), 1))
+        turn_ends = cluster == together - 1
+        with m.If(self.start):
+            m.d.sync += cluster.eq(0)
+        with m.Elif(step):
+            m.d.sync += cluster.eq(Mux(turn_ends, 0, cluster + 1))
+        return cluster, together, turn_ends
+
+    def _asked(self, m, active, column, last, cluster):
+        """What is known of the row that is read next."""
+        asked = Signal(data.StructLayout({
+            "valid": 1, "inside": 1, "column": len(column), "last": 1, "cluster": len(cluster)}))
+        m.d.comb += [asked.valid.eq(active), asked.column.eq(column), asked.last.eq(last),
+                     asked.cluster.eq(cluster)]
+        return asked
+
+    def _buffer(self, m, asked):
         """Rows on their way: in the memories' outputs, in ``second``, in ``o``."""
-        fetched, second_valid = Signal(), Signal()
+        fetched, second_valid = Signal.like(asked), Signal()
         beside = Mux(self.layer.maximum, int_range(self._config.act_width)[0], 0) \
             if self._config.pool else 0
         row, second = Signal(Row(self._config)), Signal(Row(self._config))
-        fetched_column, fetched_last, fetched_inside = Signal.like(column), Signal(), Signal()
         m.d.comb += [
-            self.en.eq(~fetched | ~second_valid),
-            *(row.acts[k].eq(Mux(fetched_inside, self.acts[k], beside) if self._config.conv
+            self.en.eq(~fetched.valid | ~second_valid),
+            *(row.acts[k].eq(Mux(fetched.inside, self.acts[k], beside) if self._config.conv
                              else self.acts[k]) for k in range(self._config.pes)),
-            row.column.eq(fetched_column), row.last.eq(fetched_last),
+            row.column.eq(fetched.column), row.last.eq(fetched.last),
+            row.cluster.eq(fetched.cluster),
         ]
         with m.If(self.en):
-            m.d.sync += [fetched.eq(active), fetched_column.eq(column), fetched_last.eq(last),
-                         fetched_inside.eq(inside)]
+            m.d.sync += fetched.eq(asked)
         with m.If(~self.o.valid | self.o.ready):
             m.d.sync += [
-                self.o.valid.eq(fetched | second_valid),
+                self.o.valid.eq(fetched.valid | second_valid),
                 self.o.payload.eq(Mux(second_valid, second, row)),
                 second_valid.eq(0),
             ]
         with m.Elif(~second_valid):
-            m.d.sync += second_valid.eq(fetched)
+            m.d.sync += second_valid.eq(fetched.valid)
         with m.If(~second_valid):
             m.d.sync += second.eq(row)

@@ -89,8 +89,11 @@ class Sequencer(wiring.Component):
         full, unfinished = Signal.like(self.full), Signal.like(self.done)
         m.d.sync += [full.eq(self.full), unfinished.eq(~self.done)]
         stuck = Mux(full.any(), full, unfinished)
-        m.d.sync += [cycle.eq(cycle + 1), late.eq(cycle >= self.layer.cycle_limit),
-                     finished.eq(self.done.all())]
+        m.d.sync += [cycle.eq(cycle + 1), late.eq(cycle >= self.layer.cycle_limit)]
+        # The last results may still be on their way between the clusters.
+        arrived = Signal(1 + Timing(config).exchange)
+        m.d.sync += arrived.eq(Cat(self.done.all(), arrived & self.running.replicate(len(arrived))))
+        m.d.comb += finished.eq(arrived[-1])
 
         with m.Switch(state):
             with m.Case(State.WIPE):

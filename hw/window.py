@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Address generator of convolutions: a kernel's rows at one output position after the other."""
 from amaranth import *
-from amaranth.lib import wiring
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from .layouts import Layer
@@ -12,6 +12,10 @@ __all__ = ["WindowWalk"]
 class WindowWalk(wiring.Component):
     """Steps through the addresses of :class:`openeie.core.walk.Walk`, one a cycle.
 
+    An address is a position's first one plus an offset that all positions share. So the clusters
+    take turns: one row of each cluster's position, then the next row of each. A cluster's first
+    row of a position fetches that position from a generator, which is one ahead of all of them.
+
     A pixel's rows follow one another; every other distance is in the descriptor, so that there
     is no multiplier. Addresses run through both activation memories. Rows beside the map are
     counted like any other; their addresses mean nothing.
@@ -20,7 +24,9 @@ class WindowWalk(wiring.Component):
     -------
     layer : constant from ``start`` on.
     start : pulse; the first address is there in the next cycle.
-    step, last : go on to the next address, which is that of another position.
+    step : go on: to the next cluster's turn, or, if ``turn_ends``, to the next row, or, if the row
+        is the ``last`` one, too, to the next positions.
+    cluster : whose turn it is.
     address, inside : the row to read, and whether it lies in the map.
     pixel_ends : it is the last of its pixel.
     """
@@ -30,7 +36,9 @@ class WindowWalk(wiring.Component):
             "layer": In(Layer(config)),
             "start": In(1),
             "step": In(1),
+            "turn_ends": In(1),
             "last": In(1),
+            "cluster": In(config.cluster_width),
             "address": Out(config.act_address_width + 1),
             "inside": Out(1),
             "pixel_ends": Out(1),
@@ -39,48 +47,66 @@ class WindowWalk(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         layer, width = self.layer, self._config.act_address_width + 1
-        # First addresses of the position, of its line of positions and of the input in hand.
-        position, line, image = (Signal(width, name=name) for name in ("position", "line", "image"))
+        # First address, and where it lies in the map: beside it on either side is far beyond its
+        # end.
+        layout = data.StructLayout({"address": width, "x": 17, "y": 17})
+        following, here = Signal(layout), Signal(layout)
+        held = Signal(data.ArrayLayout(layout, self._config.clusters))
+        first = Signal()                        # the row is a position's first
+        offset = Signal(width)
         pixel_row = Signal.like(layer.pixel_rows)
-        kernel_x = Signal.like(layer.kernel_width)
+        kernel_x, kernel_y = Signal.like(layer.kernel_width), Signal.like(layer.kernel_height)
+        x, y = Signal(17), Signal(17)
+        m.d.comb += [
+            here.eq(Mux(first, following, held[self.cluster])),
+            self.address.eq(here.address + offset),
+            x.eq(here.x + kernel_x), y.eq(here.y + kernel_y),
+            self.inside.eq((x < layer.width) & (y < layer.height)),
+            self.pixel_ends.eq(pixel_row == layer.pixel_rows - 1),
+        ]
+        begin_row = [offset.eq(0), pixel_row.eq(0), kernel_x.eq(0), kernel_y.eq(0), first.eq(1)]
+        with m.If(self.start):
+            m.d.sync += begin_row
+        with m.Elif(self.step & self.turn_ends & self.last):
+            m.d.sync += begin_row
+        with m.Elif(self.step & self.turn_ends):
+            m.d.sync += [first.eq(0), offset.eq(offset + 1), pixel_row.eq(pixel_row + 1)]
+            with m.If(self.pixel_ends):
+                m.d.sync += [pixel_row.eq(0), kernel_x.eq(kernel_x + 1),
+                             offset.eq(offset + layer.pixel_step)]
+                with m.If(kernel_x == layer.kernel_width - 1):
+                    m.d.sync += [kernel_x.eq(0), kernel_y.eq(kernel_y + 1),
+                                 offset.eq(offset + layer.row_step)]
+        fetch = self.step & first
+        with m.If(fetch):
+            m.d.sync += held[self.cluster].eq(following)
+        self._positions(m, following, fetch)
+        return m
+
+    def _positions(self, m, following, fetch):
+        """Every position in turn, from left to right, line by line, input by input."""
+        layer = self.layer
+        # First addresses of the line of positions and of the input in hand.
+        line, image = (Signal.like(following.address, name=name) for name in ("line", "image"))
         out_x, out_y = Signal.like(layer.out_width), Signal.like(layer.out_height)
-        # Where row and position lie in the map; beside it on either side is far beyond its end.
-        x, y, position_x, position_y = (Signal(17, name=name) for name in (
-            "x", "y", "position_x", "position_y"))
-        m.d.comb += [self.inside.eq((x < layer.width) & (y < layer.height)),
-                     self.pixel_ends.eq(pixel_row == layer.pixel_rows - 1)]
 
         def begin(address):
             """At an input's first position."""
-            return [image.eq(address), line.eq(address), position.eq(address),
-                    self.address.eq(address), out_x.eq(0), out_y.eq(0),
-                    x.eq(-layer.pad_left), position_x.eq(-layer.pad_left),
-                    y.eq(-layer.pad_top), position_y.eq(-layer.pad_top)]
+            return [image.eq(address), line.eq(address), following.address.eq(address),
+                    out_x.eq(0), out_y.eq(0),
+                    following.x.eq(-layer.pad_left), following.y.eq(-layer.pad_top)]
 
         with m.If(self.start):
-            m.d.sync += [*begin(layer.origin), pixel_row.eq(0), kernel_x.eq(0)]
-        with m.Elif(self.step & self.last):
-            m.d.sync += [pixel_row.eq(0), kernel_x.eq(0), y.eq(position_y)]
+            m.d.sync += begin(layer.origin)
+        with m.Elif(fetch):
             with m.If(out_x != layer.out_width - 1):
-                m.d.sync += [out_x.eq(out_x + 1), position.eq(position + layer.x_step),
-                             self.address.eq(position + layer.x_step),
-                             x.eq(position_x + layer.stride_x),
-                             position_x.eq(position_x + layer.stride_x)]
+                m.d.sync += [out_x.eq(out_x + 1),
+                             following.address.eq(following.address + layer.x_step),
+                             following.x.eq(following.x + layer.stride_x)]
             with m.Elif(out_y != layer.out_height - 1):
                 below = line + layer.y_step
-                m.d.sync += [out_x.eq(0), out_y.eq(out_y + 1), line.eq(below), position.eq(below),
-                             self.address.eq(below),
-                             x.eq(-layer.pad_left), position_x.eq(-layer.pad_left),
-                             y.eq(position_y + layer.stride_y),
-                             position_y.eq(position_y + layer.stride_y)]
+                m.d.sync += [out_x.eq(0), out_y.eq(out_y + 1), line.eq(below),
+                             following.address.eq(below), following.x.eq(-layer.pad_left),
+                             following.y.eq(following.y + layer.stride_y)]
             with m.Else():
                 m.d.sync += begin(image + layer.image_step)
-        with m.Elif(self.step):
-            m.d.sync += [self.address.eq(self.address + 1), pixel_row.eq(pixel_row + 1)]
-            with m.If(self.pixel_ends):
-                m.d.sync += [pixel_row.eq(0), kernel_x.eq(kernel_x + 1), x.eq(x + 1),
-                             self.address.eq(self.address + layer.pixel_step)]
-                with m.If(kernel_x == layer.kernel_width - 1):
-                    m.d.sync += [kernel_x.eq(0), x.eq(position_x), y.eq(y + 1),
-                                 self.address.eq(self.address + layer.row_step)]
-        return m

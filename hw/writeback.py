@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.program import CHANNEL_QUARTERS
 from ..core.timing import Timing
-from .layouts import Layer
+from .layouts import Layer, Result
 from .ram import loaded_memory
 from .requantise import Requantise
 
@@ -20,7 +20,8 @@ class Writeback(wiring.Component):
     ``Timing.row`` cycles, cleared in the last of them, and written to the destination memory
     ``latency`` cycles after the first. Destination addresses count through the vectors of a
     layer; in an array with convolutions from ``dst_origin`` on, and ``dst_step`` further at a
-    vector's end. Nothing stalls.
+    vector's end. In a clustered layer as many rows as there are clusters have one address: they
+    go to the PEs of one cluster after the other. Nothing stalls.
 
     Members
     -------
@@ -30,7 +31,7 @@ class Writeback(wiring.Component):
     acc : the accumulator read in the previous cycle.
     released : the last cycle of the bank's last row.
     done : all vectors of the layer have been written.
-    write_en, write_address, act : to the destination memory.
+    write_en, o : :class:`Result` for the destination memory.
     load_en, load_address, load_data : write port of the channel memory, quarters of a row.
     """
     latency = Requantise.latency
@@ -50,8 +51,7 @@ class Writeback(wiring.Component):
             "released": Out(1),
             "done": Out(1),
             "write_en": Out(1),
-            "write_address": Out(config.act_address_width + config.conv),
-            "act": Out(signed(config.act_width)),
+            "o": Out(Result(config)),
             "load_en": In(1),
             "load_address": In(config.channel_address_width + 2),
             "load_data": In(16),
@@ -76,7 +76,7 @@ class Writeback(wiring.Component):
             requantise.phase.eq(phase),
             requantise.relu.eq(layer.relu),
             requantise.acc.eq(self.acc),
-            self.act.eq(requantise.act),
+            self.o.act.eq(requantise.act),
             self.write_en.eq(writing & (phase == self.latency - Timing.row)),
         ]
         with m.If(self.read_en | writing):
@@ -111,24 +111,38 @@ class Writeback(wiring.Component):
             self.load_address, self.load_data, Cat(phase[0], phase[1:].any(), row)))
 
     def _finish(self, m, last_written):
-        """Count addresses, and vectors, when a row is written."""
+        """Count vectors when a row is written."""
         vector, vectors_but_one = (Signal.like(self.layer.vectors, name=name)
                                    for name in ("vector", "vectors_but_one"))
         m.d.sync += vectors_but_one.eq(self.layer.vectors - 1)
+        with m.If(self.write_en & last_written):
+            m.d.sync += [vector.eq(vector + 1), self.done.eq(vector == vectors_but_one)]
+        with m.If(self.begin):
+            m.d.sync += [vector.eq(0), self.done.eq(0)]
+        self._count_addresses(m, last_written)
+
+    def _count_addresses(self, m, last_written):
+        """One further with every row that is written, or with the last of all clusters' rows."""
+        config, layer, address = self._config, self.layer, self.o.address
+        row_ends = 1
+        if config.clusters > 1:
+            row_ends = ~layer.clustered | (self.o.slot == config.clusters - 1)
+            with m.If(self.begin | (self.write_en & last_written)):
+                m.d.sync += self.o.slot.eq(0)
+            with m.Elif(self.write_en):
+                m.d.sync += self.o.slot.eq(self.o.slot + 1)
         with m.If(self.write_en):
-            m.d.sync += self.write_address.eq(self.write_address + 1)
-            with m.If(last_written):
-                if self._config.conv:
-                    m.d.sync += self.write_address.eq(self.write_address + self.layer.dst_step)
-                m.d.sync += [vector.eq(vector + 1),
-                             self.done.eq(vector == vectors_but_one)]
-        if self._config.conv:
+            m.d.sync += address.eq(address + row_ends)
+            if config.conv:
+                with m.If(last_written):
+                    m.d.sync += address.eq(address + layer.dst_step)
+        if config.conv:
             first = Signal()                # no vector of the layer has come; `begin` is too early
             with m.If(self.begin):          # to know where they go
                 m.d.sync += first.eq(1)
             with m.Elif(self.start):
                 m.d.sync += first.eq(0)
                 with m.If(first):
-                    m.d.sync += self.write_address.eq(self.layer.dst_origin)
+                    m.d.sync += address.eq(layer.dst_origin)
         with m.If(self.begin):
-            m.d.sync += [self.write_address.eq(0), vector.eq(0), self.done.eq(0)]
+            m.d.sync += address.eq(0)

@@ -12,39 +12,28 @@ from numba import njit
 
 from ..core.unpack import unpack_layer
 from ..core.config import ArrayConfig
+from ..core.encoding import Entries
 from ..core.errors import EncodingError
 from ..core.memory import half_rows
 from ..core.descriptor import read_descriptor
-from ..core.program import LayerPlan, Program, channel_values
+from ..core.program import Program, channel_values
 from ..core.walk import Walk
 from .recurrence import Shape
 
-__all__ = ["DecodedLayer", "decode", "decode_layer"]
+__all__ = ["DecodedLayer", "DecodedPart", "decode", "decode_layer"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DecodedLayer:
-    """One layer, ready to be executed.
+class DecodedPart:
+    """What the PEs that share a broadcast hold of a layer.
 
     Attributes
     ----------
-    name, relu, walk, shape : what the descriptor says.
-    dst_origin, dst_step, places : where its outputs go, see :class:`LayerPlan`.
-    local, maximum : every PE takes its own activations; the largest product counts.
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
     rows, weights : int32, int16 [entries]; output channel and weight.
     bias, multiplier, shift : int64 [m].
     """
-    name: str
-    relu: bool
-    walk: Walk
-    dst_origin: int
-    dst_step: int
-    places: np.ndarray
-    local: bool
-    maximum: bool
-    shape: Shape
     counts: np.ndarray
     fillers: np.ndarray
     indptr: np.ndarray
@@ -58,6 +47,36 @@ class DecodedLayer:
     def channels(self) -> int:
         """m, places without a channel included."""
         return len(self.bias)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class DecodedLayer:
+    """One layer, ready to be executed.
+
+    Attributes
+    ----------
+    name, relu, walk, shape : what the descriptor says.
+    dst_origin, dst_step, cluster_step : where its outputs go, see the descriptor.
+    places : see :class:`LayerPlan`.
+    local, maximum : every PE takes its own activations; the largest product counts.
+    out_rows : rows of memory of a position's outputs.
+    parts : one, or in a clustered layer one for each cluster.
+    counts, fillers : those of all parts, int32 [parts, n, PEs of one].
+    """
+    name: str
+    relu: bool
+    walk: Walk
+    dst_origin: int
+    dst_step: int
+    cluster_step: int
+    places: np.ndarray
+    local: bool
+    maximum: bool
+    shape: Shape
+    out_rows: int
+    parts: tuple[DecodedPart, ...]
+    counts: np.ndarray
+    fillers: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -89,16 +108,33 @@ def _by_column(count, run, value, filler):
     return fillers, indptr, rows, weights
 
 
-def _channels(program: Program, base: int, plan: LayerPlan) -> dict[str, np.ndarray]:
+def _channels(program: Program, base: int, rows: int, pes: range) -> dict[str, np.ndarray]:
     """Bias, multiplier and shift of each row of each PE as the array applies them, int64 [m]."""
-    row, pe = np.divmod(np.arange(plan.dst_rows * program.config.pes), program.config.pes)
-    return channel_values(program.channels[pe, base + row].astype(np.uint64))
+    row, pe = np.divmod(np.arange(rows * len(pes)), len(pes))
+    return channel_values(program.channels[pes.start + pe, base + row].astype(np.uint64))
 
 
 def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> Walk:
     if not config.conv:
         return Walk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
     return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
+
+
+def _part(program: Program, name: str, entries: Entries, fields: dict[str, int], pes: range
+          ) -> DecodedPart:
+    """The part of consecutive PEs."""
+    before = np.concatenate([[0], np.cumsum(entries.count.sum(axis=1))])
+    mine = slice(before[pes.start], before[pes.stop])
+    count = np.ascontiguousarray(entries.count[pes.start:pes.stop])
+    fillers, indptr, rows, weights = _by_column(count, entries.run[mine], entries.value[mine],
+                                                entries.filler[mine])
+    size = fields["dst_rows"] * len(pes)
+    if len(rows) and not 0 <= rows.min() <= rows.max() < size:
+        raise EncodingError(f"layer {name}: the image holds an entry of row {rows.max()}, "
+                            f"but the layer has {size} rows")
+    return DecodedPart(
+        counts=np.ascontiguousarray(count.T), fillers=fillers, indptr=indptr, rows=rows,
+        weights=weights, **_channels(program, fields["channel_base"], fields["dst_rows"], pes))
 
 
 def decode_layer(program: Program, layer: int) -> DecodedLayer:
@@ -108,25 +144,29 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
     ------
     EncodingError : an entry lies outside the matrix, so the image cannot be this program's.
     """
-    plan = program.layers[layer]
-    fields = read_descriptor(program.config, program.descriptors[layer])
+    plan, config = program.layers[layer], program.config
+    fields = read_descriptor(config, program.descriptors[layer])
     entries = unpack_layer(program, layer)
-    fillers, indptr, rows, weights = _by_column(entries.count, entries.run, entries.value,
-                                                entries.filler)
-    if len(rows) and not 0 <= rows.min() <= rows.max() < plan.dst_rows * program.config.pes:
-        raise EncodingError(f"layer {plan.name}: the image holds an entry of row {rows.max()}, "
-                            f"but the layer has {plan.dst_rows * program.config.pes} rows")
+    size = config.cluster_pes if fields.get("clustered") else config.pes
+    parts = [_part(program, plan.name, entries, fields, range(first, first + size))
+             for first in range(0, config.pes, size)]
     return DecodedLayer(
-        name=plan.name, relu=bool(fields["relu"]), walk=_walk(program.config, layer, fields),
-        dst_origin=fields.get("dst_origin", half_rows(program.config) * (1 - layer % 2)),
-        dst_step=fields.get("dst_step", 1), places=plan.places,
+        name=plan.name, relu=bool(fields["relu"]), walk=_walk(config, layer, fields),
+        dst_origin=fields.get("dst_origin", half_rows(config) * (1 - layer % 2)),
+        dst_step=fields.get("dst_step", 1), cluster_step=fields.get("cluster_step", 0),
+        places=plan.places,
         local=bool(fields.get("local")), maximum=bool(fields.get("maximum")),
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
-                    lanes=1 if fields.get("local") else program.config.pes,
-                    acc_banks=program.config.acc_banks,
-                    queue_depth=program.config.queue_depth),
-        counts=np.ascontiguousarray(entries.count.T), fillers=fillers, indptr=indptr,
-        rows=rows, weights=weights, **_channels(program, fields["channel_base"], plan))
+                    lanes=1 if fields.get("local") else config.pes,
+                    acc_banks=config.acc_banks, queue_depth=config.queue_depth),
+        out_rows=-(-fields["dst_rows"] * size // config.pes), parts=tuple(parts),
+        counts=_joined([part.counts for part in parts]),
+        fillers=_joined([part.fillers for part in parts]))
+
+
+def _joined(arrays: list[np.ndarray]) -> np.ndarray:
+    """As one array; a single one is large and stays where it is."""
+    return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def decode(program: Program) -> tuple[DecodedLayer, ...]:

@@ -86,13 +86,13 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
 def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
     """What layer number ``layer`` wrote for the inputs of a start, int64 [vectors, outputs]."""
     plan, config = program.layers[layer], program.config
-    positions, step = program.vectors * plan.walk.positions, plan.dst_rows - 1 + plan.dst_step
-    first, count = plan.dst_origin, (positions - 1) * step + plan.dst_rows
+    positions, step = program.vectors * plan.walk.positions, plan.out_rows - 1 + plan.dst_step
+    first, count = plan.dst_origin, (positions - 1) * step + plan.out_rows
     in_a = max(0, min(count, half_rows(config) - first))
     words = np.stack([np.concatenate([
         array.read(target, pe, begin, part) for target, begin, part in (
             (Target.ACT_A, first, in_a),
             (Target.ACT_B, max(first - half_rows(config), 0), count - in_a)) if part])
         for pe in range(config.pes)], axis=1)
-    rows = words[np.arange(positions)[:, None] * step + np.arange(plan.dst_rows)]
+    rows = words[np.arange(positions)[:, None] * step + np.arange(plan.out_rows)]
     return rows.reshape(positions, -1)[:, plan.places].reshape(program.vectors, plan.outputs)

@@ -15,7 +15,7 @@ from ..core.memory import half_rows
 from ..core.program import Program
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
-from .decoded import DecodedLayer, decode
+from .decoded import DecodedLayer, DecodedPart, decode
 from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, start_cycles
 
 __all__ = ["run", "layer_cycles", "broadcast_items"]
@@ -49,34 +49,50 @@ def _seen(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayCon
     return seen.reshape(starts, vectors, walk.rows * pes)
 
 
+def _requantised(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config: ArrayConfig
+                 ) -> np.ndarray:
+    return requantise(acc, part.bias, part.multiplier, part.shift, relu=layer.relu,
+                      act_width=config.act_width)
+
+
 def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-                counters: np.ndarray, acc: np.ndarray) -> None:
-    """Matrix-vector products: every PE gets every non-zero activation."""
-    x = np.ascontiguousarray(seen[..., :len(layer.counts)])
+                counters: np.ndarray, acts: np.ndarray) -> None:
+    """Matrix-vector products: every PE, or every one of a cluster, gets every non-zero
+    activation."""
+    x = np.ascontiguousarray(seen[..., :layer.counts.shape[1]])
     all_cycles(x, layer.counts, layer.fillers, layer.shape,
                Latencies.of(Timing(config)), cycles, counters)
-    _accumulate(x.reshape(-1, x.shape[2]), layer.indptr, layer.rows, layer.weights,
-                acc.reshape(-1, layer.channels))
+    for number, part in enumerate(layer.parts):         # each takes every so-many-th vector
+        turns = slice(number, None, len(layer.parts))
+        taken = np.ascontiguousarray(x[:, turns])
+        sums = np.zeros((*taken.shape[:2], part.channels), np.int64)
+        _accumulate(taken.reshape(-1, x.shape[2]), part.indptr, part.rows, part.weights,
+                    sums.reshape(-1, part.channels))
+        acts[:, turns, :part.channels] = _requantised(layer, part, sums, config)
 
 
 def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-               counters: np.ndarray, acc: np.ndarray) -> None:
+               counters: np.ndarray, acts: np.ndarray) -> None:
     """Channel by channel: every PE gets its own activations, zeros among them, row by row."""
     starts, vectors, _ = seen.shape
-    pes, pixel_rows = counters.shape[1], len(layer.counts)
+    part, = layer.parts
+    pes, pixel_rows = counters.shape[1], len(part.counts)
     rows = layer.walk.rows
     items = np.ones((1, vectors, rows), np.int64)           # every row, whatever is in it
     pixels = rows // pixel_rows
-    all_cycles(items, np.tile(layer.counts, (pixels, 1)), np.tile(layer.fillers, (pixels, 1)),
-               layer.shape, Latencies.of(Timing(config)), cycles[:1], counters[:1])
+    all_cycles(items, np.tile(layer.counts, (1, pixels, 1)),
+               np.tile(layer.fillers, (1, pixels, 1)), layer.shape,
+               Latencies.of(Timing(config)), cycles[:1], counters[:1])
     cycles[1:], counters[1:] = cycles[:1], counters[:1]
-    columns = np.repeat(np.arange(pixel_rows), np.diff(layer.indptr))
+    columns = np.repeat(np.arange(pixel_rows), np.diff(part.indptr))
     products = seen.reshape(starts, vectors, pixels, pixel_rows, pes)[
-        ..., columns, layer.rows % pes] * layer.weights
+        ..., columns, part.rows % pes] * part.weights
+    acc = np.zeros((starts, vectors, part.channels), np.int64)
     if layer.maximum:           # moved up, so that nothing is below a cleared accumulator
-        acc[..., layer.rows] = products.max(axis=2) - int_range(config.act_width)[0]
+        acc[..., part.rows] = products.max(axis=2) - int_range(config.act_width)[0]
     else:
-        acc[..., layer.rows] = products.sum(axis=2)
+        acc[..., part.rows] = products.sum(axis=2)
+    acts[:] = _requantised(layer, part, acc, config)
 
 
 def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig
@@ -86,20 +102,18 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: Arr
     vectors = inputs * layer.walk.positions
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
-    acc = np.zeros((starts, vectors, layer.channels), np.int64)
+    rows = layer.out_rows
+    acts = np.zeros((starts, vectors, rows * pes), np.int64)
     step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
     execute = _run_local if layer.local else _run_matrix
     for first in range(0, starts, max(1, step)):
         part = slice(first, first + step)
         execute(layer, _seen(layer, memory[part], inputs, config), config,
-                cycles[part], counters[part], acc[part])
+                cycles[part], counters[part], acts[part])
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
-    acts = requantise(acc, layer.bias, layer.multiplier, layer.shift, relu=layer.relu,
-                      act_width=config.act_width)
-    rows = layer.shape.dst_rows
-    written = layer.dst_origin + np.arange(vectors)[:, None] * (rows - 1 + layer.dst_step) \
-        + np.arange(rows)
-    memory[:, written] = acts.reshape(starts, vectors, rows, pes)
+    turn, cluster = np.divmod(np.arange(vectors), len(layer.parts))
+    first = layer.dst_origin + turn * (rows - 1 + layer.dst_step) + cluster * layer.cluster_step
+    memory[:, first[:, None] + np.arange(rows)] = acts.reshape(starts, vectors, rows, pes)
     outputs = acts[..., layer.places].reshape(
         starts * inputs, layer.walk.positions * len(layer.places))
     return LayerRun(name=layer.name, outputs=outputs, cycles=cycles, counters=counters)

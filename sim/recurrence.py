@@ -16,12 +16,14 @@ from numba import njit
 from ..core.counters import COUNTERS
 from ..core.timing import Timing
 
-__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "all_cycles"]
+__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "clustered_cycles",
+           "all_cycles"]
 
 #: Stands for a column number in a list of items: the end of a vector.
 TOKEN = -1
 
 _NEVER = -(1 << 40)                 # before every cycle, and safe to add to
+_LEAVE, _BROADCAST, _ITEMS, _PENDING = range(4)         # of a group's clock
 _BUSY, _FILLER, _EMPTY, _STARVED, _BLOCKED, _WRITEBACK, _DRAIN = range(len(COUNTERS))
 
 
@@ -52,6 +54,28 @@ class Shape(NamedTuple):
     queue_depth: int
     acc_banks: int
     lanes: int          # columns of a row of activations; 1 where each PE takes its own
+
+
+class _Group(NamedTuple):
+    """State of the PEs that share a broadcast.
+
+    Attributes
+    ----------
+    known, read, free, freed, pend : int64 [PEs], see :func:`_advance` and docs/timing.md.
+    pops : int64 [queue_depth], last pop of each item still in a queue.
+    clock : int64 [4]: L and T of the last item, items so far, whether a writeback is pending.
+    counters : int64 [7, PEs].
+    nothing : a token's entries, int32 [PEs].
+    """
+    known: np.ndarray
+    read: np.ndarray
+    freed: np.ndarray
+    free: np.ndarray
+    pend: np.ndarray
+    pops: np.ndarray
+    clock: np.ndarray
+    counters: np.ndarray
+    nothing: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -120,55 +144,75 @@ def _classify(first, last, lat, read, freed, pend, blocked, writeback):
 
 
 @njit(cache=True, nogil=True)
-def _run_items(columns, counts, shape, lat, blocked, writeback):
-    """Walk all items; adds D's idle cycles to ``blocked`` and ``writeback``, [PEs].
+def _new_group(pes, shape, lat, counters):
+    """PEs that share a broadcast, before the first item; counters int64 [7, PEs] of theirs."""
+    return _Group(
+        known=np.full(pes, _NEVER), read=np.full(pes, _NEVER), freed=np.full(pes, _NEVER),
+        free=np.full(pes, -lat.counted - lat.decode), pend=np.full(pes, _NEVER),
+        pops=np.full(shape.queue_depth, _NEVER), clock=np.zeros(4, np.int64),
+        counters=counters, nothing=np.zeros(pes, np.int32))
 
-    Returns S of the last token and Pend after it, [PEs].
-    """
-    pes = len(blocked)
-    known, read, freed = np.full(pes, _NEVER), np.full(pes, _NEVER), np.full(pes, _NEVER)
-    free, pend = np.full(pes, -lat.counted - lat.decode), np.full(pes, _NEVER)
-    pops = np.full(shape.queue_depth, _NEVER)       # last pop of each item still in a queue
-    nothing = np.zeros(pes, counts.dtype)           # a token's entries
+
+@njit(cache=True, nogil=True)
+def _send(group, counts, column, leave, shape, lat):
+    """Take an item that leaves lnzd in cycle ``leave`` through broadcast and every PE."""
+    clock, pend, token = group.clock, group.pend, column == TOKEN
     lag = lat.queue + lat.pointers + lat.entries + lat.decode
-    vector, row_before, pending = 0, 0, False
-    leave, broadcast = 0, 0
+    slot = clock[_ITEMS] % shape.queue_depth
+    broadcast = max(leave + lat.broadcast, group.pops[slot] + lat.refill)
+    group.pops[slot] = _advance(broadcast, group.nothing if token else counts[column], lat,
+                                group.known, group.read, group.free, group.freed)
+    # A single bank is not free for the next vector's columns either.
+    if token or (shape.acc_banks == 1 and clock[_PENDING]):
+        _hold(group.read, group.free, pend)
+    first, last = leave + lat.broadcast + lag, broadcast + lag - 1
+    if clock[_PENDING] or last >= first:
+        clock[_PENDING] = _classify(first, last, lat, group.read, group.freed, pend,
+                                    group.counters[_BLOCKED], group.counters[_WRITEBACK])
+    if token:
+        pend[:] = group.read + lat.token + lat.row * shape.dst_rows
+        clock[_PENDING] = 1
+    clock[_LEAVE], clock[_BROADCAST] = leave, broadcast
+    clock[_ITEMS] += 1
+
+
+@njit(cache=True, nogil=True)
+def _run_items(columns, counts, shape, lat, group):
+    """Walk all items of a broadcast."""
+    clock = group.clock
+    vector, row_before = 0, 0
     for k in range(len(columns)):
-        j, slot = columns[k], k % shape.queue_depth
+        j = columns[k]
         token = j == TOKEN
         row = vector * shape.src_rows + (shape.src_rows - 1 if token else j // shape.lanes)
         if k == 0:
             leave = lat.first_scan + row
         else:
-            leave = max(leave + max(1, row - row_before), broadcast)
-        broadcast = max(leave + lat.broadcast, pops[slot] + lat.refill)
+            leave = max(clock[_LEAVE] + max(1, row - row_before), clock[_BROADCAST])
         row_before = row
-
-        pops[slot] = _advance(broadcast, nothing if token else counts[j], lat,
-                              known, read, free, freed)
-        # A single bank is not free for the next vector's columns either.
-        if token or (shape.acc_banks == 1 and pending):
-            _hold(read, free, pend)
-        first, last = leave + lat.broadcast + lag, broadcast + lag - 1
-        if pending or last >= first:
-            pending = _classify(first, last, lat, read, freed, pend, blocked, writeback)
-        if token:
-            pend[:] = read + lat.token + lat.row * shape.dst_rows
-            vector, pending = vector + 1, True
-    return read, pend
+        _send(group, counts, j, leave, shape, lat)
+        vector += token
 
 
 @njit(cache=True, nogil=True)
-def _tally(columns, counts, fillers, counters):
-    """Cycles in which D holds something, whenever that is; counters int64 [7, PEs]."""
-    for j in columns:
-        if j == TOKEN:
-            counters[_WRITEBACK] += 1
-            continue
-        for i in range(counts.shape[1]):
-            counters[_BUSY, i] += counts[j, i] - fillers[j, i]
-            counters[_FILLER, i] += fillers[j, i]
-            counters[_EMPTY, i] += counts[j, i] == 0
+def _tally(column, counts, fillers, counters):
+    """Cycles in which D holds an item, whenever that is; counters int64 [7, PEs]."""
+    if column == TOKEN:
+        counters[_WRITEBACK] += 1
+        return
+    for i in range(counts.shape[1]):
+        counters[_BUSY, i] += counts[column, i] - fillers[column, i]
+        counters[_FILLER, i] += fillers[column, i]
+        counters[_EMPTY, i] += counts[column, i] == 0
+
+
+@njit(cache=True, nogil=True)
+def _finish(group, cycles, lat):
+    """After the last token D idles: pending, then drain until the last counted cycle."""
+    counters = group.counters
+    counters[_WRITEBACK] += group.pend - group.read - lat.decode
+    counters[_DRAIN] += cycles - 1 - lat.counted - group.pend
+    counters[_STARVED] = cycles - np.sum(counters, axis=0)
 
 
 @njit(cache=True, nogil=True)
@@ -177,23 +221,68 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
 
     columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them.
     """
-    read, pend = _run_items(columns, counts, shape, lat, counters[_BLOCKED],
-                            counters[_WRITEBACK])
-    _tally(columns, counts, fillers, counters)
-    cycles = np.max(pend) + lat.commit
-    # After the last token D idles: pending, then drain until the last counted cycle.
-    counters[_WRITEBACK] += pend - read - lat.decode
-    counters[_DRAIN] += cycles - 1 - lat.counted - pend
-    counters[_STARVED] = cycles - np.sum(counters, axis=0)
+    group = _new_group(counts.shape[1], shape, lat, counters)
+    _run_items(columns, counts, shape, lat, group)
+    for column in columns:
+        _tally(column, counts, fillers, counters)
+    cycles = np.max(group.pend) + lat.commit
+    _finish(group, cycles, lat)
+    return cycles
+
+
+@njit(cache=True, nogil=True)
+def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
+    """Items of one row, acts int64 [lanes] of the columns from ``first`` on, which lnzd takes in
+    cycle ``scanned``. Returns the first cycle in which it can take another."""
+    leave, empty = scanned, True
+    for lane in range(len(acts) + ends):
+        token = lane == len(acts)
+        if token or acts[lane] != 0:
+            leave, empty = max(leave + 1, group.clock[_BROADCAST]), False
+            column = TOKEN if token else first + lane
+            _send(group, counts, column, leave, shape, lat)
+            _tally(column, counts, fillers, group.counters)
+    return scanned + 1 if empty else leave
+
+
+@njit(cache=True, nogil=True)
+def clustered_cycles(x, counts, fillers, shape, lat, counters):
+    """One start of a layer whose vectors the clusters take in turn: returns its cycles.
+
+    x int64 [vectors, n]; counts, fillers int32 [clusters, n, PEs of a cluster]; adds to counters
+    int64 [clusters, 7, PEs of a cluster] (zeros).
+    """
+    clusters, n, pes = counts.shape
+    groups = [_new_group(pes, shape, lat, counters[q]) for q in range(clusters)]
+    ready = np.zeros(clusters, np.int64)        # when a cluster's lnzd can take another row
+    scanned = lat.first_scan - 2                # when one took the row before
+    for vector in range(0, len(x), clusters):
+        for row in range(shape.src_rows):
+            first, end = row * shape.lanes, min((row + 1) * shape.lanes, n)
+            for q in range(min(clusters, len(x) - vector)):
+                scanned = max(scanned + 1, ready[q])
+                ready[q] = _run_row(x[vector + q, first:end], first, row == shape.src_rows - 1,
+                                    scanned, counts[q], fillers[q], shape, lat, groups[q])
+    cycles = np.int64(0)
+    for q in range(clusters):
+        cycles = max(cycles, np.max(groups[q].pend) + lat.commit)
+    for q in range(clusters):
+        _finish(groups[q], cycles, lat)
     return cycles
 
 
 @njit(cache=True, nogil=True)
 def all_cycles(x, counts, fillers, shape, lat, cycles, counters):
-    """Every start of a batch: x int64 [starts, vectors, n] -> cycles [starts], counters
-    [starts, PEs, 7]."""
+    """Every start of a batch: x int64 [starts, vectors, n], counts, fillers int32 [clusters, n,
+    PEs of a cluster] -> cycles [starts], counters [starts, PEs, 7]."""
+    clusters, _, pes = counts.shape
     for start in range(len(x)):
-        columns = find_columns(x[start])
-        by_counter = np.zeros((counters.shape[2], counters.shape[1]), np.int64)
-        cycles[start] = start_cycles(columns, counts, fillers, shape, lat, by_counter)
-        counters[start] = by_counter.T
+        by_counter = np.zeros((clusters, counters.shape[2], pes), np.int64)
+        if clusters > 1:
+            cycles[start] = clustered_cycles(x[start], counts, fillers, shape, lat, by_counter)
+        else:
+            columns = find_columns(x[start])
+            cycles[start] = start_cycles(columns, counts[0], fillers[0], shape, lat,
+                                         by_counter[0])
+        for q in range(clusters):
+            counters[start, q * pes:(q + 1) * pes] = by_counter[q].T

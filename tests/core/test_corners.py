@@ -105,8 +105,9 @@ def test_a_watchdog_that_cannot_count_so_far_is_refused():
         config, vectors = ArrayConfig(pes=1), 1 << 16
         capacity = Capacity(net, config, vectors)
         (tile,) = whole_layers(net, config, place_maps(net, config, vectors)[0])
-        entries = SimpleNamespace(count=np.array([[count]]), filler_count=None)
-        plan = Image(net, config, vectors, capacity)._plan(tile, "csr", entries, (None, None))
+        entries = SimpleNamespace(count=np.array([[count]]), filler_count=np.zeros((1, 1), int))
+        encoded = SimpleNamespace(encoding="csr", entries=entries, lengths=(None, None))
+        plan = Image(net, config, vectors, capacity)._plan(tile, encoded)
         assert capacity.problems == problems
         assert plan.cycle_limit == min(2 * (1 << 16) * (1 + count + 8 + 8 + 64) + 1024,
                                        (1 << 32) - 1)
