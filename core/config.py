@@ -7,15 +7,17 @@ from dataclasses import dataclass
 
 from .errors import ConfigError
 
-__all__ = ["ArrayConfig", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
+__all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
 
 ENCODINGS = ("csr", "codebook", "huffman")
 #: What layers an array can run.
 OPERATIONS = ("linear", "conv", "pool")
 
+#: How many clusters an array can have: they take turns within the cycles of a row's writeback.
+CLUSTERS = (1, 2, 4, 8)
+
 _RANGES = {
     "pes":             (1, 1024),
-    "clusters":        (1, 8),
     "queue_depth":     (1, 256),
     "weight_width":    (4, 16),
     "acc_width":       (16, 48),
@@ -107,7 +109,7 @@ class ArrayConfig:
                 raise ConfigError(f"{name} must be in {low} .. {high}, "
                                   f"not {getattr(self, name)!r}")
         for name, choices in (("act_width", (8, 16)), ("word_width", (16, 32, 64)),
-                              ("acc_banks", (1, 2)), ("clusters", (1, 2, 4, 8))):
+                              ("acc_banks", (1, 2)), ("clusters", CLUSTERS)):
             if getattr(self, name) not in choices:
                 raise ConfigError(f"{name} must be {', '.join(map(str, choices[:-1]))} or "
                                   f"{choices[-1]}, not {getattr(self, name)!r}")
@@ -285,8 +287,9 @@ PRESETS = {
     # Arrays to simulate whole networks on: SqueezeNet's maps fit their memories.
     f"NET{pes}": ArrayConfig(pes=pes, code_width=8, acc_width=48, entry_depth=1 << 15,
                              pointer_depth=1 << 15, act_depth=1 << 16, acc_depth=1024,
-                             channel_depth=1 << 13, max_layers=64, operations=OPERATIONS)
-    for pes in (16, 64)
+                             channel_depth=1 << 13, max_layers=64, operations=OPERATIONS,
+                             clusters=clusters)
+    for pes, clusters in ((16, 1), (64, 4))
 }
 
 

@@ -30,9 +30,13 @@ class Scan(wiring.Component):
     acts : the PEs' activations, PE 0 first.
     o : stream of :class:`Row`; ``last`` marks the last row of a vector.
     """
+    @staticmethod
+    def latency(config) -> int:
+        """Cycles from ``start`` to the first row in ``o``."""
+        return 3 + config.conv
+
     def __init__(self, config):
         self._config = config
-        self.latency = 3 + config.conv
         super().__init__({
             "start": In(1),
             "layer": In(Layer(config)),

@@ -32,6 +32,8 @@ BINS = (
     "pool: a single position", "pool: kernel of the whole map", "pool: several inputs",
     "pool: a filler", "pool after conv", "pool after pool", "linear after conv",
     "linear after pool", "a concatenation", "a pool of a concatenation",
+    "clustered", "clustered: positions left over", "clustered: a pixel of several rows",
+    "clustered: more rows than clusters", "clustered: several inputs", "clusters, not used",
 )
 
 
@@ -55,6 +57,13 @@ def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]
         bins |= {f"pool: {layer.reduce}": True, f"{plan.encoding}: layer": True,
                  "pool: a filler": bool(plan.filler_count.any())}
         return {name: hit for name, hit in bins.items() if hit}
+    positions, clustered = program.vectors * plan.walk.positions, plan.clusters > 1
+    bins |= {"clustered": clustered,
+             "clustered: positions left over": bool(positions % plan.clusters),
+             "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
+             "clustered: more rows than clusters": clustered and plan.dst_rows > plan.clusters,
+             "clustered: several inputs": clustered and program.vectors > 1,
+             "clusters, not used": program.config.clusters > plan.clusters}
     bins["linear after pool"] = window is None and isinstance(before, Pool)
     bins["linear after conv"] = window is None and isinstance(before, Conv)
     if window is not None:

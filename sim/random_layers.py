@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.compile import compile_network
-from ..core.config import ENCODINGS, OPERATIONS, ArrayConfig
+from ..core.config import CLUSTERS, ENCODINGS, OPERATIONS, ArrayConfig
 from ..core.errors import CapacityError, InputError
 from ..core.program import Program
 from .random_networks import draw_inputs, draw_network
@@ -70,7 +70,7 @@ def _skeleton(rng) -> ArrayConfig:
     longest_entry = {"csr": run_width + weight_width, "codebook": run_width + code_width,
                      "huffman": 32}
     needed = max(longest_entry[name] for name in chosen)
-    return ArrayConfig(
+    config = ArrayConfig(
         pes=pes, queue_depth=int(rng.choice([1, 2, 3, 4, 8, rng.integers(1, 17)])),
         act_width=act_width, weight_width=weight_width, acc_width=max(16, acc_width),
         code_width=code_width, run_width=run_width,
@@ -79,14 +79,19 @@ def _skeleton(rng) -> ArrayConfig:
         counter_width=int(rng.choice([24, 32])),
         operations=OPERATIONS[:int(rng.integers(1, len(OPERATIONS) + 1))],
         **_ROOMY)
+    sizes = [size for size in CLUSTERS if pes % size == 0]
+    return config.replace(clusters=int(rng.choice(sizes))) \
+        if config.conv and rng.random() < 2 / 3 else config
 
 
 def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig):
-    """Network, vectors a start and inputs of one attempt at a case."""
+    """Network, what else :func:`compile_network` takes, and inputs, of one attempt at a case."""
     rng = np.random.default_rng([seed, number, index, attempt])
     network = draw_network(rng, config, scale=_SHRINK ** attempt)
     vectors = int(rng.choice([1, 1, 2, 3, 4]))
-    return network, vectors, draw_inputs(rng, network, vectors * int(rng.integers(1, 4)))
+    clustered = (None, True, False)[int(rng.choice(3, p=[.3, .5, .2]))]
+    return (network, {"vectors": vectors, "clustered": clustered},
+            draw_inputs(rng, network, vectors * int(rng.integers(1, 4))))
 
 
 def _needs(program: Program) -> dict[str, int]:
@@ -108,8 +113,8 @@ def configuration(seed: int, number: int) -> ArrayConfig:
     needs = {"entry_depth": 4, "pointer_depth": 4, "act_depth": 2, "acc_depth": 2,
              "channel_depth": 2, "max_layers": 1}
     for index in range(_FITTED):
-        network, vectors, _ = _draw(seed, number, index, 0, config)
-        for name, need in _needs(compile_network(network, config, vectors=vectors)).items():
+        network, options, _ = _draw(seed, number, index, 0, config)
+        for name, need in _needs(compile_network(network, config, **options)).items():
             needs[name] = max(needs[name], need)
     spare = int(rng.choice([1, 1, 2, 4]))
     for name in needs:
@@ -130,9 +135,9 @@ def case(seed: int, number: int, index: int, config: ArrayConfig | None = None) 
     """Network ``index`` of configuration ``number``; ``config`` saves drawing that again."""
     config = configuration(seed, number) if config is None else config
     for attempt in range(_ATTEMPTS):
-        network, vectors, x = _draw(seed, number, index, attempt, config)
+        network, options, x = _draw(seed, number, index, attempt, config)
         try:
-            program = compile_network(network, config, vectors=vectors)
+            program = compile_network(network, config, **options)
         except CapacityError:
             if attempt == _ATTEMPTS - 1:
                 raise

@@ -30,8 +30,8 @@ def test_source_is_read_while_destination_is_written(swap, rng):
     steps = load(*((old, source) if swap else (source, old)))
     shift = int(rng.integers(DEPTH))
     start = len(steps)
-    steps += [step | {"write_en": 1, "write_address": (k + shift) % DEPTH,
-                      "write_data": int(new[(k + shift) % DEPTH])}
+    steps += [step | {"write_en": 1, "i": {"address": (k + shift) % DEPTH,
+                                           "act": int(new[(k + shift) % DEPTH])}}
               for k, step in enumerate(read_all(swap, swap))]
     again = len(steps)
     steps += [*read_all(1 - swap, swap), *read_all(swap, swap), {}]
@@ -60,7 +60,7 @@ def test_layers_swap_back_and_forth(rng):
     steps, value = load(x, np.zeros(DEPTH, int)), x
     for layer in range(2):
         value = value + layer + 1
-        steps += [{"write_en": 1, "write_address": k, "write_data": int(word), "swap": layer % 2}
+        steps += [{"write_en": 1, "i": {"address": k, "act": int(word)}, "swap": layer % 2}
                   for k, word in enumerate(value)]
     at = len(steps)
     steps += [*read_all(0), *read_all(1), {}]

@@ -20,7 +20,7 @@ def run(sent, readies, rng=None):
 
     Returns the items pushed, the cycles of the pushes, and the cycles that were ``blocked``.
     """
-    dut, pushed, when, blocked = Broadcast(CONFIG), [], [], []
+    dut, pushed, when, blocked = Broadcast(CONFIG, CONFIG.pes), [], [], []
     allowed = [False]               # what the queues said of this cycle in the one before
 
     async def drive(ctx):

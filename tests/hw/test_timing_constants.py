@@ -31,7 +31,7 @@ def test_fetch_and_scan(name):
     timing = Timing(PRESETS[name])
     assert timing.fetch == max(descriptor_words(PRESETS[name]), len(COUNTERS)) + REGISTER
     start = timing.fetch - 1                # the scan starts in the fetch's last cycle
-    assert timing.first_scan == start + Scan.latency + Lnzd.latency
+    assert timing.first_scan == start + Scan.latency(PRESETS[name]) + Lnzd.latency
 
 
 def test_item_to_decode():
@@ -51,9 +51,12 @@ def test_token_to_writeback():
     assert -1 + crossed + Accumulators.latency <= Timing.token
 
 
-def test_last_row_to_end():
+@pytest.mark.parametrize("name", PRESETS)
+def test_last_row_to_end(name):
     """From the last row's last cycle: its way to the memory, ``done``, and the sequencer."""
-    assert Timing.commit == Writeback.latency - (Timing.row - 1) + 2 * REGISTER + 1
+    timing = Timing(PRESETS[name])
+    assert timing.commit == Writeback.latency - (Timing.row - 1) + 2 * REGISTER + 1 \
+        + timing.exchange
 
 
 def test_counting():

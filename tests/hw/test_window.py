@@ -20,6 +20,7 @@ def steps(walk, vectors, rng=None):
         ctx.set(dut.start, 1)
         await ctx.tick()
         ctx.set(dut.start, 0)
+        ctx.set(dut.turn_ends, 1)
         for row in range(vectors * walk.rows):
             while rng is not None and rng.random() < 0.3:
                 ctx.set(dut.step, 0)

@@ -52,7 +52,7 @@ def write_back(config, layer, acc, channels, *, gap=0):
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
                     assert not ctx.get(dut.done)
-                    written.append((ctx.get(dut.write_address), plain(ctx.get(dut.act))))
+                    written.append((ctx.get(dut.o.address), plain(ctx.get(dut.o.act))))
                     cycles.append(cycle)
                 await ctx.tick()
                 cycle += 1
