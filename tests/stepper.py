@@ -29,24 +29,28 @@ class Item:
 
 
 class Source:
-    """Scan and lnzd: a row from the activation memories, then the buffer with its hits."""
-    def __init__(self, rows):
-        self.rows = deque(rows)     # not yet read: lists of items, a vector's token at its end
+    """Scan and each cluster's lnzd: a row from the activation memories, then a buffer's hits."""
+    def __init__(self, rows, clusters):
+        # Not yet read: (cluster, items), a vector's token at its end.
+        self.rows = deque(rows)
         self.fetched = None         # in the memories' outputs
-        self.second = self.first = None     # registers behind them; `first` waits for the buffer
-        self.buffer = None          # items of the row that lnzd works on
+        self.second = self.first = None     # registers behind them; `first` waits for its buffer
+        self.buffers = [None] * clusters    # items of the rows that lnzd works on
 
-    def offer(self):
+    def offer(self, cluster):
         """The hit that lnzd's tree finds, if any."""
-        return self.buffer[0] if self.buffer else None
+        return self.buffers[cluster][0] if self.buffers[cluster] else None
 
     def tick(self, running, sent):
-        """``running``: the scan may read; ``sent``: the offered item leaves."""
-        if sent:
-            self.buffer.pop(0)
+        """``running``: the scan may read; ``sent``: the clusters whose offered items leave."""
+        for cluster in sent:
+            self.buffers[cluster].pop(0)
         held = self.fetched is not None and self.second is not None
-        if not self.buffer:         # finished in this cycle, or a row without a hit: next row
-            self.buffer, self.first = self.first, None
+        for cluster, buffer in enumerate(self.buffers):
+            if not buffer:          # finished in this cycle, or a row without a hit
+                self.buffers[cluster] = None
+        if self.first is not None and self.buffers[self.first[0]] is None:
+            self.buffers[self.first[0]], self.first = self.first[1], None
         if self.first is None:
             if self.second is None:
                 self.first, self.fetched = self.fetched, None
@@ -56,11 +60,6 @@ class Source:
             self.second, self.fetched = self.fetched, None
         if not held:
             self.fetched = self.rows.popleft() if running and self.rows else None
-
-    @property
-    def done(self):
-        """Nothing will ever be offered again."""
-        return not (self.rows or self.fetched or self.second or self.first or self.buffer)
 
 
 class PE:
@@ -135,45 +134,70 @@ class PE:
             self.queue.append(pushed)
 
 
-def _rows(x, counts, fillers, pes):
-    """Rows of items in the order of the scan; x: a list of vectors."""
-    rows = []
+def _rows(x, counts, fillers, lanes, clusters):
+    """Rows of items in the order of the scan, with the cluster that each is for; x: a list of
+    vectors, which the clusters take in turn, a row of each one's at a time."""
+    vectors = []
     for vector in x:
-        for first in range(0, len(vector), pes):
+        rows = []
+        for first in range(0, len(vector), lanes):
             rows.append([Item(False, list(counts[j]), list(fillers[j]))
-                         for j in range(first, min(first + pes, len(vector))) if vector[j]])
+                         for j in range(first, min(first + lanes, len(vector))) if vector[j]])
         rows[-1].append(Item(True, [], []))
-    return rows
+        vectors.append(rows)
+    return [(cluster, vector[row]) for first in range(0, len(vectors), clusters)
+            for row in range(len(vectors[first]))
+            for cluster, vector in enumerate(vectors[first:first + clusters])]
 
 
-def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_banks=2,
-               limit=100_000):
+class Broadcast:
+    """A register that waits until all PEs of its cluster have room."""
+    def __init__(self, pes):
+        self.pes = pes
+        self.held, self.room = None, True
+        self.refusals = deque([False] * _EXPLAINED)     # of the last cycles, newest last
+
+    def classify(self):
+        """What D does in each PE, once it is known whether the broadcast was refused."""
+        self.refusals.append(self.held is not None and not self.room)
+        explained = self.refusals.popleft()
+        return [pe.classify(explained) for pe in self.pes]
+
+    def tick(self, offered):
+        """``offered``: lnzd's hit, if any; returns whether it is taken."""
+        pushed = self.held if self.room else None
+        taken = (self.held is None or pushed is not None) and offered is not None
+        if pushed is not None or self.held is None:
+            self.held = offered
+        self.room = all(pe.has_room(pushed is not None) for pe in self.pes)
+        for pe in self.pes:
+            pe.tick(pushed)
+        return taken
+
+
+def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_banks=2, clusters=1,
+               exchange=0, limit=100_000):
     """Cycles and counters of one start: ``(cycles, [[seven counters] for each PE])``.
 
-    x : activations [vectors][n]; counts, fillers : [n][pes]; fetch : cycle of the first scan.
+    x : activations [vectors][n]; counts, fillers : [n][pes]; fetch : cycle of the first scan;
+    exchange : cycles that results may take from one cluster to another.
     """
-    source = Source(_rows(x, counts, fillers, pes))
-    array = [PE(i, queue_depth, dst_rows, len(x), acc_banks) for i in range(pes)]
-    held, room = None, True                             # the broadcast's registers
-    refusals = deque([False] * _EXPLAINED)              # of the last cycles, newest last
+    source = Source(_rows(x, counts, fillers, pes, clusters), clusters)
+    size = pes // clusters
+    array = [PE(i, queue_depth, dst_rows, len(x[i // size::clusters]), acc_banks)
+             for i in range(pes)]
+    broadcasts = [Broadcast(array[first:first + size]) for first in range(0, pes, size)]
     history = [["starved"] * pes] * _COUNTED            # D before cycle 0
     cycle = 0
     while not all(pe.done for pe in array):
         assert cycle < limit, "the stepper hangs"
-        refusals.append(held is not None and not room)
-        explained = refusals.popleft()
-        history.append([pe.classify(explained) for pe in array])
-        pushed = held if room else None
-        offered = source.offer() if held is None or pushed is not None else None
-        if pushed is not None or held is None:
-            held = offered
-        room = all(pe.has_room(pushed is not None) for pe in array)
-        for pe in array:
-            pe.tick(pushed)
-        source.tick(cycle >= fetch, offered is not None)
+        history.append([name for one in broadcasts for name in one.classify()])
+        sent = [cluster for cluster, one in enumerate(broadcasts)
+                if one.tick(source.offer(cluster))]
+        source.tick(cycle >= fetch, sent)
         cycle += 1
     # The loop left in the cycle after the slowest PE read its last row.
-    cycles = cycle - 1 + _COMMIT
+    cycles = cycle - 1 + _COMMIT + exchange
     history += [["drain"] * pes] * (cycles - len(history))
     for names in history[:cycles]:
         for pe, name in zip(array, names):

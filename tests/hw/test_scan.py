@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 from openeie.core.config import preset
+from openeie.core.walk import Walk
 from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate
@@ -14,9 +15,9 @@ def reference(memory, src_rows, vectors, base):
              "last": int(r == src_rows - 1), "cluster": 0} for v in range(vectors) for r in range(src_rows)]
 
 
-def scan(layers, memory, *, rng=None):
+def scan(layers, memory, *, rng=None, config=CONFIG):
     """Scan each of ``layers`` in turn; returns their rows and the cycles to the last of each."""
-    dut, got, cycles = Scan(CONFIG), [], []
+    dut, got, cycles = Scan(config), [], []
 
     async def memories(ctx):
         """The synchronous read ports of all PEs: held while ``en`` is low."""
@@ -80,3 +81,29 @@ def test_a_single_row():
     layer = {"src_rows": 1, "vectors": 1, "pointer_base": 0}
     got, _ = scan([layer] * 3, [[-1, 0, 32767]])
     assert got == [[{"acts": [-1, 0, 32767], "column": 0, "last": 1, "cluster": 0}]] * 3
+
+
+def clustered(layer, memory, clusters, size):
+    """Rows of a linear layer whose vectors the clusters take in turn, one row of each."""
+    rows = []
+    for first in range(0, layer["vectors"], clusters):
+        for row in range(layer["src_rows"]):
+            for cluster in range(min(clusters, layer["vectors"] - first)):
+                place = (first + cluster) * layer["src_rows"] + row
+                rows.append({"acts": memory[place % len(memory)], "last": int(
+                    row == layer["src_rows"] - 1), "cluster": cluster,
+                    "column": layer["pointer_base"] + size * row})
+    return rows
+
+
+@pytest.mark.parametrize("clusters", [2, 4, 8])
+def test_clusters_take_turns(clusters, rng):
+    config = CONFIG.replace(pes=8, clusters=clusters, operations=("linear", "conv"))
+    memory = rng.integers(-32768, 32768, (16, config.pes)).tolist()
+    for vectors in (1, clusters - 1, clusters, 2 * clusters + 1):
+        rows = int(rng.integers(1, 4))
+        layer = {"src_rows": rows, "vectors": vectors, "pointer_base": 3, "clustered": 1} \
+            | vars(Walk.of_vector(rows))
+        got, cycles = scan([layer], memory, config=config)
+        assert got == [clustered(layer, memory, clusters, config.pes)]
+        assert cycles == [Scan.latency(config) + rows * vectors]        # one row a cycle

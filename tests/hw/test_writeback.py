@@ -52,7 +52,8 @@ def write_back(config, layer, acc, channels, *, gap=0):
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
                     assert not ctx.get(dut.done)
-                    written.append((ctx.get(dut.o.address), plain(ctx.get(dut.o.act))))
+                    place = (ctx.get(dut.o.slot),) if config.clusters > 1 else ()
+                    written.append((*place, ctx.get(dut.o.address), plain(ctx.get(dut.o.act))))
                     cycles.append(cycle)
                 await ctx.tick()
                 cycle += 1
@@ -128,3 +129,17 @@ def test_vectors_of_one_row(rng):
     written, _, done = write_back(TINY, layer_of(1, 4), acc, channels_of([5, -1], [1, 1], [0, 0]))
     assert written == list(enumerate((acc[:, 0] + 5).tolist()))
     assert done == [0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("rows", [1, 3, 4, 5])
+def test_rows_of_a_clustered_layer_share_addresses(rows, rng):
+    """Four rows have one address and go to four slots; the next vector is ``dst_step`` further."""
+    config = TINY.replace(pes=4, clusters=4, act_depth=256, operations=("linear", "conv"))
+    acc = rng.integers(-1000, 1000, (3, rows))
+    layer = layer_of(rows, 3) | {"clustered": 1, "dst_origin": 9, "dst_step": 20}
+    written, _, done = write_back(config, layer, acc,
+                                  channels_of([0] * rows, [1] * rows, [0] * rows))
+    lines = -(-rows // 4)
+    assert written == [(row % 4, 9 + vector * (lines - 1 + 20) + row // 4, int(acc[vector, row]))
+                       for vector in range(3) for row in range(rows)]
+    assert done == [0, 0, 1]

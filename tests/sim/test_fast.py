@@ -17,7 +17,7 @@ from openeie.core.timing import Timing
 from openeie.sim import fast
 from openeie.sim.decoded import decode
 from openeie.sim.random_layers import case
-from openeie.sim.recurrence import Latencies
+from openeie.sim.recurrence import Latencies, Shape, all_cycles
 from stepper import step_layer
 
 CONFIG = ArrayConfig(pes=3, queue_depth=2, encodings=("csr",))
@@ -58,6 +58,35 @@ def test_equals_the_stepper_on_seeded_cases(block):
         ours, stepped = both(*random_start(np.random.default_rng(seed)))
         assert ours == stepped, f"seed {seed}"
         seen += np.sum(ours[1], axis=0)
+    assert seen.all(), "a counter was never compared with anything but 0"
+
+
+@pytest.mark.parametrize("clusters", [2, 4, 8])
+def test_clusters_equal_the_stepper(clusters):
+    """Any shape of work, any number of vectors from one for each cluster on."""
+    seen = np.zeros(len(COUNTERS), int)
+    for seed in range(300):
+        rng = np.random.default_rng([clusters, seed])
+        x, counts, fillers, config, outputs = random_start(rng)
+        size = int(rng.integers(1, 4))
+        x = np.concatenate([x] * clusters)[:int(rng.integers(clusters, 3 * clusters + 1))]
+        config = config.replace(pes=size * clusters, clusters=clusters, act_depth=256,
+                                operations=("linear", "conv"))
+        counts, fillers = (np.tile(array, (1, config.pes))[:, :config.pes]
+                           for array in (counts, fillers))
+        timing, dst_rows = Timing(config), -(-outputs // size)
+        stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
+                             queue_depth=config.queue_depth, dst_rows=dst_rows,
+                             acc_banks=config.acc_banks, clusters=clusters,
+                             fetch=timing.first_scan - 3, exchange=timing.exchange)
+        shape = Shape(src_rows=-(-x.shape[1] // config.pes), dst_rows=dst_rows, lanes=config.pes,
+                      acc_banks=config.acc_banks, queue_depth=config.queue_depth)
+        parts = [np.ascontiguousarray(array.reshape(len(array), clusters, size).swapaxes(0, 1),
+                                      dtype=np.int32) for array in (counts, fillers)]
+        cycles, counters = np.zeros(1, np.int64), np.zeros((1, config.pes, len(COUNTERS)), np.int64)
+        all_cycles(x[None], *parts, shape, Latencies.of(timing), cycles, counters)
+        assert (int(cycles[0]), counters[0].tolist()) == stepped, f"seed {seed}"
+        seen += counters[0].sum(axis=0)
     assert seen.all(), "a counter was never compared with anything but 0"
 
 
