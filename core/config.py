@@ -6,36 +6,9 @@ import json
 from dataclasses import dataclass
 
 from .errors import ConfigError
+from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check
 
 __all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
-
-ENCODINGS = ("csr", "codebook", "huffman")
-#: What layers an array can run.
-OPERATIONS = ("linear", "conv", "pool")
-
-#: How many clusters an array can have: they take turns within the cycles of a row's writeback.
-CLUSTERS = (1, 2, 4, 8)
-
-_RANGES = {
-    "pes":             (1, 1024),
-    "queue_depth":     (1, 256),
-    "weight_width":    (4, 16),
-    "acc_width":       (16, 48),
-    "code_width":      (1, 8),
-    "run_width":       (1, 8),
-    "entry_depth":     (4, 1 << 20),
-    "pointer_depth":   (4, 1 << 20),
-    "act_depth":       (2, 1 << 20),
-    "acc_depth":       (2, 1 << 14),
-    "channel_depth":   (2, 1 << 16),
-    "counter_width":   (16, 32),
-    "max_layers":      (1, 64),
-    "max_code_length": (1, 15),         # huffman.MAX_LENGTH
-}
-
-
-_NAMES = {"encodings": ENCODINGS, "operations": OPERATIONS}
-
 
 def _bits_for(value: int) -> int:
     """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
@@ -100,59 +73,7 @@ class ArrayConfig:
     operations: tuple[str, ...] = ("linear",)
 
     def __post_init__(self) -> None:
-        for name in (field.name for field in dataclasses.fields(self)):
-            value = getattr(self, name)
-            if name not in _NAMES and (not isinstance(value, int) or isinstance(value, bool)):
-                raise TypeError(f"{name} must be an integer, not {value!r}")
-        for name, (low, high) in _RANGES.items():
-            if not low <= getattr(self, name) <= high:
-                raise ConfigError(f"{name} must be in {low} .. {high}, "
-                                  f"not {getattr(self, name)!r}")
-        for name, choices in (("act_width", (8, 16)), ("word_width", (16, 32, 64)),
-                              ("acc_banks", (1, 2)), ("clusters", CLUSTERS)):
-            if getattr(self, name) not in choices:
-                raise ConfigError(f"{name} must be {', '.join(map(str, choices[:-1]))} or "
-                                  f"{choices[-1]}, not {getattr(self, name)!r}")
-        for name in ("entry_depth", "pointer_depth"):
-            if getattr(self, name) % 2:
-                raise ConfigError(f"{name} must be even (two banks), not {getattr(self, name)!r}")
-        self._check_encodings()
-
-    def _check_encodings(self) -> None:
-        for name, known in _NAMES.items():
-            chosen = getattr(self, name)
-            if not isinstance(chosen, tuple):
-                raise TypeError(f"{name} must be a tuple of names, not {chosen!r}")
-            if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(known):
-                raise ConfigError(f"{name} must be one or more of {', '.join(known)}, each "
-                                  f"once, not {chosen!r}")
-        if "linear" not in self.operations:
-            raise ConfigError(f"operations must have linear, not {self.operations!r}")
-        if self.conv and self.act_depth & (self.act_depth - 1):
-            raise ConfigError(f"act_depth must be a power of two with conv, where the two "
-                              f"activation memories are one, not {self.act_depth!r}")
-        if self.pes % self.clusters:
-            raise ConfigError(f"clusters must divide the {self.pes} PEs, not {self.clusters!r}")
-        if self.clusters > 1 and not self.conv:
-            raise ConfigError(f"operations with clusters must have conv, not {self.operations!r}")
-        if self.pool and not self.conv:
-            raise ConfigError(f"operations with pool must have conv, not {self.operations!r}")
-        if self.acc_width < self.act_width + self.weight_width:
-            raise ConfigError(f"acc_width must be at least act_width + weight_width = "
-                              f"{self.act_width + self.weight_width}, not {self.acc_width!r}")
-        for name, width in self.entry_widths.items():
-            if name in self.encodings and width > self.word_width:
-                raise ConfigError(f"word_width must hold an entry, in {name} {width} bits, "
-                                  f"not {self.word_width!r}")
-        if "huffman" in self.encodings:
-            if self.word_width < 32:
-                raise ConfigError(f"word_width must be 32 or 64 for huffman, which reads two "
-                                  f"codewords at once, not {self.word_width!r}")
-            widest = max(self.code_width, self.run_width)
-            if self.max_code_length < widest:
-                raise ConfigError(f"max_code_length must be at least {widest}, the wider of code "
-                                  f"and run, so that every symbol gets a codeword, "
-                                  f"not {self.max_code_length!r}")
+        check(self)
 
     # Storage -------------------------------------------------------------------------------
     @property
@@ -246,7 +167,7 @@ class ArrayConfig:
     # Identity ------------------------------------------------------------------------------
     def to_dict(self) -> dict:
         """Plain values, as written beside every result; ``from_dict`` reads them back."""
-        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in _NAMES}
+        return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in NAMES}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "ArrayConfig":
@@ -257,7 +178,7 @@ class ArrayConfig:
             raise ConfigError(f"unknown configuration key {unknown[0]!r}; the keys are "
                               f"{', '.join(sorted(known))}")
         fields = dict(fields)
-        for name in _NAMES:
+        for name in NAMES:
             if isinstance(fields.get(name), list):
                 fields[name] = tuple(fields[name])
         return cls(**fields)

@@ -133,7 +133,7 @@ class Image:
         entries, copies = encoded.entries, (tile.clusters, 1)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
-        if tile.local:
+        if isinstance(layer, Pool):
             work *= int(np.prod(layer.window.kernel))
         limit = 2 * self.vectors * walk.positions * (
             walk.rows + work + Timing.row * acc_rows + 64) + 1024

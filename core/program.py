@@ -117,7 +117,8 @@ class LayerPlan:
     src_rows, dst_rows : rows of activations per PE that one such product reads and computes.
     out_rows : rows of memory of its outputs; fewer than ``dst_rows`` if it is clustered.
     dst_origin, dst_step : first row written, and from a position's last row to the next's first.
-    places : row x PEs + PE of each output channel among a position's ``out_rows``, int64 [channels].
+    places : row x PEs + PE of each output channel among a position's ``out_rows``, int64
+        [channels].
     table : which codebook and run-symbol table this layer uses.
     pointer_base, channel_base : first address in the pointer and channel memories.
     cycle_limit : the watchdog's bound for this layer.

@@ -8,13 +8,11 @@ All cycles are int64.
 Compiled code is kept on disk beside this file. Numba notices a change of the file that a function
 stands in, but not of one it calls; so compiled functions call only those of their own file.
 """
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
 from ..core.counters import COUNTERS
-from ..core.timing import Timing
+from .pipeline import Group, Latencies, Shape
 
 __all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "clustered_cycles",
            "all_cycles"]
@@ -25,57 +23,6 @@ TOKEN = -1
 _NEVER = -(1 << 40)                 # before every cycle, and safe to add to
 _LEAVE, _BROADCAST, _ITEMS, _PENDING = range(4)         # of a group's clock
 _BUSY, _FILLER, _EMPTY, _STARVED, _BLOCKED, _WRITEBACK, _DRAIN = range(len(COUNTERS))
-
-
-class Latencies(NamedTuple):
-    """:class:`openeie.core.timing.Timing` as plain numbers, which compiled code can take."""
-    first_scan: int
-    broadcast: int
-    refill: int
-    queue: int
-    pointers: int
-    entries: int
-    decode: int
-    token: int
-    row: int
-    commit: int
-    counted: int
-
-    @classmethod
-    def of(cls, timing: Timing) -> "Latencies":
-        """The numbers of one array."""
-        return cls(*(int(getattr(timing, name)) for name in cls._fields))
-
-
-class Shape(NamedTuple):
-    """What the recurrence knows of a layer besides its entries."""
-    src_rows: int
-    dst_rows: int
-    queue_depth: int
-    acc_banks: int
-    lanes: int          # columns of a row of activations; 1 where each PE takes its own
-
-
-class _Group(NamedTuple):
-    """State of the PEs that share a broadcast.
-
-    Attributes
-    ----------
-    known, read, free, freed, pend : int64 [PEs], see :func:`_advance` and docs/timing.md.
-    pops : int64 [queue_depth], last pop of each item still in a queue.
-    clock : int64 [4]: L and T of the last item, items so far, whether a writeback is pending.
-    counters : int64 [7, PEs].
-    nothing : a token's entries, int32 [PEs].
-    """
-    known: np.ndarray
-    read: np.ndarray
-    freed: np.ndarray
-    free: np.ndarray
-    pend: np.ndarray
-    pops: np.ndarray
-    clock: np.ndarray
-    counters: np.ndarray
-    nothing: np.ndarray
 
 
 @njit(cache=True, nogil=True)
@@ -146,7 +93,7 @@ def _classify(first, last, lat, read, freed, pend, blocked, writeback):
 @njit(cache=True, nogil=True)
 def _new_group(pes, shape, lat, counters):
     """PEs that share a broadcast, before the first item; counters int64 [7, PEs] of theirs."""
-    return _Group(
+    return Group(
         known=np.full(pes, _NEVER), read=np.full(pes, _NEVER), freed=np.full(pes, _NEVER),
         free=np.full(pes, -lat.counted - lat.decode), pend=np.full(pes, _NEVER),
         pops=np.full(shape.queue_depth, _NEVER), clock=np.zeros(4, np.int64),

@@ -31,7 +31,7 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
         build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
                       shared=PE_MODULE, trace=trace)
     # What the gateware is made from; the rest of core does not reach it.
-    contract = ("config", "counters", "descriptor", "fixed", "program", "timing", "walk")
+    contract = ("config", "limits", "counters", "descriptor", "fixed", "program", "timing", "walk")
     sources = source_digest([
         *_HERE.parent.joinpath("hw").glob("*.py"),
         *(_HERE.parent / "core" / f"{name}.py" for name in contract),

@@ -12,7 +12,8 @@ CONFIG = preset("TINY").replace(pes=3, act_depth=32)
 def reference(memory, src_rows, vectors, base):
     """Rows in order; each vector starts again at the first column."""
     return [{"acts": memory[v * src_rows + r], "column": base + CONFIG.pes * r,
-             "last": int(r == src_rows - 1), "cluster": 0} for v in range(vectors) for r in range(src_rows)]
+             "last": int(r == src_rows - 1), "cluster": 0}
+            for v in range(vectors) for r in range(src_rows)]
 
 
 def scan(layers, memory, *, rng=None, config=CONFIG):
@@ -74,7 +75,8 @@ def test_rows_of_layers(stalled, rng):
 def test_one_row_a_cycle_and_latency(rng):
     layers, memory = draw(rng)
     _, cycles = scan(layers, memory)
-    assert cycles == [Scan.latency(CONFIG) + layer["src_rows"] * layer["vectors"] for layer in layers]
+    assert cycles == [Scan.latency(CONFIG) + layer["src_rows"] * layer["vectors"]
+                      for layer in layers]
 
 
 def test_a_single_row():
