@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network as its authors made it: float operators in order, before anything is quantised."""
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
+from graphlib import CycleError, TopologicalSorter
 
 import numpy as np
 
 from ..core.errors import InputError
 
-__all__ = ["OPERATORS", "Node", "FloatGraph", "pooled_size"]
+__all__ = ["OPERATORS", "Node", "FloatGraph", "pooled_size", "shape_of",
+           "loop_message"]
 
 #: What a node can be, and how many inputs it takes (None: two or more).
 OPERATORS = {"input": 0, "conv": 1, "linear": 1, "max_pool": 1, "avg_pool": 1, "global_avg_pool": 1,
@@ -116,18 +119,37 @@ class FloatGraph:
                 unknown = [name for name in node.inputs if name not in shapes]
                 if unknown:
                     raise InputError(f"it reads {unknown[0]!r}, which no node before it makes")
-                shapes[node.name] = _shape(node, [shapes[name] for name in node.inputs])
+                shapes[node.name] = shape_of(node, [shapes[name] for name in node.inputs])
             except InputError as error:
                 problems.append(f"node {node.name!r} ({node.op}): {error}")
                 shapes.setdefault(node.name, ())
         read = {name for node in self.nodes for name in node.inputs}
+        problems += self._loop()
         problems += [f"node {node.name!r}: nobody reads it" for node in self.nodes[:-1]
                      if node.name not in read]
         return problems, shapes
 
+    def _loop(self) -> list[str]:
+        """A loop, if there is one."""
+        try:
+            TopologicalSorter({node.name: node.inputs for node in self.nodes}).prepare()
+        except CycleError as error:
+            return [loop_message(error)]
+        return []
 
-def _shape(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """Output shape of a node from those of its inputs."""
+
+def loop_message(error: CycleError) -> str:
+    """What is said of nodes that read each other in a loop."""
+    return f"nodes read each other in a loop: {' -> '.join(map(repr, error.args[1]))}"
+
+
+def shape_of(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
+    """Output shape of a node from those of its inputs; ``()`` where one of them is unknown.
+
+    Raises
+    ------
+    InputError : an unknown operator, or inputs, weights or a window that do not fit.
+    """
     if node.op not in OPERATORS:
         raise InputError(f"unknown operator; known are {', '.join(OPERATORS)}")
     wanted = OPERATORS[node.op]
@@ -177,8 +199,11 @@ def _check_bias(node: Node, outputs: int) -> None:
 
 
 def _window(node: Node, shape: tuple[int, ...]) -> Pair:
+    if node.op != "conv" and any(2 * pad > kernel for kernel, pad in zip(node.kernel, node.pad)):
+        raise InputError(f"a pool's padding must be at most half its kernel {node.kernel}, "
+                         f"not {node.pad}")
     sizes = [pooled_size(size, kernel, stride, pad, node.ceil) if kernel > 0 and stride > 0
-             and 0 <= pad < kernel + (node.op == "conv") * pad else 0
+             and pad >= 0 else 0
              for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.pad)]
     if min(sizes) < 1:
         raise InputError(f"a window of {node.kernel}, stride {node.stride}, padding {node.pad} "
@@ -205,7 +230,7 @@ _SHAPES = {
     "avg_pool": lambda node, shapes: (shapes[0][0], *_window(node, shapes[0])),
     "global_avg_pool": lambda node, shapes: (shapes[0][0], 1, 1),
     "relu": lambda node, shapes: shapes[0],
-    "flatten": lambda node, shapes: (int(np.prod(shapes[0])),),
+    "flatten": lambda node, shapes: (math.prod(shapes[0]),),
     "concat": _concat_shape,
     "add": _add_shape,
 }

@@ -160,6 +160,7 @@ def test_the_graph_names_everything_that_is_wrong():
             Node(name="later", op="relu", inputs=("loop",))))
     for words in (r"node 'p' (max_pool): a window of (5, 5)", "'q' (twist): unknown operator",
                   "'loop' (relu): it reads 'later', which no node before it makes",
+                  "nodes read each other in a loop: ", "'loop' -> ", "'later' -> ",
                   "node 'q': nobody reads it"):
         assert words in str(raised.value)
 
