@@ -23,10 +23,10 @@ from .core.run import LayerRun, Run
 
 __version__ = "0.1.0"
 
-__all__ = ["load", "save", "shipped", "compile", "inspect", "simulate", "verify", "preset",
-           "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights", "Program", "Run",
-           "LayerRun", "Contents", "OpenEIEError", "ConfigError", "InputError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch"]
+__all__ = ["load", "save", "shipped", "quantise", "compile", "inspect", "simulate", "verify",
+           "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights", "Program",
+           "Run", "LayerRun", "Contents", "OpenEIEError", "ConfigError", "InputError",
+           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch"]
 
 
 def shipped(name: str) -> _Path:
@@ -37,6 +37,38 @@ def shipped(name: str) -> _Path:
         raise InputError(f"no artefact {name!r} comes with the package; there are: "
                          f"{', '.join(names) or 'none'}")
     return path
+
+
+def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: float = 1.0,
+             act_width: int = 16, acc_width: int = 48) -> Network:
+    """The integer network of a trained float network; needs the extra ``train``.
+
+    Parameters
+    ----------
+    source : a live ``torch.nn.Module``, which is traced in eval mode and left as it was; the path
+        of an ONNX file (extra ``onnx``); or a graph of :mod:`openeie.sw.importers`.
+    calibration : float inputs like those the network will see, [batch, channels, height, width]
+        or [batch, length]; activations are scaled by what they reach on these.
+    input_range : smallest and largest integer input, e.g. (0, 255) for pixels.
+    input_scale : what one unit of an integer input is worth to ``source``, e.g. 1 / 255.
+    act_width, acc_width : bits of the array's activations and accumulators.
+
+    Returns
+    -------
+    A network that takes integers [batch, n]; of maps in (row, column, channel) order.
+
+    Raises
+    ------
+    InputError : what is not supported, all at once; calibration inputs of another shape than the
+        network takes.
+    ToolError : an extra that is needed is not installed.
+    """
+    from .sw.importers.source import as_graph, as_inputs
+    inputs = as_inputs(calibration)
+    graph = as_graph(source, inputs)
+    from .sw.quantise_graph import quantise_graph
+    return quantise_graph(graph, inputs, input_range=input_range, input_scale=input_scale,
+                          act_width=act_width, acc_width=acc_width)
 
 
 def _program(model, config, vectors: int, encoding: str | None) -> Program:

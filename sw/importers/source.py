@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Whatever a user has as a float graph; torch and onnx are loaded when they are needed."""
+import importlib
+from os import PathLike
+
+import numpy as np
+
+from ...core.errors import InputError, ToolError
+from ..float_graph import FloatGraph
+
+__all__ = ["as_graph", "as_inputs"]
+
+
+def as_graph(source, example: np.ndarray) -> FloatGraph:
+    """The graph of a live torch module, an ONNX file's path, or a graph itself.
+
+    Parameters
+    ----------
+    example : an input float32 [batch, ...], on which a module is traced.
+
+    Raises
+    ------
+    InputError : another source; what is not supported of it, all at once.
+    ToolError : torch or onnx is not installed.
+    """
+    _need("torch", "train")
+    if isinstance(source, FloatGraph):
+        return source
+    if isinstance(source, (str, PathLike)):
+        _need("onnx", "onnx")
+        from .onnx import load_onnx
+        return load_onnx(source)
+    from .torch_module import load_module
+    # Two: with a batch of one, a squeeze() would take the batch away too.
+    return load_module(source, np.repeat(example[:1], 2, axis=0))
+
+
+def as_inputs(calibration) -> np.ndarray:
+    """Calibration inputs as float32 [batch, ...].
+
+    Raises
+    ------
+    InputError : none at all, or not numbers that are finite.
+    """
+    if hasattr(calibration, "detach"):              # a torch tensor, maybe with a gradient
+        calibration = calibration.detach().cpu()
+    try:
+        inputs = np.asarray(calibration, np.float32)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"calibration inputs must be an array of numbers: {error}") from error
+    if inputs.ndim < 2 or not inputs.size:
+        raise InputError(f"calibration inputs must have the shape [batch, channels, height, width] "
+                         f"or [batch, length], not {list(inputs.shape)}")
+    if not np.isfinite(inputs).all():
+        raise InputError("calibration inputs must be finite numbers")
+    return inputs
+
+
+def _need(package: str, extra: str) -> None:
+    try:
+        importlib.import_module(package)
+    except ImportError as error:
+        raise ToolError(f"{package} is needed and not installed; run pip install "
+                        f"'openeie[{extra}]'") from error
