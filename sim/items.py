@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The time of one start of one layer from nothing but which of its activations are not zero.
+
+``fast`` reads activations out of the memories at the addresses of the walk; here the walk's window
+goes over the map itself, which costs no arithmetic and no addresses. Both end in the same
+recurrence.
+"""
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from ..core.config import ArrayConfig
+from ..core.counters import COUNTERS
+from ..core.program import LayerPlan, Program
+from ..core.timing import Timing
+from ..core.walk import Walk
+from .recurrence import TOKEN, Latencies, Shape, start_cycles
+
+__all__ = ["network_layer", "map_items", "plan_cycles"]
+
+
+class _Window(NamedTuple):
+    """A walk's window as plain numbers, which compiled code can take."""
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    pad_top: int
+    pad_left: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+
+    @classmethod
+    def of(cls, walk: Walk) -> "_Window":
+        return cls(*(int(getattr(walk, name)) for name in cls._fields))
+
+
+def network_layer(program: Program, plan: int) -> int:
+    """Number of the network's layer that plan number ``plan`` executes: each layer is one plan."""
+    assert program.layers[plan].name == program.network.layers[plan].name
+    return plan
+
+
+@njit(cache=True, nogil=True)
+def _collect(first, columns, inputs, window, pixel_columns):
+    """Items of a window's walk over ``inputs`` maps.
+
+    first int64 [inputs x pixels + 1]: pixel p has ``columns[first[p]:first[p + 1]]``, int32; of a
+    kernel's pixels each has ``pixel_columns`` column numbers. Returns int32 [items].
+    """
+    items, size = np.empty(0, np.int32), 0
+    for store in (False, True):         # count, then write
+        size = 0
+        for image in range(inputs):
+            for position in range(window.out_height * window.out_width):
+                top = position // window.out_width * window.stride_y - window.pad_top
+                left = position % window.out_width * window.stride_x - window.pad_left
+                for k in range(window.kernel_height * window.kernel_width):
+                    y, x = top + k // window.kernel_width, left + k % window.kernel_width
+                    if not (0 <= y < window.height and 0 <= x < window.width):
+                        continue
+                    pixel = (image * window.height + y) * window.width + x
+                    if store:
+                        for c in range(first[pixel], first[pixel + 1]):
+                            items[size + c - first[pixel]] = k * pixel_columns + columns[c]
+                    size += first[pixel + 1] - first[pixel]
+                if store:
+                    items[size] = TOKEN
+                size += 1
+        if not store:
+            items = np.empty(size, np.int32)
+    return items
+
+
+def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
+    """What plan ``number`` broadcasts in one start: column numbers, TOKEN after each vector.
+
+    present : bool [inputs, n], which activations of the map that the layer reads are not zero.
+    Returns int32 [items].
+    """
+    plan, pes = program.layers[number], program.config.pes
+    if plan.local:                      # every row is an item, whatever is in it
+        vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))
+        return np.tile(vector, len(present) * plan.walk.positions)
+    walk, source = plan.walk, program.network.source(network_layer(program, number))
+    placed = source.memory(present, pes).reshape(
+        len(present) * walk.height * walk.width, walk.pixel_rows * pes)
+    pixels, columns = np.nonzero(placed)
+    first = np.concatenate([[0], np.cumsum(np.bincount(pixels, minlength=len(placed)))])
+    return _collect(first, columns.astype(np.int32), len(present), _Window.of(walk),
+                    placed.shape[1])
+
+
+def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
+                fillers: np.ndarray) -> tuple[int, np.ndarray]:
+    """Cycles of a start, and counters int64 [PEs, 7].
+
+    items : int32 [items], as :func:`map_items` gives them.
+    counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them; a
+        pool's, which are those of a pixel, apply to every pixel of its window. The PEs may be
+        fewer than the array's, if those left out do as one of these.
+    """
+    if plan.local:
+        pixels = plan.walk.kernel_height * plan.walk.kernel_width
+        counts, fillers = np.tile(counts, (pixels, 1)), np.tile(fillers, (pixels, 1))
+    shape = Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
+                  acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
+    counters = np.zeros((len(COUNTERS), counts.shape[1]), np.int64)
+    cycles = start_cycles(items, np.ascontiguousarray(counts, np.int32),
+                          np.ascontiguousarray(fillers, np.int32), shape,
+                          Latencies.of(Timing(config)), counters)
+    return int(cycles), counters.T.copy()
