@@ -2,12 +2,14 @@
 """SqueezeNet v1.0 from Song Han's compressed file, whole, on the array; one JSON object.
 
     python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
+        [--picture FILE.svg]
 
 PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
 ``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on
 ``fast``; the first is compared with ``golden`` in every output of every layer, and with ``--rtl``
-with the gateware, in every output, cycle and counter. MAC utilisation counts useful entries of
-the convolutions against all cycles of all PEs, pooling included.
+with the gateware, in every output, cycle and counter. ``summary`` is the table by layers of
+``openeie sim --layers`` over all pictures run; its MAC utilisation counts useful entries of the
+convolutions against all cycles of all PEs, pooling included. ``--picture`` draws it.
 """
 import argparse
 import inspect
@@ -24,7 +26,8 @@ from openeie.core.config import ArrayConfig
 from openeie.core.errors import Mismatch
 from openeie.core.program import Program
 from openeie.core.run import Run
-from openeie.sim import fast
+from openeie.sim import fast, picture
+from openeie.sim.summary import summarise
 from openeie.sw.importers.han import load_han
 from openeie.sw.quantise_graph import quantise_graph
 
@@ -38,18 +41,6 @@ def array(pes: int) -> ArrayConfig:
                        code_width=8, acc_width=48, act_depth=depth,
                        entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
                        channel_depth=1 << 13, max_layers=32)
-
-
-def per_layer(program: Program, run: Run) -> list[dict]:
-    """Where the cycles of the first picture go."""
-    pes = program.config.pes
-    rows = []
-    for plan, layer in zip(program.layers, run.layers):
-        first = layer.counters[0]
-        rows.append({"layer": plan.name, "kind": "pool" if plan.local else "conv",
-                     "cycles": int(layer.cycles[0]), "entries": int(first[:, 0].sum()),
-                     "utilisation": round(float(first[:, 0].sum() / (pes * layer.cycles[0])), 3)})
-    return rows
 
 
 def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
@@ -72,7 +63,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rtl", action="store_true")
+    parser.add_argument("--picture", type=Path)
     options = parser.parse_args()
+    if options.picture:
+        picture.check_picture(options.picture)
     with np.load(options.pictures) as pictures:
         images, labels, logits = (pictures[name] for name in ("images", "labels", "float_logits"))
     maps = images[..., ::-1].astype(np.int64) - np.array(MEAN)
@@ -86,8 +80,9 @@ def main() -> None:
     run = fast.run(program, x, jobs=options.jobs)
     seconds = time.perf_counter() - began
     outputs, float_outputs = run.outputs, logits[:len(x)]
-    useful = sum(layer.total("busy") for layer, plan in zip(run.layers, program.layers)
-                 if not plan.local)
+    summary = summarise(program, run, x)
+    if options.picture:
+        options.picture.write_bytes(picture.draw(summary, options.picture))
     top5 = {name: float((np.argsort(-values, axis=1)[:, :5] == labels[:len(x), None]).any(1).mean())
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {
@@ -97,10 +92,11 @@ def main() -> None:
         "top5": top5, "largest_logit_error": float(np.abs(
             outputs * network.layers[-1].output_scale - float_outputs).max()),
         "cycles_mean": float(run.cycles.mean()),
-        "mac_utilisation": useful / (options.pes * int(run.cycles.sum())),
+        "mac_utilisation": summary.total.mac_utilisation,
+        "speedup_over_dense": summary.total.speedup,
         "fast_seconds_per_image": seconds / len(x), "jobs": options.jobs,
         "golden_words_equal": check_golden(program, x[:1], run),
-        "layers": per_layer(program, run)}
+        "summary": summary.to_dict()}
     if options.rtl:
         from openeie.sim import rtl
         rtl.build(program.config)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie compile``: place a network in an array's memories."""
-import dataclasses
+"""``openeie compile``: place a network in an array's memories, and say what it will take."""
 import io
 from pathlib import Path
 from typing import Annotated
@@ -9,10 +8,12 @@ import numpy as np
 import typer
 
 from ..core.compile import compile_network
+from ..core.errors import InputError
 from ..core.program import Program, load_crc
-from .common import (AsJson, Config, Model, Quiet, Set, emit, resolve_config, write_atomically)
-from .models import load_model
-from .tables import memory_use, plan_tables
+from .common import (AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config,
+                     write_atomically)
+from .models import inputs_for, load_model
+from .plan import Forecast, plan_dict, plan_tables
 
 __all__ = ["command", "Encoding", "Vectors"]
 
@@ -21,17 +22,55 @@ Encoding = Annotated[str | None, typer.Option(
 Vectors = Annotated[int, typer.Option("--vectors", help="Inputs of one start.")]
 ProgramOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write the load records there (.npz).")]
+Density = Annotated[float, typer.Option(
+    "--density", help="Predict cycles for activations of which this part is not zero.")]
+InputDensity = Annotated[float | None, typer.Option(
+    "--input-density", help="The same for the network's input.")]
+InputFile = Annotated[Path | None, typer.Option(
+    "--input", help="Measure cycles on these inputs instead (.npy or .npz, as for sim).")]
+Images = Annotated[int | None, typer.Option(
+    "--images", help="Measure them on so many of the shipped MNIST images.")]
+Clock = Annotated[float | None, typer.Option("--clock", help="MHz at which to tell the time.")]
 
 
 def command(model: Model, config: Config = "EIE64", changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, as_json: AsJson = False, out: ProgramOut = None,
-            quiet: Quiet = False) -> None:
-    """Compile a network for one array and print what it takes of each memory."""
-    program = compile_network(load_model(model), resolve_config(config, changes),
-                              vectors=vectors, encoding=encoding)
+            vectors: Vectors = 1, density: Density = 0.5, input_density: InputDensity = None,
+            seed: Seed = 1, inputs: InputFile = None, images: Images = None, clock: Clock = None,
+            as_json: AsJson = False, out: ProgramOut = None, quiet: Quiet = False) -> None:
+    """Compile a network for one array: its plan, its place in the memories, predicted cycles."""
+    if clock is not None and not 0 < clock < 10_000:
+        raise InputError(f"--clock must be a positive number of MHz, not {clock}")
+    network = load_model(model)
+    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
+                              encoding=encoding)
+    if inputs is None and images is None:
+        forecast = _drawn(program, density, input_density, seed, clock)
+    else:
+        forecast = _measured(program, inputs_for(network, inputs, images or 0)[0], clock)
     if out is not None:
         _write(program, out)
-    emit(_plan_dict(program), lambda: plan_tables(program), as_json=as_json, quiet=quiet)
+    emit(plan_dict(program, forecast), lambda: plan_tables(program, forecast), as_json=as_json,
+         quiet=quiet)
+
+
+def _drawn(program: Program, density: float, input_density: float | None, seed: int,
+           clock: float | None) -> Forecast:
+    from ..sim.predict import predict
+    if input_density is None:
+        input_density = density
+    return Forecast(
+        layers=predict(program, density=density, input_density=input_density, seed=seed),
+        basis={"of": "drawn", "density": density, "input_density": input_density, "seed": seed},
+        words=f"cycles of a start, exact for activations drawn with seed {seed}: "
+              f"{density:.0%} of the maps and {input_density:.0%} of the input are not zero",
+        clock=clock)
+
+
+def _measured(program: Program, x: np.ndarray, clock: float | None) -> Forecast:
+    from ..sim.predict import measure
+    return Forecast(layers=measure(program, x), basis={"of": "measured", "inputs": len(x)},
+                    words=f"cycles of a start, measured on {len(x):,} inputs: their mean",
+                    clock=clock)
 
 
 def _write(program: Program, path: Path) -> None:
@@ -40,18 +79,3 @@ def _write(program: Program, path: Path) -> None:
     np.savez_compressed(buffer, records=records, crc=np.uint32(load_crc(records)),
                         config=np.bytes_(str(program.config.to_dict()).encode()))
     write_atomically(path, buffer.getvalue())
-
-
-def _plan_dict(program: Program) -> dict:
-    layers = []
-    for plan in program.layers:
-        fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
-        fields = {name: value for name, value in fields.items()
-                  if not isinstance(value, np.ndarray) and value is not None}
-        layers.append(fields | {"walk": vars(plan.walk), "entries": int(plan.entry_count.sum()),
-                                "fillers": int(plan.filler_count.sum()),
-                                "entries_per_pe": plan.entry_count.sum(axis=1).tolist()})
-    return {"network": program.network.name, "config": program.config.to_dict(),
-            "vectors": program.vectors, "layers": layers,
-            "memories": {name: {"used": used, "available": available}
-                         for name, (used, available) in memory_use(program).items()}}

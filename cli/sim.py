@@ -2,6 +2,7 @@
 """``openeie sim``: run inputs through one engine."""
 import io
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import numpy as np
 import typer
 
 from ..core.compile import compile_network
+from ..core.errors import InputError
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (AsJson, Config, Engine, Jobs, Model, Quiet, Seed, Set, Verbose, emit,
@@ -24,13 +26,19 @@ InputFile = Annotated[Path | None, typer.Option(
     "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
 RunOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write outputs, cycles, counters and the configuration there (.npz).")]
+Layers = Annotated[bool, typer.Option(
+    "--layers", help="Work, densities, where the cycles went and the speed-up over a dense run.")]
+Picture = Annotated[Path | None, typer.Option(
+    "--picture", help="Draw the same there (.svg, .png, .pdf).")]
 
 
 def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs: InputFile = None,
             config: Config = "EIE64", changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, seed: Seed = 1, jobs: Jobs = 1, as_json: AsJson = False,
-            out: RunOut = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
+            vectors: Vectors = 1, seed: Seed = 1, jobs: Jobs = 1, layers: Layers = False,
+            picture: Picture = None, as_json: AsJson = False, out: RunOut = None,
+            quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Simulate a network: outputs and, per layer, cycles and where they went."""
+    _check(engine, layers, picture)
     network = load_model(model)
     x, labels = inputs_for(network, inputs, images)
     program = compile_network(network, resolve_config(config, changes), vectors=vectors,
@@ -39,18 +47,46 @@ def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs:
     with working(f"{engine}: {len(x):,} inputs", quiet=quiet or as_json):
         run = simulate(program, x, engine, **options)
     result = run_dict(run, per_pe=verbose) | {"network": network.name}
-    lines = []
+    lines: list = []
+    tables = partial(_tables, run, network.name)
+    if layers or picture:
+        from ..sim.summary import summarise
+        summary = summarise(program, run, x)
+        if layers:
+            result["summary"] = summary.to_dict()
+            from .layers import layer_tables
+            tables = partial(layer_tables, summary)
+        if picture:
+            result["picture"] = str(picture)
+            lines.append(_draw(summary, picture))
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
     if out is not None:
         _write(run, result, out)
-    emit(result, lambda: _tables(run, network.name) + lines, as_json=as_json, quiet=quiet)
+    emit(result, lambda: tables() + lines, as_json=as_json, quiet=quiet)
 
 
 def error_rate(run: Run, labels: np.ndarray) -> float:
     """Share of inputs whose largest output is not the labelled one."""
     return float(np.mean(run.outputs.argmax(axis=1) != labels))
+
+
+def _check(engine: str, layers: bool, picture: Path | None) -> None:
+    """Refuse before the run what could not be shown after it."""
+    if engine == "golden" and (layers or picture):
+        raise InputError("--layers and --picture show cycles, which the engine golden has not; "
+                         "choose --engine fast or rtl")
+    if picture:
+        from ..sim.picture import check_picture
+        check_picture(picture)
+
+
+def _draw(summary, picture: Path) -> str:
+    """Write the picture; returns the line that says so."""
+    from ..sim.picture import draw
+    write_atomically(picture, draw(summary, picture))
+    return f"picture: {picture}"
 
 
 def _tables(run: Run, name: str) -> list:

@@ -5,13 +5,12 @@ from rich.table import Table
 
 from ..core.counters import COUNTERS
 from ..core.inspect import Contents, LayerColumns
-from ..core.program import Program
 from ..core.run import LayerRun, Run
 
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
-__all__ = ["compression_table", "run_table", "plan_tables", "run_dict", "memory_use"]
+__all__ = ["compression_table", "run_table", "run_dict"]
 
 
 def compression_table(contents: Contents) -> Table:
@@ -98,32 +97,3 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     if run.layers[0].cycles is not None:
         result |= {"starts": len(run.cycles), "cycles": int(run.cycles.sum())}
     return result
-
-
-def plan_tables(program: Program) -> list[Table]:
-    """Where a program lies in the array's memories."""
-    layers = Table(title=f"{program.network.name} on {program.config.pes} PEs")
-    for name in ("layer", "encoding", "inputs", "outputs", "entries", "fillers",
-                 "most entries in a PE", "mean", "watchdog"):
-        layers.add_column(name, justify="left" if name in ("layer", "encoding") else "right")
-    for plan in program.layers:
-        per_pe = plan.entry_count.sum(axis=1)
-        layers.add_row(plan.name, plan.encoding, f"{plan.inputs:,}", f"{plan.outputs:,}",
-                       f"{per_pe.sum():,}", f"{plan.filler_count.sum():,}", f"{per_pe.max():,}",
-                       f"{per_pe.mean():,.1f}", f"{plan.cycle_limit:,}")
-    memories = Table(title="memories of each PE")
-    for name in ("memory", "used", "available", "share"):
-        memories.add_column(name, justify="left" if name == "memory" else "right")
-    for name, (used, available) in memory_use(program).items():
-        memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
-    return [layers, memories]
-
-
-def memory_use(program: Program) -> dict[str, tuple[int, int]]:
-    """Words used and available, by the configuration's field."""
-    config, plans = program.config, program.layers
-    used = {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
-            "channel_depth": program.channels.shape[1],
-            "act_depth": program.act_depth,
-            "acc_depth": max(plan.dst_rows for plan in plans), "max_layers": len(plans)}
-    return {name: (value, getattr(config, name)) for name, value in used.items()}

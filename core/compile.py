@@ -4,7 +4,7 @@ from .capacity import Capacity
 from .cluster import choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
 from .errors import InputError
-from .graph import INPUT, Conv, Linear, Network, Pool
+from .graph import INPUT, Linear, Network, Pool
 from .image import Encoded, Image
 from .memory import place_maps
 from .program import Program
@@ -73,11 +73,10 @@ def _encoded(image: Image, tiles: list[Tile], names: list[str], clustered: bool 
 
 
 def _encoding(layer: Linear | Pool, config: ArrayConfig, override: str | None) -> str:
-    operation = {Conv: "conv", Pool: "pool"}.get(type(layer), "linear")
-    if operation not in config.operations:
-        raise InputError(f"layer {layer.name!r} is of the kind {operation}, but the array runs "
-                         f"only {', '.join(config.operations)} layers; choose a configuration "
-                         f"with {operation} among its operations")
+    if layer.operation not in config.operations:
+        raise InputError(f"layer {layer.name!r} is of the kind {layer.operation}, but the array "
+                         f"runs only {', '.join(config.operations)} layers; choose a "
+                         f"configuration with {layer.operation} among its operations")
     # A pool's ones take any encoding.
     name = override or (config.encodings[0] if isinstance(layer, Pool) else layer.encoding)
     if name not in ENCODINGS:

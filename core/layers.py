@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers with a matrix: matrix-vector products and convolutions."""
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -30,6 +31,9 @@ class Linear:
     weight_scale, output_scale : what one unit of a weight and of an output is worth as a float;
         for reports and comparison with the float network only, the array never sees them.
     """
+    #: What of ``config.OPERATIONS`` it needs.
+    operation: ClassVar[str] = "linear"
+
     name: str
     weights: SparseWeights
     bias: np.ndarray
@@ -94,6 +98,8 @@ class Conv(Linear):
     ----------
     window : where the kernel goes; ``window.columns`` is n.
     """
+    operation: ClassVar[str] = "conv"
+
     window: Window
 
     def __post_init__(self) -> None:

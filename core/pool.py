@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pooling: a layer that works on every channel by itself."""
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -37,6 +38,9 @@ class Pool:
     ------
     InputError : a value out of range.
     """
+    #: What of ``config.OPERATIONS`` it needs.
+    operation: ClassVar[str] = "pool"
+
     name: str
     window: Window
     reduce: str

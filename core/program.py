@@ -179,6 +179,11 @@ class Program:
     act_rows: int
     act_depth: int
 
+    def network_layer(self, number: int) -> int:
+        """Number of the network's layer that plan ``number`` executes: each layer is one plan."""
+        assert self.layers[number].name == self.network.layers[number].name
+        return number
+
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x [vectors, n] of a start."""
         rows = self.network.layout(INPUT).memory(x, self.config.pes)

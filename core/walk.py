@@ -83,6 +83,17 @@ class Walk:
             and self.image_step == self.height * self.width * self.pixel_rows
 
     @property
+    def pixel_stride(self) -> int:
+        """From the first row of a pixel to that of the next."""
+        return self.pixel_step - 1 + self.pixel_rows
+
+    @property
+    def map_origin(self) -> int:
+        """First row of the map's first pixel, which padding lets the walk begin before."""
+        beside = self.pad_top * self.width + self.pad_left
+        return (self.origin + beside * self.pixel_stride) % (1 << ADDRESS_BITS)
+
+    @property
     def rows(self) -> int:
         """Rows of one position."""
         return self.kernel_height * self.kernel_width * self.pixel_rows
@@ -99,7 +110,7 @@ class Walk:
         y, x = np.divmod(position, self.out_width)
         line, along = np.divmod(np.arange(self.rows), self.kernel_width * self.pixel_rows)
         pixel, row = np.divmod(along, self.pixel_rows)
-        stride = self.pixel_step - 1 + self.pixel_rows
+        stride = self.pixel_stride
         below = self.row_step - 1 + self.pixel_rows + (self.kernel_width - 1) * stride
         first = self.origin + image * self.image_step + y * self.y_step + x * self.x_step
         map_y = y[:, None] * self.stride_y - self.pad_top + line

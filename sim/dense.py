@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core.program import Program
-from .items import map_items, network_layer, plan_cycles
+from .items import map_items, plan_cycles
 
 __all__ = ["dense_cycles"]
 
@@ -26,6 +26,6 @@ def dense_cycles(program: Program, number: int) -> int:
         counts = np.tile(channels, (plan.columns, 1))
         fillers = np.zeros_like(counts)
     _, alike = np.unique(np.concatenate([counts, fillers]), axis=1, return_index=True)
-    inputs = program.network.layers[network_layer(program, number)].inputs
+    inputs = program.network.layers[program.network_layer(number)].inputs
     items = map_items(program, number, np.ones((program.vectors, inputs), bool))
     return plan_cycles(plan, config, items, counts[:, alike], fillers[:, alike])[0]

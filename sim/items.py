@@ -17,7 +17,7 @@ from ..core.timing import Timing
 from ..core.walk import Walk
 from .recurrence import TOKEN, Latencies, Shape, start_cycles
 
-__all__ = ["network_layer", "map_items", "plan_cycles"]
+__all__ = ["map_items", "plan_cycles"]
 
 
 class _Window(NamedTuple):
@@ -36,12 +36,6 @@ class _Window(NamedTuple):
     @classmethod
     def of(cls, walk: Walk) -> "_Window":
         return cls(*(int(getattr(walk, name)) for name in cls._fields))
-
-
-def network_layer(program: Program, plan: int) -> int:
-    """Number of the network's layer that plan number ``plan`` executes: each layer is one plan."""
-    assert program.layers[plan].name == program.network.layers[plan].name
-    return plan
 
 
 @njit(cache=True, nogil=True)
@@ -85,7 +79,7 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
     if plan.local:                      # every row is an item, whatever is in it
         vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))
         return np.tile(vector, len(present) * plan.walk.positions)
-    walk, source = plan.walk, program.network.source(network_layer(program, number))
+    walk, source = plan.walk, program.network.source(program.network_layer(number))
     placed = source.memory(present, pes).reshape(
         len(present) * walk.height * walk.width, walk.pixel_rows * pes)
     pixels, columns = np.nonzero(placed)

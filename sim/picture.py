@@ -5,13 +5,14 @@ matplotlib draws it, and loads only when a picture is asked for.
 """
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..core.errors import InputError, ToolError
 from .summary import SHARES, LayerSummary, Summary
 
-__all__ = ["FORMATS", "check_picture", "draw"]
+__all__ = ["FORMATS", "check_picture", "draw", "figure_of"]
 
 #: What a picture's name may end in.
 FORMATS = (".svg", ".png", ".pdf")
@@ -21,7 +22,7 @@ _COLOURS = dict(zip(SHARES, ("#0072B2", "#56B4E9", "#F0E442", "#E69F00", "#D55E0
                              "#009E73", "#999999"), strict=True))
 _LABELS = {"mac": "multiply-accumulate", "pool": "pooling", "empty_column": "empty column"}
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
     "svg.fonttype": "none",             # text stays text: it can be searched for, and is small
     "svg.hashsalt": "openeie",          # the same run gives the same bytes
@@ -50,15 +51,26 @@ def check_picture(path: Path) -> None:
 def draw(summary: Summary, path: Path) -> bytes:
     """The picture of a run, as the file ``path`` should hold it; its name says which format.
 
-    From left to right: how much of weights and activations is not zero; an input's mean cycles of
-    each layer, split by what the PEs did; the same as shares, the useful one as a number; the
-    speed-up over the same array run dense, on a logarithmic axis.
-
     Raises
     ------
     InputError, ToolError : as :func:`check_picture`.
     """
     check_picture(path)
+    import matplotlib
+    metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
+    buffer = io.BytesIO()
+    with matplotlib.rc_context(_STYLE):
+        figure_of(summary).savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
+    return buffer.getvalue()
+
+
+def figure_of(summary: Summary):
+    """The picture as a matplotlib Figure.
+
+    From left to right: how much of weights and activations is not zero; an input's mean cycles of
+    each layer, split by what the PEs did; the same as shares, the useful one as a number; the
+    speed-up over the same array run dense, on a logarithmic axis.
+    """
     import matplotlib
     from matplotlib.figure import Figure
     with matplotlib.rc_context(_STYLE):
@@ -70,10 +82,7 @@ def draw(summary: Summary, path: Path) -> bytes:
         _draw_shares(shares, summary)
         _draw_speedup(speedup, summary)
         _arrange(figure, summary)
-        buffer = io.BytesIO()
-        metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
-        figure.savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
-    return buffer.getvalue()
+    return figure
 
 
 def _rows(summary: Summary) -> tuple[list[LayerSummary], np.ndarray]:
@@ -168,7 +177,7 @@ def _arrange(figure, summary: Summary) -> None:
     """What stands around the panels; distances from the edges in inches."""
     height, total = figure.get_figheight(), summary.total
     names = 0.2 + _INCH_PER_LETTER * max(len(layer.name) for layer in summary.layers)
-    figure.subplots_adjust(left=names / _WIDTH, right=0.99, top=1 - 1.05 / height,
+    figure.subplots_adjust(left=names / _WIDTH, right=0.985, top=1 - 1.05 / height,
                            bottom=0.72 / height)
     for axes in figure.axes:
         axes.tick_params(axis="y", length=0)

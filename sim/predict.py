@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program will take before there is an input: its time on drawn activations."""
+"""What a program will take: its time on activations that are drawn, or on inputs that are there."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,37 +8,39 @@ from ..core.errors import InputError
 from ..core.graph import INPUT
 from ..core.program import Program
 from .dense import dense_cycles
-from .items import map_items, network_layer, plan_cycles
+from .fast import run
+from .items import map_items, plan_cycles
 
-__all__ = ["Prediction", "predict"]
+__all__ = ["Prediction", "predict", "measure"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One plan's time in one start, exact for the activations that were drawn.
+    """One plan's time in one start.
 
     Attributes
     ----------
     name : the plan's.
-    density : share of the activations read that are not zero, as drawn.
-    cycles, dense_cycles : on these, and of the same array run dense.
+    density : share of the activations read that are not zero.
+    cycles, dense_cycles : of a start, a mean if several were measured; and of the same array run
+        dense (:mod:`.dense`).
     utilisation : entries that are no fillers / (PEs x cycles).
     """
     name: str
     density: float
-    cycles: int
+    cycles: float
     dense_cycles: int
     utilisation: float
 
 
 def predict(program: Program, *, density: float = 0.5, input_density: float | None = None,
             seed: int = 1) -> tuple[Prediction, ...]:
-    """Time of every plan of ``program`` in one start.
+    """Time of every plan of ``program`` in one start, exact for the activations that are drawn.
 
     Every activation that a layer reads is drawn by itself, non-zero with probability ``density``,
-    and the recurrence of docs/timing.md runs over all of them: nothing is sampled. At a density
-    of 1 no input takes more columns. Real activations are zero in clusters and by channels, so
-    their time differs; it is measured by running them.
+    and the recurrence of docs/timing.md runs over all of them: no part is sampled. A density of 1
+    is the worst case: another column never makes a layer end earlier. Real activations are zero
+    in clusters and by channels, so their time is another; :func:`measure` has it.
 
     Parameters
     ----------
@@ -48,13 +50,15 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
 
     Raises
     ------
-    InputError : a density that is no share.
+    InputError : a density that is no share, or a seed below 0.
     """
     if input_density is None:
         input_density = density
     for name, value in (("density", density), ("input_density", input_density)):
         if not 0 <= value <= 1:
             raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
+    if seed < 0:
+        raise InputError(f"seed must not be negative, not {seed!r}")
     return tuple(_predict(program, number, density, input_density, seed)
                  for number in range(len(program.layers)))
 
@@ -62,7 +66,7 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
 def _predict(program: Program, number: int, density: float, input_density: float,
              seed: int) -> Prediction:
     plan, config = program.layers[number], program.config
-    layer = network_layer(program, number)
+    layer = program.network_layer(number)
     share = input_density if program.network.sources(layer) == (INPUT,) else density
     rng = np.random.default_rng([seed, number])
     present = rng.random((program.vectors, program.network.layers[layer].inputs)) < share
@@ -71,3 +75,23 @@ def _predict(program: Program, number: int, density: float, input_density: float
     return Prediction(name=plan.name, density=float(present.mean()), cycles=cycles,
                       dense_cycles=dense_cycles(program, number),
                       utilisation=int(counters[:, 0].sum()) / (config.pes * cycles))
+
+
+def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
+    """Time of every plan of ``program``, a start's mean over inputs x [batch, n], by ``fast``.
+
+    Raises
+    ------
+    InputError : x is not what the program takes, or is empty.
+    """
+    x = program.network.check_inputs(x)
+    if not len(x):
+        raise InputError("a measurement needs at least one input, not 0")
+    measured = run(program, x, jobs=jobs)
+    values = {INPUT: x} | {layer.name: layer.outputs for layer in measured.layers}
+    return tuple(
+        Prediction(name=layer.name, cycles=float(layer.cycles.mean()),
+                   density=float(np.count_nonzero(read) / read.size),
+                   dense_cycles=dense_cycles(program, number), utilisation=layer.utilisation)
+        for number, layer in enumerate(measured.layers)
+        for read in [program.network.read(program.network_layer(number), values)])

@@ -9,21 +9,14 @@ import numpy as np
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
 from ..core.graph import INPUT, Linear, Pool
-from ..core.layers import Conv
 from ..core.program import Program
 from ..core.run import Run
 from .dense import dense_cycles
-from .items import network_layer
 
-__all__ = ["SHARES", "LayerSummary", "Summary", "summarise", "kind_of"]
+__all__ = ["SHARES", "LayerSummary", "Summary", "summarise"]
 
 #: What a PE does with its cycles: the counters, ``busy`` told apart by the kind of layer.
 SHARES = ("mac", "pool", *COUNTERS[1:])
-
-
-def kind_of(layer: Linear | Pool) -> str:
-    """``linear``, ``conv`` or ``pool``."""
-    return {Conv: "conv", Pool: "pool"}.get(type(layer), "linear")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,11 +138,12 @@ def summarise(program: Program, run: Run, x) -> Summary:
     layers = []
     for number, layer in enumerate(network.layers):
         parts = [part for plan, part in enumerate(plans)
-                 if network_layer(program, plan) == number]
+                 if program.network_layer(plan) == number]
         read = network.read(number, values)
         layers.append(dataclasses.replace(
-            _sum(layer.name, kind_of(layer), parts), macs=len(x) * layer.positions * _weights(layer),
-            weights=_weights(layer), kept=0 if isinstance(layer, Pool) else layer.weights.nnz,
+            _sum(layer.name, layer.operation, parts), weights=_weights(layer),
+            macs=len(x) * layer.positions * _weights(layer),
+            kept=0 if isinstance(layer, Pool) else layer.weights.nnz,
             activations=read.size, nonzero=int(np.count_nonzero(read))))
     return Summary(network=network.name, engine=run.engine, pes=run.config.pes, inputs=len(x),
                    layers=tuple(layers))

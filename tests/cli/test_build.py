@@ -1,20 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie boards``, ``build`` and ``program`` as a user types them."""
 import json
-import os
-import subprocess
-import sys
 
+from commands import run
 from openeie.boards import BOARDS
-
-
-def run(*arguments, code=0, cwd=None, env=None):
-    """The finished process of ``openeie ...``, exit code checked."""
-    done = subprocess.run([sys.executable, "-m", "openeie", *map(str, arguments)], cwd=cwd,
-                          capture_output=True, text=True, env=os.environ | (env or {}))
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 def test_boards():

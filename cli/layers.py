@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run's table by layers, for people: what each had to do, and where its cycles went."""
+from rich import box
+from rich.table import Table
+
+from ..sim.summary import SHARES, LayerSummary, Summary
+
+__all__ = ["layer_tables"]
+
+# Broken so that each table fits a terminal of 80 columns.
+_HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
+
+
+def layer_tables(summary: Summary) -> list[Table]:
+    """Work and speed-up, then the shares of the PEs' cycles; numbers are an input's mean."""
+    of = "one input" if summary.inputs == 1 else f"an input's mean over {summary.inputs:,}"
+    where = f"{summary.network}, {summary.pes} PEs, {summary.engine}"
+    work = _table(f"{where}: {of}", ("layer", "MACs", "weights\nnot zero", "acts\nnot zero",
+                                     "entries", "cycles", "cycles\ndense", "speed-\nup"))
+    shares = _table("what the PEs did with their cycles", (
+        "layer", "MAC\nutil.", *(_HEADS.get(name, name) for name in SHARES[1:])))
+    for layer in (*summary.layers, summary.total):
+        if layer.kind == "all":
+            work.add_section()
+            shares.add_section()
+        style = "bold" if layer.kind == "all" else None
+        work.add_row(*_work(layer, summary.inputs), style=style)
+        shares.add_row(layer.name, *(f"{share:.1%}" for share in layer.shares.values()),
+                       style=style)
+    return [work, shares]
+
+
+def _work(layer: LayerSummary, inputs: int) -> list[str]:
+    return [layer.name, f"{layer.macs / inputs:,.0f}" if layer.macs else "-",
+            "-" if layer.weight_density is None else f"{layer.weight_density:.1%}",
+            f"{layer.activation_density:.1%}", f"{layer.entries / inputs:,.0f}",
+            f"{layer.cycles / inputs:,.0f}", f"{layer.dense_cycles / inputs:,.0f}",
+            f"{layer.speedup:.2f}"]
+
+
+def _table(title: str, names: tuple[str, ...]) -> Table:
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, justify="left" if name == "layer" else "right")
+    return table

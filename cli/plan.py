@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A program as tables and as plain values: its layers, their places and their time."""
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from rich.table import Table
+
+from ..core.graph import Linear, Pool
+from ..core.memory import half_rows
+from ..core.program import LayerPlan, Program
+
+__all__ = ["Forecast", "plan_tables", "plan_dict", "memory_use"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Time of a start, for people and as values.
+
+    Attributes
+    ----------
+    layers : :class:`openeie.sim.predict.Prediction` of each plan.
+    basis : plain values that say what the activations are.
+    words : the same in words.
+    clock : MHz, or None.
+    """
+    layers: Sequence
+    basis: dict
+    words: str
+    clock: float | None = None
+
+    def to_dict(self) -> dict:
+        """Totals; what belongs to a layer stands there."""
+        cycles = sum(layer.cycles for layer in self.layers)
+        result = self.basis | {
+            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.layers),
+            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.layers) / cycles}
+        if self.clock is not None:
+            result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
+        return result
+
+
+def plan_tables(program: Program, forecast: Forecast) -> list:
+    """What runs and how long, where it lies, and what of the memories that takes."""
+    memories = _table("memories of each PE", "memory", "used", "available", "share")
+    for name, (used, available) in memory_use(program).items():
+        memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
+    return [_layers(program, forecast), forecast.words, "", _places(program), memories]
+
+
+def _layers(program: Program, forecast: Forecast) -> Table:
+    """Kind, shape, window, encoding and predicted time of each layer."""
+    timed = ["time\nus"] if forecast.clock is not None else []
+    table = _table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
+                   "reads", "window", "writes", "encoding", "acts\nnot zero", "cycles", *timed,
+                   "utili-\nsation", "speed-up\nover dense", left=("kind", "encoding"))
+
+    def numbers(density, cycles, dense, utilisation) -> list[str]:
+        time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
+        return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
+    for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
+        layer = program.network.layers[program.network_layer(number)]
+        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else layer.operation
+        table.add_row(plan.name, kind, *_shape(layer), plan.encoding, *numbers(
+            f"{time.density:.1%}", time.cycles, time.dense_cycles, time.utilisation))
+    table.add_section()
+    total = forecast.to_dict()
+    table.add_row("all", *[""] * 5, *numbers("", total["cycles"], total["dense_cycles"],
+                                             total["utilisation"]), style="bold")
+    return table
+
+
+def _shape(layer: Linear | Pool) -> tuple[str, str, str]:
+    """What a layer reads, its window, and what it writes: height x width x channels."""
+    window = getattr(layer, "window", None)
+    if window is None:
+        return f"{layer.inputs:,}", "-", f"{layer.outputs:,}"
+    text = "{} x {}".format(*window.kernel)
+    if window.stride != (1, 1):
+        text += " / " + ("{}" if len(set(window.stride)) == 1 else "{} x {}").format(*window.stride)
+    if any(window.pad):
+        text += " + " + ",".join(map(str, window.pad if len(set(window.pad)) > 1
+                                     else window.pad[:1]))
+    return (f"{window.height} x {window.width} x {window.channels}", text,
+            f"{window.out_height} x {window.out_width} x {layer.channels}")
+
+
+def _places(program: Program) -> Table:
+    """Rows and words of each memory that each layer takes."""
+    table = _table("where it lies in each PE", "layer", "reads rows", "writes rows",
+                   "most entries\nin a PE", "mean", "of them\nfillers", "pointers", "channels",
+                   "watchdog")
+    for plan in program.layers:
+        per_pe = plan.entry_count.sum(axis=1)
+        source, target = _rows(program, plan)
+        table.add_row(plan.name, _span(program, source), _span(program, target),
+                      f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
+                      f"{plan.filler_count.sum(axis=1).mean():,.1f}",
+                      _words(plan.pointer_base, plan.columns + 1),
+                      _words(plan.channel_base, plan.dst_rows), f"{plan.cycle_limit:,}")
+    return table
+
+
+def _rows(program: Program, plan: LayerPlan) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row of activations that a plan reads and writes in a start."""
+    walk, vectors = plan.walk, program.vectors
+    first = walk.map_origin
+    last = first + (vectors - 1) * walk.image_step \
+        + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
+    step = plan.dst_rows - 1 + plan.dst_step
+    return (first, last), (plan.dst_origin, plan.dst_origin + plan.dst_rows - 1
+                           + (vectors * walk.positions - 1) * step)
+
+
+def _span(program: Program, rows: tuple[int, int]) -> str:
+    """Rows of the two activation memories."""
+    half = half_rows(program.config)
+    texts = [f"{'A' if row < half else 'B'} {row % half:,}" for row in rows]
+    return f"{texts[0]} .. {texts[1] if texts[1][0] != texts[0][0] else texts[1][2:]}"
+
+
+def _words(first: int, count: int) -> str:
+    return f"{first:,} .. {first + count - 1:,}"
+
+
+def _table(title: str, *names: str, left: tuple[str, ...] = ()) -> Table:
+    table = Table(title=title)
+    for name in names:
+        table.add_column(name, justify="left" if name in ("layer", "memory", *left) else "right")
+    return table
+
+
+def plan_dict(program: Program, forecast: Forecast) -> dict:
+    """The same as plain values."""
+    layers = []
+    for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
+        layer = program.network.layers[program.network_layer(number)]
+        fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+        fields = {name: value for name, value in fields.items()
+                  if not isinstance(value, np.ndarray) and value is not None}
+        source, target = _rows(program, plan)
+        window = getattr(layer, "window", None)
+        layers.append(fields | {
+            "kind": layer.operation, "window": window and dataclasses.asdict(window),
+            "walk": vars(plan.walk), "source_rows": source, "destination_rows": target,
+            "entries": int(plan.entry_count.sum()), "fillers": int(plan.filler_count.sum()),
+            "entries_per_pe": plan.entry_count.sum(axis=1).tolist(),
+            "predicted": dataclasses.asdict(time)})
+        del layers[-1]["predicted"]["name"]
+    return {"network": program.network.name, "config": program.config.to_dict(),
+            "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),
+            "memories": {name: {"used": used, "available": available}
+                         for name, (used, available) in memory_use(program).items()}}
+
+
+def memory_use(program: Program) -> dict[str, tuple[int, int]]:
+    """Words used and available, by the configuration's field."""
+    config, plans = program.config, program.layers
+    used = {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
+            "channel_depth": program.channels.shape[1],
+            "act_depth": program.act_depth,
+            "acc_depth": max(plan.dst_rows for plan in plans), "max_layers": len(plans)}
+    return {name: (value, getattr(config, name)) for name, value in used.items()}
