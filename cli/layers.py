@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run's table by layers, for people: what each had to do, and where its cycles went."""
-from rich import box
 from rich.table import Table
 
 from ..sim.summary import SHARES, LayerSummary, Summary
+from .tables import plain_table
 
 __all__ = ["layer_tables"]
 
@@ -15,10 +15,10 @@ def layer_tables(summary: Summary) -> list[Table]:
     """Work and speed-up, then the shares of the PEs' cycles; numbers are an input's mean."""
     of = "one input" if summary.inputs == 1 else f"an input's mean over {summary.inputs:,}"
     where = f"{summary.network}, {summary.pes} PEs, {summary.engine}"
-    work = _table(f"{where}: {of}", ("layer", "MACs", "weights\nnot zero", "acts\nnot zero",
-                                     "entries", "cycles", "cycles\ndense", "speed-\nup"))
-    shares = _table("what the PEs did with their cycles", (
-        "layer", "MAC\nutil.", *(_HEADS.get(name, name) for name in SHARES[1:])))
+    work = plain_table(f"{where}: {of}", "layer", "MACs", "weights\nnot zero", "acts\nnot zero",
+                       "entries", "cycles", "cycles\ndense", "speed-\nup")
+    shares = plain_table("what the PEs did with their cycles", "layer", "MAC\nutil.",
+                         *(_HEADS.get(name, name) for name in SHARES[1:]))
     for layer in (*summary.layers, summary.total):
         if layer.kind == "all":
             work.add_section()
@@ -36,10 +36,3 @@ def _work(layer: LayerSummary, inputs: int) -> list[str]:
             f"{layer.activation_density:.1%}", f"{layer.entries / inputs:,.0f}",
             f"{layer.cycles / inputs:,.0f}", f"{layer.dense_cycles / inputs:,.0f}",
             f"{layer.speedup:.2f}"]
-
-
-def _table(title: str, names: tuple[str, ...]) -> Table:
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    for name in names:
-        table.add_column(name, justify="left" if name == "layer" else "right")
-    return table

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..core.graph import Linear, Pool
 from ..core.memory import half_rows
 from ..core.program import LayerPlan, Program
+from .tables import plain_table
 
 __all__ = ["Forecast", "plan_tables", "plan_dict", "memory_use"]
 
@@ -43,7 +44,8 @@ class Forecast:
 
 def plan_tables(program: Program, forecast: Forecast) -> list:
     """What runs and how long, where it lies, and what of the memories that takes."""
-    memories = _table("memories of each PE", "memory", "used", "available", "share")
+    memories = plain_table("memories of each PE", "memory", "used", "available", "share",
+                           left=("memory",))
     for name, (used, available) in memory_use(program).items():
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
     return [_layers(program, forecast), forecast.words, "", _places(program), memories]
@@ -52,9 +54,10 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
 def _layers(program: Program, forecast: Forecast) -> Table:
     """Kind, shape, window, encoding and predicted time of each layer."""
     timed = ["time\nus"] if forecast.clock is not None else []
-    table = _table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
-                   "reads", "window", "writes", "encoding", "acts\nnot zero", "cycles", *timed,
-                   "utili-\nsation", "speed-up\nover dense", left=("kind", "encoding"))
+    table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
+                        "reads", "window", "writes", "encoding", "acts\nnot zero", "cycles",
+                        *timed, "utili-\nsation", "speed-up\nover dense",
+                        left=("layer", "kind", "encoding"))
 
     def numbers(density, cycles, dense, utilisation) -> list[str]:
         time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
@@ -72,25 +75,26 @@ def _layers(program: Program, forecast: Forecast) -> Table:
 
 
 def _shape(layer: Linear | Pool) -> tuple[str, str, str]:
-    """What a layer reads, its window, and what it writes: height x width x channels."""
+    """What a layer reads, its window (kernel / stride + padding), and what it writes: height x
+    width x channels."""
     window = getattr(layer, "window", None)
     if window is None:
         return f"{layer.inputs:,}", "-", f"{layer.outputs:,}"
-    text = "{} x {}".format(*window.kernel)
+    text = "{}x{}".format(*window.kernel)
     if window.stride != (1, 1):
-        text += " / " + ("{}" if len(set(window.stride)) == 1 else "{} x {}").format(*window.stride)
+        text += " /" + ("{}" if len(set(window.stride)) == 1 else "{}x{}").format(*window.stride)
     if any(window.pad):
-        text += " + " + ",".join(map(str, window.pad if len(set(window.pad)) > 1
+        text += " +" + ",".join(map(str, window.pad if len(set(window.pad)) > 1
                                      else window.pad[:1]))
-    return (f"{window.height} x {window.width} x {window.channels}", text,
-            f"{window.out_height} x {window.out_width} x {layer.channels}")
+    return (f"{window.height}x{window.width}x{window.channels}", text,
+            f"{window.out_height}x{window.out_width}x{layer.channels}")
 
 
 def _places(program: Program) -> Table:
     """Rows and words of each memory that each layer takes."""
-    table = _table("where it lies in each PE", "layer", "reads rows", "writes rows",
-                   "most entries\nin a PE", "mean", "of them\nfillers", "pointers", "channels",
-                   "watchdog")
+    table = plain_table("where it lies in each PE", "layer", "reads rows", "writes rows",
+                        "most entries\nin a PE", "mean", "of them\nfillers", "pointers",
+                        "channels", "watchdog")
     for plan in program.layers:
         per_pe = plan.entry_count.sum(axis=1)
         source, target = _rows(program, plan)
@@ -122,13 +126,6 @@ def _span(program: Program, rows: tuple[int, int]) -> str:
 
 def _words(first: int, count: int) -> str:
     return f"{first:,} .. {first + count - 1:,}"
-
-
-def _table(title: str, *names: str, left: tuple[str, ...] = ()) -> Table:
-    table = Table(title=title)
-    for name in names:
-        table.add_column(name, justify="left" if name in ("layer", "memory", *left) else "right")
-    return table
 
 
 def plan_dict(program: Program, forecast: Forecast) -> dict:

@@ -10,19 +10,26 @@ from ..core.run import LayerRun, Run
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
-__all__ = ["compression_table", "run_table", "run_dict"]
+__all__ = ["plain_table", "compression_table", "run_table", "run_dict"]
+
+
+def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",)) -> Table:
+    """An empty table; columns but those in ``left`` are numbers."""
+    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
+    for name in names:
+        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left)
+    return table
 
 
 def compression_table(contents: Contents) -> Table:
     """Deep Compression's columns: weights kept, bits before and after Huffman coding, rates."""
-    table = Table(title=f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
-                        f"{contents.factor:.1f}x smaller than float32",
-                  box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     walks = any(layer.window for layer in contents.layers)
-    for name in ("layer", *["kernel, map"] * walks, "weights", "kept\n(P)", "fill-\ners",
-                 "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
-                 "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)"):
-        table.add_column(name, justify="left" if name in ("layer", "kernel, map") else "right")
+    table = plain_table(
+        f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
+        f"{contents.factor:.1f}x smaller than float32",
+        "layer", *["kernel, map"] * walks, "weights", "kept\n(P)", "fill-\ners",
+        "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
+        "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)", left=("layer", "kernel, map"))
 
     def row(layer: LayerColumns, *, style=None):
         names = [layer.name, *[_kernel(layer)] * walks]
@@ -58,11 +65,8 @@ def _kernel(layer: LayerColumns) -> str:
 def run_table(run: Run, *, title: str) -> Table:
     """Per layer, an input's cycles on average, entries, utilisation and where the rest went."""
     starts = len(run.cycles)
-    table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
-    names = ("layer", "cycles", "entries", "fill-\ners", "util.",
-             *(_HEADS.get(name, name) for name in COUNTERS[2:]))
-    for name in names:
-        table.add_column(name, justify="left" if name == "layer" else "right")
+    table = plain_table(title, "layer", "cycles", "entries", "fill-\ners", "util.",
+                        *(_HEADS.get(name, name) for name in COUNTERS[2:]))
 
     def row(name, layers: list[LayerRun], *, style=None):
         cycles = sum(int(layer.cycles.sum()) for layer in layers)
