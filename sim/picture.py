@@ -23,7 +23,8 @@ _COLOURS = dict(zip(SHARES, ("#0072B2", "#56B4E9", "#F0E442", "#E69F00", "#D55E0
 _LABELS = {"mac": "multiply-accumulate", "pool": "pooling", "empty_column": "empty column"}
 
 _STYLE: dict[Any, Any] = {
-    "font.family": "DejaVu Sans", "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
+    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],    # another elsewhere
+    "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
     "svg.fonttype": "none",             # text stays text: it can be searched for, and is small
     "svg.hashsalt": "openeie",          # the same run gives the same bytes
 }
