@@ -2,7 +2,7 @@
 """SqueezeNet v1.0 from Song Han's compressed file, whole, on the array; one JSON object.
 
     python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
-        [--picture FILE.svg]
+        [--clusters 1] [--picture FILE.svg]
 
 PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
 ``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on
@@ -34,11 +34,11 @@ from openeie.sw.quantise_graph import quantise_graph
 MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
 
 
-def array(pes: int) -> ArrayConfig:
+def array(pes: int, clusters: int = 1) -> ArrayConfig:
     """An array with room for all maps: it is simulated, and there is no tiling yet."""
     depth = 1 << 16 if pes >= 16 else 1 << 20
-    return ArrayConfig(pes=pes, operations=("linear", "conv", "pool"), encodings=("codebook",),
-                       code_width=8, acc_width=48, act_depth=depth,
+    return ArrayConfig(pes=pes, clusters=clusters, operations=("linear", "conv", "pool"),
+                       encodings=("codebook",), code_width=8, acc_width=48, act_depth=depth,
                        entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
                        channel_depth=1 << 13, max_layers=32)
 
@@ -60,6 +60,7 @@ def main() -> None:
     parser.add_argument("prototxt", type=Path)
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--pes", type=int, default=16)
+    parser.add_argument("--clusters", type=int, default=1)
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rtl", action="store_true")
@@ -73,7 +74,7 @@ def main() -> None:
     network = quantise_graph(load_han(options.net, options.prototxt),
                              maps[-10:].transpose(0, 3, 1, 2).astype(np.float32),
                              input_range=(int(maps.min()), int(maps.max())))
-    program = compile_network(network, array(options.pes))
+    program = compile_network(network, array(options.pes, options.clusters))
     x = maps[:options.images].reshape(options.images, -1)
     fast.run(program, x[:1])                            # compile the kernels
     began = time.perf_counter()
@@ -86,7 +87,7 @@ def main() -> None:
     top5 = {name: float((np.argsort(-values, axis=1)[:, :5] == labels[:len(x), None]).any(1).mean())
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {
-        "pes": options.pes, "images": len(x),
+        "pes": options.pes, "clusters": options.clusters, "images": len(x),
         "top1": {"array": float((outputs.argmax(1) == labels[:len(x)]).mean()),
                  "float": float((float_outputs.argmax(1) == labels[:len(x)]).mean())},
         "top5": top5, "largest_logit_error": float(np.abs(

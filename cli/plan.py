@@ -54,9 +54,11 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
 def _layers(program: Program, forecast: Forecast) -> Table:
     """Kind, shape, window, encoding and predicted time of each layer."""
     timed = ["time\nus"] if forecast.clock is not None else []
+    clustered = ["clus-\nters"] if program.config.clusters > 1 else []
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
-                        "reads", "window", "writes", "encoding", "acts\nnot zero", "cycles",
-                        *timed, "utili-\nsation", "speed-up\nover dense",
+                        "reads", "window", "writes", "encoding", *clustered,
+                        "acts\nnot zero", "cycles", *timed,
+                        "utili-\nsation", "speed-up\nover dense",
                         left=("layer", "kind", "encoding"))
 
     def numbers(density, cycles, dense, utilisation) -> list[str]:
@@ -65,12 +67,13 @@ def _layers(program: Program, forecast: Forecast) -> Table:
     for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
         layer = program.network.layers[program.network_layer(number)]
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else layer.operation
-        table.add_row(plan.name, kind, *_shape(layer), plan.encoding, *numbers(
+        ways = [str(plan.clusters)] if clustered else []
+        table.add_row(plan.name, kind, *_shape(layer), plan.encoding, *ways, *numbers(
             f"{time.density:.1%}", time.cycles, time.dense_cycles, time.utilisation))
     table.add_section()
     total = forecast.to_dict()
-    table.add_row("all", *[""] * 5, *numbers("", total["cycles"], total["dense_cycles"],
-                                             total["utilisation"]), style="bold")
+    table.add_row("all", *[""] * (5 + len(clustered)), *numbers(
+        "", total["cycles"], total["dense_cycles"], total["utilisation"]), style="bold")
     return table
 
 
@@ -112,8 +115,8 @@ def _rows(program: Program, plan: LayerPlan) -> tuple[tuple[int, int], tuple[int
     first = walk.map_origin
     last = first + (vectors - 1) * walk.image_step \
         + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
-    step = plan.dst_rows - 1 + plan.dst_step
-    return (first, last), (plan.dst_origin, plan.dst_origin + plan.dst_rows - 1
+    step = plan.out_rows - 1 + plan.dst_step
+    return (first, last), (plan.dst_origin, plan.dst_origin + plan.out_rows - 1
                            + (vectors * walk.positions - 1) * step)
 
 

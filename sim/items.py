@@ -15,9 +15,9 @@ from ..core.counters import COUNTERS
 from ..core.program import LayerPlan, Program
 from ..core.timing import Timing
 from ..core.walk import Walk
-from .recurrence import TOKEN, Latencies, Shape, start_cycles
+from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
 
-__all__ = ["map_items", "plan_cycles"]
+__all__ = ["map_items", "plan_entries", "plan_cycles"]
 
 
 class _Window(NamedTuple):
@@ -88,22 +88,47 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
                     placed.shape[1])
 
 
+@njit(cache=True, nogil=True)
+def _seen(items, vectors, n):
+    """Items as the activations that gave them: bool [vectors, n]."""
+    seen, vector = np.zeros((vectors, n), np.bool_), 0
+    for column in items:
+        if column == TOKEN:
+            vector += 1
+        else:
+            seen[vector, column] = True
+    return seen
+
+
+def plan_entries(plan: LayerPlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of each column and PE, and fillers among them, int32 [n, PEs of a cluster]: the
+    clusters hold the same."""
+    mine = slice(config.pes // plan.clusters)
+    return plan.entry_count[mine].T, plan.filler_count[mine].T
+
+
 def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
                 fillers: np.ndarray) -> tuple[int, np.ndarray]:
     """Cycles of a start, and counters int64 [PEs, 7].
 
     items : int32 [items], as :func:`map_items` gives them.
-    counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them; a
-        pool's, which are those of a pixel, apply to every pixel of its window. The PEs may be
-        fewer than the array's, if those left out do as one of these.
+    counts, fillers : as :func:`plan_entries` gives them; a pool's, which are those of a pixel,
+        apply to every pixel of its window. The PEs may be fewer than the array's, if those left
+        out do as one of these.
     """
     if plan.local:
         pixels = plan.walk.kernel_height * plan.walk.kernel_width
         counts, fillers = np.tile(counts, (pixels, 1)), np.tile(fillers, (pixels, 1))
     shape = Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
                   acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
-    counters = np.zeros((len(COUNTERS), counts.shape[1]), np.int64)
-    cycles = start_cycles(items, np.ascontiguousarray(counts, np.int32),
-                          np.ascontiguousarray(fillers, np.int32), shape,
-                          Latencies.of(Timing(config)), counters)
-    return int(cycles), counters.T.copy()
+    lat, (n, pes) = Latencies.of(Timing(config)), counts.shape
+    counters = np.zeros((plan.clusters, len(COUNTERS), pes), np.int64)
+    counts, fillers = (np.ascontiguousarray(array, np.int32) for array in (counts, fillers))
+    if plan.clusters == 1:
+        cycles = start_cycles(items, counts, fillers, shape, lat, counters[0])
+    else:
+        seen = _seen(items, int(np.count_nonzero(items == TOKEN)), n)
+        copies = (plan.clusters, 1, 1)
+        cycles = clustered_cycles(seen, np.tile(counts, copies), np.tile(fillers, copies), shape,
+                                  lat, counters)
+    return int(cycles), counters.transpose(0, 2, 1).reshape(-1, len(COUNTERS))

@@ -9,7 +9,7 @@ from ..core.graph import INPUT
 from ..core.program import Program
 from .dense import dense_cycles
 from .fast import run
-from .items import map_items, plan_cycles
+from .items import map_items, plan_cycles, plan_entries
 
 __all__ = ["Prediction", "predict", "measure"]
 
@@ -71,7 +71,7 @@ def _predict(program: Program, number: int, density: float, input_density: float
     rng = np.random.default_rng([seed, number])
     present = rng.random((program.vectors, program.network.layers[layer].inputs)) < share
     cycles, counters = plan_cycles(plan, config, map_items(program, number, present),
-                                   plan.entry_count.T, plan.filler_count.T)
+                                   *plan_entries(plan, config))
     return Prediction(name=plan.name, density=float(present.mean()), cycles=cycles,
                       dense_cycles=dense_cycles(program, number),
                       utilisation=int(counters[:, 0].sum()) / (config.pes * cycles))

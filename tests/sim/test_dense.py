@@ -13,23 +13,24 @@ from openeie.core.graph import Network
 from openeie.core.weights import SparseWeights
 from openeie.sim import fast
 from openeie.sim.dense import dense_cycles
-from openeie.sim.items import map_items, plan_cycles
+from openeie.sim.items import map_items, plan_cycles, plan_entries
 from openeie.sim.random_layers import case
 
 
-def dense_run(network, config, vectors):
+def dense_run(network, config, vectors, clustered=None):
     """Cycles of each layer when its shapes are really run without a zero, on ``fast``."""
     full = without_zeros(network)
-    run = fast.run(compile_network(full, config, vectors=vectors, encoding="csr"),
-                   np.ones((vectors, full.inputs), int))
+    run = fast.run(compile_network(full, config, vectors=vectors, encoding="csr",
+                                   clustered=clustered), np.ones((vectors, full.inputs), int))
     for layer in run.layers[:-1]:
         assert layer.outputs.all(), "an activation of the dense run is zero"
     return [int(layer.cycles[0]) for layer in run.layers]
 
 
-def dense(network, config, vectors):
+def dense(network, config, vectors, clustered=None):
     """The same from the network with its zeros."""
-    program = compile_network(network, config, vectors=vectors, encoding="csr")
+    program = compile_network(network, config, vectors=vectors, encoding="csr",
+                              clustered=clustered)
     return [dense_cycles(program, number) for number in range(len(program.layers))]
 
 
@@ -45,7 +46,7 @@ def test_time_from_the_map_equals_fast(number):
                 present = read[start * vectors:(start + 1) * vectors] != 0
                 ours, counters = plan_cycles(
                     plan, program.config, map_items(program, k, present),
-                    plan.entry_count.T, plan.filler_count.T)
+                    *plan_entries(plan, program.config))
                 assert ours == cycles, f"{drawn.command}: {plan.name}"
                 assert np.array_equal(counters, run.layers[k].counters[start]), drawn.command
 
@@ -65,6 +66,16 @@ def test_dense_cycles_of_a_network_equal_a_dense_run(pes, rng):
     for vectors in (1, 2):
         config = CONFIG.replace(pes=pes)
         assert dense(network, config, vectors) == dense_run(network, config, vectors)
+
+
+@pytest.mark.parametrize(("pes", "clusters"), [(2, 2), (6, 2), (8, 4), (24, 8)])
+def test_dense_cycles_of_clusters_equal_a_dense_run(pes, clusters, rng):
+    network = branched(rng)
+    for vectors in (1, 2, 9):
+        config = CONFIG.replace(pes=pes, clusters=clusters)
+        for clustered in (True, False):
+            ours = dense(network, config, vectors, clustered)
+            assert ours == dense_run(network, config, vectors, clustered)
 
 
 def test_dense_cycles_without_convolutions_in_the_array(rng):
