@@ -133,7 +133,7 @@ class Network:
             if name != INPUT and not self._numbers.get(name, number) < number:
                 raise InputError(f"layer {layer.name!r} reads {name!r}, which is no layer before "
                                  f"it")
-        if len(set(names)) != len(names):
+        if layer.concatenates and len(set(names)) != len(names):
             raise InputError(f"layer {layer.name!r} reads {names[0]!r} twice")
         layouts = [self.layout(name) for name in names]
         given = ", ".join(map(repr, names)) if number else "the input"

@@ -131,6 +131,10 @@ def test_an_addition_of_the_input_and_of_vectors(rng):
         Add(name="t", pixels=1, channels=7, factors=(1, 2), sources=("s", INPUT))))
     assert alone.layout(INPUT) == Layout(pixels=1, parts=(7,))
     agrees(alone, rng.integers(-99, 100, (4, 7)), vectors=2)
+    twice = Network(name="n", layers=(Add(name="s", pixels=1, channels=7, factors=(1, 9),
+                                          sources=(INPUT, INPUT)),))
+    agrees(twice, x := rng.integers(-99, 100, (4, 7)), vectors=2)
+    assert np.array_equal(golden.network(twice, x)[0], 10 * x)
 
 
 def branches(rng, *, aside=False):
