@@ -6,7 +6,8 @@ multiplications are done in a cycle. :class:`openeie.core.pool.Pool` is another 
 """
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -38,7 +39,9 @@ class Local:
     """
     operation: ClassVar[str] = "pool"
     is_local: ClassVar[bool] = True
-    weights: SparseWeights
+    if TYPE_CHECKING:       # what is there at run time is a field, or found when it is asked for
+        @property
+        def weights(self) -> SparseWeights: ...
 
     @property
     def maximum(self) -> bool:
@@ -70,7 +73,7 @@ class Local:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Depthwise(Windowed, Local, Weighted):
+class Depthwise(Windowed, Weighted, Local):
     """A convolution of each channel by itself, with one output for it (channel multiplier 1).
 
     ``weights`` [channels, kernel places]: a row for each channel, a column for each (kernel row,
@@ -136,7 +139,6 @@ class Add(Local):
     relu: bool = False
     sources: tuple[str, ...]
     output_scale: float = 1.0
-    weights: SparseWeights = field(init=False, repr=False)
     concatenates: ClassVar[bool] = False
     encoding: ClassVar[str | None] = None           # two weights take any
 
@@ -151,11 +153,13 @@ class Add(Local):
             raise InputError(f"layer {self.name!r}: factors must be two integers in {low} .. "
                              f"{high}, not {self.factors!r}")
         check_scale(self.name, self.multiplier, self.shift)
-        codebook = np.unique([0, *self.factors])
-        codebook = np.concatenate([[0], codebook[codebook != 0]])
+
+    @cached_property
+    def weights(self) -> SparseWeights:
+        """The two factors for each channel; a 0 has no entry."""
+        codebook = np.array([0, *sorted({*self.factors} - {0})])
         codes = [int(np.flatnonzero(codebook == factor)[0]) for factor in self.factors]
-        object.__setattr__(self, "weights", SparseWeights.from_codes(
-            np.tile(codes, (self.channels, 1)), codebook))
+        return SparseWeights.from_codes(np.tile(codes, (self.channels, 1)), codebook)
 
     @property
     def inputs(self) -> int:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pooling: the largest or the sum of what a window sees of a channel."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -35,7 +36,6 @@ class Pool(Windowed, Local):
     relu : clamp negative outputs to zero.
     sources : as in a :class:`Linear` layer.
     output_scale : what one unit of an output is worth as a float; for reports.
-    weights : a one for each channel, which serves all places of the window.
 
     Raises
     ------
@@ -49,7 +49,6 @@ class Pool(Windowed, Local):
     relu: bool = False
     sources: tuple[str, ...] = ()
     output_scale: float = 1.0
-    weights: SparseWeights = field(init=False, repr=False)
     concatenates: ClassVar[bool] = True
     encoding: ClassVar[str | None] = None           # ones take any
 
@@ -61,8 +60,11 @@ class Pool(Windowed, Local):
         if self.maximum and (self.multiplier, self.shift) != (1, 0):
             raise InputError(f"layer {self.name!r}: multiplier and shift must be 1 and 0 for max, "
                              f"not {self.multiplier} and {self.shift}")
-        object.__setattr__(self, "weights", SparseWeights.from_codes(
-            np.ones((self.channels, 1), int), np.array([0, 1])))
+
+    @cached_property
+    def weights(self) -> SparseWeights:
+        """A one for each channel, which serves all places of the window."""
+        return SparseWeights.from_codes(np.ones((self.channels, 1), int), np.array([0, 1]))
 
     @property
     def channels(self) -> int:
