@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from ..core.graph import Linear, Pool
+from ..core.graph import Layer, Pool
 from ..core.memory import half_rows
 from ..core.program import LayerPlan, Program
 from .tables import plain_table
@@ -66,7 +66,8 @@ def _layers(program: Program, forecast: Forecast) -> Table:
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
     for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
         layer = program.network.layers[program.network_layer(number)]
-        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else layer.operation
+        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) \
+            else type(layer).__name__.lower()
         ways = [str(plan.clusters)] if clustered else []
         table.add_row(plan.name, kind, *_shape(layer), plan.encoding, *ways, *numbers(
             f"{time.density:.1%}", time.cycles, time.dense_cycles, time.utilisation))
@@ -77,7 +78,7 @@ def _layers(program: Program, forecast: Forecast) -> Table:
     return table
 
 
-def _shape(layer: Linear | Pool) -> tuple[str, str, str]:
+def _shape(layer: Layer) -> tuple[str, str, str]:
     """What a layer reads, its window (kernel / stride + padding), and what it writes: height x
     width x channels."""
     window = getattr(layer, "window", None)

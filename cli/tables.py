@@ -49,15 +49,15 @@ def compression_table(contents: Contents) -> Table:
 
 
 def _kernel(layer: LayerColumns) -> str:
-    """A kernel and its stride, what a layer without weights does with it, and the map it goes
-    over: ``3x3/2 max, 111x111x96``."""
+    """A kernel and its stride, what another layer than a convolution does with it, and the map it
+    goes over: ``3x3/2 max, 111x111x96``."""
     if layer.window is None:
         return ""
     window, stride = layer.window, layer.window.stride
     text = "x".join(map(str, window.kernel))
     if stride != (1, 1):
         text += f"/{stride[0]}" if stride[0] == stride[1] else f"/{stride[0]},{stride[1]}"
-    if not layer.weights:
+    if layer.kind != "conv":
         text += f" {layer.kind.removesuffix(' pool')}"
     return f"{text}, {window.height}x{window.width}x{window.channels}"
 

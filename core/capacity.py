@@ -3,13 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from .bounds import accumulator_needs
 from .config import ArrayConfig
 from .errors import CapacityError
 from .fixed import int_range
-from .graph import INPUT, Network, Pool
+from .graph import INPUT, Network
 from .schedule import Tile
 
 __all__ = ["Capacity"]
@@ -58,7 +56,7 @@ class Capacity:
             self.problems.append(f"vectors: {where} has {layer.positions:,} positions for each "
                                  f"of {self.vectors} inputs, the array counts to 65,535")
         low, high = int_range(config.weight_width)
-        values = np.ones(1) if isinstance(layer, Pool) else layer.weights.values
+        values = layer.weights.values
         if len(values) and (values.min() < low or values.max() > high):
             self.problems.append(f"weight_width: {where} has weights {values.min()} .. "
                                  f"{values.max()}, {config.weight_width} bits hold "

@@ -4,7 +4,7 @@ from .capacity import Capacity
 from .cluster import choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
 from .errors import InputError
-from .graph import INPUT, Linear, Network, Pool
+from .graph import INPUT, Layer, Network
 from .image import Encoded, Image
 from .memory import place_maps
 from .program import Program
@@ -72,19 +72,18 @@ def _encoded(image: Image, tiles: list[Tile], names: list[str], clustered: bool 
     return choose(encode(tiles), encode(shared), image.config, image.vectors)
 
 
-def _encoding(layer: Linear | Pool, config: ArrayConfig, override: str | None) -> str:
+def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
     if layer.operation not in config.operations:
         raise InputError(f"layer {layer.name!r} is of the kind {layer.operation}, but the array "
                          f"runs only {', '.join(config.operations)} layers; choose a "
                          f"configuration with {layer.operation} among its operations")
-    # A pool's ones take any encoding.
-    name = override or (config.encodings[0] if isinstance(layer, Pool) else layer.encoding)
+    name = override or layer.encoding or config.encodings[0]
     if name not in ENCODINGS:
         raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
     if name not in config.encodings:
         raise InputError(f"layer {layer.name!r} is encoded as {name}, but the array has only "
                          f"{', '.join(config.encodings)}; choose one of them with encoding=, or "
                          f"another configuration")
-    if name != "csr" and isinstance(layer, Linear) and layer.weights.codebook is None:
+    if name != "csr" and layer.weights.codebook is None:
         raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
     return name

@@ -44,7 +44,8 @@ class ArrayConfig:
     max_layers : descriptors, codebooks and Huffman tables the array can hold.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
-    operations : layers that can be run: ``linear``, and ``conv``, and ``pool``.
+    operations : layers that can be run: ``linear``, and ``conv``, and ``pool``, which stands for
+        all that work on every channel by itself: pools, depthwise convolutions, additions.
 
     Raises
     ------
@@ -98,7 +99,7 @@ class ArrayConfig:
 
     @property
     def pool(self) -> bool:
-        """Whether pools can be run."""
+        """Whether layers that work on every channel by itself can be run."""
         return "pool" in self.operations
 
     @property

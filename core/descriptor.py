@@ -19,14 +19,16 @@ DESCRIPTOR_WORDS = (
 
 #: What follows in an array that can run convolutions: the scan's walk (:mod:`core.walk`).
 #: ``dst_origin``, ``dst_step``: first row written; from a position's last row to the next's first.
-#: ``local``: every PE takes its own activations; ``maximum``: it keeps the largest product.
+#: ``local``: every PE takes its own activations; ``maximum``: it keeps the largest product;
+#: ``repeat``: the columns of a pixel's rows serve all pixels of a position.
 WINDOW_WORDS = (
     (("kernel_height", 8), ("kernel_width", 8), ("stride_y", 8), ("stride_x", 8),
      ("pad_top", 8), ("pad_left", 8), ("pixel_rows", 16)),
     (("height", 16), ("width", 16), ("out_height", 16), ("out_width", 16)),
     (("origin", ADDRESS_BITS), ("row_step", ADDRESS_BITS)),
     (("x_step", ADDRESS_BITS), ("y_step", ADDRESS_BITS)),
-    (("image_step", ADDRESS_BITS), ("pixel_step", ADDRESS_BITS), ("local", 1), ("maximum", 1)),
+    (("image_step", ADDRESS_BITS), ("pixel_step", ADDRESS_BITS), ("local", 1), ("maximum", 1),
+     ("repeat", 1)),
     (("dst_origin", ADDRESS_BITS), ("dst_step", ADDRESS_BITS)),
 )
 

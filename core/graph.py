@@ -9,9 +9,13 @@ from .errors import InputError
 from .fixed import int_range
 from .layers import Conv, Linear
 from .layout import Layout
+from .local import Add, Depthwise
 from .pool import Pool
 
-__all__ = ["INPUT", "Linear", "Conv", "Pool", "Network"]
+__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "Layer", "Network"]
+
+#: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too.
+Layer = Linear | Pool | Depthwise | Add
 
 #: What layers call the network's input among their sources.
 INPUT = "input"
@@ -32,7 +36,7 @@ class Network:
     provenance : how it was made (tool versions, seed, float accuracy); plain JSON values.
     """
     name: str
-    layers: tuple[Linear | Pool, ...]
+    layers: tuple[Layer, ...]
     act_width: int = 16
     input_range: tuple[int, int] | None = None
     input_scale: float = 1.0
@@ -74,29 +78,34 @@ class Network:
     def layout(self, name: str) -> Layout:
         """How the output of a layer, or the network's input, lies in the rows of activations."""
         if name not in self._layouts:
-            self._layouts[name] = self._layout(name)
+            self._layouts[name] = self._input_layout() if name == INPUT else self._output_layout(
+                self._numbers[name])
         return self._layouts[name]
 
-    def _layout(self, name: str) -> Layout:
-        if name == INPUT:
-            this = next(layer for number, layer in enumerate(self.layers)
-                        if INPUT in self.sources(number))
-            return Layout(pixels=this.window.height * this.window.width,
-                          parts=(this.window.channels,)) \
-                if isinstance(this, (Conv, Pool)) else Layout(pixels=1, parts=(this.inputs,))
-        number = self._numbers[name]
+    def _input_layout(self) -> Layout:
+        this = next(layer for number, layer in enumerate(self.layers)
+                    if INPUT in self.sources(number))
+        channels = this.source_channels or this.inputs
+        return Layout(pixels=this.inputs // channels, parts=(channels,))
+
+    def _output_layout(self, number: int) -> Layout:
         layer = self.layers[number]
-        parts = self.source(number).parts if isinstance(layer, Pool) else (layer.channels,)
-        return Layout(pixels=layer.positions, parts=parts)
+        return Layout(pixels=layer.positions, parts=layer.parts(self.source(number)))
 
     def source(self, layer: int) -> Layout:
-        """How what layer number ``layer`` reads lies in the rows of activations."""
-        layouts = [self.layout(name) for name in self.sources(layer)]
+        """How what layer number ``layer`` reads lies in the rows of activations: its sources side
+        by side, or, if it does not concatenate them, each of them."""
+        names = self.sources(layer)
+        layouts = [self.layout(name) for name in (
+            names if self.layers[layer].concatenates else names[:1])]
         return Layout(pixels=layouts[0].pixels,
                       parts=tuple(part for layout in layouts for part in layout.parts))
 
     def read(self, layer: int, values: dict[str, np.ndarray]) -> np.ndarray:
-        """What layer number ``layer`` reads, [batch, n], of the outputs so far by name."""
+        """What layer number ``layer`` reads, [batch, n], of the outputs so far by name: side by
+        side, or one after the other."""
+        if not self.layers[layer].concatenates:
+            return np.concatenate([values[name] for name in self.sources(layer)], axis=1)
         parts = [values[name].reshape(len(values[name]), self.layout(name).pixels,
                                       self.layout(name).channels) for name in self.sources(layer)]
         joined = np.concatenate(parts, axis=2)
@@ -124,18 +133,23 @@ class Network:
             if name != INPUT and not self._numbers.get(name, number) < number:
                 raise InputError(f"layer {layer.name!r} reads {name!r}, which is no layer before "
                                  f"it")
-        if len(set(names)) != len(names):
+        if layer.concatenates and len(set(names)) != len(names):
             raise InputError(f"layer {layer.name!r} reads {names[0]!r} twice")
         layouts = [self.layout(name) for name in names]
         given = ", ".join(map(repr, names)) if number else "the input"
         if len({layout.pixels for layout in layouts}) > 1:
             raise InputError(f"layer {layer.name!r} reads maps of different sizes: {given}")
+        if not layer.concatenates and len({layout.parts for layout in layouts}) > 1:
+            raise InputError(f"layer {layer.name!r} reads maps whose channels do not lie alike: "
+                             f"{given}; they consist of parts of "
+                             f"{' and '.join(str(list(layout.parts)) for layout in layouts)} "
+                             f"channels")
         source = self.source(number)
         if source.pixels * source.channels != layer.inputs:
             raise InputError(f"layer {layer.name!r} takes {layer.inputs} inputs, but {given} "
                              f"gives {source.pixels * source.channels}")
-        if isinstance(layer, (Conv, Pool)) and layer.window.channels != source.channels:
-            raise InputError(f"layer {layer.name!r} takes {layer.window.channels} channels, "
+        if layer.source_channels not in (None, source.channels):
+            raise InputError(f"layer {layer.name!r} takes {layer.source_channels} channels, "
                              f"but {given} gives {source.channels}")
 
     @property
@@ -144,13 +158,8 @@ class Network:
         return self.layers[-1].outputs
 
     def placed_columns(self, layer: int, pes: int) -> np.ndarray:
-        """Where an array of ``pes`` PEs has the columns of a layer's matrix, int64 [n]: as the
-        activations lie in its memories."""
-        this, source = self.layers[layer], self.source(layer)
-        if isinstance(this, Pool):
-            return np.arange(source.rows(pes))
-        pixel, channel = np.divmod(np.arange(this.weights.shape[1]), source.channels)
-        return pixel * (source.rows(pes) * pes) + source.places(pes)[channel]
+        """Where an array of ``pes`` PEs has the columns of a layer's matrix, int64 [n]."""
+        return self.layers[layer].placed_columns(self.source(layer), pes)
 
     def check_inputs(self, x) -> np.ndarray:
         """Inputs [batch, n] as int64, or an :class:`InputError` naming the first bad element."""

@@ -72,11 +72,12 @@ def _check_chain(header: Header) -> None:
         for name in sources:
             if name not in outputs:
                 raise ValueError(f"layer {number} reads {name!r:.40}, which is no layer before it")
-        given = sum(outputs[name] for name in sources)
+        together = sum if layer.concatenates else max
+        given = together(outputs[name] for name in sources)
         if given != layer.inputs:
             raise ValueError(f"layer {number} takes {layer.inputs} inputs, "
                              f"{', '.join(map(repr, sources)):.80} gives {given}")
-        read = sum(parts[name] for name in sources)
+        read = together(parts[name] for name in sources)
         if read > MAX_PARTS:
             raise ValueError(f"layer {number} reads {read:,} maps side by side, at most "
                              f"{MAX_PARTS:,} are read")

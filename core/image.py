@@ -9,12 +9,12 @@ from .config import ArrayConfig
 from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import EncodingError
-from .graph import Network, Pool
+from .graph import Network
 from .huffman import CanonicalCode, table_words
 from .program import LayerPlan, Program, channel_words
 from .schedule import Tile
 from .timing import Timing
-from .weights import SparseWeights, spread_columns
+from .weights import SparseWeights
 
 __all__ = ["Encoded", "Image"]
 
@@ -59,15 +59,13 @@ class Image:
         """A tile's matrix in an encoding; None, and a problem, if the array cannot have it."""
         config, number, pes = self.config, tile.layer, tile.pes(self.config)
         layer = self.network.layers[number]
-        weights = layer.matrix(self.network.source(number).places(config.pes), config.pes) \
-            if isinstance(layer, Pool) else layer.weights
+        weights = layer.matrix(self.network.source(number), config.pes)
         if encoding != "csr" and len(weights.codebook) > 1 << config.code_width:
             self.capacity.problems.append(f"code_width: layer {layer.name!r} has "
                                           f"{len(weights.codebook)} codebook slots, the array's "
                                           f"codes have {config.code_width} bits")
             return None
-        columns = self.network.placed_columns(number, config.pes)
-        entries = encode_entries(spread_columns(weights, columns), pes, config.max_run)
+        entries = encode_entries(weights, pes, config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
         run_symbols = np.zeros(1 << config.run_width, np.uint8)
         tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
@@ -132,9 +130,7 @@ class Image:
             self.config)
         entries, copies = encoded.entries, (tile.clusters, 1)
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
-        work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum())
-        if isinstance(layer, Pool):
-            work *= int(np.prod(layer.window.kernel))
+        work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum()) * layer.repeats
         limit = 2 * self.vectors * walk.positions * (
             walk.rows + work + Timing.row * acc_rows + 64) + 1024
         longest = (1 << self.config.counter_width) - 1
@@ -146,8 +142,8 @@ class Image:
         return LayerPlan(
             name=layer.name, encoding=encoded.encoding, relu=layer.relu, inputs=layer.inputs,
             outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
-            walk=walk, local=tile.local, clusters=tile.clusters,
-            maximum=isinstance(layer, Pool) and layer.reduce == "max", src_rows=walk.rows,
+            walk=walk, local=tile.local, maximum=layer.maximum, repeat=layer.repeats > 1,
+            clusters=tile.clusters, src_rows=walk.rows,
             dst_rows=acc_rows, out_rows=tile.dst_rows, dst_origin=tile.dst_origin,
             dst_step=tile.dst_step,
             places=self.network.layout(layer.name).places(self.config.pes), table=tile.layer,
@@ -167,9 +163,8 @@ class Image:
         size = rows * pes
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
-        for name, row in values.items():
-            row[places] = layer.bias(self.config.act_width) \
-                if name == "bias" and isinstance(layer, Pool) else getattr(layer, name)
+        for name, parameters in layer.writeback(self.config.act_width).items():
+            values[name][places] = parameters
         words = channel_words(**values).reshape(rows, pes).T
         return np.ascontiguousarray(np.tile(words, (tile.clusters, 1)))
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .artefact import loads, read_bytes, read_header
-from .graph import Linear, Pool
+from .graph import Layer
 from .kinds import MatrixHeader
 from .layer_header import LayerHeader
 from .window import Window
@@ -112,11 +112,10 @@ def inspect(source: str | os.PathLike | bytes) -> Contents:
                                         if isinstance(layer, MatrixHeader)))
 
 
-def _columns(layer: LayerHeader, decoded: Linear | Pool) -> LayerColumns:
+def _columns(layer: LayerHeader, decoded: Layer) -> LayerColumns:
     common: dict = {"name": layer.name, "kind": layer.label, "window": layer.walked}
     if not isinstance(layer, MatrixHeader):
         return LayerColumns(**common)
-    assert isinstance(decoded, Linear)
     kept = decoded.weights.nnz
     shape, entries = layer.shape, max(1, layer.entries)
     sections = shape.sections(layer.rows)

@@ -11,12 +11,17 @@ import pydantic
 
 from .errors import ArtefactError, EncodingError
 from .fixed import MAX_SHIFT, MULTIPLIER_BITS
-from .graph import Conv, Linear, Pool
+from .graph import Add, Conv, Depthwise, Layer, Linear, Pool
+from .layers import Weighted
 from .layer_header import (Count, LayerHeader, Numbers, Scale, Size, numbers_of, window_of)
 from .payload import PayloadShape, decode_payload, encode_payload
 from .window import Window
 
 __all__ = ["KINDS", "AnyLayer", "MatrixHeader", "write_layer"]
+
+
+Multiplier = Annotated[int, pydantic.Field(ge=1, lt=1 << MULTIPLIER_BITS)]
+Shift = Annotated[int, pydantic.Field(ge=0, le=MAX_SHIFT)]
 
 
 class MatrixHeader(LayerHeader):
@@ -37,7 +42,7 @@ class MatrixHeader(LayerHeader):
     crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
 
     @classmethod
-    def write(cls, layer: Linear, encoding: str | None = None) -> tuple[dict, bytes]:
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload."""
         if encoding is not None:
             layer = dataclasses.replace(layer, encoding=encoding)
@@ -92,23 +97,20 @@ class LinearHeader(MatrixHeader):
         return self.rows
 
 
-class ConvHeader(MatrixHeader):
-    """A convolution."""
-    makes: ClassVar[type] = Conv
-
-    kind: Literal["conv"] = "conv"
+class WindowHeader(MatrixHeader):
+    """A layer with a matrix that follows a window."""
     window: Numbers
 
     @classmethod
-    def write(cls, layer: Linear, encoding: str | None = None) -> tuple[dict, bytes]:
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload."""
-        assert isinstance(layer, Conv)
+        assert isinstance(layer, (Conv, Depthwise))
         fields, payload = super().write(layer, encoding)
         return fields | {"window": numbers_of(layer.window)}, payload
 
-    def read(self, payload: bytes) -> Conv:
+    def read(self, payload: bytes) -> Layer:
         """The layer."""
-        return Conv(window=self.walked, **self.decode(payload))
+        return self.makes(window=self.walked, **self.decode(payload))
 
     @property
     def walked(self) -> Window:
@@ -126,6 +128,64 @@ class ConvHeader(MatrixHeader):
         return self.rows * self.walked.positions
 
 
+class ConvHeader(WindowHeader):
+    """A convolution."""
+    makes: ClassVar[type] = Conv
+
+    kind: Literal["conv"] = "conv"
+
+
+class DepthwiseHeader(WindowHeader):
+    """A depthwise convolution: a row for each channel, a column for each place of the kernel."""
+    makes: ClassVar[type] = Depthwise
+    keeps_parts: ClassVar[bool] = True
+
+    kind: Literal["depthwise"]
+
+    @classmethod
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
+        """Fields and payload."""
+        fields, payload = super().write(layer, encoding)
+        return fields | {"kind": "depthwise"}, payload
+
+
+class AddHeader(LayerHeader):
+    """An addition of two maps: all of it stands in the header."""
+    makes: ClassVar[type] = Add
+    keeps_parts: ClassVar[bool] = True
+    concatenates: ClassVar[bool] = False
+
+    kind: Literal["add"]
+    pixels: Annotated[int, pydantic.Field(ge=1, le=1 << 32)]
+    channels: Size
+    factors: Annotated[list[int], pydantic.Field(min_length=2, max_length=2)]
+    multiplier: Multiplier = 1
+    shift: Shift = 0
+
+    @classmethod
+    def write(cls, layer: Add, encoding: str | None = None) -> tuple[dict, bytes]:
+        """Fields, and no payload."""
+        fields, payload = super().write(layer)
+        return fields | {"kind": "add", "factors": list(map(int, layer.factors))} | {
+            name: int(getattr(layer, name))
+            for name in ("pixels", "channels", "multiplier", "shift")}, payload
+
+    def read(self, payload: bytes) -> Add:
+        """The layer."""
+        return Add(pixels=self.pixels, channels=self.channels, multiplier=self.multiplier,
+                   factors=(self.factors[0], self.factors[1]), shift=self.shift, **self.common)
+
+    @property
+    def inputs(self) -> int:
+        """Of each map."""
+        return self.pixels * self.channels
+
+    @property
+    def outputs(self) -> int:
+        """As many."""
+        return self.inputs
+
+
 class PoolHeader(LayerHeader):
     """A pool: all of it stands in the header."""
     makes: ClassVar[type] = Pool
@@ -134,8 +194,8 @@ class PoolHeader(LayerHeader):
     kind: Literal["pool"]
     window: Numbers
     reduce: Literal["max", "sum"]
-    multiplier: Annotated[int, pydantic.Field(ge=1, lt=1 << MULTIPLIER_BITS)] = 1
-    shift: Annotated[int, pydantic.Field(ge=0, le=MAX_SHIFT)] = 0
+    multiplier: Multiplier = 1
+    shift: Shift = 0
 
     @classmethod
     def write(cls, layer: Pool, encoding: str | None = None) -> tuple[dict, bytes]:
@@ -172,11 +232,12 @@ class PoolHeader(LayerHeader):
 
 
 KINDS: dict[str, type[LayerHeader]] = {
-    "linear": LinearHeader, "conv": ConvHeader, "pool": PoolHeader}
+    "linear": LinearHeader, "conv": ConvHeader, "pool": PoolHeader,
+    "depthwise": DepthwiseHeader, "add": AddHeader}
 _BY_CLASS = {header.makes: header for header in KINDS.values()}
 
 
-def write_layer(layer: Linear | Pool, encoding: str | None = None) -> tuple[dict, bytes | None]:
+def write_layer(layer: Layer, encoding: str | None = None) -> tuple[dict, bytes | None]:
     """A layer's fields without those that have their defaults, and its payload if it has one.
 
     ``encoding`` replaces the layer's own.

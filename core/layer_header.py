@@ -4,7 +4,7 @@ from typing import Annotated, Any, ClassVar
 
 import pydantic
 
-from .graph import Linear, Pool
+from .graph import Layer
 from .window import Window
 
 __all__ = ["LayerHeader", "Model", "Count", "Name", "Numbers", "Scale", "Size",
@@ -58,10 +58,12 @@ class LayerHeader(Model):
     makes : the kind's class in a network.
     stored : it has a payload.
     keeps_parts : its output lies in the same parts as what it reads (``core/layout.py``).
+    concatenates : several sources are read side by side; otherwise each is as long as ``inputs``.
     """
     makes: ClassVar[type]
     stored: ClassVar[bool] = False
     keeps_parts: ClassVar[bool] = False
+    concatenates: ClassVar[bool] = True
 
     kind: str
     name: Name
@@ -75,7 +77,7 @@ class LayerHeader(Model):
         return {"name": layer.name, "relu": bool(layer.relu), "sources": list(layer.sources),
                 "output_scale": float(layer.output_scale)}, b""
 
-    def read(self, payload: bytes) -> Linear | Pool:
+    def read(self, payload: bytes) -> Layer:
         """The layer.
 
         Raises
@@ -102,7 +104,7 @@ class LayerHeader(Model):
 
     @property
     def inputs(self) -> int:
-        """Activations that it reads, of all its sources together."""
+        """Activations that it reads, of all its sources together if it concatenates them."""
         raise NotImplementedError
 
     @property

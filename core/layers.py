@@ -1,27 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers with a matrix: matrix-vector products and convolutions."""
+"""Layers with a matrix: matrix-vector products and convolutions.
+
+Every class of layers answers the same questions (those of :class:`Linear` without a docstring of
+their own are explained there), so that compiler, proof and engines need not ask for its class.
+"""
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from .config import ENCODINGS
 from .errors import InputError
 from .fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
-from .weights import SparseWeights, frozen
+from .layout import Layout
+from .walk import Walk
+from .weights import SparseWeights, frozen, spread_columns
 from .window import Window
 
-__all__ = ["Linear", "Conv"]
+if TYPE_CHECKING:
+    from .memory import Placement
+
+__all__ = ["Weighted", "Windowed", "Linear", "Conv"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Linear:
-    """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
+class Weighted:
+    """Weights, and a writeback of its own for each output channel.
 
     Attributes
     ----------
     name : unique in its network.
-    weights : the matrix, m x n.
+    weights : a row for each output channel.
     bias : int32 [m], in accumulator units (input scale x weight scale).
     multiplier, shift : int32 / uint8 [m]; the output is ``acc * multiplier * 2**-shift``.
     relu : clamp negative outputs to zero.
@@ -66,14 +76,60 @@ class Linear:
             raise InputError(f"layer {self.name!r}: encoding {self.encoding} needs a codebook")
 
     @property
-    def inputs(self) -> int:
-        """Length of the input vector, n."""
-        return self.weights.shape[1]
-
-    @property
     def channels(self) -> int:
         """Rows of the matrix, m: outputs of each position."""
         return self.weights.shape[0]
+
+    def writeback(self, act_width: int) -> dict[str, np.ndarray]:
+        """``bias``, ``multiplier`` and ``shift`` of each channel, int64 [m]."""
+        return {name: getattr(self, name).astype(np.int64)
+                for name in ("bias", "multiplier", "shift")}
+
+
+class Windowed:
+    """What a layer that follows a window over a map has in common with others of its kind."""
+    window: Window
+
+    @property
+    def inputs(self) -> int:
+        """Activations of the map it reads."""
+        return self.window.inputs
+
+    @property
+    def positions(self) -> int:
+        """Output positions of the window."""
+        return self.window.positions
+
+    @property
+    def source_channels(self) -> int:
+        """Channels of the map it reads."""
+        return self.window.channels
+
+    def walk(self, source: Layout, pes: int, maps: Sequence["Placement"]) -> Walk:
+        """How the scan reads it."""
+        return Walk.of_window(self.window, source.rows(pes), maps[0].origin, maps[0].stride)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear(Weighted):
+    """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
+
+    ``weights`` is the matrix, m x n.
+    """
+    #: Which of :data:`openeie.core.config.OPERATIONS` an array must have.
+    operation: ClassVar[str] = "linear"
+    #: Every PE takes its own activations, and keeps the largest product instead of the sum.
+    is_local: ClassVar[bool] = False
+    maximum: ClassVar[bool] = False
+    #: How often a position goes through the matrix's columns.
+    repeats: ClassVar[int] = 1
+    #: Several sources are read side by side, and not one after the other.
+    concatenates: ClassVar[bool] = True
+
+    @property
+    def inputs(self) -> int:
+        """Activations that it reads; of one source where it does not concatenate them."""
+        return self.weights.shape[1]
 
     @property
     def positions(self) -> int:
@@ -85,14 +141,51 @@ class Linear:
         """Length of the output vector."""
         return self.positions * self.channels
 
+    @property
+    def source_channels(self) -> int | None:
+        """Channels that what it reads must have; None: it reads any map as one vector."""
+        return None
+
+    def parts(self, source: Layout) -> tuple[int, ...]:
+        """The parts of its output's layout, see :class:`Layout`."""
+        return (self.channels,)
+
+    def placed_columns(self, source: Layout, pes: int) -> np.ndarray:
+        """Where an array of ``pes`` PEs has the matrix's columns, int64 [n]: as the activations
+        lie in its memories."""
+        pixel, channel = np.divmod(np.arange(self.weights.shape[1]), source.channels)
+        return pixel * (source.rows(pes) * pes) + source.places(pes)[channel]
+
+    def matrix(self, source: Layout, pes: int) -> SparseWeights:
+        """The matrix as it is placed."""
+        return spread_columns(self.weights, self.placed_columns(source, pes))
+
+    def walk(self, source: Layout, pes: int, maps: Sequence["Placement"]) -> Walk:
+        """How the scan reads what lies at ``maps``.
+
+        Raises
+        ------
+        InputError : no walk goes there.
+        """
+        rows = source.rows(pes)
+        if source.pixels > 1 and maps[0].stride != rows:
+            raise InputError(f"layer {self.name!r} is linear and reads a map that is part of a "
+                             f"concatenation; make it a convolution with a kernel of the whole map")
+        return Walk.of_vector(source.pixels * rows, maps[0].origin)
+
+    def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
+        """The accumulators for activations x int64 [batch, inputs]: [batch, positions, m]."""
+        return x[:, np.newaxis] @ self.weights.dense().T
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Conv(Linear):
+class Conv(Windowed, Linear):
     """A convolution: the matrix-vector layer at every position of a window.
 
     Its matrix has a column for each element (kernel row, kernel column, channel) of the kernel,
     in this order; inputs and outputs are maps, flat in (row, column, channel) order. A grouped
-    convolution is one with zeros between the groups, which cost nothing.
+    convolution is one with zeros between the groups, which cost nothing; where every channel is
+    a group, :class:`openeie.core.local.Depthwise` is much faster.
 
     Attributes
     ----------
@@ -109,12 +202,6 @@ class Conv(Linear):
                              f"columns, one for each element of the kernel, "
                              f"not {self.weights.shape[1]}")
 
-    @property
-    def inputs(self) -> int:
-        """Activations of the map it reads."""
-        return self.window.inputs
-
-    @property
-    def positions(self) -> int:
-        """Output positions of the window."""
-        return self.window.positions
+    def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
+        """See :meth:`Linear.sums`."""
+        return self.window.gather(x) @ self.weights.dense().T

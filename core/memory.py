@@ -79,7 +79,8 @@ def _tensors(network: Network, config: ArrayConfig, vectors: int) -> list[_Tenso
         names = network.sources(number)
         for name in names:
             readers[name] = number
-            if len(names) > 1 and groups.setdefault(name, names) != names:
+            concatenated = len(names) > 1 and network.layers[number].concatenates
+            if concatenated and groups.setdefault(name, names) != names:
                 raise InputError(f"layer {name!r} is part of two concatenations, and can lie in "
                                  f"only one; repeat it, or concatenate both in one order")
     writers = {INPUT: -1} | {layer.name: number for number, layer in enumerate(network.layers)}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .errors import EncodingError
-from .graph import Linear
+from .layers import Weighted
 from .weights import SparseWeights
 from .huffman import MAX_LENGTH, CanonicalCode, pack_bits
 from .stream import decode_stream, split_runs
@@ -64,7 +64,7 @@ def _code_width(codebook: int) -> int:
     return max(1, (codebook - 1).bit_length()) if codebook else WEIGHT_BITS
 
 
-def encode_payload(layer: Linear) -> tuple[PayloadShape, bytes]:
+def encode_payload(layer: Weighted) -> tuple[PayloadShape, bytes]:
     """The smallest payload over all run widths, and its shape."""
     weights = layer.weights
     m = weights.shape[0]
@@ -132,7 +132,7 @@ def _stream(layer, position, symbols, width):
 
 
 def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int) -> dict:
-    """Fields of :class:`Linear` from a payload: weights, bias, multiplier, shift.
+    """Fields of :class:`Weighted` from a payload: weights, bias, multiplier, shift.
 
     Sizes are checked before memory is taken: about 70 bytes an entry, 30 a column.
 

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pooling: a layer that works on every channel by itself."""
+"""Pooling: the largest or the sum of what a window sees of a channel."""
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
 
 from .errors import InputError
-from .fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range, requantise
+from .fixed import int_range
+from .layers import Windowed
+from .local import Local, check_scale
 from .weights import SparseWeights
 from .window import Window
 
@@ -17,7 +20,7 @@ REDUCTIONS = ("max", "sum")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pool:
+class Pool(Windowed, Local):
     """The largest of what a window sees of a channel, or the sum, requantised: an average has the
     divisor in its multiplier and shift.
 
@@ -49,16 +52,22 @@ class Pool:
     relu: bool = False
     sources: tuple[str, ...] = ()
     output_scale: float = 1.0
+    concatenates: ClassVar[bool] = True
+    encoding: ClassVar[str | None] = None           # ones take any
 
     def __post_init__(self) -> None:
         if self.reduce not in REDUCTIONS:
             raise InputError(f"layer {self.name!r}: reduce must be {' or '.join(REDUCTIONS)}, "
                              f"not {self.reduce!r}")
-        if not 1 <= self.multiplier < 1 << MULTIPLIER_BITS or not 0 <= self.shift <= MAX_SHIFT \
-                or (self.reduce == "max" and (self.multiplier, self.shift) != (1, 0)):
-            raise InputError(f"layer {self.name!r}: multiplier must be in 1 .. "
-                             f"{(1 << MULTIPLIER_BITS) - 1} and shift in 0 .. {MAX_SHIFT}, 1 and 0 "
-                             f"for max, not {self.multiplier} and {self.shift}")
+        check_scale(self.name, self.multiplier, self.shift)
+        if self.maximum and (self.multiplier, self.shift) != (1, 0):
+            raise InputError(f"layer {self.name!r}: multiplier and shift must be 1 and 0 for max, "
+                             f"not {self.multiplier} and {self.shift}")
+
+    @cached_property
+    def weights(self) -> SparseWeights:
+        """A one for each channel, which serves all places of the window."""
+        return SparseWeights.from_codes(np.ones((self.channels, 1), int), np.array([0, 1]))
 
     @property
     def channels(self) -> int:
@@ -66,40 +75,30 @@ class Pool:
         return self.window.channels
 
     @property
-    def positions(self) -> int:
-        """Output positions of the window."""
-        return self.window.positions
-
-    @property
-    def inputs(self) -> int:
-        """Activations of the map it reads."""
-        return self.window.inputs
-
-    @property
     def outputs(self) -> int:
         """Activations of its output."""
         return self.positions * self.channels
 
-    def bias(self, act_width: int) -> int:
-        """What the writeback adds. The largest is found among activations moved up by half their
-        range, so that a cleared accumulator is below all of them."""
-        return int_range(act_width)[0] if self.reduce == "max" else 0
+    @property
+    def maximum(self) -> bool:
+        """See :class:`Local`."""
+        return self.reduce == "max"
 
-    def matrix(self, places: np.ndarray, pes: int) -> SparseWeights:
-        """What each PE multiplies its own activations with: a one for each channel, which lies
-        at ``places`` (row x ``pes`` + PE), in the column of its row."""
-        rows = int(places[-1]) // pes + 1
-        counts = np.bincount(places // pes, minlength=rows)
-        return SparseWeights(
-            shape=(rows * pes, rows), rows=places, indptr=np.concatenate([[0], np.cumsum(counts)]),
-            values=np.ones(self.channels, int), codes=np.ones(self.channels, int),
-            codebook=np.array([0, 1]))
+    @property
+    def repeats(self) -> int:
+        """See :class:`Local`."""
+        return self.window.kernel[0] * self.window.kernel[1]
 
-    def reduced(self, x: np.ndarray, act_width: int) -> np.ndarray:
-        """The layer on activations x [batch, inputs]: int64 [batch, outputs]."""
-        low = int_range(act_width)[0] if self.reduce == "max" else 0
-        seen = self.window.gather(np.asarray(x, np.int64) - low)       # beside the map: ``low``
+    def writeback(self, act_width: int) -> dict[str, np.ndarray]:
+        """See :class:`Weighted`. The largest is found among activations moved up by half their
+        range, so that a cleared accumulator is below all of them; the bias moves it back."""
+        return {"bias": np.full(self.channels, int_range(act_width)[0] if self.maximum else 0),
+                "multiplier": np.full(self.channels, self.multiplier),
+                "shift": np.full(self.channels, self.shift)}
+
+    def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
+        """The accumulators for activations x int64 [batch, inputs]: [batch, positions, m]."""
+        low = int_range(act_width)[0] if self.maximum else 0
+        seen = self.window.gather(x - low)                  # beside the map: ``low``
         seen = seen.reshape(len(x), self.positions, -1, self.channels)
-        found = seen.max(axis=2) if self.reduce == "max" else seen.sum(axis=2)
-        return requantise(found, self.bias(act_width), self.multiplier, self.shift,
-                          relu=self.relu, act_width=act_width).reshape(len(x), self.outputs)
+        return seen.max(axis=2) if self.maximum else seen.sum(axis=2)

@@ -112,7 +112,8 @@ class LayerPlan:
         multiple of the number of PEs.
     walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
         product.
-    local, maximum : every PE takes its own activations; the largest product counts, not the sum.
+    local, maximum, repeat : every PE takes its own activations; the largest product counts, not
+        the sum; the columns of a pixel's rows serve all pixels of a position.
     clusters : how many share the positions among them; 1: all PEs work on the same one.
     src_rows, dst_rows : rows of activations per PE that one such product reads and computes.
     out_rows : rows of memory of its outputs; fewer than ``dst_rows`` if it is clustered.
@@ -136,6 +137,7 @@ class LayerPlan:
     walk: Walk
     local: bool
     maximum: bool
+    repeat: bool
     clusters: int
     src_rows: int
     dst_rows: int

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 
 from .config import ArrayConfig
-from .errors import InputError
-from .graph import Conv, Network, Pool
+from .graph import Network
 from .memory import Placement
 from .walk import Walk
 
@@ -49,27 +48,15 @@ def whole_layers(network: Network, config: ArrayConfig, placements: dict[str, Pl
 
     Raises
     ------
-    InputError : a linear layer reads a map whose pixels do not follow one another.
+    InputError : a layer reads maps whose pixels lie so that no walk goes through them.
     """
     tiles = []
     for number, layer in enumerate(network.layers):
         target = placements[layer.name]
         rows = network.layout(layer.name).rows(config.pes)
-        tiles.append(Tile(layer=number, channels=layer.channels, local=isinstance(layer, Pool),
-                          walk=_walk(network, config, placements, number), dst_rows=rows,
+        maps = [placements[name] for name in network.sources(number)]
+        tiles.append(Tile(layer=number, channels=layer.channels, local=layer.is_local,
+                          dst_rows=rows,
+                          walk=layer.walk(network.source(number), config.pes, maps),
                           dst_origin=target.origin, dst_step=target.stride - rows + 1))
     return tiles
-
-
-def _walk(network: Network, config: ArrayConfig, placements: dict[str, Placement],
-          number: int) -> Walk:
-    """How the scan reads what a layer needs."""
-    layer, names = network.layers[number], network.sources(number)
-    source = network.source(number)
-    first, rows = placements[names[0]], source.rows(config.pes)
-    if isinstance(layer, (Conv, Pool)):
-        return Walk.of_window(layer.window, rows, first.origin, first.stride)
-    if source.pixels > 1 and first.stride != rows:
-        raise InputError(f"layer {layer.name!r} is linear and reads a map that is part of a "
-                         f"concatenation; make it a convolution with a kernel of the whole map")
-    return Walk.of_vector(source.pixels * rows, first.origin)

@@ -74,6 +74,15 @@ class Walk:
             x_step=window.stride[1] * stride, y_step=window.stride[0] * line,
             image_step=window.height * line)
 
+    @classmethod
+    def of_pair(cls, pixels: int, rows: int, one: int, other: int, stride: int) -> "Walk":
+        """Pixel after pixel of two maps side by side, which begin at ``one`` and ``other``: a
+        kernel of two lines over a map of two, the second of which lies wherever it may."""
+        return cls(
+            kernel_height=2, pixel_rows=rows, height=2, width=pixels, out_width=pixels, origin=one,
+            pixel_step=stride - rows + 1, row_step=(other - one - rows + 1) % (1 << ADDRESS_BITS),
+            x_step=stride, image_step=pixels * stride)
+
     @property
     def is_contiguous(self) -> bool:
         """Every row once, in order, from ``origin`` on: no window, or one of a pixel."""

@@ -67,8 +67,8 @@ class Scan(wiring.Component):
                 m.d.sync += [row.eq(row + 1), column.eq(column + config.pes)]
                 if config.pool:             # one column for all PEs' own activations of a row
                     with m.If(layer.local):
-                        m.d.sync += column.eq(Mux(window.pixel_ends, layer.pointer_base,
-                                                  column + 1))
+                        m.d.sync += column.eq(Mux(window.pixel_ends & layer.repeat,
+                                                  layer.pointer_base, column + 1))
         asked = self._asked(m, active, column, last, cluster)
         if config.conv:
             m.submodules.window = window

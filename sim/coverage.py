@@ -6,12 +6,16 @@ from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
-from ..core.graph import INPUT, Conv, Linear, Pool
+from ..core.graph import INPUT, Add, Conv, Depthwise, Linear, Pool
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 
 __all__ = ["BINS", "bins_of"]
 
+_KINDS = {Conv: "conv", Pool: "pool", Depthwise: "depthwise", Add: "add"}
+_PER_WINDOW = ("padding", "stride", "a single position", "kernel of the whole map")
+_PER_MAP = ("a pixel of several rows", "several inputs")
+_PER_LOCAL = ("a filler", "several parts")
 _PER_ENCODING = ("layer", "empty column", "filler", "longest run with a weight",
                  "several vectors", "no weight at all")
 
@@ -26,12 +30,13 @@ BINS = (
     "a negative activation", "a vector of zeros", "a vector with a single non-zero",
     "an empty row", "first and last row", "entry memory full", "pointer memory full",
     "activation memory full", "accumulators full", "channel memory full", "several layers",
-    "conv: padding", "conv: stride", "conv: a pixel of several rows", "conv: a single position",
-    "conv: kernel of the whole map", "conv: several inputs", "conv after conv", "conv after pool",
-    "pool: max", "pool: sum", "pool: padding", "pool: stride", "pool: a pixel of several rows",
-    "pool: a single position", "pool: kernel of the whole map", "pool: several inputs",
-    "pool: a filler", "pool after conv", "pool after pool", "linear after conv",
-    "linear after pool", "a concatenation", "a pool of a concatenation",
+    *(f"{kind}: {name}" for kind in ("conv", "pool", "depthwise") for name in _PER_WINDOW),
+    *(f"{kind}: {name}" for kind in _KINDS.values() for name in _PER_MAP),
+    *(f"{kind}: {name}" for kind in ("pool", "depthwise", "add") for name in _PER_LOCAL),
+    *(f"{kind} after {before}" for kind in (*_KINDS.values(), "linear")
+      for before in _KINDS.values()),
+    "pool: max", "pool: sum", "depthwise: a weight of 0", "add: different weights",
+    "add: equal weights", "add: a weight of 0", "add of the input", "a concatenation",
     "clustered", "clustered: positions left over", "clustered: a pixel of several rows",
     "clustered: more rows than clusters", "clustered: several inputs", "clusters, not used",
 )
@@ -39,36 +44,58 @@ BINS = (
 
 def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
     """Bins of one layer with inputs x int64 [batch, n]."""
-    plan, layer = program.layers[number], program.network.layers[number]
-    window, network = getattr(layer, "window", None), program.network
-    before = next((one for one in network.layers if one.name == network.sources(number)[0]), None)
-    kind = "pool" if isinstance(layer, Pool) else "conv"
-    bins = {} if window is None else {
-        f"{kind}: padding": any(window.pad), f"{kind}: stride": max(window.stride) > 1,
-        f"{kind}: a pixel of several rows": plan.walk.pixel_rows > 1,
-        f"{kind}: a single position": window.positions == 1,
-        f"{kind}: kernel of the whole map": window.kernel == (window.height, window.width),
-        f"{kind}: several inputs": program.vectors > 1,
-        f"{kind} after conv": isinstance(before, Conv),
-        f"{kind} after pool": isinstance(before, Pool)}
-    bins["a concatenation"] = len(network.sources(number)) > 1
-    bins["a pool of a concatenation"] = bins["a concatenation"] and isinstance(layer, Pool)
-    if isinstance(layer, Pool):
-        bins |= {f"pool: {layer.reduce}": True, f"{plan.encoding}: layer": True,
-                 "pool: a filler": bool(plan.filler_count.any())}
-        return {name: hit for name, hit in bins.items() if hit}
+    layer, network = program.network.layers[number], program.network
+    sources = network.sources(number)
+    before = [one for one in network.layers if one.name in sources]
+    kind = _KINDS.get(type(layer), "linear")
+    bins = {f"{kind} after {_KINDS.get(type(one), 'linear')}": True for one in before}
+    bins["a concatenation"] = layer.concatenates and len(sources) > 1
+    if kind != "linear":
+        bins |= _map_bins(program, number, kind)
+    if isinstance(layer, Conv):
+        x = layer.window.gather(x).reshape(-1, layer.window.columns)
+    if isinstance(layer, Linear):
+        bins |= _cluster_bins(program, program.layers[number])
+    bins = {name: hit for name, hit in bins.items() if hit}
+    return bins | _product_bins(program, number, x) if isinstance(layer, Linear) else bins
+
+
+def _cluster_bins(program: Program, plan: LayerPlan) -> dict[str, bool]:
+    """Bins of how clusters share a layer."""
     positions, clustered = program.vectors * plan.walk.positions, plan.clusters > 1
-    bins |= {"clustered": clustered,
-             "clustered: positions left over": bool(positions % plan.clusters),
-             "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
-             "clustered: more rows than clusters": clustered and plan.dst_rows > plan.clusters,
-             "clustered: several inputs": clustered and program.vectors > 1,
-             "clusters, not used": program.config.clusters > plan.clusters}
-    bins["linear after pool"] = window is None and isinstance(before, Pool)
-    bins["linear after conv"] = window is None and isinstance(before, Conv)
-    if window is not None:
-        x = window.gather(x).reshape(-1, window.columns)
-    return {name: hit for name, hit in bins.items() if hit} | _product_bins(program, number, x)
+    return {"clustered": clustered,
+            "clustered: positions left over": bool(positions % plan.clusters),
+            "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
+            "clustered: more rows than clusters": clustered and plan.dst_rows > plan.clusters,
+            "clustered: several inputs": clustered and program.vectors > 1,
+            "clusters, not used": program.config.clusters > plan.clusters}
+
+
+def _map_bins(program: Program, number: int, kind: str) -> dict[str, bool]:
+    """Bins of a layer on a map."""
+    plan, layer = program.layers[number], program.network.layers[number]
+    bins = {f"{kind}: a pixel of several rows": plan.walk.pixel_rows > 1,
+            f"{kind}: several inputs": program.vectors > 1}
+    if isinstance(layer, (Conv, Pool, Depthwise)):
+        window = layer.window
+        bins |= {f"{kind}: padding": any(window.pad), f"{kind}: stride": max(window.stride) > 1,
+                 f"{kind}: a single position": window.positions == 1,
+                 f"{kind}: kernel of the whole map":
+                     window.kernel == (window.height, window.width)}
+    if layer.is_local:
+        bins |= {f"{plan.encoding}: layer": True,
+                 f"{kind}: a filler": bool(plan.filler_count.any()),
+                 f"{kind}: several parts": len(program.network.source(number).parts) > 1}
+    if isinstance(layer, Pool):
+        bins[f"pool: {layer.reduce}"] = True
+    if isinstance(layer, Depthwise):
+        bins["depthwise: a weight of 0"] = bool((layer.weights.dense() == 0).any())
+    if isinstance(layer, Add):
+        same = layer.factors[0] == layer.factors[1]
+        bins |= {"add: equal weights": same, "add: different weights": not same,
+                 "add: a weight of 0": 0 in layer.factors,
+                 "add of the input": INPUT in layer.sources}
+    return bins
 
 
 def _product_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:

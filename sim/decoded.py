@@ -58,7 +58,8 @@ class DecodedLayer:
     name, relu, walk, shape : what the descriptor says.
     dst_origin, dst_step, cluster_step : where its outputs go, see the descriptor.
     places : see :class:`LayerPlan`.
-    local, maximum : every PE takes its own activations; the largest product counts.
+    local, maximum : every PE takes its own activations; the largest product counts. Where the
+        columns of a pixel are fewer than the rows of a position, they serve all its pixels.
     out_rows : rows of memory of a position's outputs.
     parts : one, or in a clustered layer one for each cluster.
     counts, fillers : those of all parts, int32 [parts, n, PEs of one].
@@ -142,10 +143,16 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
 
     Raises
     ------
-    EncodingError : an entry lies outside the matrix, so the image cannot be this program's.
+    EncodingError : an entry lies outside the matrix, or the scan goes through other columns than
+        there are, so the image cannot be this program's.
     """
     plan, config = program.layers[layer], program.config
     fields = read_descriptor(config, program.descriptors[layer])
+    if fields.get("local"):
+        columns = fields["pixel_rows"] if fields["repeat"] else fields["src_rows"]
+        if columns != plan.columns:
+            raise EncodingError(f"layer {plan.name}: the descriptor makes the scan go through "
+                                f"{columns} columns, but the layer has {plan.columns}")
     entries = unpack_layer(program, layer)
     size = config.cluster_pes if fields.get("clustered") else config.pes
     parts = [_part(program, plan.name, entries, fields, range(first, first + size))

@@ -71,28 +71,43 @@ def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycl
         acts[:, turns, :part.channels] = _requantised(layer, part, sums, config)
 
 
+@njit(cache=True, nogil=True)
+def _accumulate_local(x, indptr, rows, weights, maximum, lowest, acc):
+    """acc int64 [vectors, m] after every PE has taken its own of x int64 [vectors, rows, PEs].
+
+    The columns serve one part of the rows after the other. With ``maximum`` products are moved
+    up, so that nothing is below a cleared accumulator.
+    """
+    lanes = rows % x.shape[2]
+    columns = len(indptr) - 1
+    for vector in range(len(x)):
+        sums = acc[vector]
+        for first in range(0, x.shape[1], columns):
+            for j in range(columns):
+                acts = x[vector, first + j]
+                for k in range(indptr[j], indptr[j + 1]):
+                    product = acts[lanes[k]] * np.int64(weights[k])
+                    if maximum:
+                        sums[rows[k]] = max(sums[rows[k]], product - lowest)
+                    else:
+                        sums[rows[k]] += product
+
+
 def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
                counters: np.ndarray, acts: np.ndarray) -> None:
     """Channel by channel: every PE gets its own activations, zeros among them, row by row."""
-    starts, vectors, _ = seen.shape
     part, = layer.parts
-    pes, pixel_rows = counters.shape[1], len(part.counts)
-    rows = layer.walk.rows
+    vectors, rows, pes = seen.shape[1], layer.walk.rows, config.pes
     items = np.ones((1, vectors, rows), np.int64)           # every row, whatever is in it
-    pixels = rows // pixel_rows
-    all_cycles(items, np.tile(layer.counts, (1, pixels, 1)),
-               np.tile(layer.fillers, (1, pixels, 1)), layer.shape,
-               Latencies.of(Timing(config)), cycles[:1], counters[:1])
+    repeats = (1, rows // len(part.counts), 1)
+    all_cycles(items, np.tile(layer.counts, repeats), np.tile(layer.fillers, repeats),
+               layer.shape, Latencies.of(Timing(config)), cycles[:1], counters[:1])
     cycles[1:], counters[1:] = cycles[:1], counters[:1]
-    columns = np.repeat(np.arange(pixel_rows), np.diff(part.indptr))
-    products = seen.reshape(starts, vectors, pixels, pixel_rows, pes)[
-        ..., columns, part.rows % pes] * part.weights
-    acc = np.zeros((starts, vectors, part.channels), np.int64)
-    if layer.maximum:           # moved up, so that nothing is below a cleared accumulator
-        acc[..., part.rows] = products.max(axis=2) - int_range(config.act_width)[0]
-    else:
-        acc[..., part.rows] = products.sum(axis=2)
-    acts[:] = _requantised(layer, part, acc, config)
+    sums = np.zeros((*seen.shape[:2], part.channels), np.int64)
+    _accumulate_local(np.ascontiguousarray(seen).reshape(-1, rows, pes), part.indptr, part.rows,
+                      part.weights, layer.maximum, int_range(config.act_width)[0],
+                      sums.reshape(-1, part.channels))
+    acts[:] = _requantised(layer, part, sums, config)
 
 
 def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig

@@ -117,8 +117,8 @@ def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts:
         out do as one of these.
     """
     if plan.local:
-        pixels = plan.walk.kernel_height * plan.walk.kernel_width
-        counts, fillers = np.tile(counts, (pixels, 1)), np.tile(fillers, (pixels, 1))
+        repeats = (plan.walk.rows // plan.columns, 1)
+        counts, fillers = np.tile(counts, repeats), np.tile(fillers, repeats)
     shape = Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
                   acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
     lat, (n, pes) = Latencies.of(Timing(config)), counts.shape

@@ -8,10 +8,10 @@ import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quantise_scale
-from ..core.graph import INPUT, Conv, Linear, Network, Pool
+from ..core.graph import INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
-from .random_windows import draw_windows
+from .random_windows import CONV, draw_windows
 
 __all__ = ["draw_network", "draw_inputs"]
 
@@ -129,36 +129,60 @@ def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> tuple:
 def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
     """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
 
-    In an array with convolutions two of three networks begin with layers on maps. No accumulator
-    of ``config`` can overflow in it. It need not fit the memories.
+    In an array with convolutions two of three networks begin with 1 to 4 layers on maps, and
+    branches. No accumulator of ``config`` can overflow in it. It need not fit the memories.
     """
     count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
-    maps = int(rng.integers(0, count + 1)) if config.conv and rng.random() < 2 / 3 else 0
-    drawn = draw_windows(rng, config, maps, scale)
-    layers: list[Linear | Pool] = []
-    sources: tuple[str, ...] = ()
-    for number, (window, m, reduce) in enumerate(drawn):
-        before, sources = sources, ()
-        if reduce:
-            layers.append(_pool(rng, config, f"layer{len(layers)}", window, reduce, before))
-            continue
-        # Two branches, which the next layer on a map reads side by side.
-        parts = [m]
-        if m > 1 and number < len(drawn) - 1 and rng.random() < 0.4:
-            parts = [int(rng.integers(1, m))]
-            parts.append(m - parts[0])
-            before = before or (layers[-1].name if layers else INPUT,)
-            sources = tuple(f"layer{len(layers) + part}" for part in range(2))
-        for part in parts:
-            layers.append(Conv(window=window, sources=before, **_fields(
-                rng, config, f"layer{len(layers)}", part, window.columns)))
-    sizes = _sizes(rng, config, count - maps, scale)
+    layers: list[Layer] = []
+    if config.conv and rng.random() < 2 / 3:
+        layers = _on_maps(rng, config, draw_windows(rng, config, int(rng.integers(1, 5)), scale))
+        count = int(rng.integers(0, 2))
+    sizes = _sizes(rng, config, count, scale)
     if layers:
         sizes[0] = layers[-1].outputs
         sizes[1:] = [max(1, min(size, _CELLS // sizes[0])) for size in sizes[1:]]
     for n, m in zip(sizes, sizes[1:]):
         layers.append(Linear(**_fields(rng, config, f"layer{len(layers)}", m, n)))
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
+
+
+def _on_maps(rng, config: ArrayConfig, drawn: list[tuple[Window, int, str]]) -> list[Layer]:
+    """The layers on maps; some are two branches, which are added or read side by side."""
+    layers: list[Layer] = []
+    sources: tuple[str, ...] = ()       # what the next layer reads, if not just the one before
+    split = False                       # the map in hand consists of several parts
+    for number, (window, m, kind) in enumerate(drawn):
+        reads = sources or (layers[-1].name if layers else INPUT,)
+        sources, branch = (), rng.random()
+        split |= len(reads) > 1
+        parts = [m]
+        if config.pool and branch < 0.3:
+            # To be added to what it reads, if that has its layout, or to another branch.
+            shape, before = ((window.out_height, window.out_width, m),
+                             (window.height, window.width, window.channels))
+            parts = [m] if shape == before and not split and branch < 0.2 else [m, m]
+        elif kind == CONV and m > 1 and number < len(drawn) - 1 and branch > 0.6:
+            parts = [int(rng.integers(1, m))]
+            parts.append(m - parts[0])
+            sources = tuple(f"layer{len(layers) + part}" for part in range(2))
+        split &= kind != CONV
+        for part in parts:
+            layers.append(_on_map(rng, config, f"layer{len(layers)}", window, part, kind, reads))
+        if config.pool and branch < 0.3:
+            pair = (*reads, *(layer.name for layer in layers[-len(parts):]))[-2:]
+            layers.append(_add(rng, config, f"layer{len(layers)}", window.positions, m, pair))
+    return layers
+
+
+def _on_map(rng, config: ArrayConfig, name: str, window: Window, m: int, kind: str,
+            sources: tuple[str, ...]) -> Layer:
+    """A layer that follows a window."""
+    if kind == CONV:
+        return Conv(window=window, sources=sources, **_fields(rng, config, name, m, window.columns))
+    if kind == "depthwise":
+        return Depthwise(window=window, sources=sources, **_fields(
+            rng, config, name, m, window.kernel[0] * window.kernel[1]))
+    return _pool(rng, config, name, window, kind, sources)
 
 
 def _fields(rng, config: ArrayConfig, name: str, m: int, n: int) -> dict:
@@ -180,6 +204,19 @@ def _pool(rng, config: ArrayConfig, name: str, window: Window, reduce: str,
     multiplier, shift = quantise_scale(float(rng.choice([1 / seen, 1.0, 4 / seen])))
     return Pool(name=name, window=window, reduce="sum", relu=relu, multiplier=multiplier,
                 shift=shift, sources=sources)
+
+
+def _add(rng, config: ArrayConfig, name: str, pixels: int, channels: int,
+         sources: tuple[str, ...]) -> Add:
+    """An addition whose sums fit: the smallest weight is left out."""
+    high = int_range(config.weight_width)[1]
+    factors = rng.choice([-high, high, 1, -1, 0, *rng.integers(-high, high + 1, 9)], 2).tolist()
+    if rng.random() < 0.2:
+        factors = factors[:1] * 2
+    total = max(1, sum(map(abs, factors)))
+    multiplier, shift = quantise_scale(float(rng.choice([1 / total, 2 / total, 16 / total])))
+    return Add(name=name, pixels=pixels, channels=channels, factors=(factors[0], factors[1]),
+               multiplier=multiplier, shift=shift, relu=bool(rng.random() < 0.5), sources=sources)
 
 
 def draw_inputs(rng: np.random.Generator, network: Network, batch: int) -> np.ndarray:

@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random windows of convolutions: odd sizes, kernels of 1 to 7, strides of 1 to 4, padding."""
+"""Random windows: odd sizes, kernels of 1 to 7, strides of 1 to 4, padding."""
 import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.pool import REDUCTIONS
 from ..core.window import Window
 
-__all__ = ["draw_windows"]
+__all__ = ["CONV", "LOCAL", "draw_windows"]
+
+#: Layers on windows: convolutions, and those that work on every channel by itself.
+CONV = "conv"
+LOCAL = (*REDUCTIONS, "depthwise")
 
 _LONGEST = 600          # activations of a map: bounds a case's cost
 _COLUMNS = 800          # elements of a kernel
@@ -14,26 +18,29 @@ _COLUMNS = 800          # elements of a kernel
 
 def draw_windows(rng: np.random.Generator, config: ArrayConfig, count: int,
                  scale: float) -> list[tuple[Window, int, str]]:
-    """``count`` windows that follow one another, each with its output channels and, in an array
-    with pools, perhaps what a pool does there."""
+    """``count`` windows that follow one another, each with its output channels and the kind of
+    layer: ``CONV`` or, in an array with pools, one of ``LOCAL``."""
     drawn: list[tuple[Window, int, str]] = []
-    height, width = (int(rng.integers(1, 14)) for _ in range(2))
+    largest = int(rng.choice([2, 13], p=[.15, .85]))            # small maps have deep pixels
+    height, width = (int(rng.integers(1, largest + 1)) for _ in range(2))
     channels = _channels(rng, config.pes, max(1, int(scale * _LONGEST / (height * width))))
     for _ in range(count):
-        window = _window(rng, height, width, channels)
-        out, reduce = channels, ""
-        if config.pool and rng.random() < 0.4:
-            reduce = str(rng.choice(REDUCTIONS))
-        else:
+        same = rng.random() < 0.3               # the output has the map's shape
+        window = _same_window(rng, height, width, channels) if same \
+            else _window(rng, height, width, channels)
+        out, kind = channels, CONV
+        if config.pool and rng.random() < 0.5:
+            kind = str(rng.choice(LOCAL))
+        elif not same:
             out = _channels(rng, config.pes, max(1, int(scale * _LONGEST / window.positions)))
-        drawn.append((window, out, reduce))
+        drawn.append((window, out, kind))
         height, width, channels = window.out_height, window.out_width, out
     return drawn
 
 
 def _channels(rng, pes: int, limit: int) -> int:
     """Channels around the numbers where rows and lanes wrap."""
-    size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 40), 18 * pes])
+    size = rng.choice([1, pes - 1, pes, pes + 1, 2 * pes, rng.integers(1, 40), 18 * pes, 18 * pes])
     return int(np.clip(size, 1, limit))
 
 
@@ -49,3 +56,12 @@ def _window(rng, height: int, width: int, channels: int) -> Window:
         after.append(pad[1])
     return Window(height=height, width=width, channels=channels, kernel=(kernel[0], kernel[1]),
                   stride=(stride[0], stride[1]), pad=(before[0], before[1], after[0], after[1]))
+
+
+def _same_window(rng, height: int, width: int, channels: int) -> Window:
+    """A window whose output has the map's height and width."""
+    kernel = [1 + 2 * int(rng.integers(0, 1 + min(3, int((_COLUMNS / channels) ** 0.5 - 1) // 2)))
+              for _ in range(2)]
+    pad = (kernel[0] // 2, kernel[1] // 2)
+    return Window(height=height, width=width, channels=channels, kernel=(kernel[0], kernel[1]),
+                  pad=(*pad, *pad))

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
-from ..core.graph import INPUT, Linear, Pool
+from ..core.graph import INPUT, Layer
+from ..core.layers import Weighted
 from ..core.program import Program
 from ..core.run import Run
 from .dense import dense_cycles
@@ -143,21 +144,23 @@ def summarise(program: Program, run: Run, x) -> Summary:
         layers.append(dataclasses.replace(
             _sum(layer.name, layer.operation, parts), weights=_weights(layer),
             macs=len(x) * layer.positions * _weights(layer),
-            kept=0 if isinstance(layer, Pool) else layer.weights.nnz,
+            kept=layer.weights.nnz if isinstance(layer, Weighted) else 0,
             activations=read.size, nonzero=int(np.count_nonzero(read))))
     return Summary(network=network.name, engine=run.engine, pes=run.config.pes, inputs=len(x),
                    layers=tuple(layers))
 
 
-def _weights(layer: Linear | Pool) -> int:
-    return 0 if isinstance(layer, Pool) else int(np.prod(layer.weights.shape))
+def _weights(layer: Layer) -> int:
+    """Of its matrix; pools and additions have none to speak of."""
+    return int(np.prod(layer.weights.shape)) if isinstance(layer, Weighted) else 0
 
 
 def _plan_summary(program: Program, run: Run, number: int) -> LayerSummary:
     """The time of one plan; what it had to do is its layer's."""
     plan, layer = program.layers[number], run.layers[number]
+    multiplies = isinstance(program.network.layers[program.network_layer(number)], Weighted)
     spent = dict.fromkeys(SHARES, 0) | {name: layer.total(name) for name in COUNTERS[1:]}
-    spent["pool" if plan.local else "mac"] = layer.total("busy")
+    spent["mac" if multiplies else "pool"] = layer.total("busy")
     return LayerSummary(
         name=plan.name, kind="", pes=run.config.pes, macs=0, weights=0, kept=0, activations=0,
         nonzero=0, cycles=int(layer.cycles.sum()),

@@ -9,7 +9,7 @@ import numpy as np
 import openeie
 import safetensors.numpy
 from openeie.core import artefact
-from openeie.core.graph import Conv, Pool
+from openeie.core.graph import Add, Conv, Depthwise, Pool
 from openeie.core.window import Window
 
 ARRAYS = ("bias", "multiplier", "shift")
@@ -59,7 +59,7 @@ def matrix(rng, m, n, **fields):
 
 
 def whole_network():
-    """A layer of every kind: branches read side by side, pools, a linear layer on a map."""
+    """A layer of every kind: branches read side by side and added, a linear layer on a map."""
     rng = np.random.default_rng(4)
     small = Window(height=3, width=4, channels=4)
     return openeie.Network(name="whole", input_range=(-5, 90), layers=(
@@ -73,6 +73,10 @@ def whole_network():
              window=replace(small, channels=5, kernel=(2, 2))),
         Pool(name="mean", reduce="sum", multiplier=21845, shift=17, relu=True,
              window=Window(height=2, width=3, channels=5, kernel=(1, 3), stride=(1, 3))),
+        Depthwise(name="deep", window=Window(height=2, width=1, channels=5, kernel=(2, 1),
+                                             pad=(1, 0, 0, 0)), **matrix(rng, 5, 2)),
+        Add(name="sum", pixels=2, channels=5, factors=(300, -7), multiplier=3, shift=9,
+            sources=("mean", "deep")),
         openeie.Linear(name="last", **matrix(rng, 7, 10))))
 
 
@@ -107,8 +111,9 @@ def hostile(rng, data, text):
     target = layers[rng.integers(len(layers))] if rng.random() < 0.7 else header
     key = rng.choice([*sorted(target), *["sources", "kind", "window"] * (target is not header)])
     values = [0, 1, -1, 255, 1 << 19, 1 << 31, 1 << 70, 1e308, None, "x" * 300, [], {}, True, "csr",
-              "codebook", "pool", "conv", "linear", "sum", "input", ["input"], [[[]]], [1] * 11,
-              [1 << 70] * 11, float("nan"), *([layer["name"]] for layer in layers)]
+              "codebook", "pool", "conv", "linear", "depthwise", "add", "sum", "input", ["input"],
+              [[[]]], [1] * 11, [1 << 70] * 11, float("nan"),
+              *([layer["name"]] for layer in layers)]
     if isinstance(target.get(key), list) and target[key] and rng.random() < 0.5:
         target[key][rng.integers(len(target[key]))] = values[rng.integers(len(values))]
     else:

@@ -2,7 +2,7 @@
 """Layers on maps for tests: random windows, layers with random weights."""
 import numpy as np
 from hypothesis import strategies as st
-from openeie.core.graph import Conv
+from openeie.core.graph import Conv, Depthwise
 from openeie.core.weights import SparseWeights
 from openeie.core.window import Window
 
@@ -27,3 +27,17 @@ def layer(rng, window, m, cls=Conv, **fields):
     return cls(name=fields.pop("name", "conv"), weights=SparseWeights.from_dense(weights),
                encoding="csr", bias=rng.integers(-99, 99, m), multiplier=np.full(m, 3),
                shift=np.full(m, 5), relu=False, **fields)
+
+
+def depthwise(rng, window, *, slots=0, **fields):
+    """A depthwise layer with random weights, in place or of a codebook with ``slots``."""
+    m, places = window.channels, window.kernel[0] * window.kernel[1]
+    if slots:
+        weights = SparseWeights.from_codes(rng.integers(0, slots, (m, places)), np.concatenate(
+            [[0], rng.integers(1, 100, slots - 1)]))
+    else:
+        weights = SparseWeights.from_dense(
+            rng.integers(-9, 10, (m, places)) * (rng.random((m, places)) < 0.8))
+    return Depthwise(**{"name": "depthwise", "window": window, "weights": weights,
+                        "encoding": "csr", "relu": False, "bias": rng.integers(-99, 99, m),
+                        "multiplier": rng.integers(1, 9, m), "shift": np.full(m, 5)} | fields)

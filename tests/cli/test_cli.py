@@ -41,15 +41,16 @@ def test_a_whole_network_from_its_file(tmp_path, rng):
     np.save(x, rng.integers(-5, 91, (3, 90)))
     layers = run_json("inspect", path)["layers"]
     assert [layer["kind"] for layer in layers] == ["conv", "conv", "conv", "max pool", "sum pool",
-                                                   "linear"]
-    assert layers[0]["window"]["kernel"] == [3, 2] and layers[5]["window"] is None
+                                                   "depthwise", "add", "linear"]
+    assert layers[0]["window"]["kernel"] == [3, 2] and layers[7]["window"] is None
     text = run("inspect", path).stdout
-    assert "3x2/2,1, 6x5x3" in text and "2x2 max, 3x4x5" in text and "\u2026" not in text
+    assert "3x2/2,1, 6x5x3" in text and "2x2 max, 3x4x5" in text \
+        and "2x1 depthwise, 2x1x5" in text and "\u2026" not in text
     on_it = (path, "-c", "NET16")
     assert run_json("compile", *on_it)["layers"][3]["name"] == "most"
     assert run_json("sim", *on_it, "--input", x)["cycles"] > 0
     result = run_json("verify", *on_it, "--input", x, "--engines", "golden,fast")
-    assert result["equal"] and result["words"] == 3 * (48 + 24 + 36 + 30 + 10 + 7)
+    assert result["equal"] and result["words"] == 3 * (48 + 24 + 36 + 30 + 10 + 10 + 10 + 7)
     assert "takes 90 inputs; the images" in run("sim", *on_it, code=2).stderr
 
 

@@ -30,7 +30,7 @@ def test_linear(layer, act_width, seed):
     rng = np.random.default_rng(seed)
     low, high = -(1 << (act_width - 1)), (1 << (act_width - 1)) - 1
     x = rng.choice([low, high, 0, 0, 1, -1, 55], (2, layer.inputs))
-    got = golden.linear(layer, x, act_width)
+    got = golden.layer(layer, x, act_width)
     assert got.tolist() == [plain(layer, v, act_width) for v in x.tolist()]
 
 
@@ -42,7 +42,7 @@ def test_linear_agrees_with_floats_where_they_are_exact():
                    multiplier=np.full(20, 1 << 14), shift=np.full(20, 17), relu=False)
     x = rng.integers(-200, 200, (50, 30))
     real = (x @ (weights.dense() / 8.0).T) + layer.bias / 8.0
-    assert np.abs(golden.linear(layer, x, 16) - real).max() <= 0.5
+    assert np.abs(golden.layer(layer, x, 16) - real).max() <= 0.5
 
 
 @pytest.mark.parametrize(("x", "message"), [

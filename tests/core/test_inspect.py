@@ -111,24 +111,25 @@ def test_totals_are_sums_and_means_over_entries():
 
 
 def test_convolutions_and_pools():
-    """A convolution has the columns of its matrix, a pool none; they add nothing to the total."""
+    """A layer with a matrix has its columns, a pool none; they add nothing to the total."""
     net = whole_network()
     contents = openeie.inspect(artefact.dumps(net))
     parts = dict(zip((layer.name for layer in net.layers), contents.layers))
     for layer in net.layers:
         part = parts[layer.name]
         assert part.window == getattr(layer, "window", None)
-        if isinstance(layer, Pool):
-            assert part.kind == f"{layer.reduce} pool" and part.encoding == ""
+        if layer.encoding is None:
+            kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else "add"
+            assert part.kind == kind and part.encoding == ""
             assert {part.weights, part.kept, part.fillers, part.bytes_shared, part.bytes_stored,
                     part.bytes_other, part.kept_share, part.rate_shared, part.rate_stored} == {0}
         else:
             assert (part.weights, part.kept, part.encoding) == (
                 layer.weights.shape[0] * layer.weights.shape[1], layer.weights.nnz,
                 layer.encoding)
-    matrices = [layer for layer in net.layers if not isinstance(layer, Pool)]
-    assert contents.total.weights == 72 + 8 + 108 + 70
-    assert contents.float_bytes == 4 * (258 + sum(len(layer.bias) for layer in matrices))
+    matrices = [layer for layer in net.layers if layer.encoding is not None]
+    assert contents.total.weights == 72 + 8 + 108 + 10 + 70
+    assert contents.float_bytes == 4 * (268 + sum(len(layer.bias) for layer in matrices))
     assert contents.payload_bytes == contents.total.bytes_stored + contents.total.bytes_other
 
 

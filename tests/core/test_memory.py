@@ -77,9 +77,9 @@ def test_a_branching_network_runs(rng):
     values = dict(zip(names, outputs))
     joined = np.concatenate([values["one"].reshape(4, 20, -1), values["three"].reshape(4, 20, -1)],
                             axis=2).reshape(4, -1)
-    assert np.array_equal(golden.linear(network.layers[5], joined, 16), values["last"])
+    assert np.array_equal(golden.layer(network.layers[5], joined, 16), values["last"])
     both = np.concatenate([values["aside"], values["more"]], axis=1)
-    assert np.array_equal(golden.linear(network.layers[7], both, 16), values["end"])
+    assert np.array_equal(golden.layer(network.layers[7], both, 16), values["end"])
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 9))

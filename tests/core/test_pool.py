@@ -12,6 +12,7 @@ from openeie.core.config import ArrayConfig, preset
 from openeie.core.errors import CapacityError, ConfigError, InputError
 from openeie.core.fixed import quantise_scale
 from openeie.core.graph import Linear, Network
+from openeie.core.layout import Layout
 from openeie.core.pool import Pool
 from openeie.core.weights import SparseWeights
 from openeie.core.window import Window
@@ -55,7 +56,7 @@ def test_an_average_rounds_half_up():
 @given(st.integers(1, 40), st.integers(1, 8))
 def test_the_matrix_has_one_for_each_channel(channels, pes):
     pool = Pool(name="p", window=Window(height=1, width=1, channels=channels), reduce="sum")
-    dense = pool.matrix(np.arange(channels), pes).dense()[:channels]
+    dense = pool.matrix(Layout(pixels=1, parts=(channels,)), pes).dense()[:channels]
     assert [(row, column) for row, column in np.argwhere(dense)] \
         == [(channel, channel // pes) for channel in range(channels)]
     assert set(dense.reshape(-1)) <= {0, 1}

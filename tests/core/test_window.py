@@ -38,7 +38,7 @@ def test_golden_is_torch_s_convolution(window, seed):
         torch.nn.functional.pad(maps, (left, right, top, bottom)), kernel,
         torch.tensor(conv.bias).double(), stride=window.stride)
     assert expected.shape[2:] == (window.out_height, window.out_width)
-    got = golden.linear(conv, x, 16)
+    got = golden.layer(conv, x, 16)
     assert np.array_equal(got, expected.permute(0, 2, 3, 1).reshape(2, -1).numpy())
 
 

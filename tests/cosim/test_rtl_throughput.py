@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One entry per PE per cycle, in the gateware; an empty column costs at most one cycle."""
+"""One entry per PE per cycle, in the gateware; an empty column costs at most one cycle; N
+multiplications a cycle in layers that work on every channel by itself."""
 import numpy as np
 import pytest
 
 from openeie.core.compile import compile_network
 from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.graph import Linear, Network
+from openeie.core.graph import INPUT, Add, Depthwise, Linear, Network
 from openeie.core.weights import SparseWeights
 from openeie.core.timing import Timing
+from openeie.core.window import Window
 from openeie.sim import fast, rtl
 
 CONFIG = ArrayConfig(pes=4, entry_depth=8192, pointer_depth=1024, act_depth=256, acc_depth=32,
@@ -51,3 +53,53 @@ def test_an_empty_column_costs_one_cycle():
         + timing.entries + timing.token + timing.commit + timing.row * program.layers[0].dst_rows
     assert run.cycles[0] == columns + pipeline
     run.compare(fast.run(program, x))
+
+
+MAPS = CONFIG.replace(operations=("linear", "conv", "pool"), act_depth=4096, encodings=("csr",))
+
+
+def depthwise(channels, size, **fields):
+    """A 3 x 3 depthwise convolution without a weight of 0."""
+    return Depthwise(**{
+        "name": "depthwise", "encoding": "csr",
+        "window": Window(height=size, width=size, channels=channels, kernel=(3, 3)),
+        "weights": SparseWeights.from_dense(np.arange(1, 9 * channels + 1).reshape(channels, 9)),
+        "bias": np.zeros(channels, int), "multiplier": np.full(channels, 1 << 14),
+        "shift": np.full(channels, 30)} | fields)
+
+
+def cycles_of_positions(program, x, number, work):
+    """Cycles and entries of a layer whose positions each have ``work`` items and a token, where
+    writing back the position before may take longer."""
+    plan, config = program.layers[number], program.config
+    run = rtl.run(program, x)
+    run.compare(fast.run(program, x))
+    layer, timing = run.layers[number], Timing(config)
+    write = timing.token + timing.row * plan.dst_rows
+    position, positions = max(work + 1, write), plan.walk.positions
+    assert position * (positions - 1) < layer.cycles[0]
+    assert layer.cycles[0] < position * positions + timing.first_scan + write + timing.commit + 8
+    return layer
+
+
+@pytest.mark.parametrize("channels", [15, 16, 17, 64])
+def test_a_depthwise_position_takes_a_cycle_for_each_row_it_sees(channels):
+    """9 x ceil(C / N) cycles, whatever the activations are."""
+    network = Network(name="n", layers=(depthwise(channels, 10),))
+    x = np.random.default_rng(2).integers(-1, 2, (1, network.inputs))
+    rows, positions = -(-channels // MAPS.pes), 64
+    layer = cycles_of_positions(compile_network(network, MAPS), x, 0, 9 * rows)
+    assert layer.total("busy") == 9 * channels * positions      # an entry a multiplication
+    assert channels < 64 or layer.utilisation > 0.97
+
+
+def test_an_addition_takes_two_cycles_a_row_and_eight_to_write_it_back():
+    channels, pixels = 24, 100
+    network = Network(name="n", layers=(
+        depthwise(channels, 12), depthwise(channels, 12, name="other", sources=(INPUT,)),
+        Add(name="sum", pixels=pixels, channels=channels, factors=(3, -2),
+            sources=("depthwise", "other"))))
+    program = compile_network(network, MAPS.replace(max_layers=3, channel_depth=64))
+    x = np.random.default_rng(2).integers(-1, 2, (1, network.inputs))
+    layer = cycles_of_positions(program, x, 2, 2 * channels // MAPS.pes)
+    assert layer.total("busy") == 2 * channels * pixels

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
 from openeie.core.config import preset
+from openeie.core.fixed import int_range
 from openeie.core.walk import Walk
+from openeie.core.window import Window
 from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate
@@ -109,3 +111,53 @@ def test_clusters_take_turns(clusters, rng):
         got, cycles = scan([layer], memory, config=config)
         assert got == [clustered(layer, memory, clusters, config.pes)]
         assert cycles == [Scan.latency(config) + rows * vectors]        # one row a cycle
+
+
+MAPS = preset("TINY").replace(pes=3, act_depth=64, operations=("linear", "conv", "pool"))
+
+
+def draw_local(rng):
+    """A layer that works channel by channel: on a window, or on two maps to be added."""
+    rows, origin = int(rng.integers(1, 4)), int(rng.integers(0, 9))
+    if rng.random() < 0.3:
+        pixels, stride = int(rng.integers(1, 6)), rows + int(rng.integers(0, 2))
+        other = origin + pixels * stride if rng.random() < 0.5 else 40
+        one, other = rng.permutation([origin, other]).tolist()
+        walk, maximum, repeat = Walk.of_pair(pixels, rows, one, other, stride), 0, 0
+    else:
+        kernel = rng.integers(1, 4, 2).tolist()
+        walk = Walk.of_window(Window(
+            height=int(rng.integers(3, 5)), width=int(rng.integers(3, 5)), channels=1,
+            kernel=(kernel[0], kernel[1]), stride=(int(rng.integers(1, 3)), 1),
+            pad=tuple(rng.integers(0, 2, 4).tolist())), rows, origin)
+        maximum = int(rng.integers(2))
+        repeat = maximum or int(rng.integers(2))
+    return walk, {"local": 1, "maximum": maximum, "repeat": repeat, "src_rows": walk.rows,
+                  "vectors": walk.positions, "pointer_base": int(rng.integers(0, 20))} | vars(walk)
+
+
+def local_reference(walk, layer, memory):
+    """A column for every row of a position, or for every row of a pixel."""
+    address, inside = walk.addresses(layer["vectors"], 2 * MAPS.act_depth)
+    beside = int_range(MAPS.act_width)[0] if layer["maximum"] else 0
+    columns = walk.pixel_rows if layer["repeat"] else walk.rows
+    return [{"acts": memory[address[v, r]] if inside[v, r] else [beside] * MAPS.pes,
+             "column": layer["pointer_base"] + r % columns, "last": int(r == walk.rows - 1),
+             "cluster": 0}
+            for v in range(layer["vectors"]) for r in range(walk.rows)]
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+def test_rows_of_local_layers(stalled, rng):
+    kinds = set()
+    for _ in range(12):
+        walks, layers = zip(*(draw_local(rng) for _ in range(2)))
+        memory = rng.integers(-32768, 32768, (2 * MAPS.act_depth, MAPS.pes)).tolist()
+        got, cycles = scan(layers, memory, rng=rng if stalled else None, config=MAPS)
+        assert got == [local_reference(walk, layer, memory)
+                       for walk, layer in zip(walks, layers)]
+        assert stalled or cycles == [Scan.latency(MAPS) + layer["src_rows"] * layer["vectors"]
+                                     for layer in layers]
+        kinds |= {(layer["maximum"], layer["repeat"], walk.pixel_rows > 1)
+                  for walk, layer in zip(walks, layers)}
+    assert len(kinds) == 6

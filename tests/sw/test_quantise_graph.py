@@ -8,7 +8,7 @@ from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
 from openeie.core.errors import InputError
-from openeie.core.graph import INPUT
+from openeie.core.graph import INPUT, Add, Conv, Depthwise
 from openeie.sim import fast
 from openeie.sw.float_graph import FloatGraph, Node
 from openeie.sw.float_run import run_float
@@ -69,17 +69,94 @@ def test_a_small_network(rng):
         assert np.array_equal(ours.outputs, theirs)
 
 
+def inverted_residual(rng, gain=1.0, channels=6):
+    """An input, and behind it what MobileNetV2 consists of, with a ReLU behind the addition;
+    ``gain`` makes one of what is added larger than the other."""
+    def conv(name, source, weight, **fields):
+        out, _, *kernel = weight.shape
+        return Node(name=name, op="conv", inputs=(source,), kernel=tuple(kernel),
+                    weight=weight.astype(np.float32),
+                    bias=rng.normal(size=out).astype(np.float32), **fields)
+    codes = rng.integers(0, 8, (12, 1, 3, 3)).astype(np.uint8)
+    codebook = np.concatenate([[0], rng.normal(size=7)]).astype(np.float32)
+    return FloatGraph(name="residual", nodes=(
+        Node(name="data", op="input", shape=(3, 7, 6)),
+        conv("first", "data", rng.normal(size=(channels, 3, 1, 1))),
+        conv("wide", "first", rng.normal(size=(12, channels, 1, 1))),
+        Node(name="r", op="relu", inputs=("wide",)),
+        conv("deep", "r", codebook[codes], codes=codes, codebook=codebook, groups=12, pad=(1, 1)),
+        Node(name="rd", op="relu", inputs=("deep",)),
+        conv("narrow", "rd", gain * rng.normal(size=(channels, 12, 1, 1))),
+        Node(name="sum", op="add", inputs=("first", "narrow")),
+        Node(name="rs", op="relu", inputs=("sum",)),
+        conv("pairs", "rs", rng.normal(size=(2 * channels, 1, 3, 2)), groups=channels),
+        conv("last", "pairs", rng.normal(size=(2 * channels, 1, 2, 2)), groups=2 * channels,
+             stride=(2, 1))))
+
+
+@pytest.mark.parametrize("gain", [1.0, 300.0, 0.01])
+def test_depthwise_convolutions_and_additions(rng, gain):
+    graph = inverted_residual(rng, gain)
+    x = rng.integers(-100, 101, (6, 3, 7, 6))
+    result = quantise_graph(graph, x.astype(np.float32) / 16, input_range=(-100, 100),
+                            input_scale=1 / 16)
+    layers = {layer.name: layer for layer in result.layers}
+    assert list(layers) == ["first", "wide", "deep", "narrow", "sum", "pairs", "last"]
+    kinds = [Conv, Conv, Depthwise, Conv, Add, Conv, Depthwise]     # pairs: two outputs a channel
+    assert [type(layer) for layer in result.layers] == kinds
+    assert layers["sum"].relu and layers["sum"].sources == ("first", "narrow")
+    assert layers["deep"].encoding == "codebook" and len(layers["deep"].weights.codebook) == 8
+    ratio = layers["first"].output_scale / layers["narrow"].output_scale
+    one, other = layers["sum"].factors
+    assert one == ratio * other and max(one, other) == 1 << 14, "scales are powers of two"
+    expected = run_float(graph, x.astype(np.float32) / 16).transpose(0, 2, 3, 1)
+    outputs = golden.network(result, integers(x))
+    got = outputs[-1].reshape(expected.shape) * result.layers[-1].output_scale
+    assert np.abs(got - expected).max() < 2e-3 * np.abs(expected).max()
+    run = fast.run(compile_network(result, ARRAY), integers(x))
+    for ours, theirs in zip(run.layers, outputs):
+        assert np.array_equal(ours.outputs, theirs)
+
+
+@pytest.mark.parametrize("input_scale", [1 / 16, 0.0123, 1.7])
+def test_an_addition_keeps_both_scales(rng, input_scale):
+    """The input's is any number; the weights are to one another as the scales to 12 bits."""
+    graph = FloatGraph(name="sum", nodes=(
+        Node(name="data", op="input", shape=(4, 3, 3)),
+        Node(name="c", op="conv", inputs=("data",),
+             weight=rng.normal(size=(4, 4, 1, 1)).astype(np.float32)),
+        Node(name="s", op="add", inputs=("c", "data"))))
+    x = rng.integers(-100, 101, (3, 4, 3, 3))
+    real = (x * input_scale).astype(np.float32)
+    fields = {"input_scale": input_scale, "input_range": (-100, 100), "act_width": 8}
+    for acc_width, bits in ((48, 14), (40, 14), (21, 11)):
+        result = quantise_graph(graph, real, acc_width=acc_width, **fields)
+        c, data = result.layers[1].factors
+        assert max(c, data) == 1 << bits
+        exact = input_scale / result.layers[0].output_scale
+        assert abs(data / c - exact) < 2.0 ** -11 * max(exact, 1)
+        expected = run_float(graph, real).transpose(0, 2, 3, 1)
+        got = golden.network(result, integers(x))[-1] * result.layers[-1].output_scale
+        assert np.abs(got.reshape(expected.shape) - expected).max() \
+            < 0.03 * np.abs(expected).max()
+    with pytest.raises(InputError, match="node 's': its sums need more than the 20 bits"):
+        quantise_graph(graph, real, acc_width=20, **fields)
+
+
 def test_everything_unsupported_is_told_at_once(rng):
     data = Node(name="data", op="input", shape=(2, 5, 5))
     weight = rng.normal(size=(2, 2, 1, 1)).astype(np.float32)
     graph = FloatGraph(name="bad", nodes=(
         data, Node(name="c", op="conv", inputs=("data",), weight=weight),
-        Node(name="s", op="add", inputs=("data", "c")),
+        Node(name="k", op="concat", inputs=("data", "c")),
+        Node(name="d", op="concat", inputs=("c", "data")),
+        Node(name="s", op="add", inputs=("k", "d")),
         Node(name="p", op="avg_pool", inputs=("s",), kernel=(2, 2), stride=(2, 2), ceil=True),
         Node(name="r", op="relu", inputs=("p",)), Node(name="r2", op="relu", inputs=("r",))))
     with pytest.raises(InputError) as raised:
         quantise_graph(graph, np.zeros((1, 2, 5, 5), np.float32), input_range=(-1, 1))
-    for words in ("node 's': element-wise addition", "node 'p': an average whose windows",
+    for words in ("node 's': an addition that reads a concatenation",
+                  "node 'p': an average whose windows",
                   "node 'r2': a ReLU that does not directly follow a layer"):
         assert words in str(raised.value)
 

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One node of a float graph as an integer layer: weights, scales, order of the columns."""
+import numpy as np
+
+from ..core.errors import InputError
+from ..core.fixed import BIAS_BITS, int_range, quantise_scale
+from ..core.graph import Add, Conv, Depthwise, Linear, Pool
+from ..core.weights import SparseWeights
+from ..core.window import Window
+from .float_graph import FloatGraph, Node, pooled_size
+
+__all__ = ["layer_window", "make_pool", "make_matrix", "make_add"]
+
+_WEIGHT_BITS = 15           # magnitude of the largest weight of a layer, at most
+_ADD_BITS = 11              # magnitude of an addition's larger weight, at least
+
+
+def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
+    """The node's window over a map (channels, height, width); what sticks out is padding."""
+    channels, height, width = shape
+    if node.op == "global_avg_pool":
+        return Window(height=height, width=width, channels=channels, kernel=(height, width))
+    after = []
+    for size, kernel, stride, pad in zip((height, width), node.kernel, node.stride, node.pad):
+        count = pooled_size(size, kernel, stride, pad, node.ceil)
+        after.append(max((count - 1) * stride + kernel - size - pad,
+                         0 if node.ceil else pad))
+    return Window(height=height, width=width, channels=channels, kernel=node.kernel,
+                  stride=node.stride, pad=(*node.pad, after[0], after[1]))
+
+
+def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) -> Pool:
+    """A pool; the divisor of an average is in its scale."""
+    window = layer_window(node, graph.shapes[node.inputs[0]])
+    if node.op == "max_pool":
+        return Pool(window=window, reduce="max", **fields)
+    elements = window.kernel[0] * window.kernel[1]
+    multiplier, shift = quantise_scale(source_scale / elements / fields["output_scale"])
+    return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)
+
+
+def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, largest: int,
+                acc_width: int) -> Linear | Depthwise:
+    """A convolution or linear layer with the finest weights that the accumulator allows, for
+    activations of magnitude ``largest``.
+
+    Raises
+    ------
+    InputError : no weights are coarse enough, or a bias is too large.
+    """
+    shape = _map_shape(graph, node)
+    values = _columns(node, node.weight, shape)
+    codes = None if node.codes is None else _columns(node, node.codes, shape)
+    magnitude = float(np.abs(values).max()) or 1.0
+    heaviest = float(np.abs(values).sum(axis=1).max()) / magnitude      # in largest weights
+    room = int_range(acc_width)[1] // 2                     # the rest is for the bias
+    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
+    if levels < 3:
+        raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of "
+                         f"an accumulator")
+    weight_scale = magnitude / levels
+    unit = weight_scale * source_scale
+    outputs = len(values)
+    bias = np.rint((np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64))
+                   / unit)
+    limit = min(int_range(BIAS_BITS)[1], room)
+    if np.abs(bias).max() > limit:
+        raise InputError(f"node {node.name!r}: its bias must not exceed {limit * unit:g}, "
+                         f"{limit:,} units of the accumulator, and has "
+                         f"{np.abs(bias).max() * unit:g}")
+    multiplier, shift = quantise_scale(unit / fields["output_scale"])
+    if codes is not None:
+        table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)
+        weights, encoding = SparseWeights.from_codes(codes, table), "codebook"
+    else:
+        weights = SparseWeights.from_dense(np.rint(values / weight_scale).astype(np.int64))
+        encoding = "csr"
+    fields |= {"weights": weights, "encoding": encoding, "weight_scale": weight_scale,
+               "bias": bias.astype(np.int64), "multiplier": np.full(outputs, multiplier),
+               "shift": np.full(outputs, shift)}
+    if node.op == "linear":
+        return Linear(**fields)
+    kind = Depthwise if _is_depthwise(node, shape) else Conv
+    return kind(window=layer_window(node, graph.shapes[node.inputs[0]]), **fields)
+
+
+def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict, largest: int,
+             acc_width: int) -> Add:
+    """An addition whose weights are to one another as the scales of what it reads; the larger one
+    is a power of two, so that scales which are powers of two are met exactly.
+
+    Raises
+    ------
+    InputError : the accumulator has no room for weights of 12 bits.
+    """
+    greatest = max(source_scales)
+    room = int_range(acc_width)[1] // (2 * largest)
+    bits = min(_WEIGHT_BITS - 1, room.bit_length() - 1)
+    if bits < _ADD_BITS:
+        raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of an "
+                         f"accumulator")
+    one, other = (round(scale / greatest * (1 << bits)) for scale in source_scales)
+    multiplier, shift = quantise_scale(greatest / (1 << bits) / fields["output_scale"])
+    shape = graph.shapes[node.name]
+    return Add(pixels=int(np.prod(shape[1:])), channels=shape[0], factors=(one, other),
+               multiplier=multiplier, shift=shift, **fields)
+
+
+def _is_depthwise(node: Node, shape: tuple[int, ...]) -> bool:
+    """Whether every channel of a map (channels, height, width) has its own kernel, and one."""
+    assert node.weight is not None
+    return node.op == "conv" and node.groups == shape[0] == len(node.weight) > 1
+
+
+def _map_shape(graph: FloatGraph, node: Node) -> tuple[int, ...]:
+    """Shape of the map that a flattened input of a linear layer was."""
+    before = next(one for one in graph.nodes if one.name == node.inputs[0])
+    while before.op in ("flatten", "relu"):
+        before = next(one for one in graph.nodes if one.name == before.inputs[0])
+    return graph.shapes[before.name]
+
+
+def _columns(node: Node, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Weights or codes as a matrix [out, columns], columns in (row, column, channel) order."""
+    if _is_depthwise(node, shape):
+        return array.reshape(len(array), -1)
+    if node.op == "linear":
+        if len(shape) == 1:
+            return array
+        return array.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(array), -1)
+    full = np.zeros((len(array), shape[0], *node.kernel), array.dtype)
+    outputs, inputs = len(array) // node.groups, shape[0] // node.groups
+    for group in range(node.groups):
+        out, in_ = (slice(group * size, (group + 1) * size) for size in (outputs, inputs))
+        full[out, in_] = array[out]
+    return full.transpose(0, 2, 3, 1).reshape(len(array), -1)
