@@ -11,7 +11,7 @@ from networks import CONFIG, branched, read_by
 from openeie.core.compile import compile_network
 from openeie.core.counters import COUNTERS
 from openeie.core.errors import InputError, ToolError
-from openeie.core.graph import Pool
+from openeie.core.graph import Add, Pool
 from openeie.core.run import Run
 from openeie.sim import fast, picture
 from openeie.sim.dense import dense_cycles
@@ -33,7 +33,8 @@ def check(summary, program, run):
     """Every cycle of every PE is in the table once, under its counter."""
     for layer, ran, this in zip(summary.layers, run.layers, program.network.layers, strict=True):
         spent = dict(layer.spent)
-        busy, other = ("pool", "mac") if isinstance(this, Pool) else ("mac", "pool")
+        busy, other = ("pool", "mac") if isinstance(this, (Pool, Add)) \
+            else ("mac", "pool")
         assert spent.pop(other) == 0
         assert spent.pop(busy) == ran.total("busy") == layer.entries
         assert spent == {name: ran.total(name) for name in COUNTERS[1:]}
