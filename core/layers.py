@@ -41,9 +41,6 @@ class Weighted:
     weight_scale, output_scale : what one unit of a weight and of an output is worth as a float;
         for reports and comparison with the float network only, the array never sees them.
     """
-    #: What of ``config.OPERATIONS`` it needs.
-    operation: ClassVar[str] = "linear"
-
     name: str
     weights: SparseWeights
     bias: np.ndarray
