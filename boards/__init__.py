@@ -8,13 +8,13 @@ from .hx8k import HX8K
 from .icebreaker import ICEBREAKER
 from .orangecrab import ORANGECRAB_25F
 from .tangnano9k import TANG_NANO_9K
-from .ulx3s import ULX3S_25F, ULX3S_85F
+from .ulx3s import ULX3S_25F, ULX3S_85F, ULX3S_85F_CONV
 
 __all__ = ["BOARDS", "Board", "board"]
 
 BOARDS = {entry.name: entry for entry in (
-    ICEBREAKER, HX8K, ULX3S_85F, ULX3S_25F, ORANGECRAB_25F, ECPIX5, COLORLIGHT_5A75B,
-    TANG_NANO_9K)}
+    ICEBREAKER, HX8K, ULX3S_85F, ULX3S_85F_CONV, ULX3S_25F, ORANGECRAB_25F, ECPIX5,
+    COLORLIGHT_5A75B, TANG_NANO_9K)}
 
 
 def board(name: str) -> Board:

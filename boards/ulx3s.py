@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Radiona ULX3S, with the largest and the smallest ECP5 that is sold on it."""
-from ..core.config import ArrayConfig
+from ..core.config import OPERATIONS, ArrayConfig
 from .board import Board, Pin, Resources
 from .ecp5 import ECP5
 
-__all__ = ["ULX3S_85F", "ULX3S_25F"]
+__all__ = ["ULX3S_85F", "ULX3S_85F_CONV", "ULX3S_25F"]
 
 ULX3S_85F = Board(
     name="ulx3s-85f",
@@ -22,6 +22,16 @@ ULX3S_85F = Board(
                        counter_width=24, encodings=("csr", "codebook")),
     loader=("--board", "ulx3s"),
     place=("--router", "router2"),          # the other one takes half an hour for 16 PEs
+)
+
+# An array for convolutional networks: room for LeNet-5, whose first map has a pixel in every row.
+ULX3S_85F_CONV = ULX3S_85F.replace(
+    name="ulx3s-85f-conv",
+    description="Radiona ULX3S 85F, convolutions",
+    config=ArrayConfig(pes=16, word_width=32, entry_depth=512, pointer_depth=4096, act_depth=1024,
+                       acc_depth=64, acc_banks=1, acc_width=36, channel_depth=64, max_layers=8,
+                       counter_width=24, encodings=("codebook",), operations=OPERATIONS),
+    core_hz=50_000_000,
 )
 
 ULX3S_25F = ULX3S_85F.replace(

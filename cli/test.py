@@ -22,14 +22,16 @@ Port = Annotated[str, typer.Option("-p", "--port", help="Serial port, or 'virtua
 Junit = Annotated[Path | None, typer.Option("--junitxml", help="Write the results there, too.")]
 Netlist = Annotated[bool, typer.Option("--netlist", help="Simulate what synthesis makes of the "
                                        "virtual board (iCE40, ECP5), not what it is made of.")]
+Network = Annotated[str, typer.Option("--network", help="An *.eie file, or the name of a network "
+                                      "that comes with the package.")]
 Layers = Annotated[int, typer.Option("--random", min=1, help="Random networks per encoding.")]
 
 
 def command(name: BoardName, port: Port = "virtual", config: Array = None, changes: Set = None,
-            pes: Pes = None, clock: Clock = None, images: Images = 100, layers: Layers = 5,
-            seed: Seed = 1, netlist: Netlist = False, junitxml: Junit = None,
+            pes: Pes = None, clock: Clock = None, model: Network = "lenet-300-100",
+            images: Images = 100, layers: Layers = 5, seed: Seed = 1, netlist: Netlist = False, junitxml: Junit = None,
             as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Test a board: link, memories, error paths, every encoding, LeNet-300-100.
+    """Test a board: link, memories, error paths, every encoding, a network on MNIST's images.
 
     Interrupted, it goes on where it stood; build/BOARD/regression.json remembers until all has
     been run. For a bitstream of your own array, give the options that it was built with.
@@ -38,7 +40,7 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
     from ..boards.regression import Regression, write_junit
     from ..boards.virtual import Terminal, VirtualBoard
     board, silent = resolve_board(name, config, changes, pes, clock), quiet or as_json
-    network = load_model("lenet-300-100")
+    network = load_model(model)
     x, _ = inputs_for(network, None, images)
     if netlist and port != "virtual":
         raise InputError(f"--netlist is for --port virtual, not {port}")
