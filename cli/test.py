@@ -29,8 +29,8 @@ Layers = Annotated[int, typer.Option("--random", min=1, help="Random networks pe
 
 def command(name: BoardName, port: Port = "virtual", config: Array = None, changes: Set = None,
             pes: Pes = None, clock: Clock = None, model: Network = "lenet-300-100",
-            images: Images = 100, layers: Layers = 5, seed: Seed = 1,
-            netlist: Netlist = False, junitxml: Junit = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
+            images: Images = 100, layers: Layers = 5, seed: Seed = 1, netlist: Netlist = False,
+            junitxml: Junit = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Test a board: link, memories, error paths, every encoding, a network on MNIST's images.
 
     Interrupted, it goes on where it stood; build/BOARD/regression.json remembers until all has
