@@ -34,7 +34,7 @@ def sequential_graph(model: nn.Sequential, *, name: str, shape: tuple[int, ...],
     modules = [(place, module) for place, module in model.named_children()
                if not (place == "0" and isinstance(module, nn.Unflatten)
                        and tuple(module.unflattened_size) == tuple(shape))]
-    problems = [f"{place} ({type(module).__name__}): {problem}" for place, module in modules
+    problems = [f"{place} ({_kind(module).__name__}): {problem}" for place, module in modules
                 if (problem := _problem(module))]
     if problems:
         raise InputError(f"network {name!r} cannot become a graph: {'; '.join(problems)}")
@@ -44,7 +44,7 @@ def sequential_graph(model: nn.Sequential, *, name: str, shape: tuple[int, ...],
     names, numbers = iter(layer_names), Counter[str]()
     nodes = [Node(name="data", op="input", shape=tuple(shape))]
     for _, module in modules:
-        op, fields = _FIELDS[type(module)](module)
+        op, fields = _FIELDS[_kind(module)](module)
         kind = op.removeprefix("max_").removeprefix("avg_")
         numbers[kind] += 1
         nodes.append(Node(
@@ -53,9 +53,14 @@ def sequential_graph(model: nn.Sequential, *, name: str, shape: tuple[int, ...],
     return FloatGraph(name=name, nodes=tuple(nodes))
 
 
+def _kind(module: nn.Module) -> type[nn.Module]:
+    """A module's class; that of a shared layer is what it was before."""
+    return parametrize.type_before_parametrizations(module)
+
+
 def _problem(module: nn.Module) -> str:
     """Why a graph cannot hold a module; empty if it can."""
-    if type(module) not in _FIELDS:
+    if _kind(module) not in _FIELDS:
         return "no such operator"
     if getattr(module, "dilation", 1) not in (1, (1, 1)):
         return f"dilation must be 1, not {module.dilation}"
