@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie zoo``: the networks that are known by name."""
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -7,10 +8,15 @@ import typer
 from rich import box
 from rich.table import Table
 
+from ..core.artefact import save
+from ..core.compile import compile_network
 from ..core.config import ArrayConfig
 from ..core.errors import InputError
-from ..sw.zoo import ZOO, Report, entry, report_shipped, report_squeezenet
+from ..core.inspect import inspect
+from ..sim.engines import simulate
+from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
 from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
+from .models import find_model
 
 __all__ = ["command"]
 
@@ -33,33 +39,39 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     """List the zoo's networks with size, errors and cycles; or import SqueezeNet."""
     array = resolve_config(config, changes)
     files = {"--net": net, "--prototxt": prototxt, "--pictures": pictures, "-o": out}
+    given = [option for option, path in files.items() if path is not None]
+    calm = quiet or as_json
     if name == "squeezenet-dc":
-        missing = [option for option, path in files.items() if path is None]
-        if missing:
-            raise InputError(f"{name} needs {', '.join(missing)}: {entry(name).needs}")
-        with working(f"{name}: importing, then pictures on fast",
-                     quiet=quiet or as_json):
-            reports = [report_squeezenet(net, prototxt, pictures, out, array, images=images,
-                                         jobs=jobs)]
+        if len(given) < len(files):
+            raise InputError(f"{name} needs {', '.join(sorted(set(files) - set(given)))}: "
+                             f"{entry(name).needs}")
+        with working(f"{name}: importing, then pictures on fast", quiet=calm):
+            subject = squeezenet_subject(net, prototxt, pictures, images)
+            reports = [_measured(subject, array, out, jobs, write=True)]
+    elif given:
+        raise InputError(f"{given[0]} belongs to squeezenet-dc: openeie zoo squeezenet-dc "
+                         f"{given[0]} ...")
     else:
-        given = [option for option, path in files.items() if path is not None]
-        if given:
-            raise InputError(f"{given[0]} belongs to squeezenet-dc: openeie zoo squeezenet-dc "
-                             f"{given[0]} ...")
-        names = [one.name for one in ZOO.values() if not one.needs] if name is None \
-            else [entry(name).name]
         reports = []
-        for one in names:
-            with working(f"{one}: pictures on fast", quiet=quiet or as_json):
-                reports.append(report_shipped(one, array, images=images, jobs=jobs))
+        for one in [entry(name)] if name else [one for one in ZOO.values() if not one.needs]:
+            with working(f"{one.name}: pictures on fast", quiet=calm):
+                reports.append(_measured(shipped_subject(one.name, images), array,
+                                         find_model(one.name), jobs))
     absent = [one for one in ZOO.values() if name is None and one.needs]
     result = {"config": array.to_dict(), "networks": [one.to_dict() for one in reports],
-              "to_bring": [{"name": one.name, "origin": one.origin, "needs": one.needs}
-                           for one in absent]}
+              "to_bring": [asdict(one) for one in absent]}
     emit(result, lambda: [_table(reports, array),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
-                          *_agreement(reports)],
-         as_json=as_json, quiet=quiet)
+                          *_agreement(reports)], as_json=as_json, quiet=quiet)
+
+
+def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
+              write: bool = False) -> Report:
+    """A network's report; ``write`` puts its artefact at ``path``, once it is known to fit."""
+    program = compile_network(subject.network, array)
+    if write:
+        save(subject.network, path)
+    return report(subject, inspect(path), simulate(program, subject.x, "fast", jobs=jobs))
 
 
 def _table(reports: list[Report], array: ArrayConfig) -> Table:

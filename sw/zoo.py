@@ -2,22 +2,24 @@
 """The networks that are known by name: where they come from, how small, how good, how fast."""
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import shipped
-from ..core.artefact import load, save
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.artefact import load
 from ..core.errors import InputError, ToolError
-from ..core.inspect import Contents, inspect
+from ..core.graph import Network
+from ..core.inspect import Contents
 from ..core.run import Run
-from ..sim import fast
 from .data import shipped_test_set
 from .pictures import CLASSES, MAP_RANGE, SIDE, Pictures, caffe_maps, load_pictures
 
-__all__ = ["ZOO", "Entry", "Score", "Report", "entry", "report_shipped", "report_squeezenet",
-           "import_squeezenet"]
+if TYPE_CHECKING:           # it needs no torch, but what makes one does
+    from .float_graph import FloatGraph
+
+__all__ = ["ZOO", "Entry", "Score", "Subject", "Report", "entry", "shipped_subject",
+           "squeezenet_subject", "import_squeezenet", "report"]
 
 _IMAGES = 100               # pictures that are run, unless told otherwise
 _CALIBRATION = 10           # pictures that choose SqueezeNet's scales: the last ones
@@ -73,6 +75,25 @@ class Score:
     agreement: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A network, and the pictures that it is to be run on.
+
+    Attributes
+    ----------
+    x : its inputs, integers [batch, n].
+    labels : [batch], or None.
+    stated : the score in the network's file, on all its test pictures; or None, and then
+    float_answers : what the float network answers to x, [batch].
+    """
+    entry: Entry
+    network: Network
+    x: np.ndarray
+    labels: np.ndarray | None
+    stated: Score | None = None
+    float_answers: np.ndarray | None = None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Report:
     """One network, measured.
@@ -80,7 +101,7 @@ class Report:
     Attributes
     ----------
     file_bytes, float_bytes : on disk, and of its weights and biases as float32.
-    score : on all its test pictures.
+    score : on all its test pictures, or where that is not stated on those that were run.
     pictures, pes : those that were run now, and the array they ran on.
     run_error : share of them that the array got wrong; None without labels.
     cycles : of one picture, the mean.
@@ -107,33 +128,27 @@ class Report:
         return asdict(self) | {"factor": self.factor}
 
 
-def report_shipped(name: str, config: ArrayConfig, *, images: int | None = None,
-                    jobs: int = 1) -> Report:
-    """A network that comes with the package, its first test pictures (100) run on ``fast``.
-
-    The score is the one in the file's provenance, on all test pictures.
+def shipped_subject(name: str, images: int | None = None) -> Subject:
+    """A network that comes with the package, and its first test pictures (100).
 
     Raises
     ------
     InputError : it is none of them, or there are not so many pictures.
-    CapacityError : it does not fit the array.
     """
     one = entry(name)
     if one.needs:
         raise InputError(f"{name}: {one.needs}")
-    path = shipped(name)
-    contents, (x, labels) = inspect(path), shipped_test_set()
+    network, (x, labels) = load(shipped(name)), shipped_test_set()
     images = _count(images, len(x), "MNIST's test pictures")
-    made = contents.provenance
-    score = Score(pictures=len(x), error=made["integer_error"], float_error=made["float_error"])
-    run = fast.run(compile_network(load(path), config), x[:images], jobs=jobs)
-    return _report(one, contents, run, labels[:images], score)
+    made = network.provenance
+    return Subject(entry=one, network=network, x=x[:images], labels=labels[:images],
+                   stated=Score(pictures=len(x), error=made["integer_error"],
+                                float_error=made["float_error"]))
 
 
-def report_squeezenet(net: Path, prototxt: Path, pictures: Path, out: Path, config: ArrayConfig, *,
-                      images: int | None = None, jobs: int = 1) -> Report:
-    """Import SqueezeNet, write its artefact to ``out``, and run the first ``images`` pictures
-    (100, or all that there are).
+def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
+                       images: int | None = None) -> Subject:
+    """SqueezeNet, imported, and the first pictures of a file (100, or all that there are).
 
     Parameters
     ----------
@@ -143,30 +158,24 @@ def report_squeezenet(net: Path, prototxt: Path, pictures: Path, out: Path, conf
 
     Raises
     ------
-    InputError, CapacityError : a file that is not what it should be; more pictures than there
-        are; an array too small.
+    InputError : a file that is not what it should be; more pictures than there are.
     ToolError : torch is not installed.
     """
     given = load_pictures(pictures)
     images = _count(images, len(given.images), f"the pictures in {pictures}")
     network, graph = import_squeezenet(net, prototxt, given)
-    program = compile_network(network, config)
-    save(network, out)
     maps = caffe_maps(given.images[:images])
     logits = given.float_logits
     if logits is None:
         from .float_run import run_float
         logits = run_float(graph, _channels_first(maps))
-    run = fast.run(program, maps.reshape(len(maps), -1), jobs=jobs)
-    labels = None if given.labels is None else given.labels[:images]
-    answers, wanted = run.outputs.argmax(axis=1), \
-        logits[:images].reshape(images, -1).argmax(axis=1)
-    score = Score(pictures=images, error=_error(answers, labels),
-                  float_error=_error(wanted, labels), agreement=float(np.mean(answers == wanted)))
-    return _report(entry("squeezenet-dc"), inspect(out), run, labels, score)
+    return Subject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
+                   labels=None if given.labels is None else given.labels[:images],
+                   float_answers=logits[:images].reshape(images, -1).argmax(axis=1))
 
 
-def import_squeezenet(net: Path, prototxt: Path, pictures: Pictures):
+def import_squeezenet(net: Path, prototxt: Path,
+                      pictures: Pictures) -> tuple[Network, "FloatGraph"]:
     """SqueezeNet as an integer network, Huffman coded, and its float graph.
 
     Raises
@@ -208,11 +217,23 @@ def _error(answers: np.ndarray, labels: np.ndarray | None) -> float | None:
     return None if labels is None else float(np.mean(answers != labels))
 
 
-def _report(one: Entry, contents: Contents, run: Run, labels: np.ndarray | None,
-            score: Score) -> Report:
+def report(subject: Subject, contents: Contents, run: Run) -> Report:
+    """What is known of a network.
+
+    Parameters
+    ----------
+    contents : of its file.
+    run : of the subject's inputs, on an engine that has cycles.
+    """
+    answers = run.outputs.argmax(axis=1)
+    error, score = _error(answers, subject.labels), subject.stated
+    if score is None:
+        score = Score(pictures=len(answers), error=error,
+                      float_error=_error(subject.float_answers, subject.labels),
+                      agreement=float(np.mean(answers == subject.float_answers)))
     busy = sum(layer.total("busy") for layer in run.layers)
-    return Report(name=one.name, origin=one.origin, file_bytes=contents.file_bytes,
-                  float_bytes=contents.float_bytes, score=score, pictures=len(run.outputs),
-                  pes=run.config.pes, run_error=_error(run.outputs.argmax(axis=1), labels),
+    return Report(name=subject.entry.name, origin=subject.entry.origin,
+                  file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
+                  pictures=len(answers), pes=run.config.pes, run_error=error,
                   cycles=float(run.cycles.mean()),
                   utilisation=busy / (run.config.pes * int(run.cycles.sum())))

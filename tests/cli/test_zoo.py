@@ -54,7 +54,7 @@ def test_one_network_on_another_array(zoo):
     (["-c", "TINY"], "layer 'ip1' needs"),
     (["--net", "F.net"], "--net belongs to squeezenet-dc"),
     (["squeezenet-dc", "--net", "F.net", "-o", "x.eie"],
-     "squeezenet-dc needs --prototxt, --pictures: it does not come with the package: get"),
+     "squeezenet-dc needs --pictures, --prototxt: it does not come with the package: get"),
     (["squeezenet-dc", "--net", "F.net", "--prototxt", "F.prototxt", "--pictures", "no.npz", "-o",
       "x.eie"], "cannot read pictures from no.npz: [Errno 2] No such file"),
 ])
