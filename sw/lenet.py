@@ -11,7 +11,7 @@ from torch import nn
 
 from ..core.graph import Network
 from .quantise import quantise
-from .recipe import Course, Pictures, Recipe, regenerate
+from .recipe import Course, Labelled, Recipe, regenerate
 from .train import Affine, Schedule, deterministic
 
 __all__ = ["LenetRecipe", "LAYER_NAMES", "compress_lenet", "main"]
@@ -46,7 +46,7 @@ def _build(recipe: LenetRecipe, inputs: int, classes: int) -> nn.Sequential:
                          nn.ReLU(), nn.Linear(second, classes))
 
 
-def compress_lenet(train: Pictures, test: Pictures, *, recipe: LenetRecipe | None = None,
+def compress_lenet(train: Labelled, test: Labelled, *, recipe: LenetRecipe | None = None,
                    seed: int = 0, progress: Callable[[str], None] = lambda message: None
                    ) -> Network:
     """Train, prune, share and quantise LeNet-300-100.

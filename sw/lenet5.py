@@ -17,7 +17,7 @@ from ..core.errors import InputError
 from ..core.graph import Network
 from .prune import weighted_layers
 from .quantise_graph import quantise_graph
-from .recipe import Course, Pictures, Recipe, regenerate
+from .recipe import Course, Labelled, Recipe, regenerate
 from .sequential import sequential_graph
 from .train import Affine, Schedule, deterministic
 
@@ -79,7 +79,7 @@ def _array(path: str | Path, key: str) -> np.ndarray:
         raise InputError(f"cannot read weights from {path}: {error}") from error
 
 
-def compress_lenet5(train: Pictures, test: Pictures, *, weights: str | Path,
+def compress_lenet5(train: Labelled, test: Labelled, *, weights: str | Path,
                     recipe: Lenet5Recipe | None = None, seed: int = 0,
                     progress: Callable[[str], None] = lambda message: None) -> Network:
     """Prune, share and quantise LeNet-5.

@@ -20,10 +20,10 @@ from .prune import keep_schedule, kept, prune
 from .share import share
 from .train import Affine, Schedule, error_rate, fit
 
-__all__ = ["Pictures", "Recipe", "Course", "integer_error", "regenerate"]
+__all__ = ["Labelled", "Recipe", "Course", "integer_error", "regenerate"]
 
 #: Images and labels, uint8 [n, pixels] and uint8 [n].
-Pictures = tuple[np.ndarray, np.ndarray]
+Labelled = tuple[np.ndarray, np.ndarray]
 Progress = Callable[[str], None]
 _BATCH = 500                # pictures of which golden unfolds the windows at a time
 
@@ -68,8 +68,8 @@ class Course:
     errors : error rate on the test set after each step.
     """
     model: nn.Module
-    train: Pictures
-    test: Pictures
+    train: Labelled
+    test: Labelled
     pixel_scale: float
     recipe: Recipe
     generator: torch.Generator
@@ -114,7 +114,7 @@ class Course:
             | notes | self.errors)
 
 
-def _tensors(pictures: Pictures, scale: float) -> tuple[Tensor, Tensor]:
+def _tensors(pictures: Labelled, scale: float) -> tuple[Tensor, Tensor]:
     images, labels = pictures
     return (torch.from_numpy(images.astype(np.float32)) * scale,
             torch.from_numpy(labels.astype(np.int64)))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions through the whole compression: pruned, ordered, shared, as a graph, as LeNet-5."""
+import gzip
+
 import numpy as np
 import openeie
 import pytest
@@ -169,12 +171,38 @@ def test_weights_that_are_not_lenets_are_refused(weights, tmp_path):
         load_weights(model, tmp_path / "bad.npz")
 
 
-def test_hold_out_must_leave_training_pictures(tmp_path, weights, capsys):
-    with pytest.raises(InputError, match="cannot be read from"):
-        main(["--mnist", str(tmp_path), "--weights", str(weights[0]), "-o", "x.eie"])
-    with pytest.raises(SystemExit):
-        main(["--mnist", str(tmp_path), "-o", "x.eie"])
-    assert "--weights" in capsys.readouterr().err
+@pytest.fixture
+def mnist(tmp_path):
+    """A folder as MNIST's, 300 training pictures and 50 test pictures in it."""
+    images, labels = shipped_test_set()
+    for kind, part in (("train", slice(300)), ("t10k", slice(300, 350))):
+        for what, array in (("images-idx3", images[part].reshape(-1, 28, 28)),
+                            ("labels-idx1", labels[part])):
+            header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+            (tmp_path / f"{kind}-{what}-ubyte.gz").write_bytes(
+                gzip.compress(header + array.tobytes()))
+    return tmp_path
+
+
+@pytest.mark.parametrize(("options", "measured"), [([], slice(300, 350)),
+                                                   (["--hold-out", "40"], slice(260, 300))])
+def test_the_command_measures_on_what_it_does_not_train_with(weights, mnist, options, measured):
+    out = mnist / "n.eie"
+    main(["--mnist", str(mnist), "--weights", str(weights[0]), "-o", str(out), *options])
+    network = openeie.load(out)
+    x, labels = (array[measured] for array in shipped_test_set())
+    assert network.provenance["integer_error"] == integer_error(network, x, labels)
+
+
+def test_the_command_refuses(weights, mnist, capsys):
+    known = ["--mnist", str(mnist), "-o", "x.eie"]
+    for options, message in (([], "--weights"), (["--weights", str(weights[0]), "--hold-out",
+                                                 "300"], "--hold-out must be in 0 .. 299, not")):
+        with pytest.raises(SystemExit):
+            main(known + options)
+        assert message in capsys.readouterr().err
+    with pytest.raises(InputError, match="cannot read weights from none.npz"):
+        main([*known, "--weights", "none.npz"])
 
 
 def test_the_shipped_file_beats_the_paper():
