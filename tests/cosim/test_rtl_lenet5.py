@@ -9,7 +9,7 @@ from openeie.sw.data import shipped_test_set
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
 ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,
-                    entry_depth=512, pointer_depth=4096, act_depth=1024, acc_depth=32,
+                    entry_depth=256, pointer_depth=4096, act_depth=1024, acc_depth=32,
                     channel_depth=64, max_layers=8, max_code_length=8)
 RTL_IMAGES = 10
 

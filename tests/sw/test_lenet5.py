@@ -206,11 +206,12 @@ def test_the_command_refuses(weights, mnist, capsys):
 
 
 def test_the_shipped_file_beats_the_paper():
-    """Deep Compression, Table 1: 39x, 0.74 %. Integer outputs, all test images."""
+    """Deep Compression, Table 1: 39x, 0.74 %. That the error is what it says is shown on all test
+    images by ``tests/cosim/test_rtl_lenet5.py``."""
     path = openeie.shipped("lenet-5")
     net, contents = openeie.load(path), inspect(path)
     assert contents.float_bytes == 4 * 431_080 and contents.factor >= 80
     assert all(len(layer.weights.codebook) <= 16 for layer in net.layers
                if hasattr(layer, "weights"))
-    error = integer_error(net, *shipped_test_set())
-    assert error == net.provenance["integer_error"] <= 0.0074
+    assert max(bits for _, bits, _, _ in accumulator_needs(net)) <= 32
+    assert net.provenance["integer_error"] <= 0.0074
