@@ -4,29 +4,22 @@
 ``python -m openeie.sw.lenet5 --mnist DIR --weights lenet_caffe_mnist.npz --seed S -o FILE.eie``
 regenerates the artefact. The same seed and tool versions give the same bytes.
 """
-import zipfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
-from ..core.errors import InputError
 from ..core.graph import Network
-from .prune import weighted_layers
+from .importers.caffe_npz import load_npz
 from .quantise_graph import quantise_graph
 from .recipe import Course, Labelled, Recipe, regenerate
-from .sequential import sequential_graph
+from .sequential import to_module, with_weights
 from .train import Affine, Schedule, deterministic
 
-__all__ = ["Lenet5Recipe", "LAYER_NAMES", "lenet5", "load_weights", "compress_lenet5", "main"]
+__all__ = ["Lenet5Recipe", "compress_lenet5", "main"]
 
-#: Caffe's names for the four layers; the file has ``NAME_w`` and ``NAME_b`` of each.
-LAYER_NAMES = ("conv1", "conv2", "ip1", "ip2")
 _PIXEL_SCALE = 1 / 256          # as Caffe's LeNet takes its pixels
-_SIDE = 28
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,45 +33,6 @@ class Lenet5Recipe(Recipe):
     augment: Affine = Affine(shift=1.5, rotate=8.0, scale=0.08, shear=0.08)
 
 
-def lenet5() -> nn.Sequential:
-    """Caffe's LeNet-5 with random weights; it takes flat pictures, float32 [batch, 784]."""
-    return nn.Sequential(
-        nn.Unflatten(1, (1, _SIDE, _SIDE)), nn.Conv2d(1, 20, 5), nn.MaxPool2d(2),
-        nn.Conv2d(20, 50, 5), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(800, 500), nn.ReLU(),
-        nn.Linear(500, 10))
-
-
-def load_weights(model: nn.Sequential, path: str | Path) -> None:
-    """Give the model the float weights of an ``.npz``: ``conv1_w``, ``conv1_b``, ..., float32.
-
-    Raises
-    ------
-    InputError : the file cannot be read, or an array is missing, not float32, of another shape or
-        not finite.
-    """
-    for name, layer in zip(LAYER_NAMES, weighted_layers(model).values()):
-        for key, parameter in ((f"{name}_w", layer.weight), (f"{name}_b", layer.bias)):
-            array, wanted = _array(path, key), tuple(parameter.shape)
-            if array.dtype != np.float32 or array.shape != wanted:
-                raise InputError(f"{path}: array {key!r} must be float32 {list(wanted)}, "
-                                 f"not {array.dtype} {list(array.shape)}")
-            if not np.isfinite(array).all():
-                raise InputError(f"{path}: array {key!r} must hold finite numbers")
-            with torch.no_grad():
-                parameter.copy_(torch.from_numpy(array))
-
-
-def _array(path: str | Path, key: str) -> np.ndarray:
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return arrays[key]
-    except KeyError:
-        raise InputError(f"{path} has no array {key!r}; it must have NAME_w and NAME_b of "
-                         f"{', '.join(LAYER_NAMES)}") from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:
-        raise InputError(f"cannot read weights from {path}: {error}") from error
-
-
 def compress_lenet5(train: Labelled, test: Labelled, *, weights: str | Path,
                     recipe: Lenet5Recipe | None = None, seed: int = 0,
                     progress: Callable[[str], None] = lambda message: None) -> Network:
@@ -87,7 +41,7 @@ def compress_lenet5(train: Labelled, test: Labelled, *, weights: str | Path,
     Parameters
     ----------
     train, test : images uint8 [n, 784] and labels; the test set is only ever measured.
-    weights : the float network, see :func:`load_weights`.
+    weights : the float network, see :func:`~openeie.sw.importers.caffe_npz.load_npz`.
     seed : of every random choice.
     progress : called with one line after each step.
 
@@ -97,17 +51,16 @@ def compress_lenet5(train: Labelled, test: Labelled, *, weights: str | Path,
     step, the seed, the recipe and the versions of the tools.
     """
     recipe = recipe or Lenet5Recipe()
+    graph = replace(load_npz(Path(weights)), name="lenet-5")
     with deterministic(seed) as generator:
-        model = lenet5()
-        load_weights(model, weights)
+        model = to_module(graph)
         course = Course(model=model, train=train, test=test, pixel_scale=_PIXEL_SCALE,
                         recipe=recipe, generator=generator, progress=progress)
         course.measure("float")
         course.compress()
-        graph = sequential_graph(model, name="lenet-5", shape=(1, _SIDE, _SIDE),
-                                 layer_names=LAYER_NAMES)
-        pictures = train[0][:recipe.calibration].reshape(-1, 1, _SIDE, _SIDE)
-        network = quantise_graph(graph, pictures.astype(np.float32) * np.float32(_PIXEL_SCALE),
+        pictures = train[0][:recipe.calibration].reshape(-1, *graph.input.shape)
+        network = quantise_graph(with_weights(graph, model),
+                                 pictures.astype(np.float32) * np.float32(_PIXEL_SCALE),
                                  input_range=(0, 255), input_scale=_PIXEL_SCALE,
                                  act_width=recipe.act_width, acc_width=recipe.acc_width,
                                  encoding="huffman")

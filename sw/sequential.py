@@ -1,108 +1,95 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained ``nn.Sequential`` as a float graph, shared weights as codes and codebook."""
-from collections import Counter
-from collections.abc import Sequence
+"""A chain of float operators as torch modules to train, and back: shared weights as codes."""
+from collections import OrderedDict
+from dataclasses import replace
 
 import numpy as np
+import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
 from ..core.errors import InputError
 from .float_graph import FloatGraph, Node
-from .prune import WEIGHTED
+from .prune import weighted_layers
 from .share import shared
 
-__all__ = ["sequential_graph"]
+__all__ = ["to_module", "with_weights"]
 
 
-def sequential_graph(model: nn.Sequential, *, name: str, shape: tuple[int, ...],
-                     layer_names: Sequence[str]) -> FloatGraph:
-    """The chain's graph; other modules than layers with weights are called by kind and number.
+def to_module(graph: FloatGraph) -> nn.Sequential:
+    """The graph as modules called as its nodes, with its weights, which are copied.
 
-    Parameters
-    ----------
-    model : convolutions, linear layers, ReLUs, largest and average pools, flattening, in any
-        order that fits; an ``Unflatten`` in front is what ``shape`` says.
-    shape : of one input: channels, height, width; or length.
-    layer_names : of the layers with weights, in order.
+    The module takes float32 [batch, n], each input flat in the order of the graph's shape.
 
     Raises
     ------
-    InputError : modules or options that a graph cannot hold, all of them at once; more or fewer
-        names than layers; shapes that do not fit.
+    InputError : the graph is no chain, or has an operator that reads several inputs; all such
+        nodes are named.
     """
-    modules = [(place, module) for place, module in model.named_children()
-               if not (place == "0" and isinstance(module, nn.Unflatten)
-                       and tuple(module.unflattened_size) == tuple(shape))]
-    problems = [f"{place} ({_kind(module).__name__}): {problem}" for place, module in modules
-                if (problem := _problem(module))]
-    if problems:
-        raise InputError(f"network {name!r} cannot become a graph: {'; '.join(problems)}")
-    count = sum(isinstance(module, WEIGHTED) for _, module in modules)
-    if len(layer_names) != count:
-        raise InputError(f"layer_names must name {count} layers, not {tuple(layer_names)!r}")
-    names, numbers = iter(layer_names), Counter[str]()
-    nodes = [Node(name="data", op="input", shape=tuple(shape))]
-    for _, module in modules:
-        op, fields = _FIELDS[_kind(module)](module)
-        kind = op.removeprefix("max_").removeprefix("avg_")
-        numbers[kind] += 1
-        nodes.append(Node(
-            name=next(names) if isinstance(module, WEIGHTED) else f"{kind}{numbers[kind]}",
-            op=op, inputs=(nodes[-1].name,), **fields))
-    return FloatGraph(name=name, nodes=tuple(nodes))
+    wrong = [f"{node.name!r} ({node.op})" for before, node in zip(graph.nodes, graph.nodes[1:])
+             if node.inputs != (before.name,)]
+    if wrong or graph.nodes[0].op != "input":
+        raise InputError(f"network {graph.name!r} must be a chain to be trained; these do not read "
+                         f"the node before them, and it alone: {', '.join(wrong) or 'the input'}")
+    return nn.Sequential(OrderedDict(
+        (node.name, _MODULES[node.op](node)) for node in graph.nodes))
 
 
-def _kind(module: nn.Module) -> type[nn.Module]:
-    """A module's class; that of a shared layer is what it was before."""
-    return parametrize.type_before_parametrizations(module)
+def with_weights(graph: FloatGraph, model: nn.Module) -> FloatGraph:
+    """The graph with the weights of modules called as its nodes, shared ones as codes and
+    codebook.
 
-
-def _problem(module: nn.Module) -> str:
-    """Why a graph cannot hold a module; empty if it can."""
-    if _kind(module) not in _FIELDS:
-        return "no such operator"
-    if getattr(module, "dilation", 1) not in (1, (1, 1)):
-        return f"dilation must be 1, not {module.dilation}"
-    if isinstance(module, nn.Conv2d) and (isinstance(module.padding, str)
-                                          or module.padding_mode != "zeros"):
-        return f"padding must be numbers of zeros, not {module.padding!r} {module.padding_mode}"
-    if isinstance(module, nn.AvgPool2d) and module.divisor_override is not None:
-        return f"divisor_override must be None, not {module.divisor_override}"
-    if isinstance(module, nn.Flatten) and (module.start_dim, module.end_dim) != (1, -1):
-        return "it must flatten all dimensions but the batch"
-    return ""
-
-
-def _pair(value) -> tuple[int, int]:
-    return (value, value) if isinstance(value, int) else tuple(value)
+    Raises
+    ------
+    InputError : a node with weights has no module, or the shapes of its weights do not fit.
+    """
+    layers = weighted_layers(model)
+    missing = [node.name for node in graph.nodes if node.weight is not None
+               and node.name not in layers]
+    if missing:
+        raise InputError(f"network {graph.name!r}: no module is called {', '.join(missing)}; "
+                         f"there are {', '.join(layers)}")
+    return replace(graph, nodes=tuple(
+        node if node.weight is None else replace(node, **_weights(layers[node.name]))
+        for node in graph.nodes))
 
 
 def _weights(layer: nn.Conv2d | nn.Linear) -> dict:
     """Weight and bias; codes and codebook where they are shared."""
     bias = None if layer.bias is None else layer.bias.detach().numpy().copy()
     if not parametrize.is_parametrized(layer, "weight"):
-        return {"weight": layer.weight.detach().numpy().copy(), "bias": bias}
+        return {"weight": layer.weight.detach().numpy().copy(), "bias": bias,
+                "codes": None, "codebook": None}
     codes, codebook = shared(layer)
     table = codebook.astype(np.float32)
     return {"weight": table[codes], "bias": bias, "codes": codes.astype(np.uint8),
             "codebook": table}
 
 
-def _conv(module: nn.Conv2d) -> tuple[str, dict]:
-    return "conv", _weights(module) | {"kernel": _pair(module.kernel_size), "groups": module.groups,
-                                       "stride": _pair(module.stride), "pad": _pair(module.padding)}
+def _filled(layer: nn.Conv2d | nn.Linear, node: Node) -> nn.Module:
+    with torch.no_grad():
+        layer.weight.copy_(torch.tensor(node.weight))
+        if node.bias is not None:
+            layer.bias.copy_(torch.tensor(node.bias))
+    return layer
 
 
-def _pool(module: nn.MaxPool2d | nn.AvgPool2d) -> tuple[str, dict]:
-    fields = {"kernel": _pair(module.kernel_size), "stride": _pair(module.stride),
-              "pad": _pair(module.padding), "ceil": module.ceil_mode}
-    if isinstance(module, nn.MaxPool2d):
-        return "max_pool", fields
-    return "avg_pool", fields | {"pad_counts": module.count_include_pad}
+def _conv(node: Node) -> nn.Module:
+    out, in_ = node.weight.shape[:2]
+    return _filled(nn.Conv2d(in_ * node.groups, out, node.kernel, node.stride, node.pad,
+                             groups=node.groups, bias=node.bias is not None), node)
 
 
-_FIELDS = {nn.Conv2d: _conv, nn.MaxPool2d: _pool, nn.AvgPool2d: _pool,
-           nn.Linear: lambda module: ("linear", _weights(module)),
-           nn.ReLU: lambda module: ("relu", {}),
-           nn.Flatten: lambda module: ("flatten", {})}
+_MODULES = {
+    "input": lambda node: nn.Unflatten(1, node.shape),
+    "conv": _conv,
+    "linear": lambda node: _filled(nn.Linear(node.weight.shape[1], len(node.weight),
+                                             bias=node.bias is not None), node),
+    "max_pool": lambda node: nn.MaxPool2d(node.kernel, node.stride, node.pad,
+                                          ceil_mode=node.ceil),
+    "avg_pool": lambda node: nn.AvgPool2d(node.kernel, node.stride, node.pad, ceil_mode=node.ceil,
+                                          count_include_pad=node.pad_counts),
+    "global_avg_pool": lambda node: nn.AdaptiveAvgPool2d(1),
+    "relu": lambda node: nn.ReLU(),
+    "flatten": lambda node: nn.Flatten(),
+}

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Convolutions through the whole compression: pruned, ordered, shared, as a graph, as LeNet-5."""
+import dataclasses
 import gzip
 
 import numpy as np
@@ -11,28 +12,46 @@ from openeie.core.bounds import accumulator_needs
 from openeie.core.errors import InputError
 from openeie.core.inspect import inspect
 from openeie.sw.data import shipped_test_set
+from openeie.sw.float_graph import FloatGraph, Node
 from openeie.sw.float_run import run_float
-from openeie.sw.lenet5 import (LAYER_NAMES, Lenet5Recipe, compress_lenet5, lenet5,
-                               load_weights, main)
+from openeie.sw.importers.caffe_npz import load_npz
+from openeie.sw.lenet5 import Lenet5Recipe, compress_lenet5, main
 from openeie.sw.order import order_units
 from openeie.sw.prune import kept, prune, weighted_layers
 from openeie.sw.quantise_graph import quantise_graph
 from openeie.sw.recipe import integer_error
-from openeie.sw.sequential import sequential_graph
+from openeie.sw.sequential import to_module, with_weights
 from openeie.sw.share import share, shared
-from openeie.sw.train import Affine, Schedule, deterministic
+from openeie.sw.train import Affine, Schedule
 from torch import nn
 
-KEEP = {"1": 0.5, "4": 0.3, "7": 0.2, "9": 0.6}
+KEEP = {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.6}
+
+
+def chain():
+    """Convolutions with padding, with a bias and without; a largest and an average pool."""
+    rng = np.random.default_rng(3)
+
+    def normal(*shape):
+        return rng.normal(0, np.prod(shape[1:]) ** -0.5, shape).astype(np.float32)
+    return FloatGraph(name="chain", nodes=(
+        Node(name="data", op="input", shape=(2, 9, 8)),
+        Node(name="a", op="conv", inputs=("data",), kernel=(3, 3), pad=(1, 1),
+             weight=normal(6, 2, 3, 3), bias=normal(6)),
+        Node(name="ra", op="relu", inputs=("a",)),
+        Node(name="pa", op="max_pool", inputs=("ra",), kernel=(2, 2), stride=(2, 2), ceil=True),
+        Node(name="b", op="conv", inputs=("pa",), kernel=(2, 3), stride=(1, 1),
+             weight=normal(7, 6, 2, 3)),
+        Node(name="pb", op="avg_pool", inputs=("b",), kernel=(2, 2), stride=(2, 1), pad=(1, 0),
+             pad_counts=True),
+        Node(name="flat", op="flatten", inputs=("pb",)),
+        Node(name="c", op="linear", inputs=("flat",), weight=normal(9, 21), bias=normal(9)),
+        Node(name="rc", op="relu", inputs=("c",)),
+        Node(name="d", op="linear", inputs=("rc",), weight=normal(4, 9), bias=normal(4))))
 
 
 def network():
-    """Convolutions with padding, stride, bias and none; all pools that a graph has."""
-    with deterministic(3):
-        return nn.Sequential(
-            nn.Unflatten(1, (2, 9, 8)), nn.Conv2d(2, 6, 3, padding=1), nn.ReLU(),
-            nn.MaxPool2d(2, ceil_mode=True), nn.Conv2d(6, 7, (2, 3), bias=False),
-            nn.AvgPool2d(2), nn.Flatten(), nn.Linear(14, 9), nn.ReLU(), nn.Linear(9, 4))
+    return to_module(chain())
 
 
 def inputs(count=20):
@@ -43,7 +62,7 @@ def test_convolutions_are_pruned_and_shared_as_linear_layers_are():
     model = network()
     assert list(weighted_layers(model)) == list(KEEP)
     prune(model, KEEP)
-    assert kept(model) == {"1": 54, "4": 76, "7": 25, "9": 22}
+    assert kept(model) == {"a": 54, "b": 76, "c": 38, "d": 22}
     zero = {name: layer.weight == 0 for name, layer in weighted_layers(model).items()}
     share(model, slots=8)
     for name, layer in weighted_layers(model).items():
@@ -57,12 +76,12 @@ def test_ordering_channels_changes_nothing():
     model = network()
     prune(model, KEEP)
     before = model(inputs())
-    first = model[1].weight.detach().clone()
+    first = model.a.weight.detach().clone()
     order_units(model)
     assert torch.allclose(before, model(inputs()), atol=1e-6)
-    assert not torch.equal(first, model[1].weight)
-    for number in (1, 4, 7):
-        counts = torch.count_nonzero(model[number].weight.flatten(1), dim=1)
+    assert not torch.equal(first, model.a.weight)
+    for layer in (model.a, model.b, model.c):
+        counts = torch.count_nonzero(layer.weight.flatten(1), dim=1)
         assert torch.all(counts[:-1] >= counts[1:])
 
 
@@ -73,40 +92,45 @@ def test_units_are_not_ordered_through_what_mixes_them():
 
 
 @pytest.mark.parametrize("slots", [None, 8])
-def test_the_graph_computes_what_the_module_does(slots):
-    model = network()
-    if slots:
-        share(model, slots=slots)
-    graph = sequential_graph(model, name="n", shape=(2, 9, 8), layer_names=("a", "b", "c", "d"))
-    assert [node.name for node in graph.nodes] == [
-        "data", "a", "relu1", "pool1", "b", "pool2", "flatten1", "c", "relu2", "d"]
+def test_a_chain_there_and_back(slots):
+    graph, model = chain(), network()
     with torch.no_grad():
         wanted = model(inputs()).numpy()
-    got = run_float(graph, inputs().numpy().reshape(-1, 2, 9, 8))
-    assert np.allclose(got, wanted, atol=1e-6)
-    assert all((node.codes is None) == (slots is None) for node in graph.nodes
+    x = inputs().numpy().reshape(-1, 2, 9, 8)
+    assert np.allclose(run_float(graph, x), wanted, atol=1e-6)
+    if slots:
+        share(model, slots=slots)
+    with torch.no_grad():
+        changed = model(inputs()).numpy()
+    assert np.allclose(changed, wanted, atol=1e-6) == (slots is None)
+    back = with_weights(graph, model)
+    assert np.allclose(run_float(back, x), changed, atol=1e-6)
+    assert all((node.codes is None) == (slots is None) for node in back.nodes
                if node.weight is not None)
+    model.a.bias.data += 1                      # what was taken stays as it was
+    assert np.allclose(run_float(back, x), changed, atol=1e-6)
 
 
-def test_the_graph_refuses_all_it_cannot_hold():
-    model = nn.Sequential(nn.Conv2d(1, 2, 3, dilation=2), nn.Sigmoid(),
-                          nn.Conv2d(2, 2, 3, padding="same"), nn.Flatten(0))
-    with pytest.raises(InputError) as raised:
-        sequential_graph(model, name="n", shape=(1, 9, 9), layer_names=("a", "b"))
-    for words in ("0 (Conv2d): dilation must be 1, not (2, 2)", "1 (Sigmoid): no such operator",
-                  "2 (Conv2d): padding must be numbers", "3 (Flatten): it must flatten all"):
-        assert words in str(raised.value)
-    with pytest.raises(InputError, match="layer_names must name 4 layers, not "):
-        sequential_graph(network(), name="n", shape=(2, 9, 8), layer_names=("a",))
+def test_what_is_no_chain_is_refused():
+    nodes = chain().nodes
+    graph = FloatGraph(name="n", nodes=(
+        *nodes[:2], dataclasses.replace(nodes[1], name="e"),
+        Node(name="sum", op="add", inputs=("a", "e"))))
+    with pytest.raises(InputError, match=r"must be a chain to be trained; these do not read the "
+                                         r"node before them, and it alone: 'e' \(conv\), 'sum' "
+                                         r"\(add\)"):
+        to_module(graph)
+    with pytest.raises(InputError, match="'chain': no module is called a, b, c, d; there are 0"):
+        with_weights(chain(), nn.Sequential(nn.Linear(3, 4)))
 
 
-def test_lenet5_in_integers_is_close_and_fits_32_bits():
-    with deterministic(1):
-        model = lenet5()
-    prune(model, {"1": 0.5, "3": 0.12, "6": 0.02, "8": 0.16})
+def test_lenet5_in_integers_is_close_and_fits_32_bits(weights):
+    graph = load_npz(weights)
+    model = to_module(graph)
+    prune(model, {"conv1": 0.5, "conv2": 0.12, "ip1": 0.02, "ip2": 0.16})
     share(model)
     x = shipped_test_set()[0][:50]
-    graph = sequential_graph(model, name="n", shape=(1, 28, 28), layer_names=LAYER_NAMES)
+    graph = with_weights(graph, model)
     maps = x.reshape(-1, 1, 28, 28).astype(np.float32) / 256
     net = quantise_graph(graph, maps, input_range=(0, 255), input_scale=1 / 256, acc_width=32,
                          encoding="huffman")
@@ -121,15 +145,16 @@ def test_lenet5_in_integers_is_close_and_fits_32_bits():
 
 @pytest.fixture
 def weights(tmp_path):
-    """A file of weights as Caffe's, of a network that is not trained, and its arrays."""
-    with deterministic(2):
-        model = lenet5()
+    """A file of weights as Caffe's, of a network that is not trained."""
+    rng = np.random.default_rng(2)
     arrays = {}
-    for name, layer in zip(LAYER_NAMES, weighted_layers(model).values()):
-        arrays |= {f"{name}_w": layer.weight.detach().numpy(),
-                   f"{name}_b": layer.bias.detach().numpy()}
+    for name, *shape in (("conv1", 20, 1, 5, 5), ("conv2", 50, 20, 5, 5), ("ip1", 500, 800),
+                         ("ip2", 10, 500)):
+        reach = np.prod(shape[1:]) ** -0.5
+        arrays[f"{name}_w"] = rng.uniform(-reach, reach, shape).astype(np.float32)
+        arrays[f"{name}_b"] = rng.uniform(-reach, reach, shape[0]).astype(np.float32)
     np.savez(tmp_path / "w.npz", **arrays)
-    return tmp_path / "w.npz", arrays
+    return tmp_path / "w.npz"
 
 
 RECIPE = Lenet5Recipe(
@@ -141,7 +166,7 @@ RECIPE = Lenet5Recipe(
 def test_the_same_seed_gives_the_same_bytes(weights):
     images, labels = shipped_test_set()
     train, test = (images[:600], labels[:600]), (images[600:800], labels[600:800])
-    nets = [compress_lenet5(train, test, weights=weights[0], recipe=RECIPE, seed=seed)
+    nets = [compress_lenet5(train, test, weights=weights, recipe=RECIPE, seed=seed)
             for seed in (5, 5, 6)]
     first, again, other = map(artefact.dumps, nets)
     assert first == again and first != other
@@ -149,26 +174,6 @@ def test_the_same_seed_gives_the_same_bytes(weights):
     assert provenance["integer_error"] < provenance["float_error"]      # 1,200 steps teach it
     assert provenance["seed"] == 5 and "Caffe" in provenance["source"]
     assert integer_error(nets[0], *test) == provenance["integer_error"]
-
-
-def test_weights_that_are_not_lenets_are_refused(weights, tmp_path):
-    path, arrays = weights
-    model = lenet5()
-    load_weights(model, path)
-    assert np.array_equal(model[6].weight.detach().numpy(), arrays["ip1_w"])
-    for key, array, message in (
-            ("conv2_b", None, "has no array 'conv2_b'; it must have NAME_w and NAME_b of conv1"),
-            ("ip2_w", np.zeros((10, 500)), r"'ip2_w' must be float32 \[10, 500\], not float64"),
-            ("ip1_w", np.zeros((800, 500), "f4"), r"\[500, 800\], not float32 \[800, 500\]"),
-            ("conv1_b", np.full(20, np.nan, "f4"), "'conv1_b' must hold finite numbers")):
-        changed = {name: value for name, value in (arrays | {key: array}).items()
-                   if value is not None}
-        np.savez(tmp_path / "bad.npz", **changed)
-        with pytest.raises(InputError, match=message):
-            load_weights(model, tmp_path / "bad.npz")
-    (tmp_path / "bad.npz").write_bytes(path.read_bytes()[:3000])
-    with pytest.raises(InputError, match="cannot read weights from .*bad.npz"):
-        load_weights(model, tmp_path / "bad.npz")
 
 
 @pytest.fixture
@@ -188,7 +193,7 @@ def mnist(tmp_path):
                                                    (["--hold-out", "40"], slice(260, 300))])
 def test_the_command_measures_on_what_it_does_not_train_with(weights, mnist, options, measured):
     out = mnist / "n.eie"
-    main(["--mnist", str(mnist), "--weights", str(weights[0]), "-o", str(out), *options])
+    main(["--mnist", str(mnist), "--weights", str(weights), "-o", str(out), *options])
     network = openeie.load(out)
     x, labels = (array[measured] for array in shipped_test_set())
     assert network.provenance["integer_error"] == integer_error(network, x, labels)
@@ -196,12 +201,12 @@ def test_the_command_measures_on_what_it_does_not_train_with(weights, mnist, opt
 
 def test_the_command_refuses(weights, mnist, capsys):
     known = ["--mnist", str(mnist), "-o", "x.eie"]
-    for options, message in (([], "--weights"), (["--weights", str(weights[0]), "--hold-out",
+    for options, message in (([], "--weights"), (["--weights", str(weights), "--hold-out",
                                                  "300"], "--hold-out must be in 0 .. 299, not")):
         with pytest.raises(SystemExit):
             main(known + options)
         assert message in capsys.readouterr().err
-    with pytest.raises(InputError, match="cannot read weights from none.npz"):
+    with pytest.raises(InputError, match="none.npz: .*No such file"):
         main([*known, "--weights", "none.npz"])
 
 
