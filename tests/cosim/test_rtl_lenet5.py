@@ -5,6 +5,7 @@ import openeie
 from openeie.core.compile import compile_network
 from openeie.core.config import OPERATIONS, ArrayConfig
 from openeie.sim import fast, rtl
+from openeie.sim.engines import simulate
 from openeie.sw.data import shipped_test_set
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
@@ -30,3 +31,5 @@ def test_lenet5_whole_is_equal_on_rtl_and_fast():
     assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 7
                                         for plan in program.layers)
     assert np.array_equal(few.outputs, every.outputs[:RTL_IMAGES])
+    assert few.compare(simulate(program, x[:RTL_IMAGES], "golden")) \
+        == RTL_IMAGES * sum(plan.outputs for plan in program.layers)
