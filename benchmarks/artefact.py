@@ -13,15 +13,11 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import openeie
 from openeie.core import artefact
 from openeie.core.graph import Network
-from openeie.sw.importers.han import load_han
-from openeie.sw.quantise_graph import quantise_graph
-
-MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
+from openeie.sw.pictures import load_pictures
+from openeie.sw.zoo import import_squeezenet
 
 
 def measure(network: Network, encoding: str, theirs: int, folder: Path | None) -> dict:
@@ -48,11 +44,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    with np.load(options.pictures) as pictures:
-        maps = pictures["images"][..., ::-1].astype(np.int64) - np.array(MEAN)
-    network = quantise_graph(load_han(options.net, options.prototxt),
-                             maps[-10:].transpose(0, 3, 1, 2).astype(np.float32),
-                             input_range=(int(maps.min()), int(maps.max())))
+    network, _ = import_squeezenet(options.net, options.prototxt, load_pictures(options.pictures))
     theirs = options.net.stat().st_size
     print(json.dumps({"released_bytes": theirs, "layers": len(network.layers)} | {
         encoding: measure(network, encoding, theirs, options.out)

@@ -28,10 +28,8 @@ from openeie.core.program import Program
 from openeie.core.run import Run
 from openeie.sim import fast, picture
 from openeie.sim.summary import summarise
-from openeie.sw.importers.han import load_han
-from openeie.sw.quantise_graph import quantise_graph
-
-MEAN = (104, 117, 123)      # BGR, as Caffe's networks take it
+from openeie.sw.pictures import caffe_maps, load_pictures
+from openeie.sw.zoo import import_squeezenet
 
 
 def array(pes: int, clusters: int = 1) -> ArrayConfig:
@@ -68,14 +66,14 @@ def main() -> None:
     options = parser.parse_args()
     if options.picture:
         picture.check_picture(options.picture)
-    with np.load(options.pictures) as pictures:
-        images, labels, logits = (pictures[name] for name in ("images", "labels", "float_logits"))
-    maps = images[..., ::-1].astype(np.int64) - np.array(MEAN)
-    network = quantise_graph(load_han(options.net, options.prototxt),
-                             maps[-10:].transpose(0, 3, 1, 2).astype(np.float32),
-                             input_range=(int(maps.min()), int(maps.max())))
-    program = compile_network(network, array(options.pes, options.clusters))
-    x = maps[:options.images].reshape(options.images, -1)
+    pictures = load_pictures(options.pictures)
+    labels, logits = pictures.labels, pictures.float_logits
+    if labels is None or logits is None:
+        parser.error(f"{options.pictures} must have labels and float_logits")
+    network, _ = import_squeezenet(options.net, options.prototxt, pictures)
+    program = compile_network(network, array(options.pes, options.clusters), encoding="codebook")
+    maps = caffe_maps(pictures.images[:options.images])
+    x = maps.reshape(len(maps), -1)
     fast.run(program, x[:1])                            # compile the kernels
     began = time.perf_counter()
     run = fast.run(program, x, jobs=options.jobs)

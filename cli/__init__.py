@@ -21,6 +21,7 @@ from . import (
     test,
     verify,
     wave,
+    zoo,
 )
 from .common import SCHEMA_VERSION, describe_error
 
@@ -30,7 +31,7 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False,
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
-for verb in (demo, doctor, inspect, compile, sim, verify, wave, boards,
+for verb in (demo, doctor, inspect, compile, sim, verify, wave, zoo, boards,
              build, program, board_sim, run, test):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 

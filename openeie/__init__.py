@@ -30,7 +30,7 @@ __all__ = ["load", "save", "shipped", "quantise", "compile", "inspect", "simulat
 
 
 def shipped(name: str) -> _Path:
-    """Path of an artefact that comes with the package: ``"lenet-300-100"``."""
+    """Path of an artefact that comes with the package: ``"lenet-300-100"`` or ``"lenet-5"``."""
     path = _Path(str(_files("openeie.sw") / "assets" / f"{name}.eie"))
     if not path.is_file():
         names = sorted(p.stem for p in path.parent.glob("*.eie"))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Magnitude pruning of any module's Linear layers: masks that training cannot undo."""
+"""Magnitude pruning of any module's layers with weights: masks that training cannot undo."""
 import math
 from collections.abc import Mapping
 
@@ -7,7 +7,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-__all__ = ["linear_layers", "top_magnitudes", "prune", "kept", "keep_schedule"]
+__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "kept", "keep_schedule"]
+
+#: Modules whose ``weight`` is pruned and shared.
+WEIGHTED = (nn.Conv2d, nn.Linear)
 
 
 class _Mask(nn.Module):
@@ -21,10 +24,11 @@ class _Mask(nn.Module):
         return weight * self.mask
 
 
-def linear_layers(model: nn.Module) -> dict[str, nn.Linear]:
-    """Every ``nn.Linear`` inside ``model`` by its dotted name, in the order of definition."""
+def weighted_layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
+    """Every convolution and linear layer inside ``model`` by its dotted name, in the order of
+    definition."""
     return {name: module for name, module in model.named_modules()
-            if isinstance(module, nn.Linear)}
+            if isinstance(module, WEIGHTED)}
 
 
 def top_magnitudes(weight: Tensor, count: int) -> Tensor:
@@ -38,7 +42,7 @@ def top_magnitudes(weight: Tensor, count: int) -> Tensor:
 
 
 def prune(model: nn.Module, keep: Mapping[str, float]) -> None:
-    """Keep the largest weights of the named Linear layers, in place; call again to keep fewer.
+    """Keep the largest weights of the named layers, in place; call again to keep fewer.
 
     A weight once pruned stays pruned: its magnitude is zero from then on.
 
@@ -50,7 +54,7 @@ def prune(model: nn.Module, keep: Mapping[str, float]) -> None:
     ------
     ValueError : an unknown layer, or a fraction outside 0 .. 1.
     """
-    layers = linear_layers(model)
+    layers = weighted_layers(model)
     for name, fraction in keep.items():
         if name not in layers:
             raise ValueError(f"layer to prune must be one of {', '.join(layers)}, not {name!r}")
@@ -66,9 +70,9 @@ def prune(model: nn.Module, keep: Mapping[str, float]) -> None:
 
 
 def kept(model: nn.Module) -> dict[str, int]:
-    """Number of non-zero weights of each Linear layer."""
+    """Number of non-zero weights of each layer."""
     return {name: int(torch.count_nonzero(layer.weight.detach()))
-            for name, layer in linear_layers(model).items()}
+            for name, layer in weighted_layers(model).items()}
 
 
 def keep_schedule(final: float, rounds: int) -> list[float]:

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from ..core.errors import InputError
 from ..core.fixed import BIAS_BITS, int_range, quantise_scale
@@ -12,8 +12,7 @@ from ..core.graph import Linear, Network
 from ..core.weights import SparseWeights
 from .share import shared
 
-__all__ = ["linear_stack", "order_units", "activation_scale", "accumulator_bound",
-           "quantise"]
+__all__ = ["linear_stack", "activation_scale", "accumulator_bound", "quantise"]
 
 #: Largest magnitude a codebook value starts from; halved until the accumulator holds any sum.
 _CODEBOOK_BITS = 14
@@ -37,35 +36,6 @@ def linear_stack(model: nn.Sequential) -> list[tuple[str, nn.Linear, bool]]:
     following = [module for _, module in modules[1:]] + [None]
     return [(name, module, isinstance(after, nn.ReLU))
             for (name, module), after in zip(modules, following) if isinstance(module, nn.Linear)]
-
-
-def order_units(model: nn.Sequential) -> None:
-    """Reorder hidden units by how many weights they have left, most first, in place.
-
-    The function computed stays the same. Weights of a column move closer together, so the file
-    needs fewer fillers and shorter runs; and since PE k owns the units k, k + N, ..., every PE
-    gets its share of the heavy ones. Call between pruning and sharing.
-    """
-    layers = [layer for _, layer, _ in linear_stack(model)]
-    for before, after in zip(layers, layers[1:]):
-        weights = torch.count_nonzero(before.weight.detach(), dim=1)
-        order = torch.argsort(weights, descending=True, stable=True)
-        with torch.no_grad():
-            before.bias.copy_(before.bias[order].clone())
-            _permute(before, order, dim=0)
-            _permute(after, order, dim=1)
-
-
-def _permute(layer: nn.Linear, order: Tensor, *, dim: int) -> None:
-    """Reorder rows or columns of the weight and of whatever parametrises it."""
-    tensors = [layer.weight]
-    if hasattr(layer, "parametrizations"):
-        holder = layer.parametrizations.weight
-        tensors = [holder.original] + [buffer for part in holder for buffer in part.buffers()]
-    for tensor in tensors:
-        if tensor.shape != layer.weight.shape:
-            raise ValueError("units must be ordered before their weights are shared")
-        tensor.copy_(tensor.index_select(dim, order))
 
 
 def accumulator_bound(layer: Linear, largest: int) -> int:

@@ -18,7 +18,8 @@ _FUSED = ("relu", "flatten", "concat")
 
 
 def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: tuple[int, int],
-                   input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48) -> Network:
+                   input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48,
+                   encoding: str = "codebook") -> Network:
     """The integer network that computes what ``graph`` computes.
 
     Convolutions, linear layers and additions take the ReLU behind them, flattening and
@@ -33,6 +34,7 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     calibration : float inputs [batch, ...] like those the network will see.
     input_range : smallest and largest integer input.
     input_scale : what one unit of an integer input is worth to ``graph``.
+    encoding : ``codebook`` or ``huffman``, of the layers whose weights are shared.
 
     Raises
     ------
@@ -58,7 +60,7 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
             layers.append(make_add(graph, one.node, source_scales, fields, largest, acc_width))
         else:
             layers.append(make_matrix(graph, one.node, source_scales[0], fields, largest,
-                                      acc_width))
+                                      acc_width, encoding))
         high[one.node.name] = int_range(act_width)[1] + (not one.relu)
     return Network(name=graph.name, layers=tuple(layers), act_width=act_width,
                    input_range=input_range, input_scale=input_scale,

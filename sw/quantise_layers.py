@@ -40,9 +40,9 @@ def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) 
 
 
 def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, largest: int,
-                acc_width: int) -> Linear | Depthwise:
+                acc_width: int, encoding: str) -> Linear | Depthwise:
     """A convolution or linear layer with the finest weights that the accumulator allows, for
-    activations of magnitude ``largest``.
+    activations of magnitude ``largest``; in ``encoding`` if its weights are shared.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     multiplier, shift = quantise_scale(unit / fields["output_scale"])
     if codes is not None:
         table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)
-        weights, encoding = SparseWeights.from_codes(codes, table), "codebook"
+        weights = SparseWeights.from_codes(codes, table)
     else:
         weights = SparseWeights.from_dense(np.rint(values / weight_scale).astype(np.int64))
         encoding = "csr"

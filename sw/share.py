@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .prune import linear_layers
+from .prune import weighted_layers
 
 __all__ = ["kmeans", "gather_centroids", "share", "shared"]
 
@@ -76,7 +76,7 @@ class _Shared(nn.Module):
 
 
 def share(model: nn.Module, *, slots: int = 16) -> None:
-    """Replace each Linear layer's weights by at most ``slots`` values, in place.
+    """Replace each layer's weights by at most ``slots`` values, in place.
 
     Slot 0 is reserved for zero (EIE's filler needs it), which leaves ``slots - 1`` centroids.
     Zero weights stay zero; afterwards training moves the centroids, never the assignment.
@@ -91,7 +91,7 @@ def share(model: nn.Module, *, slots: int = 16) -> None:
     """
     if slots < 2:
         raise ValueError(f"slots must be at least 2 (slot 0 is zero), not {slots!r}")
-    for name, layer in linear_layers(model).items():
+    for name, layer in weighted_layers(model).items():
         weight = layer.weight.detach().numpy().astype(np.float64)
         nonzero = weight != 0
         if not nonzero.any():
@@ -105,12 +105,12 @@ def share(model: nn.Module, *, slots: int = 16) -> None:
         parametrize.register_parametrization(layer, "weight", _Shared(codes, start), unsafe=True)
 
 
-def shared(layer: nn.Linear) -> tuple[np.ndarray, np.ndarray]:
+def shared(layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
     """``(codes, codebook)`` of a layer that :func:`share` has treated.
 
     Returns
     -------
-    codes : int64 [m, n], codebook slots.
+    codes : int64, shaped as the weight, codebook slots.
     codebook : float64 [slots], slot 0 is 0.0.
 
     Raises

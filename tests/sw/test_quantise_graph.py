@@ -13,6 +13,7 @@ from openeie.sim import fast
 from openeie.sw.float_graph import FloatGraph, Node
 from openeie.sw.float_run import run_float
 from openeie.sw.importers.han import load_han
+from openeie.sw.pictures import MAP_RANGE, caffe_maps
 from openeie.sw.quantise_graph import quantise_graph
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -176,9 +177,9 @@ def test_squeezenet_classifies_as_its_float_network_does():
     graph = load_han(DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt")
     with np.load(DATA / "imagenet" / "sample100.npz") as sample:
         images, logits = sample["images"][:6], sample["float_logits"][:2]
-    x = images[..., ::-1].astype(np.int64) - np.array([104, 117, 123])
+    x = caffe_maps(images)
     result = quantise_graph(graph, x[2:].transpose(0, 3, 1, 2).astype(np.float32),
-                            input_range=(-123, 151))
+                            input_range=MAP_RANGE)
     program = compile_network(result, ARRAY)
     run = fast.run(program, x[:1].reshape(1, -1))
     for ours, theirs in zip(run.layers, golden.network(result, x[:1].reshape(1, -1))):

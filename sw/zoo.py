@@ -1,0 +1,239 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The networks that are known by name: where they come from, how small, how good, how fast."""
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import shipped
+from ..core.artefact import load
+from ..core.errors import InputError, ToolError
+from ..core.graph import Network
+from ..core.inspect import Contents
+from ..core.run import Run
+from .data import shipped_test_set
+from .pictures import CLASSES, MAP_RANGE, SIDE, Pictures, caffe_maps, load_pictures
+
+if TYPE_CHECKING:           # it needs no torch, but what makes one does
+    from .float_graph import FloatGraph
+
+__all__ = ["ZOO", "Entry", "Score", "Subject", "Report", "entry", "shipped_subject",
+           "squeezenet_subject", "import_squeezenet", "report"]
+
+_IMAGES = 100               # pictures that are run, unless told otherwise
+_CALIBRATION = 10           # pictures that choose SqueezeNet's scales: the last ones
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A network of the zoo.
+
+    Attributes
+    ----------
+    name, origin : what it is called, and where its weights come from.
+    needs : what a user must bring and how; empty for networks that come with the package.
+    """
+    name: str
+    origin: str
+    needs: str = ""
+
+
+ZOO = {one.name: one for one in (
+    Entry(name="lenet-300-100", origin="trained and compressed here on MNIST"),
+    Entry(name="lenet-5", origin="Caffe's float weights, compressed here on MNIST"),
+    Entry(name="squeezenet-dc", origin="Song Han's released compressed SqueezeNet v1.0",
+          needs="it does not come with the package: get compressed_SqueezeNet.net and its "
+                "SqueezeNet_deploy.prototxt from Song Han's repository "
+                "github.com/songhan/SqueezeNet-Deep-Compression, and bring pictures as an .npz "
+                "with 'images' uint8 [n, 227, 227, 3] RGB and, if known, 'labels' and "
+                "'float_logits'; then: openeie zoo squeezenet-dc --net F.net --prototxt "
+                "F.prototxt --pictures P.npz -o squeezenet-dc.eie"))}
+
+
+def entry(name: str) -> Entry:
+    """The network called ``name``; an unknown name is refused with the list of names."""
+    if name not in ZOO:
+        raise InputError(f"the zoo has no network {name!r}; it has: {', '.join(ZOO)}")
+    return ZOO[name]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a network gets wrong, beside its float network on the same pictures.
+
+    Attributes
+    ----------
+    pictures : so many.
+    error, float_error : share whose largest output is not the labelled one; None without labels.
+    agreement : share on which both have the same answer; None where the float network's answers
+        are not known.
+    """
+    pictures: int
+    error: float | None
+    float_error: float | None
+    agreement: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A network, and the pictures that it is to be run on.
+
+    Attributes
+    ----------
+    x : its inputs, integers [batch, n].
+    labels : [batch], or None.
+    stated : the score in the network's file, on all its test pictures; or None, and then
+    float_answers : what the float network answers to x, [batch].
+    """
+    entry: Entry
+    network: Network
+    x: np.ndarray
+    labels: np.ndarray | None
+    stated: Score | None = None
+    float_answers: np.ndarray | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One network, measured.
+
+    Attributes
+    ----------
+    file_bytes, float_bytes : on disk, and of its weights and biases as float32.
+    score : on all its test pictures, or where that is not stated on those that were run.
+    pictures, pes : those that were run now, and the array they ran on.
+    run_error : share of them that the array got wrong; None without labels.
+    cycles : of one picture, the mean.
+    utilisation : useful entries / (PEs x cycles).
+    """
+    name: str
+    origin: str
+    file_bytes: int
+    float_bytes: int
+    score: Score
+    pictures: int
+    pes: int
+    run_error: float | None
+    cycles: float
+    utilisation: float
+
+    @property
+    def factor(self) -> float:
+        """How many times smaller the file is than the float32 network."""
+        return self.float_bytes / self.file_bytes
+
+    def to_dict(self) -> dict:
+        """Plain values, the rate included."""
+        return asdict(self) | {"factor": self.factor}
+
+
+def shipped_subject(name: str, images: int | None = None) -> Subject:
+    """A network that comes with the package, and its first test pictures (100).
+
+    Raises
+    ------
+    InputError : it is none of them, or there are not so many pictures.
+    """
+    one = entry(name)
+    if one.needs:
+        raise InputError(f"{name}: {one.needs}")
+    network, (x, labels) = load(shipped(name)), shipped_test_set()
+    images = _count(images, len(x), "MNIST's test pictures")
+    made = network.provenance
+    return Subject(entry=one, network=network, x=x[:images], labels=labels[:images],
+                   stated=Score(pictures=len(x), error=made["integer_error"],
+                                float_error=made["float_error"]))
+
+
+def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
+                       images: int | None = None) -> Subject:
+    """SqueezeNet, imported, and the first pictures of a file (100, or all that there are).
+
+    Parameters
+    ----------
+    net, prototxt : as Song Han released them.
+    pictures : an ``.npz``, see :func:`~openeie.sw.pictures.load_pictures`; the last ten choose the
+        scales of the activations. Where it has no float outputs, torch computes them.
+
+    Raises
+    ------
+    InputError : a file that is not what it should be; more pictures than there are.
+    ToolError : torch is not installed.
+    """
+    given = load_pictures(pictures)
+    images = _count(images, len(given.images), f"the pictures in {pictures}")
+    network, graph = import_squeezenet(net, prototxt, given)
+    maps = caffe_maps(given.images[:images])
+    logits = given.float_logits
+    if logits is None:
+        from .float_run import run_float
+        logits = run_float(graph, _channels_first(maps))
+    return Subject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
+                   labels=None if given.labels is None else given.labels[:images],
+                   float_answers=logits[:images].reshape(images, -1).argmax(axis=1))
+
+
+def import_squeezenet(net: Path, prototxt: Path,
+                      pictures: Pictures) -> tuple[Network, "FloatGraph"]:
+    """SqueezeNet as an integer network, Huffman coded, and its float graph.
+
+    Raises
+    ------
+    InputError : a file that is not what it should be, or not SqueezeNet.
+    ToolError : torch is not installed.
+    """
+    try:
+        from .importers.han import load_han
+        from .quantise_graph import quantise_graph
+    except ModuleNotFoundError as missing:
+        raise ToolError(f"{missing.name} is missing, and scales are chosen with it: "
+                        f"pip install 'openeie[train]'") from missing
+    graph = load_han(net, prototxt)
+    shapes = graph.shapes[graph.input.name], graph.shapes[graph.output]
+    if shapes[0] != (3, SIDE, SIDE) or int(np.prod(shapes[1])) != CLASSES:
+        raise InputError(f"{prototxt} must describe SqueezeNet, which turns (3, {SIDE}, {SIDE}) "
+                         f"into {CLASSES} classes, not {shapes[0]} into {shapes[1]}")
+    graph = replace(graph, name="squeezenet-dc",
+                    provenance=graph.provenance | {"origin": ZOO["squeezenet-dc"].origin})
+    maps = caffe_maps(pictures.images[-_CALIBRATION:])
+    return quantise_graph(graph, _channels_first(maps), input_range=MAP_RANGE,
+                          encoding="huffman"), graph
+
+
+def _count(images: int | None, available: int, what: str) -> int:
+    if images is None:
+        return min(_IMAGES, available)
+    if not 1 <= images <= available:
+        raise InputError(f"images must be in 1 .. {available}, {what}, not {images}")
+    return images
+
+
+def _channels_first(maps: np.ndarray) -> np.ndarray:
+    return maps.transpose(0, 3, 1, 2).astype(np.float32)
+
+
+def _error(answers: np.ndarray, labels: np.ndarray | None) -> float | None:
+    return None if labels is None else float(np.mean(answers != labels))
+
+
+def report(subject: Subject, contents: Contents, run: Run) -> Report:
+    """What is known of a network.
+
+    Parameters
+    ----------
+    contents : of its file.
+    run : of the subject's inputs, on an engine that has cycles.
+    """
+    answers = run.outputs.argmax(axis=1)
+    error, score = _error(answers, subject.labels), subject.stated
+    if score is None:
+        score = Score(pictures=len(answers), error=error,
+                      float_error=_error(subject.float_answers, subject.labels),
+                      agreement=float(np.mean(answers == subject.float_answers)))
+    busy = sum(layer.total("busy") for layer in run.layers)
+    return Report(name=subject.entry.name, origin=subject.entry.origin,
+                  file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
+                  pictures=len(answers), pes=run.config.pes, run_error=error,
+                  cycles=float(run.cycles.mean()),
+                  utilisation=busy / (run.config.pes * int(run.cycles.sum())))

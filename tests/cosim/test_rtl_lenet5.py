@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: Apache-2.0
+"""LeNet-5 whole: ten test images in the gateware, all 10,000 on ``fast``; error as stated."""
+import numpy as np
+import openeie
+from openeie.core.compile import compile_network
+from openeie.core.config import OPERATIONS, ArrayConfig
+from openeie.sim import fast, rtl
+from openeie.sim.engines import simulate
+from openeie.sw.data import shipped_test_set
+
+#: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
+ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,
+                    entry_depth=256, pointer_depth=4096, act_depth=1024, acc_depth=32,
+                    channel_depth=64, max_layers=8, max_code_length=8)
+RTL_IMAGES = 10
+
+
+def test_lenet5_whole_is_equal_on_rtl_and_fast():
+    network = openeie.load(openeie.shipped("lenet-5"))
+    x, labels = shipped_test_set()
+    program = compile_network(network, ARRAY)
+    every = fast.run(program, x, jobs=2)
+    error = np.mean(every.outputs.argmax(axis=1) != labels)
+    made = network.provenance
+    print(f"error {error:.2%} on {len(x):,} images, float network {made['float_error']:.2%}; "
+          f"{every.cycles.mean():,.1f} cycles an image")
+    assert error == made["integer_error"] <= 0.0074
+    truth = rtl.run(program, x[:RTL_IMAGES])
+    few = fast.run(program, x[:RTL_IMAGES])
+    compared = truth.compare(few)
+    assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 7
+                                        for plan in program.layers)
+    assert np.array_equal(few.outputs, every.outputs[:RTL_IMAGES])
+    assert few.compare(simulate(program, x[:RTL_IMAGES], "golden")) \
+        == RTL_IMAGES * sum(plan.outputs for plan in program.layers)
