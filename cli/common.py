@@ -14,6 +14,7 @@ import numpy as np
 import typer
 from rich.console import Console, Group
 from rich.progress import Progress
+from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
@@ -106,7 +107,9 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
     if as_json:
         print(text)
     elif not quiet:
-        _console().print(Group(*tables()))
+        # A line is not markup: it may have brackets of its own.
+        _console().print(Group(*(Text(part) if isinstance(part, str) else part
+                                 for part in tables())))
     if failure is not None:
         failure.printed = as_json
         raise failure
