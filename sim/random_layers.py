@@ -20,7 +20,8 @@ from .random_networks import draw_inputs, draw_network
 __all__ = ["Case", "configuration", "configurations", "case", "cases", "parse_case"]
 
 _FITTED = 5         # the first networks of a configuration decide the depths of its memories
-_TILED = 12         # and so many, which of them are tiled
+_TILED = 12         # so many decide what is scarce in those for tiling,
+_TILES = 96         # which alone have as many descriptors
 _ATTEMPTS = 40      # draws until a network fits; each is smaller than the one before
 _BULGES = 16        # of them, for networks that shall be tiled
 _SHRINK = 0.8
@@ -87,11 +88,13 @@ def _skeleton(rng) -> ArrayConfig:
         if config.conv and rng.random() < 2 / 3 else config
 
 
-def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig):
+def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig, *,
+          tiling: bool = False):
     """Network, what else :func:`compile_network` takes, and inputs, of one attempt at a case."""
     rng = np.random.default_rng([seed, number, index, attempt])
     # For many attempts, or those that fit best would push out those that tiling is for.
-    bulge = np.random.default_rng([seed, number, index]).random() < 0.4 and attempt < _BULGES
+    bulge = tiling and attempt < _BULGES \
+        and np.random.default_rng([seed, number, index]).random() < 0.6
     network = draw_network(rng, config, scale=_SHRINK ** attempt, bulge=bulge)
     vectors = int(rng.choice([1, 1, 2, 3, 4]))
     clustered = (None, True, False)[int(rng.choice(3, p=[.3, .5, .2]))]
@@ -121,9 +124,9 @@ def configuration(seed: int, number: int) -> ArrayConfig:
         network, options, _ = _draw(seed, number, index, 0, config)
         _raise(needs, _needs(compile_network(network, config, **options)))
     spare = int(rng.choice([1, 1, 2, 4]))
-    if config.conv and rng.random() < 0.6:
+    if config.conv and rng.random() < 0.4:
         return _tiling(rng, config, needs, [
-            _draw(seed, number, index, 0, config)[:2] for index in range(_TILED)])
+            _draw(seed, number, index, 0, config, tiling=True)[:2] for index in range(_TILED)])
     return _filled(config, {name: need * spare for name, need in needs.items()})
 
 
@@ -154,8 +157,9 @@ def _tiling(rng, config: ArrayConfig, needs: dict[str, int], networks: list) -> 
         least = search.least_depth(2)
         if search.maps(2 * least).chains:
             depths.append(least)
-    small = {"acc_depth": max(2, int(rng.choice([needs["acc_depth"], max(rows, default=2),
-                                                 max(rows, default=2) // 2]))),
+    deepest = max(rows, default=2)
+    small = {"acc_depth": max(2, int(rng.choice([needs["acc_depth"], needs["acc_depth"], deepest,
+                                                 deepest // 2]))),
              "act_depth": int(rng.choice(sorted(depths)[:2] or [whole]))}
     for network, options in networks:
         program, _ = try_compile(network, config.replace(**small), **options)
@@ -163,7 +167,7 @@ def _tiling(rng, config: ArrayConfig, needs: dict[str, int], networks: list) -> 
             _raise(needs, _needs(program))
     needs = {name: 4 * need for name, need in needs.items()}
     # Each band takes a descriptor for each layer.
-    return _filled(config, needs | small | {"max_layers": max(needs["max_layers"], 96)})
+    return _filled(config, needs | small | {"max_layers": max(needs["max_layers"], _TILES)})
 
 
 def configurations(seed: int, count: int) -> list[ArrayConfig]:
@@ -175,7 +179,8 @@ def case(seed: int, number: int, index: int, config: ArrayConfig | None = None) 
     """Network ``index`` of configuration ``number``; ``config`` saves drawing that again."""
     config = configuration(seed, number) if config is None else config
     for attempt in range(_ATTEMPTS):
-        network, options, x = _draw(seed, number, index, attempt, config)
+        network, options, x = _draw(seed, number, index, attempt, config,
+                                    tiling=config.max_layers >= _TILES)
         program, _ = try_compile(network, config, **options)
         if program is not None:
             break

@@ -137,8 +137,8 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
     layers: list[Layer] = []
     if config.conv and (bulge or rng.random() < 2 / 3):
-        layers = _on_maps(rng, config, draw_bulge(rng, config, scale) if bulge else draw_windows(
-            rng, config, int(rng.integers(1, 5)), scale))
+        layers = _on_maps(rng, config, draw_bulge(rng, config, scale), branches=0.5) if bulge \
+            else _on_maps(rng, config, draw_windows(rng, config, int(rng.integers(1, 5)), scale))
         count = int(rng.integers(0, 2))
     sizes = _sizes(rng, config, count, scale)
     if layers:
@@ -149,14 +149,17 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
 
 
-def _on_maps(rng, config: ArrayConfig, drawn: list[tuple[Window, int, str]]) -> list[Layer]:
-    """The layers on maps; some are two branches, which are added or read side by side."""
+def _on_maps(rng, config: ArrayConfig, drawn: list[tuple[Window, int, str]], *,
+             branches: float = 1.0) -> list[Layer]:
+    """The layers on maps; some are two branches, which are added or read side by side, or only
+    the part ``branches`` of those."""
     layers: list[Layer] = []
     sources: tuple[str, ...] = ()       # what the next layer reads, if not just the one before
     split = False                       # the map in hand consists of several parts
     for number, (window, m, kind) in enumerate(drawn):
         reads = sources or (layers[-1].name if layers else INPUT,)
-        sources, branch = (), rng.random()
+        # 0 .. 0.3: an addition, 0.6 .. 1: side by side, each perhaps.
+        sources, branch = (), rng.random() if rng.random() < branches else 0.5
         split |= len(reads) > 1
         parts = [m]
         if config.pool and branch < 0.3:

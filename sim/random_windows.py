@@ -31,7 +31,8 @@ def draw_windows(rng: np.random.Generator, config: ArrayConfig, count: int,
         window = _same_window(rng, height, width, channels) if same \
             else _window(rng, height, width, channels)
         out, kind = channels, CONV
-        if config.pool and rng.random() < 0.5:
+        deep = channels > 16 * config.pes           # those have fillers
+        if config.pool and rng.random() < (0.9 if deep else 0.5):
             kind = str(rng.choice(LOCAL))
         elif not same:
             out = _channels(rng, config.pes, max(1, int(scale * _LONGEST / window.positions)))
