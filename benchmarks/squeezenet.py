@@ -2,7 +2,7 @@
 """SqueezeNet v1.0 from Song Han's compressed file, whole, on the array; one JSON object.
 
     python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
-        [--clusters 1] [--picture FILE.svg]
+        [--clusters 1] [--act-depth 65536] [--picture FILE.svg]
 
 PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
 ``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on
@@ -10,6 +10,7 @@ PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the floa
 with the gateware, in every output, cycle and counter. ``summary`` is the table by layers of
 ``openeie sim --layers`` over all pictures run; its MAC utilisation counts useful entries of the
 convolutions against all cycles of all PEs, pooling included. ``--picture`` draws it.
+With a smaller ``--act-depth`` layers run in tiles.
 """
 import argparse
 import inspect
@@ -32,22 +33,26 @@ from openeie.sw.pictures import caffe_maps, load_pictures
 from openeie.sw.zoo import import_squeezenet
 
 
-def array(pes: int, clusters: int = 1) -> ArrayConfig:
-    """An array with room for all maps: it is simulated, and there is no tiling yet."""
-    depth = 1 << 16 if pes >= 16 else 1 << 20
+def array(pes: int, clusters: int = 1, act_depth: int | None = None) -> ArrayConfig:
+    """An array with room for all maps, unless ``act_depth`` says otherwise."""
+    depth = act_depth or (1 << 16 if pes >= 16 else 1 << 20)
     return ArrayConfig(pes=pes, clusters=clusters, operations=("linear", "conv", "pool"),
                        encodings=("codebook",), code_width=8, acc_width=48, act_depth=depth,
                        entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
-                       channel_depth=1 << 13, max_layers=32)
+                       channel_depth=1 << 13, max_layers=256)
 
 
 def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
     """Words compared; raises Mismatch at a layer that differs."""
     words = 0
-    for ours, theirs in zip(run.layers, golden.network(program.network, x)):
+    outputs = golden.network(program.network, x)
+    for plan, ours in zip(program.layers, run.layers):
+        theirs = plan.part.cut(outputs[plan.layer])
         if not np.array_equal(ours.outputs[:len(x)], theirs):
             raise Mismatch(f"layer {ours.name}: fast and golden differ")
         words += theirs.size
+    if not np.array_equal(run.outputs[:len(x)], outputs[-1]):
+        raise Mismatch("the network's outputs: fast and golden differ")
     return words
 
 
@@ -59,6 +64,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("--pes", type=int, default=16)
     parser.add_argument("--clusters", type=int, default=1)
+    parser.add_argument("--act-depth", type=int)
     parser.add_argument("--images", type=int, default=10)
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--rtl", action="store_true")
@@ -71,7 +77,10 @@ def main() -> None:
     if labels is None or logits is None:
         parser.error(f"{options.pictures} must have labels and float_logits")
     network, _ = import_squeezenet(options.net, options.prototxt, pictures)
-    program = compile_network(network, array(options.pes, options.clusters), encoding="codebook")
+    config = array(options.pes, options.clusters, options.act_depth)
+    began = time.perf_counter()
+    program = compile_network(network, config, encoding="codebook")
+    compile_seconds = time.perf_counter() - began
     maps = caffe_maps(pictures.images[:options.images])
     x = maps.reshape(len(maps), -1)
     fast.run(program, x[:1])                            # compile the kernels
@@ -86,6 +95,8 @@ def main() -> None:
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {
         "pes": options.pes, "clusters": options.clusters, "images": len(x),
+        "act_depth": program.config.act_depth, "tiles": len(program.layers),
+        "compile_seconds": compile_seconds,
         "top1": {"array": float((outputs.argmax(1) == labels[:len(x)]).mean()),
                  "float": float((float_outputs.argmax(1) == labels[:len(x)]).mean())},
         "top5": top5, "largest_logit_error": float(np.abs(

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie demo``: the whole stack on real images, and the comparison that proves it."""
+import dataclasses
 from typing import Annotated
 
 import numpy as np
@@ -9,7 +10,7 @@ from ..core.artefact import load
 from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..core.inspect import inspect
-from ..core.run import LayerRun, Run
+from ..core.run import Run
 from ..sim.engines import simulate
 from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
 from .models import find_model, inputs_for
@@ -70,5 +71,5 @@ def _first(run: Run, count: int) -> Run:
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[:count]
     return Run(engine=run.engine, config=run.config, layers=tuple(
-        LayerRun(name=layer.name, outputs=layer.outputs[:count], cycles=cut(layer.cycles),
-                 counters=cut(layer.counters)) for layer in run.layers))
+        dataclasses.replace(layer, outputs=layer.outputs[:count], cycles=cut(layer.cycles),
+                            counters=cut(layer.counters)) for layer in run.layers))

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from ..core.graph import Layer, Pool
 from ..core.memory import half_rows
+from ..core.part import Part
 from ..core.program import LayerPlan, Program
 from .tables import plain_table
 
@@ -55,8 +56,9 @@ def _layers(program: Program, forecast: Forecast) -> Table:
     """Kind, shape, window, encoding and predicted time of each layer."""
     timed = ["time\nus"] if forecast.clock is not None else []
     clustered = ["clus-\nters"] if program.config.clusters > 1 else []
+    tiled = ["tiles"] if len(program.layers) > len(program.network.layers) else []
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
-                        "reads", "window", "writes", "encoding", *clustered,
+                        "reads", "window", "writes", "encoding", *tiled, *clustered,
                         "acts\nnot zero", "cycles", *timed,
                         "utili-\nsation", "speed-up\nover dense",
                         left=("layer", "kind", "encoding"))
@@ -64,16 +66,20 @@ def _layers(program: Program, forecast: Forecast) -> Table:
     def numbers(density, cycles, dense, utilisation) -> list[str]:
         time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
-    for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
-        layer = program.network.layers[program.network_layer(number)]
+    for number, layer in enumerate(program.network.layers):
+        tiles = [(plan, time) for plan, time in zip(program.layers, forecast.layers)
+                 if plan.layer == number]
+        plan, time = tiles[0]
+        cycles = sum(time.cycles for _, time in tiles)
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) \
             else type(layer).__name__.lower()
-        ways = [str(plan.clusters)] if clustered else []
-        table.add_row(plan.name, kind, *_shape(layer), plan.encoding, *ways, *numbers(
-            f"{time.density:.1%}", time.cycles, time.dense_cycles, time.utilisation))
+        ways = [str(len(tiles))] * bool(tiled) + [str(plan.clusters)] * bool(clustered)
+        table.add_row(layer.name, kind, *_shape(layer), plan.encoding, *ways, *numbers(
+            f"{time.density:.1%}", cycles, sum(time.dense_cycles for _, time in tiles),
+            sum(time.utilisation * time.cycles for _, time in tiles) / cycles))
     table.add_section()
     total = forecast.to_dict()
-    table.add_row("all", *[""] * (5 + len(clustered)), *numbers(
+    table.add_row("all", *[""] * (5 + len(tiled + clustered)), *numbers(
         "", total["cycles"], total["dense_cycles"], total["utilisation"]), style="bold")
     return table
 
@@ -101,7 +107,7 @@ def _places(program: Program) -> Table:
                         "channels", "watchdog")
     for plan in program.layers:
         per_pe = plan.entry_count.sum(axis=1)
-        source, target = _rows(program, plan)
+        source, target = _rows(plan)
         table.add_row(plan.name, _span(program, source), _span(program, target),
                       f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
                       f"{plan.filler_count.sum(axis=1).mean():,.1f}",
@@ -110,9 +116,9 @@ def _places(program: Program) -> Table:
     return table
 
 
-def _rows(program: Program, plan: LayerPlan) -> tuple[tuple[int, int], tuple[int, int]]:
+def _rows(plan: LayerPlan) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row of activations that a plan reads and writes in a start."""
-    walk, vectors = plan.walk, program.vectors
+    walk, vectors = plan.walk, len(plan.part.vectors)
     first = walk.map_origin
     last = first + (vectors - 1) * walk.image_step \
         + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
@@ -140,9 +146,10 @@ def plan_dict(program: Program, forecast: Forecast) -> dict:
         fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
         fields = {name: value for name, value in fields.items()
                   if not isinstance(value, np.ndarray) and value is not None}
-        source, target = _rows(program, plan)
+        source, target = _rows(plan)
         window = getattr(layer, "window", None)
         layers.append(fields | {
+            "layer": plan.layer, "part": _part_dict(plan.part), "outputs": plan.outputs,
             "kind": layer.operation, "window": window and dataclasses.asdict(window),
             "walk": vars(plan.walk), "source_rows": source, "destination_rows": target,
             "entries": int(plan.entry_count.sum()), "fillers": int(plan.filler_count.sum()),
@@ -153,6 +160,12 @@ def plan_dict(program: Program, forecast: Forecast) -> dict:
             "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),
             "memories": {name: {"used": used, "available": available}
                          for name, (used, available) in memory_use(program).items()}}
+
+
+def _part_dict(part: Part) -> dict:
+    """Ranges as first and one past the last."""
+    return vars(part) | {name: [one.start, one.stop] for name, one in vars(part).items()
+                         if isinstance(one, range)}
 
 
 def memory_use(program: Program) -> dict[str, tuple[int, int]]:

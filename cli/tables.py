@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people."""
+from collections import Counter
+
 from rich import box
 from rich.table import Table
 
@@ -77,7 +79,7 @@ def run_table(run: Run, *, title: str) -> Table:
             f"{(totals['busy'] + totals['filler']) / starts:,.1f}",
             f"{totals['filler'] / starts:,.1f}", f"{totals['busy'] / pe_cycles:.1%}",
             *(f"{totals[counter] / pe_cycles:.1%}" for counter in COUNTERS[2:]), style=style)
-    for layer in run.layers:
+    for layer in run.whole_layers:
         row(layer.name, [layer])
     table.add_section()
     row("all", list(run.layers), style="bold")
@@ -87,8 +89,10 @@ def run_table(run: Run, *, title: str) -> Table:
 def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     """A run as plain values; sums over all starts."""
     layers = []
-    for layer in run.layers:
-        entry: dict = {"name": layer.name}
+    tiles = Counter(number if layer.part is None else layer.part.layer
+                    for number, layer in enumerate(run.layers))
+    for layer, count in zip(run.whole_layers, tiles.values()):
+        entry: dict = {"name": layer.name, "tiles": count}
         if layer.cycles is not None:
             entry |= {"cycles": int(layer.cycles.sum()), "utilisation": layer.utilisation,
                       "entries": layer.total("busy") + layer.total("filler"),

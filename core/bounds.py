@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .fixed import int_range, requantise
+from .fixed import int_bits, int_range, requantise
 from .graph import INPUT, Layer, Network, Pool
 from .window import Window
 
@@ -43,7 +43,7 @@ def accumulator_needs(network: Network) -> Iterator[tuple[str, int, int, int]]:
         width = network.act_width
         least, greatest, outputs = _largest(layer, low, high, width) \
             if isinstance(layer, Pool) and layer.maximum else _sums(layer, low, high, width)
-        bits = max(int(-least - 1).bit_length(), int(greatest).bit_length()) + 1
+        bits = int_bits(least, greatest)
         yield layer.name, bits, least, greatest
         if bits > _EXACT:
             return

@@ -6,51 +6,51 @@ from dataclasses import replace
 import numpy as np
 
 from .config import ArrayConfig
-from .encoding import Entries
 from .image import Encoded
 from .schedule import Tile
 from .timing import Timing
 
-__all__ = ["clustered_tiles", "choose", "estimate_cycles"]
+__all__ = ["Group", "clustered_tiles", "choose", "estimate_cycles"]
 
 _DENSITY = 0.5          # of the activations, nobody knows it before they are there
 
-
-def _can_cluster(tile: Tile, config: ArrayConfig, vectors: int) -> bool:
-    """Whether every cluster gets a position of ``vectors`` inputs. Of a local layer, every PE
-    works on its own channels already."""
-    return config.clusters > 1 and not tile.local \
-        and vectors * tile.walk.positions >= config.clusters
+#: The tiles of one matrix, and the matrix.
+Group = tuple[Sequence[Tile], Encoded]
 
 
-def clustered_tiles(tiles: Sequence[Tile], config: ArrayConfig, vectors: int) -> list[Tile]:
-    """The tiles that can be, clustered; the others as they are."""
-    return [replace(tile, clusters=config.clusters) if _can_cluster(tile, config, vectors) else tile
-            for tile in tiles]
+def _can_cluster(tile: Tile, config: ArrayConfig) -> bool:
+    """Whether every cluster gets a position. Of a local layer, every PE works on its own channels
+    already."""
+    return config.clusters > 1 and not tile.local and tile.positions >= config.clusters
 
 
-def estimate_cycles(tile: Tile, entries: Entries, config: ArrayConfig, vectors: int) -> float:
-    """About what a tile takes, to compare ways to run it: the busiest PE, the writeback or the
-    scan, whichever is slowest."""
-    positions = vectors * tile.walk.positions
-    work = float(np.maximum(entries.count, 1).sum(axis=1).max()) * _DENSITY
-    each = max(work, Timing.row * tile.acc_rows(config))
-    return max(positions * tile.walk.rows, -(-positions // tile.clusters) * each)
+def clustered_tiles(groups: Sequence[Sequence[Tile]], config: ArrayConfig) -> list[Sequence[Tile]]:
+    """The tiles of each matrix, clustered if all of them can be; the others as they are."""
+    return [[replace(tile, clusters=config.clusters) for tile in tiles]
+            if all(_can_cluster(tile, config) for tile in tiles) else tiles for tiles in groups]
 
 
-def choose(whole: Sequence[tuple[Tile, Encoded]], shared: Sequence[tuple[Tile, Encoded]],
-           config: ArrayConfig, vectors: int) -> list[tuple[Tile, Encoded]]:
-    """Of each tile the way that takes fewer cycles, as far as the memories have room: first those
-    that save most for each word of entry memory that they cost."""
+def estimate_cycles(group: Group, config: ArrayConfig) -> float:
+    """About what the tiles of a matrix take, to compare ways to run them: the busiest PE, the
+    writeback or the scan, whichever is slowest."""
+    tiles, encoded = group
+    work = float(np.maximum(encoded.entries.count, 1).sum(axis=1).max()) * _DENSITY
+    each = max(work, Timing.row * tiles[0].acc_rows(config))
+    return sum(max(tile.positions * tile.walk.rows, -(-tile.positions // tile.clusters) * each)
+               for tile in tiles)
+
+
+def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig) -> list[Group]:
+    """Of each matrix the way that takes fewer cycles, as far as the memories have room: first
+    those that save most for each word of entry memory that they cost."""
     chosen = list(whole)
-    room = {"entry_depth": config.entry_depth - sum(_needs(*one, config)[0] for one in whole),
-            "channel_depth": config.channel_depth - sum(_needs(*one, config)[1] for one in whole)}
+    room = {"entry_depth": config.entry_depth - sum(_needs(one, config)[0] for one in whole),
+            "channel_depth": config.channel_depth - sum(_needs(one, config)[1] for one in whole)}
     gains = []
     for number, (before, after) in enumerate(zip(whole, shared)):
-        saved = estimate_cycles(before[0], before[1].entries, config, vectors) \
-            - estimate_cycles(after[0], after[1].entries, config, vectors)
-        words, rows = (a - b for a, b in zip(_needs(*after, config), _needs(*before, config)))
-        if saved > 0 and after[0].acc_rows(config) <= config.acc_depth:
+        saved = estimate_cycles(before, config) - estimate_cycles(after, config)
+        words, rows = (a - b for a, b in zip(_needs(after, config), _needs(before, config)))
+        if saved > 0 and after[0][0].acc_rows(config) <= config.acc_depth:
             gains.append((saved / max(words, 1), number, words, rows))
     for _, number, words, rows in sorted(gains, reverse=True):
         if words <= room["entry_depth"] and rows <= room["channel_depth"]:
@@ -60,6 +60,6 @@ def choose(whole: Sequence[tuple[Tile, Encoded]], shared: Sequence[tuple[Tile, E
     return chosen
 
 
-def _needs(tile: Tile, encoded: Encoded, config: ArrayConfig) -> tuple[int, int]:
+def _needs(group: Group, config: ArrayConfig) -> tuple[int, int]:
     """Words of entry memory and rows of channel memory."""
-    return encoded.words.shape[1], tile.acc_rows(config)
+    return group[1].words.shape[1], group[0][0].acc_rows(config)

@@ -1,21 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
 """Network -> program: choose encodings, prove the accumulators, place everything."""
-from .capacity import Capacity
-from .cluster import choose, clustered_tiles
-from .config import ENCODINGS, ArrayConfig
-from .errors import InputError
-from .graph import INPUT, Layer, Network
-from .image import Encoded, Image
-from .memory import place_maps
-from .program import Program
-from .schedule import Tile, whole_layers
+import dataclasses
+from collections.abc import Sequence
 
-__all__ = ["compile_network"]
+from .capacity import Capacity, activation_needs
+from .cluster import Group, choose, clustered_tiles
+from .config import ENCODINGS, ArrayConfig
+from .errors import CapacityError, ConfigError, InputError
+from .graph import Layer, Network
+from .image import Image
+from .program import Program
+from .schedule import Tile, tiles_of
+from .tile import TileSearch
+
+__all__ = ["compile_network", "try_compile"]
 
 
 def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
                     encoding: str | None = None, clustered: bool | None = None) -> Program:
     """Compile ``network`` for the array ``config``.
+
+    Maps that do not fit the activation memories, and layers with more rows than accumulators,
+    are tiled (``docs/architecture.md``, "Tiling").
 
     Parameters
     ----------
@@ -26,50 +32,94 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
 
     Raises
     ------
-    CapacityError : everything that does not fit, with what is needed and available.
+    CapacityError : everything that does not fit, with what is needed and available, and the
+        smallest configuration that would do.
     InputError : a bad argument, or an encoding that a layer or the configuration cannot have.
     """
+    options: dict = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
+    program, capacity = try_compile(network, config, **options)
+    if program is None:
+        raise CapacityError(f"network {network.name!r} does not fit: "
+                            f"{'; '.join(capacity.problems)}; "
+                            f"{_smallest(network, config, capacity, options)}")
+    return program
+
+
+def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
+                encoding: str | None = None, clustered: bool | None = None
+                ) -> tuple[Program | None, Capacity]:
+    """The program, or None, and what it lacks; arguments as for :func:`compile_network`."""
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
     names = [_encoding(layer, config, encoding) for layer in network.layers]
     if network.branches and not config.conv:
         raise InputError(f"layer {network.branches[0]!r} does not read the layer before it, which "
                          f"needs an array with conv among its operations")
-    placements, act_rows = place_maps(network, config, vectors)
-    tiles = whole_layers(network, config, placements)
+    search = TileSearch(network, config, vectors)
     capacity = Capacity(network, config, vectors)
+    maps = search.maps(2 * config.act_depth) or search.whole
+    tiles = tiles_of(network, config, vectors, maps.placements, maps.chains,
+                     clustered=bool(clustered))
     capacity.check_shapes(tiles)
-    act_depth = capacity.check_activations(act_rows)
+    capacity.check_activations(search)
     capacity.prove_accumulators()
-    capacity.refuse()               # before encoding: these do not depend on it
+    if capacity.problems:               # before encoding: these do not depend on it
+        return None, capacity
     image = Image(network, config, vectors, capacity)
-    for tile, encoded in _encoded(image, tiles, names, clustered):
-        image.place(tile, encoded)
-    capacity.refuse()
-    return image.program(input_origin=placements[INPUT].origin, act_rows=act_rows,
-                         act_depth=act_depth)
+    groups = _groups(image, tiles, names, clustered)
+    if capacity.problems:
+        return None, capacity
+    ways = {}
+    for same, encoded in groups:
+        image.place(same[0], encoded)
+        ways[same[0].matrix] = same[0].clusters
+    for tile in tiles:
+        image.describe(dataclasses.replace(tile, clusters=ways[tile.matrix]))
+    if capacity.problems:
+        return None, capacity
+    used = max(activation_needs(network, config, vectors, maps.rows).values())
+    return image.program(maps, used), capacity
 
 
-def _encoded(image: Image, tiles: list[Tile], names: list[str], clustered: bool | None
-             ) -> list[tuple[Tile, Encoded]]:
-    """Every tile, clustered or not, with its matrix.
+def _groups(image: Image, tiles: list[Tile], names: list[str], clustered: bool | None
+            ) -> list[Group]:
+    """The tiles of each matrix, clustered or not, and the matrix encoded; none if one cannot be."""
+    by_matrix: dict[tuple[int, range], list[Tile]] = {}
+    for tile in tiles:
+        by_matrix.setdefault(tile.matrix, []).append(tile)
+    apart = list(by_matrix.values())
+    shared = clustered_tiles(apart, image.config)
 
-    Raises
-    ------
-    CapacityError : what cannot be encoded.
-    """
-    def encode(chosen: list[Tile]) -> list[tuple[Tile, Encoded]]:
-        encoded = [image.encode(tile, names[tile.layer]) for tile in chosen]
-        image.capacity.refuse()
-        return list(zip(chosen, encoded))
+    def encode(groups: Sequence[Sequence[Tile]]) -> list[Group]:
+        encoded = [(same, image.encode(same[0], names[same[0].layer])) for same in groups]
+        return [(same, one) for same, one in encoded if one is not None]
 
-    shared = clustered_tiles(tiles, image.config, image.vectors)
-    if clustered is False or shared == tiles:
-        return encode(tiles)
+    if clustered is False or shared == apart:
+        return encode(apart)
     if clustered:
-        image.capacity.check_shapes(shared)
+        image.capacity.check_shapes([tile for same in shared for tile in same])
         return encode(shared)
-    return choose(encode(tiles), encode(shared), image.config, image.vectors)
+    groups = encode(apart)
+    return groups if image.capacity.problems else choose(groups, encode(shared), image.config)
+
+
+def _smallest(network: Network, config: ArrayConfig, capacity: Capacity, options: dict) -> str:
+    """Each field that is too small with its least value that is enough, the others as they are.
+    Problems that hide behind others are found by trying."""
+    chosen: dict[str, int] = {}
+    while capacity.problems:
+        if capacity.hopeless:
+            return "no other memories would help"
+        for name, value in capacity.short.items():
+            chosen[name] = value + value % 2 if name in ("entry_depth", "pointer_depth") else value
+        try:
+            larger = config.replace(**chosen)
+        except ConfigError as error:
+            return f"there is no such array: {error}"
+        _, capacity = try_compile(network, larger, **options)
+    order = [field.name for field in dataclasses.fields(ArrayConfig)]
+    return "the smallest configuration that would: " + ", ".join(
+        f"{name}={chosen[name]}" for name in sorted(chosen, key=order.index))
 
 
 def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:

@@ -37,11 +37,11 @@ class ArrayConfig:
     entry_depth : words of entry memory, an even number (two banks).
     pointer_depth : column pointers, an even number (two banks).
     act_depth : activations in each of the two activation memories.
-    acc_depth : accumulators in each bank = most rows of one layer.
+    acc_depth : accumulators in each bank = most rows of one tile.
     acc_banks : 2, so that a vector starts while the last is written back, or 1.
     channel_depth : rows of all layers together (bias, multiplier and shift of each).
     counter_width : bits of a performance counter; no layer may run longer than it counts.
-    max_layers : descriptors, codebooks and Huffman tables the array can hold.
+    max_layers : descriptors, one a tile, and as many codebooks and Huffman tables, up to 256.
     max_code_length : longest Huffman codeword, bits.
     encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
     operations : layers that can be run: ``linear``, and ``conv``, and ``pool``, which stands for

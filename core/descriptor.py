@@ -5,7 +5,7 @@ import numpy as np
 from .config import ENCODINGS, ArrayConfig
 from .walk import ADDRESS_BITS
 
-__all__ = ["DESCRIPTOR_WORDS", "WINDOW_WORDS", "CLUSTER_WORDS", "TABLE_WORD",
+__all__ = ["DESCRIPTOR_WORDS", "MAX_TABLES", "WINDOW_WORDS", "CLUSTER_WORDS", "TABLE_WORD",
            "descriptor_layout", "descriptor_words", "descriptor_stride", "read_descriptor", "pack",
            "unpack", "encoding_number"]
 
@@ -16,6 +16,9 @@ DESCRIPTOR_WORDS = (
     (("cycle_limit", 32), ("pointer_base", 24)),
     (("channel_base", 24),),
 )
+
+#: Codebooks and run-symbol tables that descriptors tell apart: one a matrix, for all its tiles.
+MAX_TABLES = 1 << dict(DESCRIPTOR_WORDS[0])["table"]
 
 #: What follows in an array that can run convolutions: the scan's walk (:mod:`core.walk`).
 #: ``dst_origin``, ``dst_step``: first row written; from a position's last row to the next's first.

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-__all__ = ["MULTIPLIER_BITS", "MAX_SHIFT", "BIAS_BITS", "int_range", "saturate",
+__all__ = ["MULTIPLIER_BITS", "MAX_SHIFT", "BIAS_BITS", "int_range", "int_bits", "saturate",
            "round_shift", "requantise", "quantise_scale"]
 
 #: A requantisation multiplier is an unsigned number of this many bits.
@@ -18,6 +18,11 @@ BIAS_BITS = 32
 def int_range(width: int) -> tuple[int, int]:
     """Smallest and largest signed number of ``width`` bits."""
     return -(1 << (width - 1)), (1 << (width - 1)) - 1
+
+
+def int_bits(low: int, high: int) -> int:
+    """Bits of the narrowest signed number that holds both, at least one."""
+    return max(max(-int(low) - 1, 0).bit_length(), max(int(high), 0).bit_length()) + 1
 
 
 def saturate(values: np.ndarray, width: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from .errors import InputError
 from .fixed import int_range
-from .layers import Conv, Linear
+from .layers import Conv, Linear, Windowed
 from .layout import Layout
 from .local import Add, Depthwise
 from .pool import Pool
@@ -91,6 +91,11 @@ class Network:
     def _output_layout(self, number: int) -> Layout:
         layer = self.layers[number]
         return Layout(pixels=layer.positions, parts=layer.parts(self.source(number)))
+
+    def width(self, name: str) -> int:
+        """Pixels of a line of a layer's output; a vector has one."""
+        layer = self.layers[self._numbers[name]]
+        return layer.window.out_width if isinstance(layer, Windowed) else 1
 
     def source(self, layer: int) -> Layout:
         """How what layer number ``layer`` reads lies in the rows of activations: its sources side

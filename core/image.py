@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program's memory images as they grow, tile by tile."""
+"""A program's memory images as they grow, matrix by matrix, and its descriptors, tile by tile."""
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,12 +9,13 @@ from .config import ArrayConfig
 from .descriptor import TABLE_WORD, descriptor_layout, descriptor_words, encoding_number, pack
 from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import EncodingError
-from .graph import Network
+from .graph import INPUT, Network
 from .huffman import CanonicalCode, table_words
 from .program import LayerPlan, Program, channel_words
 from .schedule import Tile
+from .tile import Maps
 from .timing import Timing
-from .weights import SparseWeights
+from .weights import SparseWeights, select
 
 __all__ = ["Encoded", "Image"]
 
@@ -40,6 +41,15 @@ class Encoded:
     lengths: tuple
 
 
+@dataclass(frozen=True)
+class _Place:
+    """A matrix in the memories: its first pointer and channel, and its table."""
+    encoded: Encoded
+    pointer_base: int
+    channel_base: int
+    table: int
+
+
 @dataclass
 class Image:
     """The program as it grows; what does not fit is left to ``capacity``."""
@@ -54,18 +64,19 @@ class Image:
     codebooks: list[np.ndarray] = field(default_factory=list)
     run_symbols: list[np.ndarray] = field(default_factory=list)
     descriptors: list[list[int]] = field(default_factory=list)
+    matrices: dict[tuple[int, range], _Place] = field(default_factory=dict)
 
     def encode(self, tile: Tile, encoding: str) -> "Encoded | None":
         """A tile's matrix in an encoding; None, and a problem, if the array cannot have it."""
-        config, number, pes = self.config, tile.layer, tile.pes(self.config)
-        layer = self.network.layers[number]
-        weights = layer.matrix(self.network.source(number), config.pes)
+        config, layer = self.config, self.network.layers[tile.layer]
+        weights = self._weights(tile)
         if encoding != "csr" and len(weights.codebook) > 1 << config.code_width:
-            self.capacity.problems.append(f"code_width: layer {layer.name!r} has "
-                                          f"{len(weights.codebook)} codebook slots, the array's "
-                                          f"codes have {config.code_width} bits")
+            slots = len(weights.codebook)
+            self.capacity.lacks("code_width", (slots - 1).bit_length(),
+                                f"layer {layer.name!r} has {slots} codebook slots, the array's "
+                                f"codes have {config.code_width} bits")
             return None
-        entries = encode_entries(weights, pes, config.max_run)
+        entries = encode_entries(weights, tile.pes(config), config.max_run)
         codebook = np.zeros(1 << config.code_width, np.int16)
         run_symbols = np.zeros(1 << config.run_width, np.uint8)
         tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
@@ -87,29 +98,57 @@ class Image:
                        codebook=codebook, run_symbols=run_symbols, tables=tables,
                        lengths=tuple(code and code.lengths for code in codes))
 
-    def place(self, tile: Tile, encoded: "Encoded") -> None:
-        """Append a tile to every memory; clusters hold the same."""
+    def _weights(self, tile: Tile) -> SparseWeights:
+        """The tile's part of its layer's matrix as it is placed. A channel by itself reads the row
+        that it lies in, so that a slice of such a layer has the columns of its own rows."""
+        layer, pes = self.network.layers[tile.layer], self.config.pes
+        source = self.network.source(tile.layer)
+        weights = layer.matrix(source, pes)
+        if len(tile.part.channels) == layer.channels:
+            return weights
+        columns = None
+        if tile.local:
+            columns = np.arange(weights.shape[1]).reshape(-1, source.rows(pes))[
+                :, tile.rows.start:tile.rows.stop].reshape(-1)
+        return select(weights, range(tile.rows.start * pes, tile.rows.stop * pes), columns)
+
+    def _places(self, tile: Tile) -> np.ndarray:
+        """Row x PEs + PE of each of the tile's channels among its rows of memory, int64
+        [channels]."""
+        places = self.network.layout(self.network.layers[tile.layer].name).places(self.config.pes)
+        channels = tile.part.channels
+        return places[channels.start:channels.stop] - tile.rows.start * self.config.pes
+
+    def place(self, tile: Tile, encoded: Encoded) -> None:
+        """Append a tile's matrix to every memory; clusters hold the same."""
         config, pointers = self.config, encoded.pointers
         base = sum(part.shape[1] for part in self.words)
         fullest = int(pointers[:, -1].argmax())
         self.capacity.need("entry_depth", base + encoded.words.shape[1],
                            f"PE {fullest}, up to layer {self.network.layers[tile.layer].name!r},")
-        plan = self._plan(tile, encoded)
-        self.plans.append(plan)
+        self.matrices[tile.matrix] = _Place(
+            encoded, sum(part.shape[1] for part in self.pointers),
+            sum(part.shape[1] for part in self.channels), len(self.codebooks))
         copies = (tile.clusters, 1)
         self.words.append(np.tile(encoded.words, copies))
         self.pointers.append(np.tile(pointers + np.uint32(base << config.place_width), copies))
         self.channels.append(self._channels(tile))
         self.codebooks.append(encoded.codebook)
         self.run_symbols.append(encoded.run_symbols)
+
+    def describe(self, tile: Tile) -> None:
+        """Append the descriptor of a tile whose matrix has its place."""
+        place = self.matrices[tile.matrix]
+        plan = self._plan(tile, place)
+        self.plans.append(plan)
         fields = vars(plan) | vars(plan.walk) | self._turns(tile) | {
-            "encoding": encoding_number(encoded.encoding)}
-        self.descriptors.append([pack(word, fields) for word in descriptor_layout(config)]
-                                + encoded.tables)
+            "encoding": encoding_number(place.encoded.encoding)}
+        self.descriptors.append([pack(word, fields) for word in descriptor_layout(self.config)]
+                                + place.encoded.tables)
 
     def _turns(self, tile: Tile) -> dict[str, int]:
         """The fields of a descriptor that say which positions come when."""
-        vectors, stride = self.vectors * tile.walk.positions, tile.dst_rows - 1 + tile.dst_step
+        vectors, stride = tile.positions, tile.dst_rows - 1 + tile.dst_step
         clustered = tile.clusters > 1
         return {"vectors": vectors, "clustered": int(clustered),
                 "cluster_vectors": vectors // tile.clusters,
@@ -125,30 +164,29 @@ class Image:
         except EncodingError as error:
             raise EncodingError(f"layer {name!r}: {error}") from error
 
-    def _plan(self, tile: Tile, encoded: "Encoded") -> LayerPlan:
-        layer, walk, acc_rows = self.network.layers[tile.layer], tile.walk, tile.acc_rows(
-            self.config)
-        entries, copies = encoded.entries, (tile.clusters, 1)
+    def _plan(self, tile: Tile, place: _Place) -> LayerPlan:
+        layer, walk, encoded = self.network.layers[tile.layer], tile.walk, place.encoded
+        acc_rows, copies = tile.acc_rows(self.config), (tile.clusters, 1)
+        entries = encoded.entries
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum()) * layer.repeats
-        limit = 2 * self.vectors * walk.positions * (
+        limit = 2 * tile.positions * (
             walk.rows + work + Timing.row * acc_rows + 64) + 1024
         longest = (1 << self.config.counter_width) - 1
         if limit // 2 > longest:
-            self.capacity.problems.append(f"counter_width: layer {layer.name!r} may run "
-                                          f"{limit // 2:,} cycles, the array counts to "
-                                          f"{longest:,}")
-        limit = min(limit, longest)
+            self.capacity.lacks("counter_width", (limit // 2).bit_length(),
+                                f"layer {layer.name!r} may run {limit // 2:,} cycles, the array "
+                                f"counts to {longest:,}")
         return LayerPlan(
-            name=layer.name, encoding=encoded.encoding, relu=layer.relu, inputs=layer.inputs,
-            outputs=layer.outputs, channels=layer.channels, columns=entries.count.shape[1],
+            name=tile.part.label(layer.name), part=tile.part, encoding=encoded.encoding,
+            relu=layer.relu, inputs=tile.inputs(self.network), channels=tile.channels,
+            columns=entries.count.shape[1],
             walk=walk, local=tile.local, maximum=layer.maximum, repeat=layer.repeats > 1,
             clusters=tile.clusters, src_rows=walk.rows,
             dst_rows=acc_rows, out_rows=tile.dst_rows, dst_origin=tile.dst_origin,
-            dst_step=tile.dst_step,
-            places=self.network.layout(layer.name).places(self.config.pes), table=tile.layer,
-            pointer_base=sum(part.shape[1] for part in self.pointers),
-            channel_base=sum(part.shape[1] for part in self.channels), cycle_limit=limit,
+            dst_step=tile.dst_step, places=self._places(tile), table=place.table,
+            pointer_base=place.pointer_base, channel_base=place.channel_base,
+            cycle_limit=min(limit, longest),
             entry_count=np.tile(entries.count, copies),
             filler_count=np.tile(entries.filler_count, copies),
             run_lengths=encoded.lengths[0], code_lengths=encoded.lengths[1])
@@ -158,18 +196,17 @@ class Image:
         layer, pes, rows = self.network.layers[tile.layer], tile.pes(self.config), tile.acc_rows(
             self.config)
         # In a cluster, channels follow one another from PE to PE, and only then from row to row.
-        places = np.arange(tile.channels) if tile.clusters > 1 \
-            else self.network.layout(layer.name).places(pes)
-        size = rows * pes
+        places = np.arange(tile.channels) if tile.clusters > 1 else self._places(tile)
+        size, some = rows * pes, list(tile.part.channels)
         values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
                   "shift": np.zeros(size, np.int64)}
         for name, parameters in layer.writeback(self.config.act_width).items():
-            values[name][places] = parameters
+            values[name][places] = parameters[some]
         words = channel_words(**values).reshape(rows, pes).T
         return np.ascontiguousarray(np.tile(words, (tile.clusters, 1)))
 
-    def program(self, *, input_origin: int, act_rows: int, act_depth: int) -> Program:
-        """The finished images; where the maps lie is the caller's to say."""
+    def program(self, maps: Maps, act_depth: int) -> Program:
+        """The finished images, with ``act_depth`` of each activation memory in use."""
         assert all(len(words) == descriptor_words(self.config) for words in self.descriptors)
         words = np.concatenate(self.words, axis=1)
         if not words.shape[1]:
@@ -181,4 +218,5 @@ class Image:
             channels=np.concatenate(self.channels, axis=1), codebooks=np.stack(self.codebooks),
             run_symbols=np.stack(self.run_symbols),
             descriptors=np.array(self.descriptors, np.uint64),
-            input_origin=input_origin, act_rows=act_rows, act_depth=act_depth)
+            input_origin=maps.placements[INPUT].origin, act_rows=maps.rows,
+            act_depth=act_depth, chains=maps.chains)

@@ -30,7 +30,7 @@ _RANGES = {
     "acc_depth":       (2, 1 << 14),
     "channel_depth":   (2, 1 << 16),
     "counter_width":   (16, 32),
-    "max_layers":      (1, 64),
+    "max_layers":      (1, 1024),
     "max_code_length": (1, 15),         # huffman.MAX_LENGTH
 }
 

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .chain import Chain
 from .config import ArrayConfig
 from .descriptor import descriptor_stride
 from .graph import INPUT, Network
 from .memory import half_rows
+from .part import Part
 from .walk import Walk
 
 __all__ = ["Target", "Control", "Status", "Fault",
@@ -102,12 +104,15 @@ def channel_values(words: np.ndarray) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerPlan:
-    """One layer as placed in the array's memories; addresses are the same in every PE.
+    """A tile, a layer or a part of one, as placed in the array's memories; addresses are the
+    same in every PE.
 
     Attributes
     ----------
-    name, encoding, relu : as in the graph; the encoding may have been overridden.
-    inputs, outputs : activations that the layer reads and writes for each input.
+    name, encoding, relu : as in the graph; the encoding may have been overridden, and a part's
+        name has its number.
+    part : which outputs of which layer it computes.
+    inputs : activations that it reads for each of its inputs.
     channels, columns : rows of its matrix, and columns as placed: those of a pixel begin at a
         multiple of the number of PEs.
     walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
@@ -128,10 +133,10 @@ class LayerPlan:
     run_lengths, code_lengths : Huffman codeword lengths, uint8; None unless ``huffman``.
     """
     name: str
+    part: Part
     encoding: str
     relu: bool
     inputs: int
-    outputs: int
     channels: int
     columns: int
     walk: Walk
@@ -154,6 +159,16 @@ class LayerPlan:
     run_lengths: np.ndarray | None = None
     code_lengths: np.ndarray | None = None
 
+    @property
+    def layer(self) -> int:
+        """Number of the network's layer."""
+        return self.part.layer
+
+    @property
+    def outputs(self) -> int:
+        """Activations that it writes for each of its inputs."""
+        return self.part.size
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
@@ -162,10 +177,12 @@ class Program:
     Memory images, first axis PE where the PEs differ: ``entries`` uint64 [PEs, words],
     ``pointers`` uint32 [PEs, pointers], ``channels`` uint64 [PEs, rows], ``codebooks``
     int16 [layers, 2**code_width] (in rank order for huffman layers), ``run_symbols``
-    uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [layers, words].
+    uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [tiles, words].
+    ``layers`` are the tiles in the order they run; the network's layers, if none is tiled.
 
     Activations lie in ``act_rows`` rows of memory A and, from ``half_rows`` on, B; the inputs of
-    a start begin at row ``input_origin``. ``act_depth`` is what of each memory is used.
+    a start begin at row ``input_origin``. ``act_depth`` is what of each memory is used. ``chains``
+    are the layers that run in bands.
     """
     config: ArrayConfig
     network: Network
@@ -180,11 +197,11 @@ class Program:
     input_origin: int
     act_rows: int
     act_depth: int
+    chains: tuple[Chain, ...] = ()
 
     def network_layer(self, number: int) -> int:
-        """Number of the network's layer that plan ``number`` executes: each layer is one plan."""
-        assert self.layers[number].name == self.network.layers[number].name
-        return number
+        """Number of the network's layer that plan ``number`` executes, or a part of it."""
+        return self.layers[number].layer
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x [vectors, n] of a start."""
@@ -201,8 +218,8 @@ class Program:
 
     def records(self) -> np.ndarray:
         """Load records of the whole image, inputs excepted."""
-        layers, words = self.descriptors.shape
-        spread = np.zeros((layers, descriptor_stride(self.config)), np.uint64)
+        tiles, words = self.descriptors.shape
+        spread = np.zeros((tiles, descriptor_stride(self.config)), np.uint64)
         spread[:, :words] = self.descriptors
         parts = [_records(Target.DESCRIPTOR, BROADCAST_PE, spread.reshape(-1))]
         if any(plan.encoding != "csr" for plan in self.layers):

@@ -7,28 +7,36 @@ import numpy as np
 from .config import ArrayConfig
 from .counters import COUNTERS
 from .errors import Mismatch
+from .part import Part, joined
 
 __all__ = ["LayerRun", "Run"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerRun:
-    """One layer over a batch. The array takes ``vectors`` inputs a start, so
+    """One layer, or a tile of it, over a batch. The array takes ``vectors`` inputs a start, so
     ``batch = starts * vectors``.
 
     Attributes
     ----------
-    name : the layer's.
-    outputs : int64 [batch, m].
+    name : the layer's or the tile's.
+    outputs : int64 [batch, m]; of the tile's inputs and outputs alone.
     cycles : int64 [starts], from the first descriptor word's fetch to the end of the layer;
         None from ``golden``, which has no time.
     counters : int64 [starts, PEs, 7] in the order of :data:`COUNTERS`; every PE's seven add up
         to ``cycles``. None from ``golden``.
+    part : which outputs of which layer the tile has; None for a whole layer.
     """
     name: str
     outputs: np.ndarray
     cycles: np.ndarray | None = None
     counters: np.ndarray | None = None
+    part: Part | None = None
+
+    @property
+    def is_whole(self) -> bool:
+        """It is no tile."""
+        return self.part is None or self.part.is_whole
 
     def total(self, counter: str) -> int:
         """A counter summed over starts and PEs."""
@@ -42,7 +50,8 @@ class LayerRun:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
-    """A program executed on a batch by one engine (``golden``, ``fast``, ``rtl`` or ``board``)."""
+    """A program executed on a batch by one engine (``golden``, ``fast``, ``rtl`` or ``board``);
+    ``layers`` are its tiles in the order they ran, the network's layers if none is tiled."""
     engine: str
     config: ArrayConfig
     layers: tuple[LayerRun, ...]
@@ -50,7 +59,29 @@ class Run:
     @property
     def outputs(self) -> np.ndarray:
         """The last layer's outputs, int64 [batch, m]."""
-        return self.layers[-1].outputs
+        last = self.layers[-1]
+        return last.outputs if last.is_whole else self._joined(last.part.layer)
+
+    @property
+    def whole_layers(self) -> tuple[LayerRun, ...]:
+        """The network's layers: outputs put together, cycles and counters added up. Lines that
+        no tile computed, since nothing reads them, are 0."""
+        tiles: dict[object, list[LayerRun]] = {}
+        for number, run in enumerate(self.layers):
+            tiles.setdefault((number,) if run.is_whole else run.part.layer, []).append(run)
+        return tuple(parts[0] if parts[0].is_whole else self._merged(parts)
+                     for parts in tiles.values())
+
+    def _merged(self, tiles: list[LayerRun]) -> LayerRun:
+        def total(name: str) -> np.ndarray | None:
+            values = [getattr(tile, name) for tile in tiles]
+            return None if values[0] is None else np.sum(values, axis=0)
+        return LayerRun(name=tiles[0].name.rpartition(" [")[0], cycles=total("cycles"),
+                        counters=total("counters"), outputs=self._joined(tiles[0].part.layer))
+
+    def _joined(self, layer: int) -> np.ndarray:
+        return joined((run.part, run.outputs) for run in self.layers
+                      if run.part is not None and run.part.layer == layer)
 
     @property
     def cycles(self) -> np.ndarray:
@@ -92,7 +123,8 @@ class Run:
             if cycles is not None and len(cycles):
                 start = index[0] * len(cycles) // len(a.outputs)
                 end = f", cycle {cycles[start]}"
-            return (f"input {index[0]}, output {index[1]} = PE {index[1] % pes} "
+            row = index[0] if a.is_whole else a.part.input(index[0])
+            return (f"input {row}, output {index[1]} = PE {index[1] % pes} "
                     f"word {index[1] // pes}{end}")
         compared = check("outputs", a.outputs, b.outputs, word)
         if a.cycles is not None and b.cycles is not None:

@@ -4,6 +4,7 @@
 The gateware steps through it (``hw/scan.py``), adding the distances in the descriptor; here the
 same numbers give all addresses at once.
 """
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,23 +57,38 @@ class Walk:
         return cls(pixel_rows=rows, image_step=rows, origin=origin)
 
     @classmethod
-    def of_window(cls, window: Window, rows: int, origin: int = 0, stride: int | None = None
-                  ) -> "Walk":
+    def of_window(cls, window: Window, rows: int, origin: int = 0, stride: int | None = None, *,
+                  lines: range | None = None, held: range | None = None) -> "Walk":
         """Position after position, a kernel line after the other in each. The map's first pixel
-        begins at ``origin``; ``rows`` of a pixel are read, the next begins ``stride`` further."""
+        begins at ``origin``; ``rows`` of a pixel are read, the next begins ``stride`` further.
+
+        Of a band only the output ``lines`` are computed, and memory holds the ``held`` lines of
+        the map, all that they need, from ``origin`` on. Padding is where the map ends."""
         stride = stride or rows
         line, limit = window.width * stride, 1 << ADDRESS_BITS
-        top, left, _, _ = window.pad
+        left = window.pad[1]
+        lines = range(window.out_height) if lines is None else lines
+        held = range(window.height) if held is None else held
+        # A window that sees nothing of the map has no line, whatever its distance.
+        top = held.start - (lines.start * window.stride[0] - window.pad[0]) if held else 0
         return cls(
             kernel_height=window.kernel[0], kernel_width=window.kernel[1],
             stride_y=window.stride[0], stride_x=window.stride[1], pad_top=top, pad_left=left,
-            pixel_rows=rows, height=window.height, width=window.width,
-            out_height=window.out_height, out_width=window.out_width,
+            pixel_rows=rows, height=len(held), width=window.width,
+            out_height=len(lines), out_width=window.out_width,
             origin=(origin - top * line - left * stride) % limit,
             pixel_step=stride - rows + 1,
             row_step=(line - (window.kernel[1] - 1) * stride - rows + 1) % limit,
             x_step=window.stride[1] * stride, y_step=window.stride[0] * line,
-            image_step=window.height * line)
+            image_step=len(held) * line)
+
+    def sliced(self, rows: range) -> "Walk":
+        """The same walk over ``rows`` of each pixel alone."""
+        left_out = self.pixel_rows - len(rows)
+        limit = 1 << ADDRESS_BITS
+        return dataclasses.replace(
+            self, pixel_rows=len(rows), origin=(self.origin + rows.start) % limit,
+            pixel_step=self.pixel_step + left_out, row_step=(self.row_step + left_out) % limit)
 
     @classmethod
     def of_pair(cls, pixels: int, rows: int, one: int, other: int, stride: int) -> "Walk":

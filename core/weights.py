@@ -7,7 +7,8 @@ import numpy as np
 
 from .errors import InputError
 
-__all__ = ["SparseWeights", "frozen", "spread_columns"]
+__all__ = ["SparseWeights", "frozen", "spread_columns",
+           "select"]
 
 
 def frozen(array, dtype) -> np.ndarray:
@@ -131,3 +132,17 @@ def spread_columns(weights: SparseWeights, columns: np.ndarray) -> SparseWeights
     counts[columns] = np.diff(weights.indptr)
     return dataclasses.replace(weights, shape=(weights.shape[0], len(counts)),
                                indptr=np.concatenate([[0], np.cumsum(counts)]))
+
+
+def select(weights: SparseWeights, rows: range, columns: np.ndarray | None = None
+           ) -> SparseWeights:
+    """Some rows of a matrix; ``columns``, which rise, are those that are left, if not all."""
+    kept = (weights.rows >= rows.start) & (weights.rows < rows.stop)
+    counts = np.bincount(weights.columns[kept], minlength=weights.shape[1])
+    if columns is not None:
+        assert counts.sum() == counts[columns].sum(), "a weight in a column that is left out"
+        counts = counts[columns]
+    return dataclasses.replace(
+        weights, shape=(min(len(rows), weights.shape[0] - rows.start), len(counts)),
+        rows=weights.rows[kept] - rows.start, indptr=np.concatenate([[0], np.cumsum(counts)]),
+        values=weights.values[kept], codes=None if weights.codes is None else weights.codes[kept])

@@ -5,6 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.config import ENCODINGS
+from ..core.descriptor import MAX_TABLES
 from .layouts import Entry, Layer
 from .ram import block_memory
 
@@ -48,7 +49,7 @@ class Codebook(wiring.Component):
 
         def look_up(name, index, width, load_en):
             m.submodules[name] = mem = block_memory(
-                width, config.max_layers << len(index))
+                width, min(config.max_layers, MAX_TABLES) << len(index))
             write, read = mem.write_port(), mem.read_port()
             m.d.comb += [
                 write.en.eq(load_en),

@@ -2,6 +2,7 @@
 """Corner bins: which corners of the array a verified program has been in."""
 import numpy as np
 
+from ..core import golden
 from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
@@ -9,6 +10,7 @@ from ..core.fixed import int_range, round_shift
 from ..core.graph import INPUT, Add, Conv, Depthwise, Linear, Pool
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
+from .tile_coverage import TILE_BINS, tile_bins
 
 __all__ = ["BINS", "bins_of"]
 
@@ -39,11 +41,13 @@ BINS = (
     "add: equal weights", "add: a weight of 0", "add of the input", "a concatenation",
     "clustered", "clustered: positions left over", "clustered: a pixel of several rows",
     "clustered: more rows than clusters", "clustered: several inputs", "clusters, not used",
+    *TILE_BINS,
 )
 
 
-def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
-    """Bins of one layer with inputs x int64 [batch, n]."""
+def _layer_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, bool]:
+    """Bins of a tile whose layer has the inputs x int64 [batch, n]."""
+    number = plan.layer
     layer, network = program.network.layers[number], program.network
     sources = network.sources(number)
     before = [one for one in network.layers if one.name in sources]
@@ -51,18 +55,18 @@ def _layer_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]
     bins = {f"{kind} after {_KINDS.get(type(one), 'linear')}": True for one in before}
     bins["a concatenation"] = layer.concatenates and len(sources) > 1
     if kind != "linear":
-        bins |= _map_bins(program, number, kind)
+        bins |= _map_bins(program, plan, kind)
     if isinstance(layer, Conv):
         x = layer.window.gather(x).reshape(-1, layer.window.columns)
     if isinstance(layer, Linear):
-        bins |= _cluster_bins(program, program.layers[number])
+        bins |= _cluster_bins(program, plan)
     bins = {name: hit for name, hit in bins.items() if hit}
-    return bins | _product_bins(program, number, x) if isinstance(layer, Linear) else bins
+    return bins | _product_bins(program, plan, x) if isinstance(layer, Linear) else bins
 
 
 def _cluster_bins(program: Program, plan: LayerPlan) -> dict[str, bool]:
     """Bins of how clusters share a layer."""
-    positions, clustered = program.vectors * plan.walk.positions, plan.clusters > 1
+    positions, clustered = len(plan.part.vectors) * plan.walk.positions, plan.clusters > 1
     return {"clustered": clustered,
             "clustered: positions left over": bool(positions % plan.clusters),
             "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
@@ -71,9 +75,9 @@ def _cluster_bins(program: Program, plan: LayerPlan) -> dict[str, bool]:
             "clusters, not used": program.config.clusters > plan.clusters}
 
 
-def _map_bins(program: Program, number: int, kind: str) -> dict[str, bool]:
-    """Bins of a layer on a map."""
-    plan, layer = program.layers[number], program.network.layers[number]
+def _map_bins(program: Program, plan: LayerPlan, kind: str) -> dict[str, bool]:
+    """Bins of a tile on a map."""
+    layer = program.network.layers[plan.layer]
     bins = {f"{kind}: a pixel of several rows": plan.walk.pixel_rows > 1,
             f"{kind}: several inputs": program.vectors > 1}
     if isinstance(layer, (Conv, Pool, Depthwise)):
@@ -85,7 +89,7 @@ def _map_bins(program: Program, number: int, kind: str) -> dict[str, bool]:
     if layer.is_local:
         bins |= {f"{plan.encoding}: layer": True,
                  f"{kind}: a filler": bool(plan.filler_count.any()),
-                 f"{kind}: several parts": len(program.network.source(number).parts) > 1}
+                 f"{kind}: several parts": len(program.network.source(plan.layer).parts) > 1}
     if isinstance(layer, Pool):
         bins[f"pool: {layer.reduce}"] = True
     if isinstance(layer, Depthwise):
@@ -98,9 +102,10 @@ def _map_bins(program: Program, number: int, kind: str) -> dict[str, bool]:
     return bins
 
 
-def _product_bins(program: Program, number: int, x: np.ndarray) -> dict[str, bool]:
-    """Bins of one layer's matrix-vector products, of x int64 [vectors, n]."""
-    plan, layer = program.layers[number], program.network.layers[number]
+def _product_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, bool]:
+    """Bins of a tile's matrix-vector products, if its layer's are of x int64 [vectors, n]."""
+    number = plan.layer
+    layer = program.network.layers[number]
     assert isinstance(layer, Linear)
     config, weights = program.config, layer.weights
     entries = encode_entries(weights, config.pes, config.max_run)
@@ -150,20 +155,24 @@ def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     hits = {
         "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,
-        "several layers": len(plans) > 1,
+        "several layers": len(program.network.layers) > 1,
         "entry memory full": program.entries.shape[1] == config.entry_depth,
         "pointer memory full": program.pointers.shape[1] == config.pointer_depth,
         "channel memory full": program.channels.shape[1] == config.channel_depth,
         "activation memory full": program.act_depth == config.act_depth,
         "accumulators full": max(plan.dst_rows for plan in plans) == config.acc_depth,
     }
-    found = {name for name, hit in hits.items() if hit}
-    values = {INPUT: program.network.check_inputs(x)}
-    for number, (plan, layer) in enumerate(zip(plans, run.layers)):
-        acts = program.network.read(number, values)
-        hits = _layer_bins(program, number, acts) | _huffman_bins(plan, config.max_code_length)
-        if layer.counters is not None:
-            hits |= {f"counter {name}": layer.total(name) > 0 for name in COUNTERS}
+    found = {name for name, hit in hits.items() if hit} | tile_bins(program)
+    network, described = program.network, set()
+    values = {INPUT: network.check_inputs(x)}
+    values |= {layer.name: outputs
+               for layer, outputs in zip(network.layers, golden.network(network, x))}
+    for plan, tile in zip(plans, run.layers):
+        hits = _huffman_bins(plan, config.max_code_length)
+        if plan.pointer_base not in described:          # tiles of one matrix differ in time alone
+            described.add(plan.pointer_base)
+            hits |= _layer_bins(program, plan, network.read(plan.layer, values))
+        if tile.counters is not None:
+            hits |= {f"counter {name}": tile.total(name) > 0 for name in COUNTERS}
         found |= {name for name, hit in hits.items() if hit}
-        values[layer.name] = layer.outputs
     return found

@@ -15,7 +15,8 @@ from ..core.config import ArrayConfig
 from ..core.encoding import Entries
 from ..core.errors import EncodingError
 from ..core.memory import half_rows
-from ..core.descriptor import read_descriptor
+from ..core.descriptor import descriptor_layout, read_descriptor
+from ..core.part import Part
 from ..core.program import Program, channel_values
 from ..core.walk import Walk
 from .recurrence import Shape
@@ -51,11 +52,12 @@ class DecodedPart:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DecodedLayer:
-    """One layer, ready to be executed.
+    """One tile, ready to be executed.
 
     Attributes
     ----------
-    name, relu, walk, shape : what the descriptor says.
+    name, part : see :class:`LayerPlan`.
+    relu, walk, shape, vectors : what the descriptor says; vectors: positions of all its inputs.
     dst_origin, dst_step, cluster_step : where its outputs go, see the descriptor.
     places : see :class:`LayerPlan`.
     local, maximum : every PE takes its own activations; the largest product counts. Where the
@@ -65,7 +67,9 @@ class DecodedLayer:
     counts, fillers : those of all parts, int32 [parts, n, PEs of one].
     """
     name: str
+    part: Part
     relu: bool
+    vectors: int
     walk: Walk
     dst_origin: int
     dst_step: int
@@ -138,8 +142,25 @@ def _part(program: Program, name: str, entries: Entries, fields: dict[str, int],
         weights=weights, **_channels(program, fields["channel_base"], fields["dst_rows"], pes))
 
 
-def decode_layer(program: Program, layer: int) -> DecodedLayer:
-    """Layer number ``layer`` out of the images.
+def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[bytes, tuple]
+           ) -> tuple[DecodedPart, ...]:
+    """The parts of a tile; ``known`` has those of other tiles, by what decoding depends on."""
+    config, plan = program.config, program.layers[layer]
+    size = config.cluster_pes if fields.get("clustered") else config.pes
+    tables = program.descriptors[layer, len(descriptor_layout(config)):]
+    key = repr([plan.columns, size, *(fields[name] for name in (
+        "pointer_base", "channel_base", "dst_rows", "encoding", "table"))]).encode() \
+        + tables.tobytes()
+    if key not in known:
+        entries = unpack_layer(program, layer)
+        known[key] = tuple(_part(program, plan.name, entries, fields, range(first, first + size))
+                           for first in range(0, config.pes, size))
+    return known[key]
+
+
+def decode_layer(program: Program, layer: int, known: dict | None = None) -> DecodedLayer:
+    """Tile number ``layer`` out of the images; tiles decoded with one dictionary ``known`` share
+    what is the same.
 
     Raises
     ------
@@ -153,12 +174,10 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
         if columns != plan.columns:
             raise EncodingError(f"layer {plan.name}: the descriptor makes the scan go through "
                                 f"{columns} columns, but the layer has {plan.columns}")
-    entries = unpack_layer(program, layer)
-    size = config.cluster_pes if fields.get("clustered") else config.pes
-    parts = [_part(program, plan.name, entries, fields, range(first, first + size))
-             for first in range(0, config.pes, size)]
+    parts = _parts(program, layer, fields, {} if known is None else known)
     return DecodedLayer(
-        name=plan.name, relu=bool(fields["relu"]), walk=_walk(config, layer, fields),
+        name=plan.name, part=plan.part, relu=bool(fields["relu"]), vectors=fields["vectors"],
+        walk=_walk(config, layer, fields),
         dst_origin=fields.get("dst_origin", half_rows(config) * (1 - layer % 2)),
         dst_step=fields.get("dst_step", 1), cluster_step=fields.get("cluster_step", 0),
         places=plan.places,
@@ -166,7 +185,7 @@ def decode_layer(program: Program, layer: int) -> DecodedLayer:
         shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
                     lanes=1 if fields.get("local") else config.pes,
                     acc_banks=config.acc_banks, queue_depth=config.queue_depth),
-        out_rows=-(-fields["dst_rows"] * size // config.pes), parts=tuple(parts),
+        out_rows=-(-fields["dst_rows"] // len(parts)), parts=parts,
         counts=_joined([part.counts for part in parts]),
         fillers=_joined([part.fillers for part in parts]))
 
@@ -177,5 +196,6 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
 
 
 def decode(program: Program) -> tuple[DecodedLayer, ...]:
-    """All layers; :func:`openeie.sim.fast.run` takes them, to decode once for many runs."""
-    return tuple(decode_layer(program, layer) for layer in range(len(program.layers)))
+    """All tiles; :func:`openeie.sim.fast.run` takes them, to decode once for many runs."""
+    known: dict = {}
+    return tuple(decode_layer(program, layer, known) for layer in range(len(program.layers)))

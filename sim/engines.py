@@ -9,10 +9,13 @@ __all__ = ["ENGINES", "simulate"]
 
 
 def _golden(program: Program, x) -> Run:
-    network = program.network
+    outputs = golden.network(program.network, x)
+    if len(outputs[0]) % program.vectors and any(not plan.part.is_whole for plan in program.layers):
+        raise InputError(f"the program is tiled and takes {program.vectors} inputs a start, so the "
+                         f"batch must be a multiple of {program.vectors}, not {len(outputs[0])}")
     return Run(engine="golden", config=program.config, layers=tuple(
-        LayerRun(name=layer.name, outputs=outputs)
-        for layer, outputs in zip(network.layers, golden.network(network, x))))
+        LayerRun(name=plan.name, part=plan.part, outputs=plan.part.cut(outputs[plan.layer]))
+        for plan in program.layers))
 
 
 # The others load when they are used: numba and Verilator cost their users, and nobody else.

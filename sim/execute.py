@@ -33,8 +33,8 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
             progress: Callable[[int], None] = lambda done: None) -> Run:
     """Run ``program`` on inputs x [batch, n]; ``progress`` is called with inputs done.
 
-    Every batch of ``program.vectors`` inputs runs layer by layer, to read each layer's outputs.
-    A program of several layers then runs again as a whole, without the host between the layers:
+    Every batch of ``program.vectors`` inputs runs tile by tile, to read each tile's outputs while
+    they are there. A program of several then runs again as a whole, without the host between them:
     its last outputs must be the same, and cycles and counters are those of this run.
 
     Raises
@@ -55,7 +55,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
         _run_start(array, program, inputs, limit, results)
         progress(first + vectors)
     return Run(engine=engine, config=program.config, layers=tuple(
-        LayerRun(name=plan.name,
+        LayerRun(name=plan.name, part=plan.part,
                  outputs=np.concatenate([result[0] for result in layer])
                  if layer else np.zeros((0, plan.outputs), np.int64),
                  cycles=np.array([result[1] for result in layer], np.int64),
@@ -76,17 +76,19 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
     if len(plans) > 1:                  # the first layer's inputs may have been overwritten
         array.load(inputs)
         array.start(0, len(plans), limit)
-        if not np.array_equal(read_outputs(array, program, len(plans) - 1),
-                              stepped[-1]):
+        last = [index for index, plan in enumerate(plans) if plan.layer == plans[-1].layer]
+        if any(not np.array_equal(read_outputs(array, program, index), stepped[index])
+               for index in last):
             raise ArrayFault("the program gives other outputs as a whole than layer by layer")
     for index, outputs in enumerate(stepped):
         results[index].append((outputs, *array.counters(index)))
 
 
 def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
-    """What layer number ``layer`` wrote for the inputs of a start, int64 [vectors, outputs]."""
+    """What tile number ``layer`` wrote for its inputs of a start, int64 [vectors, outputs]."""
     plan, config = program.layers[layer], program.config
-    positions, step = program.vectors * plan.walk.positions, plan.out_rows - 1 + plan.dst_step
+    inputs = len(plan.part.vectors)
+    positions, step = inputs * plan.walk.positions, plan.out_rows - 1 + plan.dst_step
     first, count = plan.dst_origin, (positions - 1) * step + plan.out_rows
     in_a = max(0, min(count, half_rows(config) - first))
     words = np.stack([np.concatenate([
@@ -95,4 +97,4 @@ def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
             (Target.ACT_B, max(first - half_rows(config), 0), count - in_a)) if part])
         for pe in range(config.pes)], axis=1)
     rows = words[np.arange(positions)[:, None] * step + np.arange(plan.out_rows)]
-    return rows.reshape(positions, -1)[:, plan.places].reshape(program.vectors, plan.outputs)
+    return rows.reshape(positions, -1)[:, plan.places].reshape(inputs, plan.outputs)

@@ -36,10 +36,10 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-def _seen(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig) -> np.ndarray:
+def _seen(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> np.ndarray:
     """What the scan reads: memory int64 [starts, rows, PEs] -> [starts, vectors, rows x PEs]."""
     starts, _, pes = memory.shape
-    walk, vectors = layer.walk, inputs * layer.walk.positions
+    walk, vectors = layer.walk, layer.vectors
     if walk.is_contiguous:
         part = memory[:, walk.origin:walk.origin + vectors * walk.rows]
         return part.reshape(starts, vectors, walk.rows * pes)
@@ -110,11 +110,9 @@ def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycle
     acts[:] = _requantised(layer, part, sums, config)
 
 
-def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: ArrayConfig
-               ) -> LayerRun:
-    """One layer on the activation memories int64 [starts, rows, PEs], which it changes."""
-    starts, pes = len(memory), config.pes
-    vectors = inputs * layer.walk.positions
+def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
+    """One tile on the activation memories int64 [starts, rows, PEs], which it changes."""
+    starts, pes, vectors = len(memory), config.pes, layer.vectors
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
     rows = layer.out_rows
@@ -123,15 +121,16 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, inputs: int, config: Arr
     execute = _run_local if layer.local else _run_matrix
     for first in range(0, starts, max(1, step)):
         part = slice(first, first + step)
-        execute(layer, _seen(layer, memory[part], inputs, config), config,
+        execute(layer, _seen(layer, memory[part], config), config,
                 cycles[part], counters[part], acts[part])
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     turn, cluster = np.divmod(np.arange(vectors), len(layer.parts))
     first = layer.dst_origin + turn * (rows - 1 + layer.dst_step) + cluster * layer.cluster_step
     memory[:, first[:, None] + np.arange(rows)] = acts.reshape(starts, vectors, rows, pes)
     outputs = acts[..., layer.places].reshape(
-        starts * inputs, layer.walk.positions * len(layer.places))
-    return LayerRun(name=layer.name, outputs=outputs, cycles=cycles, counters=counters)
+        starts * vectors // layer.walk.positions, layer.walk.positions * len(layer.places))
+    return LayerRun(name=layer.name, part=layer.part, outputs=outputs, cycles=cycles,
+                    counters=counters)
 
 
 def run(program: Program, x, *, jobs: int = 1,
@@ -165,7 +164,7 @@ def run(program: Program, x, *, jobs: int = 1,
         rows = vectors * acts.shape[1] * acts.shape[2]
         memory[:, program.input_origin:program.input_origin + rows] = acts.reshape(
             starts, rows, config.pes)
-        return [_run_layer(layer, memory, vectors, config) for layer in layers]
+        return [_run_layer(layer, memory, config) for layer in layers]
 
     starts = len(x) // vectors
     chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * config.pes)))
@@ -179,7 +178,7 @@ def run(program: Program, x, *, jobs: int = 1,
 
 def _join(parts: Sequence[LayerRun]) -> LayerRun:
     """One layer's runs over consecutive starts as one."""
-    return LayerRun(name=parts[0].name,
+    return LayerRun(name=parts[0].name, part=parts[0].part,
                     **{name: np.concatenate([getattr(part, name) for part in parts])
                        for name in ("outputs", "cycles", "counters")})
 

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+from ..core.chain import lines_needed
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.program import LayerPlan, Program
@@ -72,16 +73,24 @@ def _collect(first, columns, inputs, window, pixel_columns):
 def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
     """What plan ``number`` broadcasts in one start: column numbers, TOKEN after each vector.
 
-    present : bool [inputs, n], which activations of the map that the layer reads are not zero.
+    present : bool [inputs, n], which activations of the map that the layer reads are not zero; of
+        a tile, which reads a part of it, all the same.
     Returns int32 [items].
     """
     plan, pes = program.layers[number], program.config.pes
+    present = present[plan.part.vectors.start:plan.part.vectors.stop]
     if plan.local:                      # every row is an item, whatever is in it
         vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))
         return np.tile(vector, len(present) * plan.walk.positions)
-    walk, source = plan.walk, program.network.source(program.network_layer(number))
+    walk, source = plan.walk, program.network.source(plan.layer)
+    window = getattr(program.network.layers[plan.layer], "window", None)
+    held = slice(None)
+    if window is not None:
+        lines = lines_needed(window, plan.part.lines)
+        held = slice(lines.start, lines.stop)
     placed = source.memory(present, pes).reshape(
-        len(present) * walk.height * walk.width, walk.pixel_rows * pes)
+        len(present), -1, walk.width, walk.pixel_rows * pes)[:, held]
+    placed = placed.reshape(-1, walk.pixel_rows * pes)
     pixels, columns = np.nonzero(placed)
     first = np.concatenate([[0], np.cumsum(np.bincount(pixels, minlength=len(placed)))])
     return _collect(first, columns.astype(np.int32), len(present), _Window.of(walk),

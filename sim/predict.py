@@ -68,7 +68,7 @@ def _predict(program: Program, number: int, density: float, input_density: float
     plan, config = program.layers[number], program.config
     layer = program.network_layer(number)
     share = input_density if program.network.sources(layer) == (INPUT,) else density
-    rng = np.random.default_rng([seed, number])
+    rng = np.random.default_rng([seed, layer])          # all tiles read the same
     present = rng.random((program.vectors, program.network.layers[layer].inputs)) < share
     cycles, counters = plan_cycles(plan, config, map_items(program, number, present),
                                    *plan_entries(plan, config))
@@ -88,7 +88,7 @@ def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
     if not len(x):
         raise InputError("a measurement needs at least one input, not 0")
     measured = run(program, x, jobs=jobs)
-    values = {INPUT: x} | {layer.name: layer.outputs for layer in measured.layers}
+    values = {INPUT: x} | {layer.name: layer.outputs for layer in measured.whole_layers}
     return tuple(
         Prediction(name=layer.name, cycles=float(layer.cycles.mean()),
                    density=float(np.count_nonzero(read) / read.size),

@@ -10,19 +10,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..core.compile import compile_network
+from ..core.compile import compile_network, try_compile
 from ..core.config import CLUSTERS, ENCODINGS, OPERATIONS, ArrayConfig
-from ..core.errors import CapacityError, InputError
+from ..core.errors import InputError
 from ..core.program import Program
+from ..core.tile import TileSearch
 from .random_networks import draw_inputs, draw_network
 
 __all__ = ["Case", "configuration", "configurations", "case", "cases", "parse_case"]
 
 _FITTED = 5         # the first networks of a configuration decide the depths of its memories
+_TILED = 12         # so many decide what is scarce in those for tiling,
+_TILES = 96         # which alone have as many descriptors
 _ATTEMPTS = 40      # draws until a network fits; each is smaller than the one before
+_BULGES = 16        # of them, for networks that shall be tiled
 _SHRINK = 0.8
 _ROOMY = {"entry_depth": 1 << 20, "pointer_depth": 1 << 20, "act_depth": 1 << 20,
-          "acc_depth": 1 << 14, "channel_depth": 1 << 16, "max_layers": 64}
+          "acc_depth": 1 << 14, "channel_depth": 1 << 16, "max_layers": 1024}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -79,15 +83,19 @@ def _skeleton(rng) -> ArrayConfig:
         counter_width=int(rng.choice([24, 32])),
         operations=OPERATIONS[:int(rng.choice([1, 2, 3], p=[.3, .2, .5]))],
         **_ROOMY)
-    sizes = [size for size in CLUSTERS if pes % size == 0]
-    return config.replace(clusters=int(rng.choice(sizes))) \
+    clusters = int(rng.choice(CLUSTERS))
+    return config.replace(clusters=clusters, pes=-(-pes // clusters) * clusters) \
         if config.conv and rng.random() < 2 / 3 else config
 
 
-def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig):
+def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig, *,
+          tiling: bool = False):
     """Network, what else :func:`compile_network` takes, and inputs, of one attempt at a case."""
     rng = np.random.default_rng([seed, number, index, attempt])
-    network = draw_network(rng, config, scale=_SHRINK ** attempt)
+    # For many attempts, or those that fit best would push out those that tiling is for.
+    bulge = tiling and attempt < _BULGES \
+        and np.random.default_rng([seed, number, index]).random() < 0.6
+    network = draw_network(rng, config, scale=_SHRINK ** attempt, bulge=bulge)
     vectors = int(rng.choice([1, 1, 2, 3, 4]))
     clustered = (None, True, False)[int(rng.choice(3, p=[.3, .5, .2]))]
     return (network, {"vectors": vectors, "clustered": clustered},
@@ -99,7 +107,7 @@ def _needs(program: Program) -> dict[str, int]:
     return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
             "act_depth": program.act_depth,
             "acc_depth": max(plan.dst_rows for plan in program.layers),
-            "channel_depth": sum(plan.dst_rows for plan in program.layers),
+            "channel_depth": program.channels.shape[1],
             "max_layers": len(program.layers)}
 
 
@@ -114,16 +122,52 @@ def configuration(seed: int, number: int) -> ArrayConfig:
              "channel_depth": 2, "max_layers": 1}
     for index in range(_FITTED):
         network, options, _ = _draw(seed, number, index, 0, config)
-        for name, need in _needs(compile_network(network, config, **options)).items():
-            needs[name] = max(needs[name], need)
+        _raise(needs, _needs(compile_network(network, config, **options)))
     spare = int(rng.choice([1, 1, 2, 4]))
-    for name in needs:
-        needs[name] *= spare
+    if config.conv and rng.random() < 0.4:
+        return _tiling(rng, config, needs, [
+            _draw(seed, number, index, 0, config, tiling=True)[:2] for index in range(_TILED)])
+    return _filled(config, {name: need * spare for name, need in needs.items()})
+
+
+def _raise(needs: dict[str, int], more: dict[str, int]) -> None:
+    for name, need in more.items():
+        needs[name] = max(needs[name], need)
+
+
+def _filled(config: ArrayConfig, needs: dict[str, int]) -> ArrayConfig:
+    """With memories of just these depths, but for what a configuration rules."""
     for name in ("entry_depth", "pointer_depth"):
         needs[name] += needs[name] % 2
     if config.conv:
         needs["act_depth"] = 1 << (needs["act_depth"] - 1).bit_length()
     return config.replace(**needs)
+
+
+def _tiling(rng, config: ArrayConfig, needs: dict[str, int], networks: list) -> ArrayConfig:
+    """With activation memories and accumulators that are too small for some of its first
+    networks as they are, and room for the tiles: nothing else shall be scarce."""
+    whole = 1 << (needs["act_depth"] - 1).bit_length()
+    depths: list[int] = []
+    rows: list[int] = []                    # of maps; vectors are longer
+    for network, options in networks:
+        rows += [network.layout(layer.name).rows(config.pes)
+                 for layer in network.layers if layer.operation != "linear"]
+        search = TileSearch(network, config, options["vectors"])
+        least = search.least_depth(2)
+        if search.maps(2 * least).chains:
+            depths.append(least)
+    deepest = max(rows, default=2)
+    small = {"acc_depth": max(2, int(rng.choice([needs["acc_depth"], needs["acc_depth"], deepest,
+                                                 deepest // 2]))),
+             "act_depth": int(rng.choice(sorted(depths)[:2] or [whole]))}
+    for network, options in networks:
+        program, _ = try_compile(network, config.replace(**small), **options)
+        if program is not None:
+            _raise(needs, _needs(program))
+    needs = {name: 4 * need for name, need in needs.items()}
+    # Each band takes a descriptor for each layer.
+    return _filled(config, needs | small | {"max_layers": max(needs["max_layers"], _TILES)})
 
 
 def configurations(seed: int, count: int) -> list[ArrayConfig]:
@@ -135,14 +179,13 @@ def case(seed: int, number: int, index: int, config: ArrayConfig | None = None) 
     """Network ``index`` of configuration ``number``; ``config`` saves drawing that again."""
     config = configuration(seed, number) if config is None else config
     for attempt in range(_ATTEMPTS):
-        network, options, x = _draw(seed, number, index, attempt, config)
-        try:
-            program = compile_network(network, config, **options)
-        except CapacityError:
-            if attempt == _ATTEMPTS - 1:
-                raise
-            continue
-        break
+        network, options, x = _draw(seed, number, index, attempt, config,
+                                    tiling=config.max_layers >= _TILES)
+        program, _ = try_compile(network, config, **options)
+        if program is not None:
+            break
+    else:           # refused in words
+        program = compile_network(network, config, **options)
     return Case(seed=seed, configuration=number, index=index, program=program, x=x)
 
 
@@ -154,5 +197,5 @@ def cases(seed: int, number: int, layers: int,
     while layers > 0:
         drawn = case(seed, number, index, config)
         yield drawn
-        layers -= len(drawn.program.layers)
+        layers -= len(drawn.program.network.layers)
         index += 1

@@ -11,7 +11,7 @@ from ..core.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range, quant
 from ..core.graph import INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
-from .random_windows import CONV, draw_windows
+from .random_windows import CONV, draw_bulge, draw_windows
 
 __all__ = ["draw_network", "draw_inputs"]
 
@@ -126,16 +126,19 @@ def _channels(rng, config: ArrayConfig, weights: SparseWeights) -> tuple:
     return bias, multiplier, shift
 
 
-def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0) -> Network:
+def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float = 1.0,
+                 bulge: bool = False) -> Network:
     """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
 
     In an array with convolutions two of three networks begin with 1 to 4 layers on maps, and
-    branches. No accumulator of ``config`` can overflow in it. It need not fit the memories.
+    branches, and with ``bulge`` all, with maps that are larger in between. No accumulator of
+    ``config`` can overflow in it. It need not fit the memories.
     """
     count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
     layers: list[Layer] = []
-    if config.conv and rng.random() < 2 / 3:
-        layers = _on_maps(rng, config, draw_windows(rng, config, int(rng.integers(1, 5)), scale))
+    if config.conv and (bulge or rng.random() < 2 / 3):
+        layers = _on_maps(rng, config, draw_bulge(rng, config, scale), branches=0.5) if bulge \
+            else _on_maps(rng, config, draw_windows(rng, config, int(rng.integers(1, 5)), scale))
         count = int(rng.integers(0, 2))
     sizes = _sizes(rng, config, count, scale)
     if layers:
@@ -146,14 +149,17 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
     return Network(name="random", layers=tuple(layers), act_width=config.act_width)
 
 
-def _on_maps(rng, config: ArrayConfig, drawn: list[tuple[Window, int, str]]) -> list[Layer]:
-    """The layers on maps; some are two branches, which are added or read side by side."""
+def _on_maps(rng, config: ArrayConfig, drawn: list[tuple[Window, int, str]], *,
+             branches: float = 1.0) -> list[Layer]:
+    """The layers on maps; some are two branches, which are added or read side by side, or only
+    the part ``branches`` of those."""
     layers: list[Layer] = []
     sources: tuple[str, ...] = ()       # what the next layer reads, if not just the one before
     split = False                       # the map in hand consists of several parts
     for number, (window, m, kind) in enumerate(drawn):
         reads = sources or (layers[-1].name if layers else INPUT,)
-        sources, branch = (), rng.random()
+        # 0 .. 0.3: an addition, 0.6 .. 1: side by side, each perhaps.
+        sources, branch = (), rng.random() if rng.random() < branches else 0.5
         split |= len(reads) > 1
         parts = [m]
         if config.pool and branch < 0.3:

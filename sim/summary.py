@@ -134,7 +134,7 @@ def summarise(program: Program, run: Run, x) -> Summary:
                          f"another array or {len(run.outputs)} inputs instead of {len(x)}")
     if not len(x):
         raise InputError("a table needs a run of at least one input, not 0")
-    values = {INPUT: x} | {layer.name: layer.outputs for layer in run.layers}
+    values = {INPUT: x} | {layer.name: layer.outputs for layer in run.whole_layers}
     plans = [_plan_summary(program, run, number) for number in range(len(program.layers))]
     layers = []
     for number, layer in enumerate(network.layers):

@@ -108,7 +108,7 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
         error.add_note(f"replay with: {replay}")
         raise
     timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
-    return {"networks": 1, "layers": len(drawn.program.layers), "words": verdict.words,
+    return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
             "bins": Counter(bins_of(drawn.program, drawn.x, timed))}
 

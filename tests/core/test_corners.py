@@ -17,7 +17,7 @@ from openeie.core.weights import SparseWeights
 from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
 from openeie.core.memory import place_maps
 from openeie.core.program import CHANNEL_WORD
-from openeie.core.schedule import whole_layers
+from openeie.core.schedule import tiles_of
 from openeie.core.unpack import unpack_layer
 
 
@@ -90,7 +90,8 @@ def test_the_fullest_pe_is_named():
     with pytest.raises(CapacityError) as caught:
         compile_network(network(codes), config)
     assert str(caught.value) == ("network 'n' does not fit: entry_depth: PE 3, up to layer 'l0', "
-                                 "needs 10, the array has 8")
+                                 "needs 10, the array has 8; the smallest configuration that "
+                                 "would: entry_depth=10")
     with pytest.raises(CapacityError, match="PE 0, up to layer 'l0', needs 1,250, the array has"):
         compile_network(network(np.ones((1, 10_000), int)), config.replace(
             pes=1, act_depth=1 << 14, pointer_depth=1 << 14))
@@ -104,10 +105,11 @@ def test_a_watchdog_that_cannot_count_so_far_is_refused():
             "4,294,967,295"])):
         config, vectors = ArrayConfig(pes=1), 1 << 16
         capacity = Capacity(net, config, vectors)
-        (tile,) = whole_layers(net, config, place_maps(net, config, vectors)[0])
+        (tile,) = tiles_of(net, config, vectors, place_maps(net, config, vectors)[0])
         entries = SimpleNamespace(count=np.array([[count]]), filler_count=np.zeros((1, 1), int))
         encoded = SimpleNamespace(encoding="csr", entries=entries, lengths=(None, None))
-        plan = Image(net, config, vectors, capacity)._plan(tile, encoded)
+        plan = Image(net, config, vectors, capacity)._plan(tile, SimpleNamespace(
+            encoded=encoded, table=0, pointer_base=0, channel_base=0))
         assert capacity.problems == problems
         assert plan.cycle_limit == min(2 * (1 << 16) * (1 + count + 8 + 8 + 64) + 1024,
                                        (1 << 32) - 1)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The address generator against :meth:`openeie.core.walk.Walk.addresses`, step by step."""
 import pytest
+from openeie.core.chain import lines_needed
 from openeie.core.config import preset
 from openeie.core.walk import Walk
 from openeie.core.window import Window
@@ -44,13 +45,28 @@ def draw(rng):
                         stride=tuple(rng.integers(1, 5, 2).tolist()), pad=tuple(pads))
         rows = -(-channels // CONFIG.pes)
         if 2 * height * width * rows <= CONFIG.act_depth:
-            return Walk.of_window(window, rows)
+            return window, rows
 
 
 @pytest.mark.parametrize("index", range(30))
 @pytest.mark.parametrize("stalled", [False, True])
 def test_every_address(index, stalled, rng):
-    walk = draw(rng)
+    walk = Walk.of_window(*draw(rng))
+    check(walk, stalled, rng)
+
+
+@pytest.mark.parametrize("index", range(30))
+def test_every_address_of_a_band(index, rng):
+    """Some lines of positions, of which memory holds what they need."""
+    window, rows = draw(rng)
+    first = int(rng.integers(window.out_height))
+    lines = range(first, int(rng.integers(first, window.out_height)) + 1)
+    check(Walk.of_window(window, rows, 3, lines=lines, held=lines_needed(window, lines)), False,
+          rng)
+
+
+def check(walk, stalled, rng):
+    """The gateware's addresses are the walk's."""
     vectors = 2 * walk.positions
     address, inside = walk.addresses(vectors, CONFIG.act_depth)
     got = steps(walk, vectors, rng if stalled else None)

@@ -42,10 +42,10 @@ def test_configurations_vary_and_their_memories_are_filled():
 
 
 def test_every_bin_is_reached():
-    verdict = verify_random(3000, 1, 40, engines=("golden", "fast"))
+    verdict = verify_random(4200, 1, 60, engines=("golden", "fast"))
     assert verdict.missed == (), "a corner that the generator no longer reaches"
     assert set(verdict.bins) == set(BINS)
-    assert verdict.layers >= 3000 and verdict.configurations == 40
+    assert verdict.layers >= 4200 and verdict.configurations == 60
     assert verdict.words > 100_000
 
 
