@@ -85,7 +85,7 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
     walk, source = plan.walk, program.network.source(plan.layer)
     window = getattr(program.network.layers[plan.layer], "window", None)
     held = slice(None)
-    if window is not None:
+    if window is not None and walk.height < window.height:      # a band
         lines = lines_needed(window, plan.part.lines)
         held = slice(lines.start, lines.stop)
     placed = source.memory(present, pes).reshape(

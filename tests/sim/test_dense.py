@@ -40,8 +40,9 @@ def test_time_from_the_map_equals_fast(number):
         drawn = case(31, number, index)
         program, vectors = drawn.program, drawn.program.vectors
         run = fast.run(program, drawn.x)
-        for k, read in enumerate(read_by(program.network, drawn.x, run)):
-            plan = program.layers[k]
+        reads = read_by(program.network, drawn.x, run)
+        for k, plan in enumerate(program.layers):
+            read = reads[plan.layer]
             for start, cycles in enumerate(run.layers[k].cycles):
                 present = read[start * vectors:(start + 1) * vectors] != 0
                 ours, counters = plan_cycles(
