@@ -38,6 +38,7 @@ BINS = (
     *(f"{kind} after {before}" for kind in (*_KINDS.values(), "linear")
       for before in _KINDS.values()),
     "pool: max", "pool: sum", "depthwise: a weight of 0", "add: different weights",
+    "conv: groups",
     "add: equal weights", "add: a weight of 0", "add of the input", "a concatenation",
     "clustered", "clustered: positions left over", "clustered: a pixel of several rows",
     "clustered: more rows than clusters", "clustered: several inputs", "clusters, not used",
@@ -57,11 +58,20 @@ def _layer_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, b
     if kind != "linear":
         bins |= _map_bins(program, plan, kind)
     if isinstance(layer, Conv):
+        bins["conv: groups"] = _in_groups(layer)
         x = layer.window.gather(x).reshape(-1, layer.window.columns)
     if isinstance(layer, Linear):
         bins |= _cluster_bins(program, plan)
     bins = {name: hit for name, hit in bins.items() if hit}
     return bins | _product_bins(program, plan, x) if isinstance(layer, Linear) else bins
+
+
+def _in_groups(layer: Conv) -> bool:
+    """Whether outputs and input channels form groups without weights between them."""
+    m, channels, weights = layer.channels, layer.window.channels, layer.weights
+    return weights.nnz > 0 and any(
+        np.array_equal(weights.rows * size // m, weights.columns % channels * size // channels)
+        for size in range(2, np.gcd(m, channels) + 1) if not m % size and not channels % size)
 
 
 def _cluster_bins(program: Program, plan: LayerPlan) -> dict[str, bool]:

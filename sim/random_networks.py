@@ -87,8 +87,21 @@ def _scaled(config: ArrayConfig, rows: np.ndarray, values: np.ndarray,
     return np.trunc(table * min(1.0, reach / max(largest, 1))).astype(np.int64)
 
 
-def _weights(rng, config: ArrayConfig, encoding: str, m: int, n: int) -> SparseWeights:
-    columns, rows = np.nonzero(_mask(rng, config, m, n).T)
+def _in_groups(rng, m: int, n: int, channels: int) -> np.ndarray:
+    """Which weights of a convolution exist, bool [m, n], if outputs and input ``channels`` form
+    groups; all of them, where it has only one."""
+    both = np.gcd(m, channels)
+    groups = int(rng.choice([1, 1, *(size for size in range(2, both + 1) if both % size == 0)]))
+    return (np.arange(m) * groups // m)[:, np.newaxis] \
+        == np.arange(n) % channels * groups // channels
+
+
+def _weights(rng, config: ArrayConfig, encoding: str, m: int, n: int, channels: int | None
+             ) -> SparseWeights:
+    mask = _mask(rng, config, m, n)
+    if channels is not None:
+        mask &= _in_groups(rng, m, n, channels)
+    columns, rows = np.nonzero(mask.T)
     if encoding == "csr" and rng.random() < 0.8:
         codes, codebook = None, None
         values = _values(rng, config, len(rows))
@@ -184,17 +197,19 @@ def _on_map(rng, config: ArrayConfig, name: str, window: Window, m: int, kind: s
             sources: tuple[str, ...]) -> Layer:
     """A layer that follows a window."""
     if kind == CONV:
-        return Conv(window=window, sources=sources, **_fields(rng, config, name, m, window.columns))
+        return Conv(window=window, sources=sources, **_fields(
+            rng, config, name, m, window.columns, window.channels))
     if kind == "depthwise":
         return Depthwise(window=window, sources=sources, **_fields(
             rng, config, name, m, window.kernel[0] * window.kernel[1]))
     return _pool(rng, config, name, window, kind, sources)
 
 
-def _fields(rng, config: ArrayConfig, name: str, m: int, n: int) -> dict:
-    """A layer with a matrix."""
+def _fields(rng, config: ArrayConfig, name: str, m: int, n: int, channels: int | None = None
+            ) -> dict:
+    """A layer with a matrix; a convolution's has ``channels`` in each of a kernel's pixels."""
     encoding = str(rng.choice(config.encodings))
-    weights = _weights(rng, config, encoding, m, n)
+    weights = _weights(rng, config, encoding, m, n, channels)
     bias, multiplier, shift = _channels(rng, config, weights)
     return {"name": name, "weights": weights, "encoding": encoding, "relu": bool(rng.random() < .5),
             "bias": bias, "multiplier": multiplier, "shift": shift}

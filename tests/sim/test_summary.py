@@ -31,7 +31,8 @@ def example(rng, vectors=2, batch=6):
 
 def check(summary, program, run):
     """Every cycle of every PE is in the table once, under its counter."""
-    for layer, ran, this in zip(summary.layers, run.whole_layers, program.network.layers, strict=True):
+    for layer, ran, this in zip(summary.layers, run.whole_layers, program.network.layers,
+                                strict=True):
         spent = dict(layer.spent)
         busy, other = ("pool", "mac") if isinstance(this, (Pool, Add)) \
             else ("mac", "pool")
