@@ -17,8 +17,8 @@ from ..core.errors import ToolError
 __all__ = ["cache_folder", "cached_build", "compiler", "verilator_root", "source_digest",
            "build_library"]
 
-# Without dfg and table: both number their temporaries through the whole design, and code that differs
-# in a name is not shared between instances (see `build_library`).
+# Without dfg and table: both number their temporaries through the whole design, and code that
+# differs in a name is not shared between instances (see `build_library`).
 _VERILATE = ("--cc", "-O3", "-fno-dfg", "-fno-table", "--no-timing", "--x-initial", "unique",
              "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-std", "--unroll-count", "256",
              "--output-split", "200000")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Inputs as load records: whatever the memories held, afterwards they hold the map, in few words."""
+"""Inputs as load records: whatever the memories held, they then hold the map; in few words."""
 import numpy as np
 import pytest
 from hypothesis import given
