@@ -110,9 +110,10 @@ def main() -> None:
     if options.rtl:
         from openeie.sim import rtl
         rtl.build(program.config)
-        began = time.perf_counter()
+        began, cpu = time.perf_counter(), time.process_time()
         truth = rtl.run(program, x[:1])
         result["rtl"] = {"seconds": time.perf_counter() - began,
+                         "cpu_seconds": time.process_time() - cpu,
                          "compared": truth.compare(fast.run(program, x[:1]))}
     print(json.dumps(result))
 

@@ -163,7 +163,7 @@ class Regression:
 
     def _compare(self, program, x: np.ndarray) -> int:
         try:
-            run = execute(self._device, program, x, engine="board")
+            run = execute(self._device, program, x, engine="board", unattended=True)
         except ArrayFault:
             self._device.reset()
             self._device.command(Control.CLEAR)

@@ -43,7 +43,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
         else:
             program = compile_network(network, device.config, vectors=vectors, encoding=encoding)
         with progress(device.identity.board, quiet=quiet or as_json) as update:
-            run = execute(device, program, x, engine="board",
+            run = execute(device, program, x, engine="board", unattended=True,
                           progress=lambda done: update(done, len(x)))
         identity = device.identity
         if not device.is_current and not quiet:

@@ -75,6 +75,9 @@ LOAD_RECORD = np.dtype([("target", "<u1"), ("zero", "<u1"), ("pe", "<u2"), ("add
 #: PE number that addresses all PEs at once.
 BROADCAST_PE = 0xFFFF
 
+#: Zeros in a row that cost a board's link no more than the request which begins behind them.
+_GAP = 8
+
 
 def channel_words(bias: np.ndarray, multiplier: np.ndarray, shift: np.ndarray) -> np.ndarray:
     """CHANNEL_WORD of each row, uint64, from int64 arrays of one shape."""
@@ -204,17 +207,27 @@ class Program:
         return self.layers[number].layer
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
-        """Load records of the inputs x [vectors, n] of a start."""
-        rows = self.network.layout(INPUT).memory(x, self.config.pes)
-        parts = []
-        for pe, column in enumerate(rows.reshape(-1, self.config.pes).T):
-            records = _records(Target.ACT_A, pe, column)
-            address = records["address"] + np.uint32(self.input_origin)
-            records["target"] = np.where(address < half_rows(self.config), Target.ACT_A,
-                                         Target.ACT_B)
-            records["address"] = address % half_rows(self.config)
-            parts.append(records)
-        return np.concatenate(parts)
+        """Load records of the inputs x [vectors, n] of a start; their order matters.
+
+        A row most of whose words are 0 is first written 0 in all PEs at once, and then only
+        where it is not: a picture's three channels are 4 words a pixel and not one for each PE.
+        """
+        pes, half = self.config.pes, half_rows(self.config)
+        rows = self.network.layout(INPUT).memory(x, pes).reshape(-1, pes)
+        address = np.arange(len(rows)) + self.input_origin
+        written = _worth_writing(rows)
+        cleared = 1 + written.sum(axis=1) < pes
+        written[~cleared] = True
+        # By PE, then by address: on a board's link neighbours share a request.
+        pe, row = np.nonzero(written.T)
+        zeros, = np.nonzero(cleared)
+        records = np.zeros(len(zeros) + len(row), LOAD_RECORD)
+        records["pe"] = np.concatenate([np.full(len(zeros), BROADCAST_PE), pe])
+        place = address[np.concatenate([zeros, row])]
+        records["target"] = np.where(place < half, Target.ACT_A, Target.ACT_B)
+        records["address"] = place % half
+        records["data"][len(zeros):] = rows[row, pe].view(np.uint64)
+        return records
 
     def records(self) -> np.ndarray:
         """Load records of the whole image, inputs excepted."""
@@ -232,6 +245,15 @@ class Program:
                               (Target.CHANNEL, quarters)):
             parts += [_records(target, pe, row) for pe, row in enumerate(image)]
         return np.concatenate(parts)
+
+
+def _worth_writing(rows: np.ndarray) -> np.ndarray:
+    """Which words of ``rows`` [rows, PEs] to write where the rest is 0: those that are not, and in
+    each PE the zeros of a gap so short that to go around it would cost more, bool."""
+    number, known = np.arange(len(rows))[:, None], rows != 0
+    before = np.maximum.accumulate(np.where(known, number, -len(rows) - _GAP), axis=0)
+    after = np.minimum.accumulate(np.where(known, number, 2 * len(rows) + _GAP)[::-1], axis=0)[::-1]
+    return after - before - 1 <= _GAP
 
 
 def _records(target: Target, pe: int, data: np.ndarray) -> np.ndarray:

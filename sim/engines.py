@@ -39,7 +39,8 @@ def simulate(program: Program, x, engine: str = "fast", **options) -> Run:
     Parameters
     ----------
     engine : ``"golden"`` (values only), ``"fast"`` or ``"rtl"``.
-    options : the engine's own: ``jobs`` of ``fast``, ``trace`` and ``seed`` of ``rtl``.
+    options : the engine's own: ``jobs`` of ``fast``; ``trace``, ``seed`` and ``unattended`` of
+        ``rtl``.
 
     Raises
     ------

@@ -11,7 +11,10 @@ from ..core.memory import half_rows
 from ..core.program import Program, Target
 from ..core.run import LayerRun, Run
 
-__all__ = ["Ports", "execute", "read_outputs"]
+__all__ = ["Ports", "execute", "read_outputs", "UNATTENDED_CYCLES"]
+
+#: A start of more cycles is not repeated without the host, unless it is asked for.
+UNATTENDED_CYCLES = 1 << 20
 
 
 class Ports(Protocol):
@@ -30,12 +33,21 @@ class Ports(Protocol):
 
 
 def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
+            unattended: bool | None = None,
             progress: Callable[[int], None] = lambda done: None) -> Run:
-    """Run ``program`` on inputs x [batch, n]; ``progress`` is called with inputs done.
+    """Run ``program`` on inputs x [batch, n].
 
     Every batch of ``program.vectors`` inputs runs tile by tile, to read each tile's outputs while
     they are there. A program of several then runs again as a whole, without the host between them:
     its last outputs must be the same, and cycles and counters are those of this run.
+
+    Parameters
+    ----------
+    engine : the result's name.
+    unattended : whether to run the program again as a whole. None: unless the layers of that
+        start took more than :data:`UNATTENDED_CYCLES`. Without it, cycles and counters are those
+        of the layers on their own, which are the same.
+    progress : is called with the inputs done.
 
     Raises
     ------
@@ -52,7 +64,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     array.load(program.records())
     for first in range(0, len(x), vectors):
         inputs = program.input_records(x[first:first + vectors])
-        _run_start(array, program, inputs, limit, results)
+        _run_start(array, program, inputs, limit, unattended, results)
         progress(first + vectors)
     return Run(engine=engine, config=program.config, layers=tuple(
         LayerRun(name=plan.name, part=plan.part,
@@ -65,7 +77,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
 
 
 def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
-               results: list[list]) -> None:
+               unattended: bool | None, results: list[list]) -> None:
     plans = program.layers
 
     array.load(inputs)
@@ -73,7 +85,10 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
     for index in range(len(plans)):
         array.start(index, 1, limit)
         stepped.append(read_outputs(array, program, index))
-    if len(plans) > 1:                  # the first layer's inputs may have been overwritten
+    if unattended is None:
+        unattended = sum(int(array.read(Target.CYCLES, 0, index, 1)[0])
+                         for index in range(len(plans))) <= UNATTENDED_CYCLES
+    if unattended and len(plans) > 1:   # the first layer's inputs may have been overwritten
         array.load(inputs)
         array.start(0, len(plans), limit)
         last = [index for index, plan in enumerate(plans) if plan.layer == plans[-1].layer]

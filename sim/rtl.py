@@ -169,10 +169,10 @@ class Rtl:
 
 
 def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
-        seed: int = 1) -> Run:
+        seed: int = 1, unattended: bool | None = None) -> Run:
     """Execute ``program`` on inputs ``x`` [batch, n] in the gateware.
 
-    :func:`openeie.sim.execute.execute` says what runs how often.
+    :func:`openeie.sim.execute.execute` says what runs how often, and what ``unattended`` means.
 
     Raises
     ------
@@ -181,4 +181,4 @@ def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
     ToolError : the array cannot be built.
     """
     with Rtl(program.config, trace=trace, seed=seed) as array:
-        return execute(array, program, x, engine="rtl")
+        return execute(array, program, x, engine="rtl", unattended=unattended)

@@ -17,8 +17,11 @@ from ..core.errors import ToolError
 __all__ = ["cache_folder", "cached_build", "compiler", "verilator_root", "source_digest",
            "build_library"]
 
-_VERILATE = ("--cc", "-O3", "--no-timing", "--x-initial", "unique", "-Wno-fatal", "-Wno-lint",
-             "-Wno-style", "--no-std", "--unroll-count", "256", "--output-split", "60000")
+# Without dfg and table: both number their temporaries through the whole design, and code that
+# differs in a name is not shared between instances (see `build_library`).
+_VERILATE = ("--cc", "-O3", "-fno-dfg", "-fno-table", "--no-timing", "--x-initial", "unique",
+             "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-std", "--unroll-count", "256",
+             "--output-split", "200000")
 _COMPILE = ("-std=c++20", "-fPIC", "-w", "-fno-strict-aliasing", "-DVL_IGNORE_UNKNOWN_ARCH")
 
 
@@ -88,13 +91,17 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
                   shared: str | None = None) -> None:
     """Verilate ``verilog`` and compile it with ``harness`` to ``folder/array.so``.
 
-    The module ``shared``, if any, is compiled once for all its instances, not once for each.
+    The module ``shared``, if any, is compiled once for all its instances, not once for each. That
+    takes ports which are variables of their own: otherwise Verilator puts the expressions that
+    drive an instance's ports into its code, each instance's differs, and the code of 16 PEs is
+    too large for a processor's instruction cache (half the speed, twice the compile time).
     """
     root = verilator_root()
     source, objects, hints = folder / f"{top}.v", folder / "model", folder / "hints.vlt"
     source.write_text(verilog)
     hints.write_text("`verilator_config\n"
-                     + (f'no_inline -module "{shared}"\n' if shared else ""))
+                     + (f'no_inline -module "{shared}"\n'
+                        f'public_flat_rd -module "{shared}" -port "*"\n' if shared else ""))
     _run([root / "bin" / "verilator_bin", *_VERILATE, *(["--trace-vcd"] if trace else []),
           "--prefix", f"V{top}", "--top-module", top, "--Mdir", objects, hints, source],
          env=os.environ | {"VERILATOR_ROOT": str(root)})
@@ -105,7 +112,7 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
                f"-DVM_TRACE={int(trace)}", "-DVM_TRACE_VCD=1", "-DVM_COVERAGE=0", "-DVM_SC=0"]
     slow = sorted(objects.glob("*__Slow.cpp"))
     fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow] + [harness]
-    groups = {"slow": (slow, "-O0"), "fast": (fast, "-O1"),
+    groups = {"slow": (slow, "-O0"), "fast": (fast, "-O1" if trace else "-O2"),
               "runtime": ([root / "include" / name for name in runtime], "-O1")}
     parts = []
     for name, (sources, level) in groups.items():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The array as a whole through its ports: EIE's example, faults, resets, any initial state."""
 import dataclasses
+import re
 
 import numpy as np
 import openeie
@@ -16,7 +17,7 @@ from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target,
                                   load_crc)
 from openeie.sim import fast
 from openeie.sim.execute import read_outputs
-from openeie.sim.rtl import Rtl, run
+from openeie.sim.rtl import Rtl, build, run
 
 TINY = preset("TINY")
 
@@ -58,6 +59,35 @@ def test_eie_worked_example_on_the_array():
 def test_any_initial_state_gives_the_same_result(seed):
     program, x = compile_network(small_network(), TINY), inputs(3)
     run(program, x, seed=seed).compare(run(program, x, seed=seed + 100))
+
+
+@pytest.mark.parametrize("vectors", [1, 2])
+def test_layers_on_their_own_take_the_cycles_of_the_whole(vectors):
+    program, x = compile_network(small_network(), TINY, vectors=vectors), inputs(2 * vectors)
+    stepped = run(program, x, unattended=False)
+    assert stepped.compare(run(program, x, unattended=True)) > 0
+    stepped.compare(fast.run(program, x))
+
+
+@pytest.mark.parametrize(("asked", "most", "whole"), [
+    (None, 0, 0), (None, 10_000, 2), (True, 0, 2), (False, 10_000, 0)])
+def test_long_programs_run_as_a_whole_on_request(monkeypatch, asked, most, whole):
+    monkeypatch.setattr("openeie.sim.execute.UNATTENDED_CYCLES", most)
+    counts, begin = [], Rtl.start
+
+    def start(self, first, count, limit):
+        counts.append(count)
+        begin(self, first, count, limit)
+    monkeypatch.setattr(Rtl, "start", start)
+    run(compile_network(small_network(), TINY), inputs(2), unattended=asked)
+    assert counts.count(1) == 4 and counts.count(2) == whole
+
+
+def test_all_pes_share_one_copy_of_their_code():
+    """Else a build takes twice as long, and the array runs at half the speed."""
+    library = (build(TINY) / "array.so").read_bytes()
+    copies = set(re.findall(rb"openeie_pe___nba_\w+?__DOT__pe(\d+)__DOT__pe__\d", library))
+    assert copies == {b"0"}
 
 
 def test_reset_in_mid_layer():
