@@ -11,6 +11,7 @@ from openeie.core import artefact, golden
 from openeie.core.bounds import accumulator_needs
 from openeie.core.errors import InputError
 from openeie.core.inspect import inspect
+from openeie.core.layers import Weighted
 from openeie.sw.data import shipped_test_set
 from openeie.sw.float_graph import FloatGraph, Node
 from openeie.sw.float_run import run_float
@@ -137,7 +138,7 @@ def test_lenet5_in_integers_is_close_and_fits_32_bits(weights):
     assert [layer.name for layer in net.layers] == ["conv1", "pool1", "conv2", "pool2", "ip1",
                                                     "ip2"]
     assert max(bits for _, bits, _, _ in accumulator_needs(net)) <= 32
-    assert {layer.encoding for layer in net.layers if hasattr(layer, "encoding")} == {"huffman"}
+    assert {layer.encoding for layer in net.layers if isinstance(layer, Weighted)} == {"huffman"}
     got = golden.network(net, x)[-1] * net.layers[-1].output_scale
     wanted = run_float(graph, maps)
     assert np.abs(got - wanted).max() < 2e-3 * np.abs(wanted).max()
@@ -217,6 +218,6 @@ def test_the_shipped_file_beats_the_paper():
     net, contents = openeie.load(path), inspect(path)
     assert contents.float_bytes == 4 * 431_080 and contents.factor >= 80
     assert all(len(layer.weights.codebook) <= 16 for layer in net.layers
-               if hasattr(layer, "weights"))
+               if isinstance(layer, Weighted))
     assert max(bits for _, bits, _, _ in accumulator_needs(net)) <= 32
     assert net.provenance["integer_error"] <= 0.0074

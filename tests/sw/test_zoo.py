@@ -7,6 +7,7 @@ import openeie
 import pytest
 from openeie.core.config import preset
 from openeie.core.errors import InputError
+from openeie.core.layers import Weighted
 from openeie.sim import fast
 from openeie.sw import zoo
 from openeie.sw.data import shipped_test_set
@@ -109,7 +110,7 @@ def test_squeezenet_is_imported_and_compared_with_its_float_network(tmp_path):
     contents = openeie.inspect(tmp_path / "s.eie")
     assert contents.file_bytes < NET.stat().st_size
     network, array = openeie.load(tmp_path / "s.eie"), preset("NET16")
-    assert {layer.encoding for layer in network.layers if hasattr(layer, "encoding")} \
+    assert {layer.encoding for layer in network.layers if isinstance(layer, Weighted)} \
         == {"huffman"}
     x = caffe_maps(arrays["images"][:1]).reshape(1, -1)
     run = fast.run(openeie.compile(network, array), x)
