@@ -65,6 +65,8 @@ def _random_lines(verdict: RandomVerdict) -> list[str]:
              f"{verdict.seed}): {verdict.words:,} words, {verdict.cycles:,} cycle counts and "
              f"{verdict.counters:,} counters compared, 0 differences, "
              f"{verdict.seconds:.0f} s"]
+    lines.append("  layers: " + ", ".join(f"{count:,} {name}"
+                                          for name, count in verdict.kinds.items()))
     lines += [f"  {name}: {count:,} networks" for name, count in verdict.bins.items()]
     if verdict.missed:
         lines.append(f"  not met: {', '.join(verdict.missed)}")

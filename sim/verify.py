@@ -39,6 +39,7 @@ class RandomVerdict:
     Attributes
     ----------
     configurations, networks, layers, words, cycles, counters : how many were compared.
+    kinds : layers of each kind, as ``conv``.
     bins : networks that hit each corner bin.
     seconds : wall-clock time.
     """
@@ -50,6 +51,7 @@ class RandomVerdict:
     words: int = 0
     cycles: int = 0
     counters: int = 0
+    kinds: dict[str, int] = field(default_factory=dict)
     bins: dict[str, int] = field(default_factory=dict)
     seconds: float = 0.0
 
@@ -110,6 +112,8 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
     timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
     return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
+            "kinds": Counter(type(layer).__name__.lower()
+                             for layer in drawn.program.network.layers),
             "bins": Counter(bins_of(drawn.program, drawn.x, timed))}
 
 
@@ -176,6 +180,7 @@ def verify_random(layers: int, seed: int = 0, configurations: int | None = None,
             _add(total, part)
             if progress:
                 progress(total["layers"], layers)
+    total["kinds"] = dict(sorted(total["kinds"].items()))
     total["bins"] = {name: total["bins"][name] for name in BINS if total["bins"][name]}
     return RandomVerdict(engines=tuple(engines), seed=seed,
                          seconds=time.perf_counter() - began, **total)
