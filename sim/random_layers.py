@@ -81,7 +81,7 @@ def _skeleton(rng) -> ArrayConfig:
         word_width=int(rng.choice([width for width in (16, 32, 64) if width >= needed])),
         max_code_length=longest, encodings=chosen, acc_banks=int(rng.choice([1, 2, 2])),
         counter_width=int(rng.choice([24, 32])),
-        operations=OPERATIONS[:int(rng.choice([1, 2, 3], p=[.3, .2, .5]))],
+        operations=OPERATIONS[:int(rng.choice([1, 2, 3], p=[.2, .2, .6]))],
         **_ROOMY)
     clusters = int(rng.choice(CLUSTERS))
     return config.replace(clusters=clusters, pes=-(-pes // clusters) * clusters) \

@@ -143,13 +143,13 @@ def draw_network(rng: np.random.Generator, config: ArrayConfig, *, scale: float 
                  bulge: bool = False) -> Network:
     """A network of 1 to 4 layers in the encodings of ``config``; ``scale`` shrinks its sizes.
 
-    In an array with convolutions two of three networks begin with 1 to 4 layers on maps, and
+    In an array with convolutions nine of ten networks begin with 1 to 4 layers on maps, and
     branches, and with ``bulge`` all, with maps that are larger in between. No accumulator of
     ``config`` can overflow in it. It need not fit the memories.
     """
     count = int(rng.choice([1, 2, 3, 4], p=[.5, .3, .12, .08]))
     layers: list[Layer] = []
-    if config.conv and (bulge or rng.random() < 2 / 3):
+    if config.conv and (bulge or rng.random() < 0.9):
         layers = _on_maps(rng, config, draw_bulge(rng, config, scale), branches=0.5) if bulge \
             else _on_maps(rng, config, draw_windows(rng, config, int(rng.integers(1, 5)), scale))
         count = int(rng.integers(0, 2))
