@@ -141,8 +141,8 @@ def _words(first: int, count: int) -> str:
 def plan_dict(program: Program, forecast: Forecast) -> dict:
     """The same as plain values."""
     layers = []
-    for number, (plan, time) in enumerate(zip(program.layers, forecast.layers)):
-        layer = program.network.layers[program.network_layer(number)]
+    for plan, time in zip(program.layers, forecast.layers):
+        layer = program.network.layers[plan.layer]
         fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
         fields = {name: value for name, value in fields.items()
                   if not isinstance(value, np.ndarray) and value is not None}

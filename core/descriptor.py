@@ -35,9 +35,10 @@ WINDOW_WORDS = (
     (("dst_origin", ADDRESS_BITS), ("dst_step", ADDRESS_BITS)),
 )
 
-#: What follows in an array with clusters. ``clustered``: each cluster takes every so-many-th
-#: vector; ``cluster_vectors``: how many a cluster has at least, and the first ``cluster_more`` one
-#: more; ``cluster_step``: from the first row that a cluster writes to the next one's.
+#: What comes before that in an array with clusters. ``clustered``: each cluster takes every
+#: so-many-th vector; ``cluster_vectors``: how many a cluster has at least, and the first
+#: ``cluster_more`` one more; ``cluster_step``: from the first row that a cluster writes to the
+#: next one's.
 CLUSTER_WORDS = (
     (("clustered", 1), ("cluster_vectors", 16), ("cluster_more", 4),
      ("cluster_step", ADDRESS_BITS)),
@@ -57,8 +58,10 @@ def descriptor_stride(config: ArrayConfig) -> int:
 
 def descriptor_layout(config: ArrayConfig) -> tuple:
     """Fields of the words of a layer's descriptor, Huffman tables apart."""
-    return DESCRIPTOR_WORDS + (WINDOW_WORDS if config.conv else ()) \
-        + (CLUSTER_WORDS if config.clusters > 1 else ())
+    # Clusters first: how many vectors a PE has must be known before the counters look at it,
+    # four cycles before the layer runs.
+    return DESCRIPTOR_WORDS + (CLUSTER_WORDS if config.clusters > 1 else ()) \
+        + (WINDOW_WORDS if config.conv else ())
 
 
 def descriptor_words(config: ArrayConfig) -> int:

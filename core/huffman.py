@@ -138,7 +138,7 @@ def pack_bits(values: np.ndarray, lengths: np.ndarray) -> bytes:
 
 
 def table_words(run: CanonicalCode, code: CanonicalCode, max_length: int) -> list[dict[str, int]]:
-    """Values of :data:`openeie.core.program.TABLE_WORD` for lengths 1 .. ``max_length``.
+    """Values of :data:`openeie.core.descriptor.TABLE_WORD` for lengths 1 .. ``max_length``.
 
     The hardware's window has ``max_length`` bits.
     """

@@ -170,8 +170,8 @@ class Image:
         entries = encoded.entries
         # Every column of every vector in turn, with slack for the pipeline, and that twice over.
         work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum()) * layer.repeats
-        limit = 2 * tile.positions * (
-            walk.rows + work + Timing.row * acc_rows + 64) + 1024
+        limit = 2 * (tile.positions * walk.rows + -(-tile.positions // tile.clusters) * (
+            work + Timing.row * acc_rows + 64)) + 1024
         longest = (1 << self.config.counter_width) - 1
         if limit // 2 > longest:
             self.capacity.lacks("counter_width", (limit // 2).bit_length(),

@@ -195,7 +195,7 @@ class Add(Local):
         InputError : the maps' pixels are not the same distance apart.
         """
         one, other = maps
-        if one.stride != other.stride and self.pixels > 1:
+        if one.stride != other.stride:
             raise InputError(
                 f"layer {self.name!r} adds {' and '.join(map(repr, self.sources))}, whose pixels "
                 f"lie {one.stride} and {other.stride} rows apart, since one is part of a "

@@ -33,8 +33,9 @@ class Target(enum.IntEnum):
     CODEBOOK = 4     # write: one weight, address = table << code_width | code
     RUN_SYMBOL = 5   # write: one run, address = table << run_width | rank
     CHANNEL = 6      # write: a quarter of one row's CHANNEL_WORD; address = row << 2 | quarter
-    ACT_A = 7        # write, read: one activation of one PE; even layers read this memory
-    ACT_B = 8        # write, read: one activation of one PE; odd layers read this memory
+    # Without convolutions even layers read A and write B; with them, addresses run on from A to B.
+    ACT_A = 7        # write, read: one activation of one PE
+    ACT_B = 8        # write, read: one activation of one PE
     COUNTER = 9      # read: address = layer << 3 | index in COUNTERS
     CYCLES = 10      # read: address = layer; cycles of that layer
 
@@ -201,10 +202,6 @@ class Program:
     act_rows: int
     act_depth: int
     chains: tuple[Chain, ...] = ()
-
-    def network_layer(self, number: int) -> int:
-        """Number of the network's layer that plan ``number`` executes, or a part of it."""
-        return self.layers[number].layer
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x [vectors, n] of a start; their order matters.

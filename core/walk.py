@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The address walk of a layer: which row of activations the scan reads when.
 
-The gateware steps through it (``hw/scan.py``), adding the distances in the descriptor; here the
+The gateware steps through it (``hw/window.py``), adding the distances in the descriptor; here the
 same numbers give all addresses at once.
 """
 import dataclasses
@@ -19,7 +19,7 @@ ADDRESS_BITS = 24
 
 @dataclass(frozen=True, kw_only=True)
 class Walk:
-    """A descriptor's window fields (``core.program.WINDOW_WORDS``); rows are a PE's addresses.
+    """A descriptor's window fields (``core.descriptor.WINDOW_WORDS``); rows are a PE's addresses.
 
     Attributes
     ----------
@@ -79,8 +79,8 @@ class Walk:
             origin=(origin - top * line - left * stride) % limit,
             pixel_step=stride - rows + 1,
             row_step=(line - (window.kernel[1] - 1) * stride - rows + 1) % limit,
-            x_step=window.stride[1] * stride, y_step=window.stride[0] * line,
-            image_step=len(held) * line)
+            x_step=window.stride[1] * stride % limit, y_step=window.stride[0] * line % limit,
+            image_step=len(held) * line % limit)
 
     def sliced(self, rows: range) -> "Walk":
         """The same walk over ``rows`` of each pixel alone."""

@@ -14,9 +14,9 @@ class Exchange(wiring.Component):
 
     PE k of a cluster of M computes channels k, k + M, ... of its own positions, while the map has
     channel c in PE c mod C M. So row r of an accumulator bank belongs to cluster r mod C: the
-    result's ``slot``. The lanes behind a pixel's last channel must be 0, hence a result for slot 0,
-    which comes first, writes 0 into the others. In a layer that is not clustered, every PE writes
-    its own memory.
+    result's ``cluster``. The lanes behind a pixel's last channel must be 0, hence a result for
+    cluster 0, which comes first, writes 0 into the others. In a layer that is not clustered, every
+    PE writes its own memory.
 
     A PE has a result every ``Timing.row`` cycles at most, so C <= ``Timing.row`` of them can take
     turns on one bus without ever waiting for each other: a result is held until its PE's turn. It
@@ -26,7 +26,7 @@ class Exchange(wiring.Component):
     -------
     clustered : the layer in hand is.
     i_valid, i : :class:`Result` of each cluster's PE.
-    o_valid, o : :class:`Result` into each cluster's PE's memory; its ``slot`` means nothing.
+    o_valid, o : :class:`Result` into each cluster's PE's memory; its ``cluster`` means nothing.
     """
     def __init__(self, config):
         self._config = config
@@ -53,9 +53,9 @@ class Exchange(wiring.Component):
                 m.d.sync += waiting[cluster].eq(0)
             with m.If(self.i_valid[cluster]):
                 m.d.sync += [waiting[cluster].eq(1), held[cluster].eq(self.i[cluster])]
-            mine = sent.slot == cluster
+            mine = sent.cluster == cluster
             m.d.comb += [
-                self.o_valid[cluster].eq(valid & Mux(self.clustered, mine | (sent.slot == 0),
+                self.o_valid[cluster].eq(valid & Mux(self.clustered, mine | (sent.cluster == 0),
                                                      origin == cluster)),
                 self.o[cluster].eq(sent),
                 self.o[cluster].act.eq(Mux(self.clustered & ~mine, 0, sent.act)),

@@ -10,7 +10,7 @@ __all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "Result", "Lo
 
 
 def struct_of(fields) -> data.StructLayout:
-    """A packed word of :mod:`openeie.core.program` as a layout."""
+    """A packed word of :mod:`openeie.core.descriptor` as a layout."""
     return data.StructLayout(dict(fields))
 
 
@@ -84,12 +84,12 @@ class Product(data.StructLayout):
 
 
 class Result(data.StructLayout):
-    """An activation on its way into the destination memory; ``slot``: of which cluster's PE."""
+    """An activation on its way into the destination memory; ``cluster``: of which cluster's PE."""
     def __init__(self, config):
         super().__init__({
             "act": signed(config.act_width),
             "address": config.act_address_width + config.conv,
-            "slot": config.cluster_width,
+            "cluster": config.cluster_width,
         })
 
 

@@ -126,11 +126,11 @@ class Writeback(wiring.Component):
         config, layer, address = self._config, self.layer, self.o.address
         row_ends = 1
         if config.clusters > 1:
-            row_ends = ~layer.clustered | (self.o.slot == config.clusters - 1)
+            row_ends = ~layer.clustered | (self.o.cluster == config.clusters - 1)
             with m.If(self.begin | (self.write_en & last_written)):
-                m.d.sync += self.o.slot.eq(0)
+                m.d.sync += self.o.cluster.eq(0)
             with m.Elif(self.write_en):
-                m.d.sync += self.o.slot.eq(self.o.slot + 1)
+                m.d.sync += self.o.cluster.eq(self.o.cluster + 1)
         with m.If(self.write_en):
             m.d.sync += address.eq(address + row_ends)
             if config.conv:

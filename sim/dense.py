@@ -28,6 +28,6 @@ def dense_cycles(program: Program, number: int) -> int:
         counts = np.tile(channels, (plan.columns, 1))
         fillers = np.zeros_like(counts)
     _, alike = np.unique(np.concatenate([counts, fillers]), axis=1, return_index=True)
-    inputs = program.network.layers[program.network_layer(number)].inputs
+    inputs = program.network.layers[plan.layer].inputs
     items = map_items(program, number, np.ones((program.vectors, inputs), bool))
     return plan_cycles(plan, config, items, counts[:, alike], fillers[:, alike])[0]

@@ -66,7 +66,7 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
 def _predict(program: Program, number: int, density: float, input_density: float,
              seed: int) -> Prediction:
     plan, config = program.layers[number], program.config
-    layer = program.network_layer(number)
+    layer = program.layers[number].layer
     share = input_density if program.network.sources(layer) == (INPUT,) else density
     rng = np.random.default_rng([seed, layer])          # all tiles read the same
     present = rng.random((program.vectors, program.network.layers[layer].inputs)) < share
@@ -94,4 +94,4 @@ def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
                    density=float(np.count_nonzero(read) / read.size),
                    dense_cycles=dense_cycles(program, number), utilisation=layer.utilisation)
         for number, layer in enumerate(measured.layers)
-        for read in [program.network.read(program.network_layer(number), values)])
+        for read in [program.network.read(program.layers[number].layer, values)])

@@ -139,7 +139,7 @@ def summarise(program: Program, run: Run, x) -> Summary:
     layers = []
     for number, layer in enumerate(network.layers):
         parts = [part for plan, part in enumerate(plans)
-                 if program.network_layer(plan) == number]
+                 if program.layers[plan].layer == number]
         read = network.read(number, values)
         layers.append(dataclasses.replace(
             _sum(layer.name, layer.operation, parts), weights=_weights(layer),
@@ -158,7 +158,7 @@ def _weights(layer: Layer) -> int:
 def _plan_summary(program: Program, run: Run, number: int) -> LayerSummary:
     """The time of one plan; what it had to do is its layer's."""
     plan, layer = program.layers[number], run.layers[number]
-    multiplies = isinstance(program.network.layers[program.network_layer(number)], Weighted)
+    multiplies = isinstance(program.network.layers[plan.layer], Weighted)
     spent = dict.fromkeys(SHARES, 0) | {name: layer.total(name) for name in COUNTERS[1:]}
     spent["mac" if multiplies else "pool"] = layer.total("busy")
     return LayerSummary(

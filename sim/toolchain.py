@@ -139,8 +139,13 @@ def _run_all(commands) -> None:
     running = [(command, subprocess.Popen([str(word) for word in command],
                                           stderr=subprocess.PIPE, text=True))
                for command in commands]
-    outcomes = [(command, process.communicate()[1], process.returncode)
-                for command, process in running]
+    try:
+        outcomes = [(command, process.communicate()[1], process.returncode)
+                    for command, process in running]
+    finally:                            # interrupted: their folder goes, so must they
+        for _, process in running:
+            process.kill()
+            process.wait()
     for command, errors, code in outcomes:
         if code:
             _failed(command, code, errors)

@@ -22,7 +22,7 @@ def drawn(rng, clusters, cycles):
         while cycle < cycles:
             results[cycle, cluster] = {"act": int(rng.integers(-32768, 32768)),
                                        "address": int(rng.integers(0, 512)),
-                                       "slot": int(rng.integers(0, clusters))}
+                                       "cluster": int(rng.integers(0, clusters))}
             cycle += Timing.row + int(rng.choice([0, 0, rng.integers(0, 9)]))
     return results
 
@@ -50,9 +50,10 @@ def wanted(result, cluster, clustered, clusters):
     """What one result writes, as (memory, address, act)."""
     if not clustered:
         return {(cluster, result["address"], result["act"])}
-    fills = range(clusters) if result["slot"] == 0 else ()      # the lanes behind the last channel
+    # The lanes behind the last channel.
+    fills = range(clusters) if result["cluster"] == 0 else ()
     return {(q, result["address"], 0) for q in fills if q} \
-        | {(result["slot"], result["address"], result["act"])}
+        | {(result["cluster"], result["address"], result["act"])}
 
 
 @pytest.mark.parametrize("clustered", [0, 1])
@@ -75,7 +76,7 @@ def test_every_result_arrives_in_time(clusters, clustered, rng):
 def test_a_pe_that_waits_longest_still_has_its_turn(rng):
     """All clusters at once, as often as a row is written back: nothing is lost."""
     config, cycles = config_of(8), 160
-    results = {(cycle, q): {"act": cycle + q, "address": cycle, "slot": q}
+    results = {(cycle, q): {"act": cycle + q, "address": cycle, "cluster": q}
                for cycle in range(0, cycles, Timing.row) for q in range(8)}
     writes = run(config, results, cycles, 1)
     values = [write for write in writes if write[3]]

@@ -4,9 +4,9 @@
 Each block's own test holds its ``latency`` to what the block does.
 """
 import pytest
-from openeie.core.config import PRESETS
+from openeie.core.config import OPERATIONS, PRESETS
 from openeie.core.counters import COUNTERS
-from openeie.core.descriptor import descriptor_words
+from openeie.core.descriptor import descriptor_layout, descriptor_words
 from openeie.core.timing import Timing
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.address import RowAddress
@@ -63,3 +63,15 @@ def test_counting():
     # The counters learn that a layer runs later than the sequencer.
     assert Timing.counted == Counters.latency - PE.control_latency
     assert Counters.latency == EntryReader.o_latency + Codebook.latency + RowAddress.latency
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_vectors_are_known_before_the_counters_look(name):
+    """A PE that does not know yet how many vectors it has may believe that it has had them all."""
+    config = PRESETS[name].replace(clusters=2, operations=OPERATIONS, act_depth=1 << 10)
+    fields = ("vectors", "cluster_vectors", "cluster_more")
+    words = [number for number, word in enumerate(descriptor_layout(config))
+             if any(field in fields for field, _ in word)]
+    # Fetched a cycle late, registered in the PE; D is looked at so long before it is counted.
+    known = max(words) + REGISTER + 1 + PE.control_latency
+    assert known <= Timing(config).fetch - Counters.latency

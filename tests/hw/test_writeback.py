@@ -52,7 +52,7 @@ def write_back(config, layer, acc, channels, *, gap=0):
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
                     assert not ctx.get(dut.done)
-                    place = (ctx.get(dut.o.slot),) if config.clusters > 1 else ()
+                    place = (ctx.get(dut.o.cluster),) if config.clusters > 1 else ()
                     written.append((*place, ctx.get(dut.o.address), plain(ctx.get(dut.o.act))))
                     cycles.append(cycle)
                 await ctx.tick()
@@ -133,7 +133,7 @@ def test_vectors_of_one_row(rng):
 
 @pytest.mark.parametrize("rows", [1, 3, 4, 5])
 def test_rows_of_a_clustered_layer_share_addresses(rows, rng):
-    """Four rows have one address and go to four slots; the next vector is ``dst_step`` further."""
+    """Four rows have one address, for four clusters; the next vector is ``dst_step`` further."""
     config = TINY.replace(pes=4, clusters=4, act_depth=256, operations=("linear", "conv"))
     acc = rng.integers(-1000, 1000, (3, rows))
     layer = layer_of(rows, 3) | {"clustered": 1, "dst_origin": 9, "dst_step": 20}
