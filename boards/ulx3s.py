@@ -31,7 +31,7 @@ ULX3S_85F_CONV = ULX3S_85F.replace(
     config=ArrayConfig(pes=16, word_width=32, entry_depth=512, pointer_depth=4096, act_depth=1024,
                        acc_depth=64, acc_banks=1, acc_width=36, channel_depth=64, max_layers=8,
                        counter_width=24, encodings=("codebook",), operations=OPERATIONS),
-    core_hz=40_000_000,                     # of 47.8 that are reached
+    core_hz=37_500_000,                     # the PLL has nothing between that and 50
 )
 
 ULX3S_25F = ULX3S_85F.replace(

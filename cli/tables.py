@@ -91,7 +91,7 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
                     for number, layer in enumerate(run.layers))
-    for layer, count in zip(run.whole_layers, tiles.values()):
+    for layer, (_, count) in zip(run.whole_layers, sorted(tiles.items())):
         entry: dict = {"name": layer.name, "tiles": count}
         if layer.cycles is not None:
             entry |= {"cycles": int(layer.cycles.sum()), "utilisation": layer.utilisation,

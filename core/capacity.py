@@ -9,7 +9,7 @@ from .descriptor import MAX_TABLES
 from .fixed import int_bits, int_range
 from .graph import INPUT, Network
 from .schedule import Tile
-from .tile import TileSearch
+from .tile import MAX_POSITIONS, TileSearch
 
 __all__ = ["Capacity", "activation_needs"]
 
@@ -77,7 +77,7 @@ class Capacity:
         where = f"layer {layer.name!r}"
         self.need("acc_depth", tile.acc_rows(config), where)
         vectors = len(tile.part.vectors)
-        if tile.positions >= 1 << 16:
+        if tile.positions > MAX_POSITIONS:
             self._give_up(f"vectors: {where} has {tile.walk.positions:,} positions for each "
                           f"of {vectors} inputs, the array counts to 65,535")
         low, high = int_range(config.weight_width)

@@ -69,8 +69,10 @@ class Run:
         tiles: dict[object, list[LayerRun]] = {}
         for number, run in enumerate(self.layers):
             tiles.setdefault((number,) if run.is_whole else run.part.layer, []).append(run)
-        return tuple(parts[0] if parts[0].is_whole else self._merged(parts)
-                     for parts in tiles.values())
+        # A chain's layer that has nothing to do in the first band comes after one behind it.
+        ordered = sorted(tiles.values(), key=lambda parts: parts[0].part.layer) \
+            if all(run.part is not None for run in self.layers) else tiles.values()
+        return tuple(parts[0] if parts[0].is_whole else self._merged(parts) for parts in ordered)
 
     def _merged(self, tiles: list[LayerRun]) -> LayerRun:
         def total(name: str) -> np.ndarray | None:
@@ -123,9 +125,7 @@ class Run:
             if cycles is not None and len(cycles):
                 start = index[0] * len(cycles) // len(a.outputs)
                 end = f", cycle {cycles[start]}"
-            row = index[0] if a.is_whole else a.part.input(index[0])
-            return (f"input {row}, output {index[1]} = PE {index[1] % pes} "
-                    f"word {index[1] // pes}{end}")
+            return f"{_place(a, b, index, pes)}{end}"
         compared = check("outputs", a.outputs, b.outputs, word)
         if a.cycles is not None and b.cycles is not None:
             compared += check("cycles", a.cycles, b.cycles,
@@ -134,3 +134,17 @@ class Run:
                               lambda i: f"start {i[0]}, PE {i[1]}, counter {COUNTERS[i[2]]}, "
                                         f"cycle {a.cycles[i[0]]}")
         return compared
+
+
+def _place(a: LayerRun, b: LayerRun, index: tuple[int, ...], pes: int) -> str:
+    """Where output ``index`` of a layer or tile is: a vector's in which PE, a map's in which pixel
+    and channel."""
+    part = b.part if a.part is None else a.part
+    row = index[0] if part is None or part.is_whole else part.input(index[0])
+    where = f"input {row}, output {index[1]}"
+    if part is not None and part.shape[1] * part.shape[2] > 1:
+        pixel, channel = divmod(index[1], len(part.channels))
+        line, column = divmod(pixel, part.shape[2])
+        return (f"{where} = line {part.lines[line]}, column {column}, "
+                f"channel {part.channels[channel]}")
+    return f"{where} = PE {index[1] % pes} word {index[1] // pes}"

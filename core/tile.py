@@ -18,7 +18,11 @@ from .layers import Windowed
 from .memory import Placement, Tensor, place_maps, tensors_of
 from .timing import Timing
 
-__all__ = ["TileSearch", "Maps"]
+__all__ = ["TileSearch", "Maps", "MAX_POSITIONS"]
+
+#: Positions of all inputs that a descriptor counts.
+MAX_POSITIONS = (1 << 16) - 1
+_LONGEST = 12           # layers of a chain: longer ones cost time to look for, and gain little
 
 
 @dataclass(frozen=True)
@@ -49,11 +53,13 @@ class TileSearch:
         """Placements in ``available`` rows: untiled if they fit so, else with the chains that
         cost least; None if nothing fits."""
         whole = self.whole
-        if whole.rows <= available or not self.config.conv:
+        crowded = any(map(self._is_crowded, range(len(self.network.layers))))
+        if not self.config.conv or (whole.rows <= available and not crowded):
             return whole
         limit = available
         while path := self._cheapest(limit):
-            chains = tuple(one.chain for one in path if one.chain.last > one.chain.first)
+            chains = tuple(one.chain for one in path
+                           if one.chain.last > one.chain.first or one.chain.bands > 1)
             maps = Maps(*place_maps(self.network, self.config, self.vectors, chains), chains)
             if maps.rows <= available:
                 return maps
@@ -66,9 +72,9 @@ class TileSearch:
         """The placements of whole maps, however many rows they need."""
         return Maps(*place_maps(self.network, self.config, self.vectors))
 
-    def least_depth(self, depth: int) -> int | None:
+    def least_depth(self, depth: int) -> int:
         """The least power of two of at least ``depth`` rows in each memory in which the maps
-        fit; None if even the largest array's are too small."""
+        fit."""
         depth = 1 << (depth - 1).bit_length()
         while self.maps(2 * depth) is None:
             depth *= 2
@@ -93,12 +99,15 @@ class TileSearch:
     @cached_property
     def _segments(self) -> list[_Segment]:
         """In the order of their first layers."""
-        segments = []
+        segments: list[_Segment] = []
         layers = len(self.network.layers)
         for first in range(layers):
-            segments.append(_Segment(Chain(first, first, 1), self._outside(first, first), 0))
+            if self._is_crowded(first) and isinstance(self.network.layers[first], Windowed):
+                segments += self._chains(first, first)
+            else:
+                segments.append(_Segment(Chain(first, first, 1), self._outside(first, first), 0))
             last = first
-            while last + 1 < layers and self._is_link(last):
+            while last + 1 < min(layers, first + _LONGEST) and self._is_link(last):
                 last += 1
                 segments += self._chains(first, last)
         return segments
@@ -107,10 +116,23 @@ class TileSearch:
         """Whether a layer's map is read by the next layer alone, which reads nothing else."""
         layers = self.network.layers
         name = layers[number].name
-        readers = [reader for reader in range(len(layers))
-                   if name in self.network.sources(reader)]
-        return readers == [number + 1] and self.network.sources(number + 1) == (name,) \
+        return self._readers.get(name) == [number + 1] \
+            and self.network.sources(number + 1) == (name,) \
             and all(isinstance(layer, Windowed) for layer in layers[number:number + 2])
+
+    @cached_property
+    def _readers(self) -> dict[str, list[int]]:
+        """Who reads a layer's map, by its name."""
+        readers: dict[str, list[int]] = {}
+        for number in range(len(self.network.layers)):
+            for name in self.network.sources(number):
+                readers.setdefault(name, []).append(number)
+        return readers
+
+    def _is_crowded(self, number: int) -> bool:
+        """Whether a layer has more positions than a descriptor counts, so that it must run in
+        bands however large the memories are."""
+        return self.vectors * self.network.layers[number].positions > MAX_POSITIONS
 
     def _outside(self, first: int, last: int) -> int:
         """Rows of all maps that are there while these layers run, those between them apart."""
@@ -131,12 +153,15 @@ class TileSearch:
         pixels = [self.network.layout(layer.name).rows(self.config.pes) for layer in layers]
         weight = [self._cycles(number) for number in range(first, last + 1)]
         # Input by input is something too, where a start has several.
-        tallest = height if self.vectors > 1 else height - 1
+        tallest = height if self.vectors > 1 and last > first else height - 1
         for bands in sorted({-(-height // tall) for tall in range(1, tallest + 1)}):
             lines = band_lines(windows, bands)
             lines = lines[..., 1] - lines[..., 0]
             if not lines.sum(axis=1).all():
                 return              # a map that nobody reads: every layer has a tile
+            if any(int(most) * window.out_width > MAX_POSITIONS
+                   for most, window in zip(lines.max(axis=1), windows)):
+                continue
             buffers = [0, *(int(most) * window.out_width * rows for most, window, rows in zip(
                 lines[:-1].max(axis=1), windows, pixels)), 0]
             again = [max(0, int(total) - window.out_height) * window.out_width * cycles
