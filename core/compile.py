@@ -54,7 +54,8 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
     names = [_encoding(layer, config, encoding) for layer in network.layers]
     if network.branches and not config.conv:
         raise InputError(f"layer {network.branches[0]!r} does not read the layer before it, which "
-                         f"needs an array with conv among its operations")
+                         f"needs an array with conv among its operations, such as the presets NET16 and "
+                         f"NET64")
     search = TileSearch(network, config, vectors)
     capacity = Capacity(network, config, vectors)
     maps = search.maps(2 * config.act_depth) or search.whole
@@ -126,7 +127,8 @@ def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
     if layer.operation not in config.operations:
         raise InputError(f"layer {layer.name!r} is of the kind {layer.operation}, but the array "
                          f"runs only {', '.join(config.operations)} layers; choose a "
-                         f"configuration with {layer.operation} among its operations")
+                         f"configuration with {layer.operation} among its operations, such as the "
+                         f"presets NET16 and NET64")
     name = override or layer.encoding or config.encodings[0]
     if name not in ENCODINGS:
         raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")

@@ -137,7 +137,7 @@ def _draw_shares(axes, summary: Summary) -> None:
     rows, places = _rows(summary)
     _stack(axes, places, np.array([[row.shares[name] for row in rows] for name in SHARES]))
     for row, place in zip(rows, places):
-        useful = "pool" if row.kind == "pool" else "mac"
+        useful = "mac" if row.shares["mac"] else "pool"         # a layer has one of them
         share = row.shares[useful]
         inside = share > 0.12
         axes.text(share - 0.01 if inside else share + 0.01, place, f"{share:.1%}", va="center",

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+import numpy as np
 import pytest
 from openeie.core.config import preset
 from openeie.core.fixed import int_range
@@ -52,7 +53,6 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
                 assert not ctx.get(dut.o.valid), "a row beyond the last"
                 await ctx.tick()
             ctx.set(dut.o.ready, 0)
-            ctx.set(dut.o.ready, 0)
 
     simulate(dut, bench, processes=[memories])
     return got, cycles
@@ -100,17 +100,36 @@ def clustered(layer, memory, clusters, size):
     return rows
 
 
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
 @pytest.mark.parametrize("clusters", [2, 4, 8])
-def test_clusters_take_turns(clusters, rng):
+def test_clusters_take_turns(clusters, stalled, rng):
     config = CONFIG.replace(pes=8, clusters=clusters, operations=("linear", "conv"))
     memory = rng.integers(-32768, 32768, (16, config.pes)).tolist()
     for vectors in (1, clusters - 1, clusters, 2 * clusters + 1):
         rows = int(rng.integers(1, 4))
         layer = {"src_rows": rows, "vectors": vectors, "pointer_base": 3, "clustered": 1} \
             | vars(Walk.of_vector(rows))
-        got, cycles = scan([layer], memory, config=config)
+        got, cycles = scan([layer], memory, config=config, rng=rng if stalled else None)
         assert got == [clustered(layer, memory, clusters, config.pes)]
-        assert cycles == [Scan.latency(config) + rows * vectors]        # one row a cycle
+        if not stalled:                                                 # one row a cycle
+            assert cycles == [Scan.latency(config) + rows * vectors]
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+def test_clusters_walk_windows(stalled, rng):
+    """What lies beside the map is zero, whosever turn it is."""
+    config = CONFIG.replace(pes=8, clusters=4, operations=("linear", "conv"))
+    window = Window(height=3, width=5, channels=8, kernel=(3, 2), stride=(1, 2), pad=(1, 1, 1, 0))
+    walk = Walk.of_window(window, 1)
+    memory = rng.integers(1, 32768, (16, config.pes)).tolist()          # 15 pixels
+    layer = vars(walk) | {"src_rows": walk.rows, "vectors": walk.positions, "pointer_base": 0,
+                          "clustered": 1}
+    got, _ = scan([layer], memory, config=config, rng=rng if stalled else None)
+    seen = window.gather(np.array(memory[:15]).reshape(1, -1)).reshape(walk.positions, -1, 8)
+    order = [(position, row) for first in range(0, walk.positions, 4) for row in range(walk.rows)
+             for position in range(first, min(first + 4, walk.positions))]
+    assert [(one["cluster"], one["acts"]) for one in got[0]] == [
+        (position % 4, seen[position, row].tolist()) for position, row in order]
 
 
 MAPS = preset("TINY").replace(pes=3, act_depth=64, operations=("linear", "conv", "pool"))

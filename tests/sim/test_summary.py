@@ -11,8 +11,10 @@ from networks import CONFIG, branched, read_by
 from openeie.core.compile import compile_network
 from openeie.core.counters import COUNTERS
 from openeie.core.errors import InputError, ToolError
-from openeie.core.graph import Add, Pool
+from openeie.core.graph import Add, Depthwise, Network, Pool
 from openeie.core.run import Run
+from openeie.core.weights import SparseWeights
+from openeie.core.window import Window
 from openeie.sim import fast, picture
 from openeie.sim.dense import dense_cycles
 from openeie.sim.engines import simulate
@@ -54,6 +56,23 @@ def test_the_numbers_are_the_runs_on_random_networks(number):
         drawn = case(33, number, index)
         run = fast.run(drawn.program, drawn.x)
         check(summarise(drawn.program, run, drawn.x), drawn.program, run)
+
+
+def test_a_depthwise_layer_is_work_and_drawn_so(rng):
+    window = Window(height=6, width=6, channels=4, kernel=(3, 3))
+    weights = SparseWeights.from_dense(rng.integers(1, 9, (4, 9)))
+    network = Network(name="n", layers=(Depthwise(
+        name="d", window=window, weights=weights, encoding="csr", bias=np.zeros(4, int),
+        multiplier=np.ones(4, int), shift=np.zeros(4, int)),))
+    program = compile_network(network, CONFIG)
+    x = rng.integers(-3, 4, (1, network.inputs))
+    (row,) = summarise(program, fast.run(program, x), x).layers
+    assert row.kind == "depthwise" and row.macs == 16 * 4 * 9
+    assert row.shares["mac"] > 0.3 and row.shares["pool"] == 0
+    svg = picture.draw(summarise(program, fast.run(program, x), x), Path("d.svg"))
+    texts = {element.text for element in ElementTree.fromstring(svg).iter(
+        "{http://www.w3.org/2000/svg}text")}
+    assert f"{row.shares['mac']:.1%}" in texts and "0.0%" not in texts
 
 
 def test_a_counter_off_by_one_is_noticed(rng):
