@@ -54,8 +54,8 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
     names = [_encoding(layer, config, encoding) for layer in network.layers]
     if network.branches and not config.conv:
         raise InputError(f"layer {network.branches[0]!r} does not read the layer before it, which "
-                         f"needs an array with conv among its operations, such as the presets NET16 and "
-                         f"NET64")
+                         f"needs an array with conv among its operations, such as the presets "
+                         f"NET16 and NET64")
     search = TileSearch(network, config, vectors)
     capacity = Capacity(network, config, vectors)
     maps = search.maps(2 * config.act_depth) or search.whole
