@@ -165,7 +165,7 @@ def _tiling(rng, config: ArrayConfig, needs: dict[str, int], networks: list) -> 
         program, _ = try_compile(network, config.replace(**small), **options)
         if program is not None:
             _raise(needs, _needs(program))
-    needs = {name: 4 * need for name, need in needs.items()}
+    needs = {name: min(4 * need, _ROOMY[name]) for name, need in needs.items()}
     # Each band takes a descriptor for each layer.
     return _filled(config, needs | small | {"max_layers": max(needs["max_layers"], _TILES)})
 

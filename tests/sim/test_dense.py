@@ -84,7 +84,7 @@ def test_dense_cycles_without_convolutions_in_the_array(rng):
     network = dataclasses.replace(branched(rng).layers[-1], sources=())
     config = drawn.program.config.replace(
         **{name: getattr(CONFIG, name) for name in ("entry_depth", "pointer_depth", "act_depth")},
-        operations=("linear",), encodings=("csr",), acc_width=48)
+        clusters=1, operations=("linear",), encodings=("csr",), acc_width=48)
     network = Network(name="one", layers=(network,), act_width=config.act_width)
     assert dense(network, config, 2) == dense_run(network, config, 2)
 
