@@ -18,6 +18,7 @@ from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..sw.npz import read_arrays
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config", "Set",
            "Model", "Engine", "emit", "describe_error", "resolve_config", "read_inputs", "working",
@@ -79,17 +80,24 @@ def _read_config(name: str) -> ArrayConfig:
 
 
 def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs from ``.npy``, or from ``.npz`` as ``inputs`` and, if there, ``labels``."""
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded, None
-        with loaded as arrays:
-            return arrays["inputs"], arrays.get("labels")
-    except KeyError:
-        raise InputError(f"{path} has no array 'inputs'; it has: {', '.join(loaded)}") from None
-    except (OSError, ValueError, EOFError) as error:
-        raise InputError(f"cannot read inputs from {path}: {error}") from error
+    """Inputs [batch, n] from ``.npy``, or from ``.npz`` as ``inputs`` and, if there, ``labels``.
+
+    Raises
+    ------
+    InputError : a file that cannot be read, no input at all, or labels that are not integers
+        [batch].
+    """
+    arrays = read_arrays(path, "inputs", ("inputs", "labels"))
+    if isinstance(arrays, np.ndarray):
+        arrays = {"inputs": arrays}
+    x, labels = np.atleast_2d(arrays["inputs"]), arrays.get("labels")
+    if not len(x):
+        raise InputError(f"{path} must hold at least one input, not an array of shape "
+                         f"{list(x.shape)}")
+    if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != x.shape[:1]):
+        raise InputError(f"{path}: array 'labels' must be integers [{len(x)}], one for each "
+                         f"input, not {labels.dtype} {list(labels.shape)}")
+    return x, labels
 
 
 def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool,

@@ -29,7 +29,8 @@ def inputs_for(network: Network, path: Path | None,
                images: int) -> tuple[np.ndarray, np.ndarray | None]:
     """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images."""
     if path is not None:
-        return read_inputs(path)
+        x, labels = read_inputs(path)
+        return network.check_inputs(x), labels
     from ..sw.data import shipped_test_set
     x, labels = shipped_test_set()
     if network.inputs != x.shape[1]:

@@ -3,13 +3,13 @@
 
 numpy only.
 """
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from ..core.errors import InputError
+from .npz import read_arrays
 
 __all__ = ["SIDE", "CLASSES", "MAP_RANGE", "Pictures", "load_pictures", "caffe_maps"]
 
@@ -49,20 +49,9 @@ def load_pictures(path: str | Path) -> Pictures:
     InputError : the file cannot be read, or an array is missing, of a wrong type or shape, or has
         a label that is no class or a logit that is no number.
     """
-    try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            raise InputError(f"{path} must be an .npz with an array 'images', not one array")
-        with loaded as file:
-            arrays = {name: file[name] for name in ("images", "labels", "float_logits")
-                      if name in file.files}
-            names = ", ".join(file.files)
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"cannot read pictures from {path}: {error}") from error
-    if "images" not in arrays:
-        raise InputError(f"{path} has no array 'images'; it has: {names or 'nothing'}")
+    arrays = read_arrays(path, "pictures", ("images", "labels", "float_logits"))
+    if isinstance(arrays, np.ndarray):
+        raise InputError(f"{path} must be an .npz with an array 'images', not one array")
     images = arrays["images"]
     _check(path, "images", images, "uint8", images.dtype == np.uint8,
            (max(1, len(images) if images.ndim else 1), SIDE, SIDE, 3))

@@ -7,6 +7,9 @@ import openeie
 import pytest
 from commands import run, run_json
 from damage import whole_network
+from openeie.cli.common import read_inputs
+from openeie.cli.models import inputs_for, load_model
+from openeie.core.errors import InputError
 
 LENET = "lenet-300-100"
 
@@ -149,6 +152,53 @@ def test_bad_arrays(tmp_path, array, message):
     np.save(tmp_path / "x.npy", array, allow_pickle=True)
     done = run("sim", LENET, "-c", "EIE16", "--input", tmp_path / "x.npy", code=2)
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(("arrays", "message"), [
+    ({"inputs": np.zeros((0, 784), int)}, "must hold at least one input, not an array of shape [0, "),
+    ({"inputs": np.zeros((2, 784), int), "labels": np.zeros(3, int)},
+     "'labels' must be integers [2], one for each input, not int64 [3]"),
+    ({"inputs": np.zeros((2, 784), int), "labels": np.zeros((2, 1), int)}, "not int64 [2, 1]"),
+    ({"inputs": np.zeros((2, 784), int), "labels": np.zeros(2)}, "not float64 [2]"),
+    ({"x": np.zeros((2, 784), int)}, "has no array 'inputs'; it has: x"),
+    ({"inputs": np.array(3)}, "takes inputs of shape [batch, 784], not [1, 1]"),
+])
+def test_inputs_and_labels_that_are_none(tmp_path, arrays, message):
+    np.savez(tmp_path / "x.npz", **arrays)
+    with pytest.raises(InputError) as raised:
+        inputs_for(load_model(LENET), tmp_path / "x.npz", None)
+    assert message in str(raised.value)
+
+
+def test_an_empty_batch_is_one_clear_line(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((0, 784), int))
+    for engine in ("golden", "fast"):
+        assert "must hold at least one input" in run(
+            "sim", LENET, "-e", engine, "--input", tmp_path / "x.npy", code=2).stderr
+
+
+def test_one_input_without_a_batch(tmp_path):
+    np.savez(tmp_path / "x.npz", inputs=np.full(784, 7), labels=np.array([3]))
+    x, labels = inputs_for(load_model(LENET), tmp_path / "x.npz", None)
+    assert x.shape == (1, 784) and labels.tolist() == [3]
+
+
+@pytest.mark.parametrize("save", [np.savez, np.savez_compressed])
+def test_a_damaged_file_is_refused_or_read(tmp_path, save):
+    """Cut anywhere, or with any byte of its structure wrong: nothing but an InputError escapes."""
+    path = tmp_path / "x.npz"
+    save(path, inputs=np.arange(12).reshape(3, 4), labels=np.arange(3))
+    whole, refused = path.read_bytes(), 0
+    damaged = [whole[:end] for end in range(0, len(whole), 7)]
+    damaged += [whole[:at] + bytes([whole[at] ^ flip]) + whole[at + 1:]
+                for at in range(len(whole)) for flip in (1, 0x80, 0xff)]
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            read_inputs(path)
+        except InputError as error:
+            refused += str(path) in str(error)
+    assert refused > len(damaged) / 2
 
 
 def test_errors_as_json(tmp_path):
