@@ -1,15 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Predicted cycles: exact for what was drawn, never above the worst case, measured if asked."""
+import dataclasses
+
 import numpy as np
+import openeie
 import pytest
 from networks import CONFIG, branched, read_by
+from openeie.core.artefact import load
 from openeie.core.compile import compile_network
+from openeie.core.config import preset
 from openeie.core.errors import InputError
 from openeie.core.graph import Network
 from openeie.sim import fast
 from openeie.sim.dense import dense_cycles
 from openeie.sim.predict import measure, predict
 from openeie.sim.random_layers import case
+from openeie.sw.data import shipped_test_set
 
 
 def test_it_is_the_time_of_the_activations_it_drew(rng):
@@ -41,10 +47,39 @@ def test_no_input_takes_longer_than_density_1(number):
             assert layer.cycles.max() <= worst.cycles, drawn.command
 
 
+def with_relu(network):
+    return dataclasses.replace(network, layers=tuple(
+        dataclasses.replace(layer, relu=True) for layer in network.layers))
+
+
 def test_density_0_sends_only_tokens_where_nothing_pools(rng):
-    for prediction, plan in zip(predict(compile_network(branched(rng), CONFIG), density=0),
-                                compile_network(branched(rng), CONFIG).layers):
+    program = compile_network(with_relu(branched(rng)), CONFIG)
+    for prediction, plan in zip(predict(program, density=0), program.layers):
         assert (prediction.utilisation == 0) == (not plan.local)
+
+
+def test_only_a_relu_makes_zeros(rng):
+    """Of six layers, two have a ReLU: what reads them, or their largest values, has zeros."""
+    network = branched(rng)
+    network = dataclasses.replace(network, layers=tuple(
+        dataclasses.replace(layer, relu=layer.name in ("narrow", "left"))
+        for layer in network.layers))
+    program = compile_network(network, CONFIG)
+    found = {one.name: one.density for one in predict(program, density=0, input_density=0.4)}
+    assert 0.2 < found.pop("narrow") < 0.6                      # the input's
+    assert found == {"left": 0, "right": 0, "largest": 6 / 13,  # left, and right without a ReLU
+                     "mean": 6 / 13, "last": 1}                 # largest's; a sum's
+
+
+def test_a_forecast_of_lenet_5_is_near_the_truth():
+    """Its convolutions have no ReLU: at a density of all maps it was a third too low."""
+    program = compile_network(load(openeie.shipped("lenet-5")), preset("NET16"))
+    x, _ = shipped_test_set()
+    truth = measure(program, x[:20])
+    share = float(np.count_nonzero(x[:20]) / x[:20].size)
+    drawn = predict(program, density=truth[-1].density, input_density=share)
+    assert sum(one.cycles for one in drawn) == pytest.approx(
+        sum(one.cycles for one in truth), rel=0.1)
 
 
 def test_measured_is_the_mean_of_the_run(rng):
