@@ -3,6 +3,7 @@
 import json
 import sys
 import traceback
+from typing import Any
 
 import typer
 
@@ -29,6 +30,7 @@ __all__ = ["app", "main"]
 
 app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   pretty_exceptions_enable=False,
+                  rich_markup_mode=None,        # brackets in a help text are its own
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
 for verb in (demo, doctor, inspect, compile, sim, verify, wave, zoo, boards,
@@ -36,14 +38,29 @@ for verb in (demo, doctor, inspect, compile, sim, verify, wave, zoo, boards,
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 
+# What a command line that cannot be parsed raises: an unknown option, a word for a number.
+_UsageError: Any = typer.BadParameter.__base__
+
+
 def main() -> None:
     """Entry point: run a verb; an error is one line on stderr and a non-zero exit code."""
+    as_json = "--json" in sys.argv
     try:
-        app()
+        sys.exit(app(standalone_mode=not as_json))
+    except _UsageError as error:            # outside of JSON, typer shows it
+        _print_error({"type": "UsageError", "message": error.format_message()})
+        error.show()
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        sys.exit(1)
     except OpenEIEError as error:
         if "-vv" in sys.argv:
             traceback.print_exc()
-        if "--json" in sys.argv and not error.printed:
-            print(json.dumps({"schema_version": SCHEMA_VERSION, "error": describe_error(error)}))
+        if as_json and not error.printed:
+            _print_error(describe_error(error))
         print(f"error: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _print_error(description: dict[str, str]) -> None:
+    print(json.dumps({"schema_version": SCHEMA_VERSION, "error": description}))

@@ -18,11 +18,13 @@ from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..core.graph import Network
 from ..sw.npz import read_arrays
 
-__all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config", "Set",
-           "Model", "Engine", "emit", "describe_error", "resolve_config", "read_inputs", "working",
-           "progress", "write_atomically"]
+__all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
+           "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
+           "resolve_config", "config_for", "read_inputs", "working", "progress",
+           "write_atomically"]
 
 #: Version of every verb's JSON output; a change of meaning raises it.
 SCHEMA_VERSION = 1
@@ -33,9 +35,20 @@ Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No tables, no progre
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More detail, per PE.")]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Work side by side.")]
 Seed = Annotated[int, typer.Option("--seed", help="What random choices start from.")]
-Config = Annotated[str, typer.Option("-c", "--config",
-                                     help=f"Preset ({', '.join(PRESETS)}), or a .toml or .json "
-                                          f"file.")]
+
+
+def _config_option(default: bool | str) -> typer.models.OptionInfo:
+    return typer.Option("-c", "--config", show_default=default,
+                        help=f"Preset ({', '.join(PRESETS)}), or a .toml or .json file.")
+
+
+#: Array to run a network on that has more than linear layers, if none is asked for.
+WHOLE_NETWORKS = "NET16"
+Config = Annotated[str, _config_option(True)]
+Config16 = Annotated[str | None, _config_option(
+    f"EIE16, {WHOLE_NETWORKS} for networks with more than linear layers")]
+Config64 = Annotated[str | None, _config_option(
+    f"EIE64, {WHOLE_NETWORKS} for networks with more than linear layers")]
 Set = Annotated[list[str] | None, typer.Option(
     "--set", metavar="FIELD=VALUE", help="Change one field of the configuration; repeatable.")]
 Model = Annotated[str, typer.Argument(
@@ -60,6 +73,17 @@ def resolve_config(name: str | None, changes: list[str] | None,
         except ValueError:
             raise ConfigError(f"--set {key} takes an integer, not {text!r}") from None
     return ArrayConfig.from_dict(config.to_dict() | fields) if fields else config
+
+
+def config_for(network: Network, name: str | None, changes: list[str] | None, *,
+               linear: str) -> ArrayConfig:
+    """The configuration that the options ask for; without ``--config`` the preset ``linear``, or
+    :data:`WHOLE_NETWORKS` for a network that the former has not the operations for."""
+    if name is None:
+        needed = {layer.operation for layer in network.layers}
+        is_linear = needed <= set(preset(linear).operations) and not network.branches
+        name = linear if is_linear else WHOLE_NETWORKS
+    return resolve_config(name, changes)
 
 
 def _read_config(name: str) -> ArrayConfig:

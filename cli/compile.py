@@ -10,43 +10,56 @@ import typer
 from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..core.program import Program, load_crc
-from .common import (AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config,
+from .common import (AsJson, Config64, Model, Quiet, Set, config_for, emit,
                      write_atomically)
 from .models import inputs_for, load_model
 from .plan import Forecast, plan_dict, plan_tables
 
 __all__ = ["command", "Encoding", "Vectors"]
 
+_DENSITY, _SEED = 0.5, 1
+
 Encoding = Annotated[str | None, typer.Option(
     "--encoding", help="csr, codebook or huffman for every layer, instead of the layers' own.")]
 Vectors = Annotated[int, typer.Option("--vectors", help="Inputs of one start.")]
 ProgramOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write the load records there (.npz).")]
-Density = Annotated[float, typer.Option(
-    "--density", help="Predict cycles for activations of which this part is not zero.")]
+Density = Annotated[float | None, typer.Option(
+    "--density", show_default=str(_DENSITY),
+    help="Predict cycles for activations of which this part is not zero behind a ReLU; without "
+         "a ReLU all are taken as not zero.")]
 InputDensity = Annotated[float | None, typer.Option(
-    "--input-density", help="The same for the network's input.")]
+    "--input-density", show_default="--density", help="The same for the network's input.")]
+Seed = Annotated[int | None, typer.Option(
+    "--seed", show_default=str(_SEED), help="What the drawing of activations starts from.")]
 InputFile = Annotated[Path | None, typer.Option(
-    "--input", help="Measure cycles on these inputs instead (.npy or .npz, as for sim).")]
+    "--input", help="Measure cycles on these inputs instead of drawing activations (.npy or "
+                    ".npz, as for sim).")]
 Images = Annotated[int | None, typer.Option(
-    "--images", help="Measure them on so many of the shipped MNIST images.")]
+    "--images", help="The same on so many of the shipped MNIST images.")]
 Clock = Annotated[float | None, typer.Option("--clock", help="MHz at which to tell the time.")]
 
 
-def command(model: Model, config: Config = "EIE64", changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, density: Density = 0.5, input_density: InputDensity = None,
-            seed: Seed = 1, inputs: InputFile = None, images: Images = None, clock: Clock = None,
+def command(model: Model, config: Config64 = None, changes: Set = None, encoding: Encoding = None,
+            vectors: Vectors = 1, density: Density = None, input_density: InputDensity = None,
+            seed: Seed = None, inputs: InputFile = None, images: Images = None, clock: Clock = None,
             as_json: AsJson = False, out: ProgramOut = None, quiet: Quiet = False) -> None:
     """Compile a network for one array: its plan, its place in the memories, predicted cycles."""
     if clock is not None and not 0 < clock < 10_000:
         raise InputError(f"--clock must be a positive number of MHz, not {clock}")
+    is_measured = inputs is not None or images is not None
+    drawing = {"--density": density, "--input-density": input_density, "--seed": seed}
+    idle = [name for name, value in drawing.items() if value is not None]
+    if is_measured and idle:
+        raise InputError(f"{', '.join(idle)}: for activations that are drawn, but --input and "
+                         f"--images measure real ones; give the former or the latter")
     network = load_model(model)
-    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
-                              encoding=encoding)
-    if inputs is None and images is None:
-        forecast = _drawn(program, density, input_density, seed, clock)
-    else:
-        forecast = _measured(program, inputs_for(network, inputs, images or 0)[0], clock)
+    x = inputs_for(network, inputs, images)[0] if is_measured else None
+    program = compile_network(network, config_for(network, config, changes, linear="EIE64"),
+                              vectors=vectors, encoding=encoding)
+    forecast = _drawn(program, _DENSITY if density is None else density, input_density,
+                      _SEED if seed is None else seed, clock) if x is None \
+        else _measured(program, x, clock)
     if out is not None:
         _write(program, out)
     emit(plan_dict(program, forecast), lambda: plan_tables(program, forecast), as_json=as_json,
@@ -62,7 +75,9 @@ def _drawn(program: Program, density: float, input_density: float | None, seed: 
         layers=predict(program, density=density, input_density=input_density, seed=seed),
         basis={"of": "drawn", "density": density, "input_density": input_density, "seed": seed},
         words=f"cycles of a start, exact for activations drawn with seed {seed}: "
-              f"{density:.0%} of the maps and {input_density:.0%} of the input are not zero",
+              f"{density:.0%} of the maps behind a ReLU, all of those without and "
+              f"{input_density:.0%} of the input are not zero; --images N or --input FILE "
+              f"measures instead",
         clock=clock)
 
 

@@ -3,12 +3,9 @@
 from rich.table import Table
 
 from ..sim.summary import SHARES, LayerSummary, Summary
-from .tables import plain_table
+from .tables import counter_heads, plain_table
 
 __all__ = ["layer_tables"]
-
-# Broken so that each table fits a terminal of 80 columns.
-_HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
 
 def layer_tables(summary: Summary) -> list[Table]:
@@ -18,7 +15,7 @@ def layer_tables(summary: Summary) -> list[Table]:
     work = plain_table(f"{where}: {of}", "layer", "MACs", "weights\nnot zero", "acts\nnot zero",
                        "entries", "cycles", "cycles\ndense", "speed-\nup")
     shares = plain_table("what the PEs did with their cycles", "layer", "MAC\nutil.",
-                         *(_HEADS.get(name, name) for name in SHARES[1:]))
+                         *counter_heads(SHARES[1:]))
     for layer in (*summary.layers, summary.total):
         if layer.kind == "all":
             work.add_section()

@@ -9,7 +9,7 @@ from ..core.errors import InputError
 from ..core.graph import Network
 from .common import read_inputs
 
-__all__ = ["find_model", "load_model", "inputs_for"]
+__all__ = ["find_model", "load_model", "inputs_for", "check_images"]
 
 
 def find_model(name: str) -> Path:
@@ -25,10 +25,14 @@ def load_model(name: str) -> Network:
     return load(find_model(name))
 
 
-def inputs_for(network: Network, path: Path | None,
-               images: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images."""
+def inputs_for(network: Network, path: Path | None, images: int | None,
+               default: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images,
+    ``default`` of them if ``images`` says nothing, and all if neither does."""
     if path is not None:
+        if images is not None:
+            raise InputError(f"--images {images} counts the shipped images, but --input {path} "
+                             f"brings others; give one of the two")
         x, labels = read_inputs(path)
         return network.check_inputs(x), labels
     from ..sw.data import shipped_test_set
@@ -36,6 +40,12 @@ def inputs_for(network: Network, path: Path | None,
     if network.inputs != x.shape[1]:
         raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the images "
                          f"that come with the package have {x.shape[1]}: give yours with --input")
-    if not 1 <= images <= len(x):
-        raise InputError(f"--images must be in 1 .. {len(x)}, not {images}")
-    return x[:images], labels[:images]
+    count = images if images is not None else default or len(x)
+    check_images(count, len(x))
+    return x[:count], labels[:count]
+
+
+def check_images(images: int, available: int) -> None:
+    """Refuse a number of images that are not there."""
+    if not 1 <= images <= available:
+        raise InputError(f"--images must be in 1 .. {available}, not {images}")

@@ -11,7 +11,7 @@ from ..core.graph import Layer, Pool
 from ..core.memory import half_rows
 from ..core.part import Part
 from ..core.program import LayerPlan, Program
-from .tables import plain_table
+from .tables import plain_table, window_text
 
 __all__ = ["Forecast", "plan_tables", "plan_dict", "memory_use"]
 
@@ -49,37 +49,45 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
                            left=("memory",))
     for name, (used, available) in memory_use(program).items():
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
-    return [_layers(program, forecast), forecast.words, "", _places(program), memories]
+    return [_layers(program), _times(program, forecast), forecast.words, "", _places(program),
+            memories]
 
 
-def _layers(program: Program, forecast: Forecast) -> Table:
-    """Kind, shape, window, encoding and predicted time of each layer."""
-    timed = ["time\nus"] if forecast.clock is not None else []
+def _layers(program: Program) -> Table:
+    """Kind, shape, window and encoding of each layer."""
     clustered = ["clus-\nters"] if program.config.clusters > 1 else []
     tiled = ["tiles"] if len(program.layers) > len(program.network.layers) else []
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
                         "reads", "window", "writes", "encoding", *tiled, *clustered,
-                        "acts\nnot zero", "cycles", *timed,
-                        "utili-\nsation", "speed-up\nover dense",
                         left=("layer", "kind", "encoding"))
+    for number, layer in enumerate(program.network.layers):
+        plans = [plan for plan in program.layers if plan.layer == number]
+        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) \
+            else type(layer).__name__.lower()
+        ways = [str(len(plans))] * bool(tiled) + [str(plans[0].clusters)] * bool(clustered)
+        table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *ways)
+    return table
+
+
+def _times(program: Program, forecast: Forecast) -> Table:
+    """Time of each layer in a start, and what share of the PEs' cycles is busy with entries."""
+    timed = ["time us"] if forecast.clock is not None else []
+    table = plain_table("cycles of a start", "layer", "acts\nnot zero", "cycles", *timed, "busy",
+                        "speed-up\nover dense")
 
     def numbers(density, cycles, dense, utilisation) -> list[str]:
         time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
     for number, layer in enumerate(program.network.layers):
-        tiles = [(plan, time) for plan, time in zip(program.layers, forecast.layers)
+        tiles = [time for plan, time in zip(program.layers, forecast.layers)
                  if plan.layer == number]
-        plan, time = tiles[0]
-        cycles = sum(time.cycles for _, time in tiles)
-        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) \
-            else type(layer).__name__.lower()
-        ways = [str(len(tiles))] * bool(tiled) + [str(plan.clusters)] * bool(clustered)
-        table.add_row(layer.name, kind, *_shape(layer), plan.encoding, *ways, *numbers(
-            f"{time.density:.1%}", cycles, sum(time.dense_cycles for _, time in tiles),
-            sum(time.utilisation * time.cycles for _, time in tiles) / cycles))
+        cycles = sum(time.cycles for time in tiles)
+        table.add_row(layer.name, *numbers(
+            f"{tiles[0].density:.1%}", cycles, sum(time.dense_cycles for time in tiles),
+            sum(time.utilisation * time.cycles for time in tiles) / cycles))
     table.add_section()
     total = forecast.to_dict()
-    table.add_row("all", *[""] * (5 + len(tiled + clustered)), *numbers(
+    table.add_row("all", *numbers(
         "", total["cycles"], total["dense_cycles"], total["utilisation"]), style="bold")
     return table
 
@@ -90,9 +98,7 @@ def _shape(layer: Layer) -> tuple[str, str, str]:
     window = getattr(layer, "window", None)
     if window is None:
         return f"{layer.inputs:,}", "-", f"{layer.outputs:,}"
-    text = "{}x{}".format(*window.kernel)
-    if window.stride != (1, 1):
-        text += " /" + ("{}" if len(set(window.stride)) == 1 else "{}x{}").format(*window.stride)
+    text = window_text(window)
     if any(window.pad):
         text += " +" + ",".join(map(str, window.pad if len(set(window.pad)) > 1
                                      else window.pad[:1]))

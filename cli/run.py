@@ -12,29 +12,31 @@ from ..sim.execute import execute
 from .common import AsJson, Model, Quiet, emit, progress
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
-from .sim import Images, InputFile, error_rate
+from .sim import InputFile, error_rate
 from .tables import run_dict, run_table
 
 __all__ = ["command"]
 
-_BAUD = 1_000_000
+_BAUD, _IMAGES = 1_000_000, 10
 
 Port = Annotated[str, typer.Option("-p", "--port", help="Serial port or any pyserial URL.")]
 Name = Annotated[str | None, typer.Option(
     "-b", "--board", help="Which board must answer, at its speed; see 'openeie boards'.")]
 Baud = Annotated[int | None, typer.Option(
     "--baud", help="Speed of the port, bit/s; default: the board's, or 1000000.")]
+Images = Annotated[int | None, typer.Option(
+    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
 Check = Annotated[bool, typer.Option("--check/--no-check",
                                      help="Compare every value and cycle with the fast engine.")]
 
 
-def command(model: Model, port: Port, name: Name = None, baud: Baud = None, images: Images = 10,
+def command(model: Model, port: Port, name: Name = None, baud: Baud = None, images: Images = None,
             inputs: InputFile = None, encoding: Encoding = None, vectors: Vectors = 1,
             check: Check = True, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run a network on a board; its bitstream says which array that is."""
     from ..boards.driver import Device
     network = load_model(model)
-    x, labels = inputs_for(network, inputs, images)
+    x, labels = inputs_for(network, inputs, images, _IMAGES)
     board = None if name is None else find_board(name)
     speed = baud or (_BAUD if board is None else board.baud)
     with Device(port, speed, board=None if board is None else board.name) as device:
@@ -55,7 +57,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
     result = run_dict(run, per_pe=False) | {
         "network": network.name, "board": identity.board, "clock_hz": identity.clock_hz,
         "latency_us": 1e6 * cycles / identity.clock_hz, "checked": check}
-    lines = [f"{cycles:,.1f} cycles, {result['latency_us']:,.1f} us at "
+    lines = [f"a start takes {cycles:,.1f} cycles, {result['latency_us']:,.1f} us at "
              f"{identity.clock_hz / 1e6:g} MHz"
              + (f"; equal to fast in every word, cycle and counter on {len(x):,}" if check else "")]
     if labels is not None:

@@ -13,15 +13,18 @@ from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config, Engine, Jobs, Model, Quiet, Seed, Set, Verbose, emit,
-                     resolve_config, working, write_atomically)
+from .common import (AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set, Verbose,
+                     config_for, emit, working, write_atomically)
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
 from .tables import run_dict, run_table
 
 __all__ = ["command", "Images", "InputFile", "error_rate"]
 
-Images = Annotated[int, typer.Option("--images", help="So many of the shipped MNIST images.")]
+_IMAGES = 100
+
+Images = Annotated[int | None, typer.Option(
+    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
 InputFile = Annotated[Path | None, typer.Option(
     "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
 RunOut = Annotated[Path | None, typer.Option(
@@ -32,17 +35,17 @@ Picture = Annotated[Path | None, typer.Option(
     "--picture", help="Draw the same there (.svg, .png, .pdf).")]
 
 
-def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs: InputFile = None,
-            config: Config = "EIE64", changes: Set = None, encoding: Encoding = None,
+def command(model: Model, engine: Engine = "fast", images: Images = None, inputs: InputFile = None,
+            config: Config64 = None, changes: Set = None, encoding: Encoding = None,
             vectors: Vectors = 1, seed: Seed = 1, jobs: Jobs = 1, layers: Layers = False,
             picture: Picture = None, as_json: AsJson = False, out: RunOut = None,
             quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Simulate a network: outputs and, per layer, cycles and where they went."""
     _check(engine, layers, picture)
     network = load_model(model)
-    x, labels = inputs_for(network, inputs, images)
-    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
-                              encoding=encoding)
+    x, labels = inputs_for(network, inputs, images, _IMAGES)
+    program = compile_network(network, config_for(network, config, changes, linear="EIE64"),
+                              vectors=vectors, encoding=encoding)
     options = {"fast": {"jobs": jobs}, "rtl": {"seed": seed}}.get(engine, {})
     with working(f"{engine}: {len(x):,} inputs", quiet=quiet or as_json):
         run = simulate(program, x, engine, **options)
@@ -58,7 +61,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = 100, inputs:
             tables = partial(layer_tables, summary)
         if picture:
             result["picture"] = str(picture)
-            lines.append(_draw(summary, picture))
+            lines.append(_draw(summary, _in_lower_case(picture)))
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
@@ -79,14 +82,19 @@ def _check(engine: str, layers: bool, picture: Path | None) -> None:
                          "choose --engine fast or rtl")
     if picture:
         from ..sim.picture import check_picture
-        check_picture(picture)
+        check_picture(_in_lower_case(picture))
 
 
 def _draw(summary, picture: Path) -> str:
     """Write the picture; returns the line that says so."""
     from ..sim.picture import draw
-    write_atomically(picture, draw(summary, picture))
+    write_atomically(picture, draw(summary, _in_lower_case(picture)))
     return f"picture: {picture}"
+
+
+def _in_lower_case(picture: Path) -> Path:
+    """A name whose end says the format as it is looked up: ``A.SVG`` is one of ``.svg``."""
+    return picture.with_suffix(picture.suffix.lower()) if picture.suffix else picture
 
 
 def _tables(run: Run, name: str) -> list:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Tables for people."""
 from collections import Counter
+from collections.abc import Iterable
 
 from rich import box
 from rich.table import Table
@@ -8,19 +9,38 @@ from rich.table import Table
 from ..core.counters import COUNTERS
 from ..core.inspect import Contents, LayerColumns
 from ..core.run import LayerRun, Run
+from ..core.window import Window
+
+__all__ = ["plain_table", "counter_heads", "window_text", "compression_table", "run_table",
+           "run_dict"]
 
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
-__all__ = ["plain_table", "compression_table", "run_table", "run_dict"]
-
 
 def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",)) -> Table:
-    """An empty table; columns but those in ``left`` are numbers."""
+    """An empty table; columns but those in ``left`` are numbers.
+
+    Where there is too little room, words are folded before numbers, and nothing is cut off.
+    """
     table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
-        table.add_column(name, justify="left" if name in left else "right", no_wrap=name in left)
+        table.add_column(name, justify="left" if name in left else "right",
+                         no_wrap=name not in left, overflow="fold")
     return table
+
+
+def counter_heads(names: Iterable[str]) -> list[str]:
+    """Counters as heads of columns."""
+    return [_HEADS.get(name, name) for name in names]
+
+
+def window_text(window: Window) -> str:
+    """A kernel and, if it is not 1, its stride: ``3x3/2``, ``3x3/2,1``."""
+    text, stride = "x".join(map(str, window.kernel)), window.stride
+    if stride == (1, 1):
+        return text
+    return f"{text}/{stride[0]}" if stride[0] == stride[1] else f"{text}/{stride[0]},{stride[1]}"
 
 
 def compression_table(contents: Contents) -> Table:
@@ -55,29 +75,27 @@ def _kernel(layer: LayerColumns) -> str:
     goes over: ``3x3/2 max, 111x111x96``."""
     if layer.window is None:
         return ""
-    window, stride = layer.window, layer.window.stride
-    text = "x".join(map(str, window.kernel))
-    if stride != (1, 1):
-        text += f"/{stride[0]}" if stride[0] == stride[1] else f"/{stride[0]},{stride[1]}"
+    window, text = layer.window, window_text(layer.window)
     if layer.kind != "conv":
         text += f" {layer.kind.removesuffix(' pool')}"
     return f"{text}, {window.height}x{window.width}x{window.channels}"
 
 
 def run_table(run: Run, *, title: str) -> Table:
-    """Per layer, an input's cycles on average, entries, utilisation and where the rest went."""
-    starts = len(run.cycles)
-    table = plain_table(title, "layer", "cycles", "entries", "fill-\ners", "util.",
-                        *(_HEADS.get(name, name) for name in COUNTERS[2:]))
+    """Per layer, an input's cycles on average, entries, and what the PEs did with the cycles:
+    busy with entries, a pool's too, or not."""
+    inputs = len(run.outputs)
+    table = plain_table(title, "layer", "cycles", "entries", "fill-\ners", "busy",
+                        *counter_heads(COUNTERS[2:]))
 
     def row(name, layers: list[LayerRun], *, style=None):
         cycles = sum(int(layer.cycles.sum()) for layer in layers)
         totals = {counter: sum(layer.total(counter) for layer in layers) for counter in COUNTERS}
         pe_cycles = cycles * run.config.pes
         table.add_row(
-            name, f"{cycles / starts:,.1f}",
-            f"{(totals['busy'] + totals['filler']) / starts:,.1f}",
-            f"{totals['filler'] / starts:,.1f}", f"{totals['busy'] / pe_cycles:.1%}",
+            name, f"{cycles / inputs:,.1f}",
+            f"{(totals['busy'] + totals['filler']) / inputs:,.1f}",
+            f"{totals['filler'] / inputs:,.1f}", f"{totals['busy'] / pe_cycles:.1%}",
             *(f"{totals[counter] / pe_cycles:.1%}" for counter in COUNTERS[2:]), style=style)
     for layer in run.whole_layers:
         row(layer.name, [layer])

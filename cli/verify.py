@@ -8,13 +8,15 @@ import typer
 from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..sim.verify import ENGINES, RandomVerdict, verify, verify_random
-from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, progress, resolve_config,
+from .common import (AsJson, Config16, Jobs, Out, Quiet, Seed, Set, config_for, emit, progress,
                      working)
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
-from .sim import Images, InputFile
+from .sim import InputFile
 
 __all__ = ["command"]
+
+_IMAGES = 4
 
 OptionalModel = Annotated[str | None, typer.Argument(metavar="[MODEL]")]
 Random = Annotated[int | None, typer.Option(
@@ -23,6 +25,8 @@ Configurations = Annotated[int | None, typer.Option(
     help="With --random: on so many random configurations.")]
 Only = Annotated[str | None, typer.Option(
     "--only", metavar="C.K", help="With --random: replay case K of configuration C alone.")]
+Images = Annotated[int | None, typer.Option(
+    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
 Engines = Annotated[str, typer.Option(help="Engines to compare, with commas.")]
 Scheduler = Annotated[str | None, typer.Option(
     help="With --random: address of a running Dask scheduler.")]
@@ -30,8 +34,8 @@ Scheduler = Annotated[str | None, typer.Option(
 
 def command(model: OptionalModel = None, random: Random = None,
             configurations: Configurations = None, only: Only = None, seed: Seed = 1,
-            engines: Engines = ",".join(ENGINES), images: Images = 4, inputs: InputFile = None,
-            config: Config = "EIE16", changes: Set = None, encoding: Encoding = None,
+            engines: Engines = ",".join(ENGINES), images: Images = None, inputs: InputFile = None,
+            config: Config16 = None, changes: Set = None, encoding: Encoding = None,
             vectors: Vectors = 1, jobs: Jobs = 1, scheduler: Scheduler = None,
             as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> None:
     """Compare engines on a model's inputs, or on random layers; exit 1 at the first difference."""
@@ -46,9 +50,9 @@ def command(model: OptionalModel = None, random: Random = None,
              quiet=quiet, out=out)
         return
     network = load_model(model)
-    x, _ = inputs_for(network, inputs, images)
-    program = compile_network(network, resolve_config(config, changes), vectors=vectors,
-                              encoding=encoding)
+    x, _ = inputs_for(network, inputs, images, _IMAGES)
+    program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
+                              vectors=vectors, encoding=encoding)
     with working(f"{', '.join(chosen)}: {len(x):,} inputs", quiet=quiet or as_json):
         result = verify(program, x, engines=chosen)
     emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x),

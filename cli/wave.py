@@ -7,7 +7,7 @@ import typer
 
 from ..core.compile import compile_network
 from ..core.errors import InputError
-from .common import AsJson, Config, Model, Quiet, Seed, Set, emit, resolve_config, working
+from .common import AsJson, Config16, Model, Quiet, Seed, Set, config_for, emit, working
 from .compile import Encoding
 from .models import inputs_for, load_model
 from .sim import InputFile
@@ -19,7 +19,7 @@ Image = Annotated[int, typer.Option("--image", help="Number of the input.")]
 
 
 def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
-            inputs: InputFile = None, config: Config = "EIE16", changes: Set = None,
+            inputs: InputFile = None, config: Config16 = None, changes: Set = None,
             encoding: Encoding = None, seed: Seed = 1, as_json: AsJson = False,
             quiet: Quiet = False) -> None:
     """Run one input on the gateware, write its waveform and say how to open it."""
@@ -27,10 +27,11 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
     if out.suffix != ".vcd":
         raise InputError(f"the waveform's name must end in .vcd, not {out.name!r}")
     network = load_model(model)
-    x, _ = inputs_for(network, inputs, image + 1)
+    x, _ = inputs_for(network, inputs, None)
     if not 0 <= image < len(x):
         raise InputError(f"--image must be in 0 .. {len(x) - 1}, not {image}")
-    program = compile_network(network, resolve_config(config, changes), encoding=encoding)
+    program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
+                              encoding=encoding)
     with working(f"rtl: input {image}", quiet=quiet or as_json):
         run = rtl.run(program, x[image:image + 1], trace=out, seed=seed)
     size, cycles = out.stat().st_size, int(run.cycles[0])

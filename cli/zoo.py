@@ -5,18 +5,19 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich import box
 from rich.table import Table
 
 from ..core.artefact import save
 from ..core.compile import compile_network
 from ..core.config import ArrayConfig
-from ..core.errors import InputError
+from ..core.errors import CapacityError, InputError
 from ..core.inspect import inspect
 from ..sim.engines import simulate
+from ..sw.data import shipped_test_set
 from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
 from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
-from .models import find_model
+from .models import check_images, find_model
+from .tables import plain_table
 
 __all__ = ["command"]
 
@@ -41,26 +42,37 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     files = {"--net": net, "--prototxt": prototxt, "--pictures": pictures, "-o": out}
     given = [option for option, path in files.items() if path is not None]
     calm = quiet or as_json
+    reports: list[Report] = []
+    refused: dict[str, str] = {}
     if name == "squeezenet-dc":
         if len(given) < len(files):
             raise InputError(f"{name} needs {', '.join(sorted(set(files) - set(given)))}: "
                              f"{entry(name).needs}")
         with working(f"{name}: importing, then pictures on fast", quiet=calm):
             subject = squeezenet_subject(net, prototxt, pictures, images)
-            reports = [_measured(subject, array, out, jobs, write=True)]
+            reports.append(_measured(subject, array, out, jobs, write=True))
     elif given:
         raise InputError(f"{given[0]} belongs to squeezenet-dc: openeie zoo squeezenet-dc "
                          f"{given[0]} ...")
     else:
-        reports = []
+        if images is not None:
+            check_images(images, len(shipped_test_set()[0]))
         for one in [entry(name)] if name else [one for one in ZOO.values() if not one.needs]:
+            subject = shipped_subject(one.name, images)
+            try:
+                compile_network(subject.network, array)
+            except (CapacityError, InputError) as error:
+                if name:
+                    raise
+                refused[one.name] = str(error)
+                continue
             with working(f"{one.name}: pictures on fast", quiet=calm):
-                reports.append(_measured(shipped_subject(one.name, images), array,
-                                         find_model(one.name), jobs))
+                reports.append(_measured(subject, array, find_model(one.name), jobs))
     absent = [one for one in ZOO.values() if name is None and one.needs]
     result = {"config": array.to_dict(), "networks": [one.to_dict() for one in reports],
-              "to_bring": [asdict(one) for one in absent]}
-    emit(result, lambda: [_table(reports, array),
+              "refused": refused, "to_bring": [asdict(one) for one in absent]}
+    emit(result, lambda: [_table(reports, refused, array),
+                          *(f"{refusal}: {reason}" for refusal, reason in refused.items()),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
                           *_agreement(reports)], as_json=as_json, quiet=quiet)
 
@@ -74,19 +86,18 @@ def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
     return report(subject, inspect(path), simulate(program, subject.x, "fast", jobs=jobs))
 
 
-def _table(reports: list[Report], array: ArrayConfig) -> Table:
-    table = Table(title=f"openeie zoo: {array.pes} PEs", box=box.SIMPLE, pad_edge=False,
-                  padding=(0, 1, 0, 0))
-    for head in ("network", "origin"):
-        table.add_column(head)
-    for head in ("bytes", "rate", "float\nerror", "error", "on\npictures", "cycles\na picture",
-                 "utili-\nsation", "mean\nof"):
-        table.add_column(head, justify="right")
+def _table(reports: list[Report], refused: dict[str, str], array: ArrayConfig) -> Table:
+    """A network that the array cannot run has a row, too; why is told below."""
+    table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "origin", "bytes", "rate",
+                        "float\nerror", "error", "on\npictures", "cycles\na picture", "busy",
+                        "mean\nof", left=("network", "origin"))
     for one in reports:
         table.add_row(one.name, one.origin, f"{one.file_bytes:,}", f"{one.factor:.1f}x",
                       _percent(one.score.float_error), _percent(one.score.error),
                       f"{one.score.pictures:,}", f"{one.cycles:,.1f}",
                       f"{one.utilisation:.1%}", f"{one.pictures:,}")
+    for name in refused:
+        table.add_row(name, entry(name).origin, *["-"] * 8)
     return table
 
 
