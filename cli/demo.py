@@ -15,7 +15,7 @@ from ..sim.engines import simulate
 from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
 from .models import find_model, inputs_for
 from .sim import error_rate
-from .tables import compression_table, run_dict, run_table
+from .tables import compression_tables, run_dict, run_tables
 
 __all__ = ["command"]
 
@@ -53,11 +53,11 @@ def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config 
         told = errors["float"]
         beside = "" if told is None else f" (float network: {told:.2%})"
         return [
-            compression_table(contents), "",
-            run_table(fast, title=f"fast, {program.config.pes} PEs: an image's mean over "
-                                  f"{images:,}"),
-            run_table(rtl, title=f"rtl, {program.config.pes} PEs: an image's mean over "
-                                 f"{rtl_images:,}"),
+            *compression_tables(contents), "",
+            *run_tables(fast, title=f"fast, {program.config.pes} PEs: an image's mean over "
+                                    f"{images:,}"),
+            *run_tables(rtl, title=f"rtl, {program.config.pes} PEs: an image's mean over "
+                                   f"{rtl_images:,}"),
             f"error rate {errors['integer']:.2%} on {images:,} test images, from the integer "
             f"outputs{beside}; file {contents.file_bytes:,} bytes",
             f"equal: fast = golden on {images:,} images in every output word, rtl = fast on "

@@ -3,7 +3,7 @@
 from ..core.inspect import inspect
 from .common import AsJson, Model, Out, Quiet, emit
 from .models import find_model
-from .tables import compression_table
+from .tables import compression_tables
 
 __all__ = ["command"]
 
@@ -12,5 +12,5 @@ def command(model: Model, as_json: AsJson = False, out: Out = None, quiet: Quiet
     """Print a compressed network's table in Deep Compression's columns."""
     contents = inspect(find_model(model))
     notes = [f"{key}: {value}" for key, value in contents.provenance.items()]
-    emit(contents.to_dict(), lambda: [compression_table(contents), *notes], as_json=as_json,
+    emit(contents.to_dict(), lambda: [*compression_tables(contents), *notes], as_json=as_json,
          quiet=quiet, out=out)

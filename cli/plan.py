@@ -50,7 +50,7 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
     for name, (used, available) in memory_use(program).items():
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
     return [_layers(program), _times(program, forecast), forecast.words, "", _places(program),
-            memories]
+            _entries(program), memories]
 
 
 def _layers(program: Program) -> Table:
@@ -107,18 +107,25 @@ def _shape(layer: Layer) -> tuple[str, str, str]:
 
 
 def _places(program: Program) -> Table:
-    """Rows and words of each memory that each layer takes."""
-    table = plain_table("where it lies in each PE", "layer", "reads rows", "writes rows",
-                        "most entries\nin a PE", "mean", "of them\nfillers", "pointers",
-                        "channels", "watchdog")
+    """Rows of activations, pointers and channels that each plan takes."""
+    ranges = ("reads rows", "writes rows", "pointers", "channels")
+    table = plain_table("where it lies in each PE", "layer", *ranges, ranges=ranges)
     for plan in program.layers:
-        per_pe = plan.entry_count.sum(axis=1)
         source, target = _rows(plan)
         table.add_row(plan.name, _span(program, source), _span(program, target),
-                      f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
-                      f"{plan.filler_count.sum(axis=1).mean():,.1f}",
                       _words(plan.pointer_base, plan.columns + 1),
-                      _words(plan.channel_base, plan.dst_rows), f"{plan.cycle_limit:,}")
+                      _words(plan.channel_base, plan.dst_rows))
+    return table
+
+
+def _entries(program: Program) -> Table:
+    """Entries of each plan, and the cycles at which the watchdog ends it."""
+    table = plain_table("entries in a PE, and the limit of cycles", "layer", "most entries",
+                        "mean", "of them\nfillers", "watchdog")
+    for plan in program.layers:
+        per_pe = plan.entry_count.sum(axis=1)
+        table.add_row(plan.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
+                      f"{plan.filler_count.sum(axis=1).mean():,.1f}", f"{plan.cycle_limit:,}")
     return table
 
 

@@ -13,7 +13,7 @@ from .common import AsJson, Model, Quiet, emit, progress
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
 from .sim import InputFile, error_rate
-from .tables import run_dict, run_table
+from .tables import run_dict, run_tables
 
 __all__ = ["command"]
 
@@ -63,6 +63,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
-    emit(result, lambda: [run_table(run, title=f"{network.name} on {identity.board}, "
-                                               f"{run.config.pes} PEs: an input's mean")] + lines,
+    emit(result, lambda: [*run_tables(run, title=f"{network.name} on {identity.board}, "
+                                                 f"{run.config.pes} PEs: an input's mean"),
+                          *lines],
          as_json=as_json, quiet=quiet)

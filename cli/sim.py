@@ -17,7 +17,7 @@ from .common import (AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set, Ve
                      config_for, emit, working, write_atomically)
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model
-from .tables import run_dict, run_table
+from .tables import run_dict, run_tables
 
 __all__ = ["command", "Images", "InputFile", "error_rate"]
 
@@ -100,8 +100,8 @@ def _in_lower_case(picture: Path) -> Path:
 def _tables(run: Run, name: str) -> list:
     if run.layers[0].cycles is None:
         return [f"{name}: {len(run.outputs):,} inputs on {run.engine}, which has no cycles"]
-    return [run_table(run, title=f"{name}, {run.config.pes} PEs, {run.engine}: an input's mean "
-                                 f"over {len(run.outputs):,}")]
+    return run_tables(run, title=f"{name}, {run.config.pes} PEs, {run.engine}: an input's mean "
+                                 f"over {len(run.outputs):,}")
 
 
 def _write(run: Run, result: dict, path: Path) -> None:

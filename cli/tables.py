@@ -11,22 +11,24 @@ from ..core.inspect import Contents, LayerColumns
 from ..core.run import LayerRun, Run
 from ..core.window import Window
 
-__all__ = ["plain_table", "counter_heads", "window_text", "compression_table", "run_table",
+__all__ = ["plain_table", "counter_heads", "window_text", "compression_tables", "run_tables",
            "run_dict"]
 
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
 
-def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",)) -> Table:
-    """An empty table; columns but those in ``left`` are numbers.
+def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",),
+                ranges: tuple[str, ...] = ()) -> Table:
+    """An empty table; columns are words in ``left``, ranges, or numbers.
 
-    Where there is too little room, words are folded before numbers, and nothing is cut off.
+    Where there is too little room, words and ranges go on in the next line, and nothing is cut
+    off.
     """
     table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(name, justify="left" if name in left else "right",
-                         no_wrap=name not in left, overflow="fold")
+                         no_wrap=name not in (*left, *ranges), overflow="fold")
     return table
 
 
@@ -43,23 +45,33 @@ def window_text(window: Window) -> str:
     return f"{text}/{stride[0]}" if stride[0] == stride[1] else f"{text}/{stride[0]},{stride[1]}"
 
 
-def compression_table(contents: Contents) -> Table:
-    """Deep Compression's columns: weights kept, bits before and after Huffman coding, rates."""
-    walks = any(layer.window for layer in contents.layers)
+def compression_tables(contents: Contents) -> list[Table]:
+    """Kernels and maps, if there are any, and Deep Compression's columns: weights kept, bits
+    before and after Huffman coding, rates."""
+    tables = [_compression(contents)]
+    if any(layer.window for layer in contents.layers):
+        walks = plain_table(f"{contents.name}: kernels and maps", "layer", "kernel, map",
+                            left=("layer", "kernel, map"))
+        for layer in contents.layers:
+            walks.add_row(layer.name, _kernel(layer))
+        tables.insert(0, walks)
+    return tables
+
+
+def _compression(contents: Contents) -> Table:
     table = plain_table(
         f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
         f"{contents.factor:.1f}x smaller than float32",
-        "layer", *["kernel, map"] * walks, "weights", "kept\n(P)", "fill-\ners",
+        "layer", "weights", "kept\n(P)", "fill-\ners",
         "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
-        "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)", left=("layer", "kernel, map"))
+        "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)")
 
     def row(layer: LayerColumns, *, style=None):
-        names = [layer.name, *[_kernel(layer)] * walks]
         if not layer.weights:
-            table.add_row(*names, style=style)
+            table.add_row(layer.name, style=style)
             return
         table.add_row(
-            *names, f"{layer.weights:,}", f"{layer.kept_share:.1%}", f"{layer.fillers:,}",
+            layer.name, f"{layer.weights:,}", f"{layer.kept_share:.1%}", f"{layer.fillers:,}",
             f"{layer.weight_bits:.1f}", f"{layer.weight_bits_huffman:.2f}",
             f"{layer.index_bits:.1f}", f"{layer.index_bits_huffman:.2f}",
             f"{layer.rate_shared:.2%}", f"{layer.rate_stored:.2%}", style=style)
@@ -81,27 +93,27 @@ def _kernel(layer: LayerColumns) -> str:
     return f"{text}, {window.height}x{window.width}x{window.channels}"
 
 
-def run_table(run: Run, *, title: str) -> Table:
-    """Per layer, an input's cycles on average, entries, and what the PEs did with the cycles:
+def run_tables(run: Run, *, title: str) -> list[Table]:
+    """Per layer, an input's cycles and entries on average, and what the PEs did with the cycles:
     busy with entries, a pool's too, or not."""
     inputs = len(run.outputs)
-    table = plain_table(title, "layer", "cycles", "entries", "fill-\ners", "busy",
-                        *counter_heads(COUNTERS[2:]))
+    work = plain_table(title, "layer", "cycles", "entries", "fillers", "busy")
+    rest = plain_table("the PEs' other cycles", "layer", *counter_heads(COUNTERS[1:]))
 
     def row(name, layers: list[LayerRun], *, style=None):
         cycles = sum(int(layer.cycles.sum()) for layer in layers)
         totals = {counter: sum(layer.total(counter) for layer in layers) for counter in COUNTERS}
-        pe_cycles = cycles * run.config.pes
-        table.add_row(
-            name, f"{cycles / inputs:,.1f}",
-            f"{(totals['busy'] + totals['filler']) / inputs:,.1f}",
-            f"{totals['filler'] / inputs:,.1f}", f"{totals['busy'] / pe_cycles:.1%}",
-            *(f"{totals[counter] / pe_cycles:.1%}" for counter in COUNTERS[2:]), style=style)
+        busy, *others = (f"{total / (cycles * run.config.pes):.1%}" for total in totals.values())
+        work.add_row(name, f"{cycles / inputs:,.1f}",
+                     f"{(totals['busy'] + totals['filler']) / inputs:,.1f}",
+                     f"{totals['filler'] / inputs:,.1f}", busy, style=style)
+        rest.add_row(name, *others, style=style)
     for layer in run.whole_layers:
         row(layer.name, [layer])
-    table.add_section()
+    work.add_section()
+    rest.add_section()
     row("all", list(run.layers), style="bold")
-    return table
+    return [work, rest]
 
 
 def run_dict(run: Run, *, per_pe: bool = False) -> dict:

@@ -72,6 +72,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     result = {"config": array.to_dict(), "networks": [one.to_dict() for one in reports],
               "refused": refused, "to_bring": [asdict(one) for one in absent]}
     emit(result, lambda: [_table(reports, refused, array),
+                          *(f"{one.name}: {one.origin}" for one in reports),
                           *(f"{refusal}: {reason}" for refusal, reason in refused.items()),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
                           *_agreement(reports)], as_json=as_json, quiet=quiet)
@@ -88,16 +89,16 @@ def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
 
 def _table(reports: list[Report], refused: dict[str, str], array: ArrayConfig) -> Table:
     """A network that the array cannot run has a row, too; why is told below."""
-    table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "origin", "bytes", "rate",
+    table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "bytes", "rate",
                         "float\nerror", "error", "on\npictures", "cycles\na picture", "busy",
-                        "mean\nof", left=("network", "origin"))
+                        "mean\nof", left=("network",))
     for one in reports:
-        table.add_row(one.name, one.origin, f"{one.file_bytes:,}", f"{one.factor:.1f}x",
+        table.add_row(one.name, f"{one.file_bytes:,}", f"{one.factor:.1f}x",
                       _percent(one.score.float_error), _percent(one.score.error),
                       f"{one.score.pictures:,}", f"{one.cycles:,.1f}",
                       f"{one.utilisation:.1%}", f"{one.pictures:,}")
     for name in refused:
-        table.add_row(name, entry(name).origin, *["-"] * 8)
+        table.add_row(name, *["-"] * 8)
     return table
 
 

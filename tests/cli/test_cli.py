@@ -7,8 +7,9 @@ import openeie
 import pytest
 from commands import run, run_json
 from damage import whole_network
-from openeie.cli.common import read_inputs
+from openeie.cli.common import config_for, read_inputs
 from openeie.cli.models import inputs_for, load_model
+from openeie.core.config import preset
 from openeie.core.errors import InputError
 
 LENET = "lenet-300-100"
@@ -206,6 +207,29 @@ def test_errors_as_json(tmp_path):
     result = run_json("inspect", tmp_path / "cut.eie", code=2)
     assert result["error"]["type"] == "ArtefactError"
     assert "cut.eie is not an artefact" in result["error"]["message"]
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["compile", LENET, "--images", "abc"], "Invalid value for '--images'"),
+    (["sim"], "MODEL"),
+    (["sim", LENET, "--frobnicate"], "No such option: --frobnicate"),
+    (["frobnicate"], "No such command 'frobnicate'"),
+])
+def test_usage_errors_as_json(arguments, message):
+    error = run_json(*arguments, code=2)["error"]
+    assert error["type"] == "UsageError" and message in error["message"]
+
+
+def test_the_default_array_suits_the_network():
+    linear, whole = load_model(LENET), whole_network()
+    for preset_name in ("EIE16", "EIE64"):
+        assert config_for(linear, None, None, linear=preset_name) == preset(preset_name)
+        assert config_for(whole, None, None, linear=preset_name) == preset("NET16")
+    assert config_for(whole, None, ["pes=8"], linear="EIE64") == preset("NET16").replace(pes=8)
+    assert config_for(whole, "EIE16", None, linear="EIE64") == preset("EIE16")
+    assert run_json("sim", "lenet-5", "--images", 1)["config"]["pes"] == 16
+    assert "NET16 for networks with more than linear layers" in " ".join(
+        run("sim", "--help").stdout.split())
 
 
 def test_missing_compiler_is_one_clear_error(tmp_path):

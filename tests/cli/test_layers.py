@@ -44,6 +44,12 @@ def test_sim_layers_as_text_and_picture(tmp_path):
     assert result["picture"] == str(file) and "summary" not in result
 
 
+def test_a_pictures_name_in_capitals(tmp_path):
+    file = tmp_path / "RUN.SVG"
+    run("sim", LENET, "-c", "EIE16", "--images", 2, "--picture", file, "-q")
+    assert "<svg" in file.read_text()
+
+
 def test_compile_predicts():
     result = run_json("compile", LENET, "-c", "EIE16", "--density", 0.25, "--input-density", 0.1,
                       "--seed", 3, "--clock", 50)
@@ -76,7 +82,7 @@ def test_compile_as_text():
     for words in ("most entries", "reads rows", "A 0 .. 48", "785 .. 1,085", "memories of each PE"):
         assert words in text
     assert re.search(r"ip1 +linear +784 +- +300 +huffman", text)
-    assert "exact for activations drawn with seed 1: 50% of the maps and 50% of the input" \
+    assert "drawn with seed 1: 50% of the maps behind a ReLU, all of those without and 50% of the" \
         in " ".join(text.split())
 
 
@@ -88,6 +94,13 @@ def test_compile_as_text():
     (["compile", LENET, "--density", "2"], "density must be in 0 .. 1, not 2.0"),
     (["compile", LENET, "--clock", "0"], "--clock must be a positive number of MHz, not 0.0"),
     (["compile", LENET, "--images", "0"], "--images must be in 1 .. 10000, not 0"),
+    (["compile", LENET, "--images", "3", "--density", "0.3", "--seed", "2"],
+     "--density, --seed: for activations that are drawn"),
+    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for act"),
+    (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
+    (["sim", LENET, "--input", "x.npy", "--images", "7"],
+     "--images 7 counts the shipped images, but --input x.npy brings others"),
+    (["verify", LENET, "--input", "x.npy", "--images", "4"], "give one of the two"),
 ])
 def test_bad_input(arguments, message):
     done = run(*arguments, code=2)

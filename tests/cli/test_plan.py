@@ -4,10 +4,11 @@ import io
 
 import pytest
 from networks import CONFIG, branched
-from openeie.cli.compile import _drawn
+from openeie.cli.compile import _drawn, _measured
 from openeie.cli.plan import plan_dict, plan_tables
 from openeie.core.compile import compile_network
 from openeie.core.memory import half_rows, place_maps
+from openeie.sim.engines import simulate
 from rich.console import Console, Group
 
 
@@ -41,12 +42,22 @@ def test_shapes_windows_and_totals_as_text(rng):
     rows = {line.split()[0]: line.split() for line in console.file.getvalue().splitlines()[::-1]
             if line.split()}
     assert rows["right"][1:6] == ["conv", "7x6x4", "3x3", "+1", "7x6x6"]
-    assert rows["largest"][1:7] == ["max", "pool", "7x6x13", "3x2", "/2", "3x3x13"]
+    assert rows["largest"][1:6] == ["max", "pool", "7x6x13", "3x2/2", "3x3x13"]
     assert rows["mean"][1:6] == ["sum", "pool", "3x3x13", "2x2", "2x2x13"]
     assert rows["last"][1:5] == ["linear", "52", "-", "11"]
     total = forecast.to_dict()
     assert rows["all"][1] == f"{total['cycles']:,}"
     assert rows["all"][2] == f"{total['cycles'] / 100:,.1f}"
     assert total["seconds"] == pytest.approx(total["cycles"] / 100e6)
-    useful = sum(layer.utilisation * layer.cycles for layer in forecast.layers)
-    assert total["utilisation"] == useful / total["cycles"]
+
+
+def test_totals_of_a_measurement_are_those_of_the_simulation(rng):
+    network = branched(rng)
+    program = compile_network(network, CONFIG, vectors=2)
+    x = rng.integers(-3, 4, (4, network.inputs))
+    total = _measured(program, x, None).to_dict()
+    run = simulate(program, x, "fast")
+    assert total["cycles"] == run.cycles.mean()
+    assert total["utilisation"] == pytest.approx(
+        sum(layer.total("busy") for layer in run.layers) / (CONFIG.pes * run.cycles.sum()),
+        rel=1e-12)

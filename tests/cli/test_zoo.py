@@ -41,6 +41,21 @@ def test_the_list(zoo):
     assert not code and "\u2026" not in text
 
 
+def test_a_network_that_does_not_fit_leaves_the_others(zoo):
+    out, _, code = zoo("-c", "EIE16", "--images", 2, "--json")
+    result = json.loads(out)
+    assert not code and [one["name"] for one in result["networks"]] == ["lenet-300-100"]
+    assert list(result["refused"]) == ["lenet-5"]
+    assert "runs only linear layers" in result["refused"]["lenet-5"]
+    text, _, code = zoo("-c", "EIE16", "--images", 2)
+    rows = [line.split() for line in text.splitlines()]
+    assert not code and ["lenet-5", *"--------"] in rows and "runs only linear layers" in text
+
+
+def test_help_keeps_its_brackets(zoo):
+    assert "uint8 [n, 227, 227, 3] RGB" in " ".join(zoo("--help")[0].split())
+
+
 def test_one_network_on_another_array(zoo):
     out, _, code = zoo("lenet-300-100", "-c", "NET64", "--images", 2, "--json")
     result = json.loads(out)
@@ -50,8 +65,8 @@ def test_one_network_on_another_array(zoo):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["vgg"], "the zoo has no network 'vgg'; it has: lenet-300-100, lenet-5, squeezenet-dc"),
-    (["--images", "0"], "images must be in 1 .. 10000, MNIST's test pictures, not 0"),
-    (["-c", "TINY"], "layer 'ip1' needs"),
+    (["--images", "0"], "--images must be in 1 .. 10000, not 0"),
+    (["lenet-300-100", "-c", "TINY"], "layer 'ip1' needs"),
     (["--net", "F.net"], "--net belongs to squeezenet-dc"),
     (["squeezenet-dc", "--net", "F.net", "-o", "x.eie"],
      "squeezenet-dc needs --pictures, --prototxt: it does not come with the package: get"),
