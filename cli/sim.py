@@ -61,7 +61,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
             tables = partial(layer_tables, summary)
         if picture:
             result["picture"] = str(picture)
-            lines.append(_draw(summary, _in_lower_case(picture)))
+            lines.append(_draw(summary, picture))
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
