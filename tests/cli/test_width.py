@@ -7,7 +7,7 @@ import numpy as np
 import openeie
 import pytest
 from damage import whole_network
-from openeie.cli.compile import _drawn
+from openeie.cli.compile import _drawn, _measured as _measured_forecast
 from openeie.cli.layers import layer_tables
 from openeie.cli.models import find_model, load_model
 from openeie.cli.plan import plan_tables
@@ -91,3 +91,22 @@ def test_an_inputs_mean_is_an_inputs_with_several_in_a_start(rng):
         assert float(means[0][name].replace(",", "")) == pytest.approx(
             float(mean.replace(",", "")), abs=0.51)
     assert np.isclose(run.cycles.sum() / 6, run.cycles.mean() / 2)
+
+
+def test_busy_counts_a_pools_entries_and_mac_utilisation_does_not(rng):
+    network = load_model("lenet-5")
+    program = compile_network(network, preset("NET16"))
+    x = rng.integers(0, 256, (2, network.inputs))
+    run = fast.run(program, x)
+    summary = summarise(program, run, x)
+
+    def share(table, column):
+        heads = [" ".join(str(one.header).split()) for one in table.columns]
+        cells = list(table.columns[heads.index(column)].cells)
+        return dict(zip(table.columns[0].cells, cells, strict=True))
+    plan = plan_tables(program, _measured_forecast(program, x, None))[1]
+    busy = share(run_tables(run, title="t")[0], "busy")
+    assert busy == share(plan, "busy")
+    mac = share(layer_tables(summary)[1], "MAC util.")
+    assert mac["pool1"] == "0.0%" != busy["pool1"] and mac["conv1"] == busy["conv1"]
+    assert float(mac["all"].rstrip("%")) < float(busy["all"].rstrip("%"))
