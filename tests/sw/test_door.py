@@ -74,7 +74,7 @@ def test_calibration_inputs_that_do_not_fit(rng, tmp_path):
     refused(graph, np.zeros((0, 1, 16, 16)), r"not \[0, 1, 16, 16\]")
     refused(graph, np.full((1, 1, 16, 16), np.nan), "must be finite numbers")
     refused(graph, "pictures", "must be an array of numbers")
-    refused(7, x, "must be a live torch.nn.Module, not int")
+    refused(7, np.zeros((1, 1, 4, 4)), "must be a live torch.nn.Module, not int")
 
 
 @pytest.mark.parametrize("package, extra", [("torch", "train"), ("onnx", "onnx")])
