@@ -59,16 +59,18 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
 
     Raises
     ------
-    InputError : what is not supported, all at once; calibration inputs of another shape than the
-        network takes.
+    InputError : what is not supported, all at once; an option out of range; calibration inputs of
+        another shape than the network takes, or outside ``input_range`` times ``input_scale``.
     ToolError : an extra that is needed is not installed.
     """
-    from .sw.importers.source import as_graph, as_inputs
-    inputs = as_inputs(calibration)
+    from .sw.importers.source import as_graph
+    from .sw.quantise_options import QuantiseOptions
+    options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
+                              act_width=act_width, acc_width=acc_width)
+    inputs = options.calibration(calibration)
     graph = as_graph(source, inputs)
     from .sw.quantise_graph import quantise_graph
-    return quantise_graph(graph, inputs, input_range=input_range, input_scale=input_scale,
-                          act_width=act_width, acc_width=acc_width)
+    return quantise_graph(graph, inputs, **vars(options))
 
 
 def _program(model, config, vectors: int, encoding: str | None) -> Program:

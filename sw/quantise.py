@@ -1,18 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a float network with shared weights to the integer graph that the array executes."""
-import math
-
 import numpy as np
 import torch
 from torch import nn
 
 from ..core.errors import InputError
-from ..core.fixed import BIAS_BITS, int_range, quantise_scale
+from ..core.fixed import BIAS_BITS, int_range
 from ..core.graph import Linear, Network
 from ..core.weights import SparseWeights
+from .scales import activation_scale, rescaling
 from .share import shared
 
-__all__ = ["linear_stack", "activation_scale", "accumulator_bound", "quantise"]
+__all__ = ["linear_stack", "accumulator_bound", "quantise"]
 
 #: Largest magnitude a codebook value starts from; halved until the accumulator holds any sum.
 _CODEBOOK_BITS = 14
@@ -54,7 +53,7 @@ def _integer_layer(name: str, layer: nn.Linear, relu: bool, *, input_scale: floa
     weight_scale = float(np.abs(codebook).max()) / ((1 << codebook_bits) - 1)
     acc_scale = weight_scale * input_scale
     bias = np.zeros(outputs) if layer.bias is None else layer.bias.detach().numpy()
-    multiplier, shift = quantise_scale(acc_scale / output_scale)
+    multiplier, shift = rescaling(acc_scale / output_scale, f"layer {name!r}")
     integer_bias = np.rint(bias.astype(np.float64) / acc_scale)
     if np.abs(integer_bias).max() > int_range(BIAS_BITS)[1]:
         raise InputError(f"layer {name!r}: bias must fit {BIAS_BITS} bits in units of "
@@ -104,7 +103,8 @@ def quantise(model: nn.Sequential, *, name: str, layer_names: tuple[str, ...] | 
         values = nn.functional.linear(values, layer.weight.detach().double(),
                                       None if layer.bias is None else layer.bias.detach().double())
         values = values.relu() if relu else values
-        output_scale = activation_scale(float(values.abs().max()), act_width)
+        output_scale = activation_scale(float(values.abs().max()), act_width,
+                                        f"layer {layer_name!r}")
         layers.append(_fit_accumulator(layer_name, layer, relu, largest=largest,
                                        acc_width=acc_width, input_scale=scale,
                                        output_scale=output_scale, encoding=encoding))
@@ -113,11 +113,6 @@ def quantise(model: nn.Sequential, *, name: str, layer_names: tuple[str, ...] | 
     return Network(name=name, layers=tuple(layers), act_width=act_width,
                    input_range=input_range, input_scale=input_scale,
                    provenance=dict(provenance or {}))
-
-
-def activation_scale(largest: float, act_width: int) -> float:
-    """A power of two at which ``largest`` uses at most half of the activation's range."""
-    return 2.0 ** (math.ceil(math.log2(largest or 1.0)) + 2 - act_width)
 
 
 def _fit_accumulator(name: str, layer: nn.Linear, relu: bool, *, largest: int, acc_width: int,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a float graph to the integer network that the array runs: fusion, scales, layouts."""
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,8 +9,9 @@ from ..core.fixed import int_range
 from ..core.graph import INPUT, Layer, Network
 from .float_graph import FloatGraph, Node
 from .float_run import outputs_of
-from .quantise import activation_scale
 from .quantise_layers import layer_window, make_add, make_matrix, make_pool
+from .quantise_options import QuantiseOptions
+from .scales import group_scales, joined
 
 __all__ = ["quantise_graph"]
 
@@ -19,35 +20,44 @@ _FUSED = ("relu", "flatten", "concat")
 
 def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: tuple[int, int],
                    input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48,
-                   encoding: str = "codebook") -> Network:
+                   encoding: str | None = "codebook") -> Network:
     """The integer network that computes what ``graph`` computes.
 
     Convolutions, linear layers and additions take the ReLU behind them, flattening and
     concatenation become addresses, and maps turn from (channel, row, column) to (row, column,
     channel) order. Convolutions whose groups have one channel and one output become depthwise.
     Activations take the power of two that leaves a factor of two above the largest magnitude
-    seen on the calibration inputs, one for all parts of a concatenation; weights the largest
-    scale at which no input in range can overflow an accumulator of ``acc_width`` bits.
+    seen on the calibration inputs, one for all parts of a concatenation and for what a largest
+    pool passes on, the input's where it is among them. Weights take the largest scale at which
+    no input in range can overflow an accumulator of ``acc_width`` bits.
 
     Parameters
     ----------
     calibration : float inputs [batch, ...] like those the network will see.
     input_range : smallest and largest integer input.
     input_scale : what one unit of an integer input is worth to ``graph``.
-    encoding : ``codebook`` or ``huffman``, of the layers whose weights are shared.
+    encoding : ``codebook``, ``huffman`` or ``csr``, of the layers whose weights are shared; None
+        is ``codebook``.
 
     Raises
     ------
-    InputError : everything in the graph that cannot be done, at once; or sums that no scale
-        keeps inside the accumulator.
+    InputError : an option out of range; everything in the graph that cannot be done, at once; or
+        sums that no scale keeps inside the accumulator.
     """
+    options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
+                              act_width=act_width, acc_width=acc_width, encoding=encoding)
+    calibration = options.calibration(calibration)
+    return _quantise(_single_relus(graph), calibration, options)
+
+
+def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptions) -> Network:
     problems = _unsupported(graph)
     if problems:
         raise InputError(f"network {graph.name!r} cannot be run on an array: "
                          + "; ".join(problems))
     fused = _fuse(graph)
-    scales = _scales(graph, fused, calibration, input_scale, act_width)
-    high = {INPUT: max(abs(input_range[0]), abs(input_range[1]))}
+    scales = _scales(graph, fused, calibration, options)
+    high = {INPUT: max(map(abs, options.input_range))}
     layers: list[Layer] = []
     for one in fused:
         fields = {"name": one.node.name, "relu": one.relu, "sources": one.sources,
@@ -57,13 +67,14 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
         if one.node.op.endswith("pool"):
             layers.append(make_pool(graph, one.node, source_scales[0], fields))
         elif one.node.op == "add":
-            layers.append(make_add(graph, one.node, source_scales, fields, largest, acc_width))
+            layers.append(make_add(graph, one.node, source_scales, fields, largest,
+                                   options.acc_width))
         else:
             layers.append(make_matrix(graph, one.node, source_scales[0], fields, largest,
-                                      acc_width, encoding))
-        high[one.node.name] = int_range(act_width)[1] + (not one.relu)
-    return Network(name=graph.name, layers=tuple(layers), act_width=act_width,
-                   input_range=input_range, input_scale=input_scale,
+                                      options.acc_width, options.encoding or "codebook"))
+        high[one.node.name] = int_range(options.act_width)[1] + (not one.relu)
+    return Network(name=graph.name, layers=tuple(layers), act_width=options.act_width,
+                   input_range=options.input_range, input_scale=options.input_scale,
                    provenance=dict(graph.provenance))
 
 
@@ -78,6 +89,20 @@ class _Fused:
     def group(self) -> tuple[str, ...]:
         """What it reads side by side, and so at one scale."""
         return self.sources if self.node.op != "add" else ()
+
+
+def _single_relus(graph: FloatGraph) -> FloatGraph:
+    """The graph without the ReLUs of a ReLU, which change nothing."""
+    nodes = {node.name: node for node in graph.nodes}
+    now: dict[str, str] = {}                        # where a dropped ReLU's values are made
+    kept = []
+    for node in graph.nodes:
+        inputs = tuple(now.get(name, name) for name in node.inputs)
+        if node.op == "relu" and nodes[inputs[0]].op == "relu":
+            now[node.name] = inputs[0]
+        else:
+            kept.append(replace(node, inputs=inputs))
+    return replace(graph, nodes=tuple(kept)) if now else graph
 
 
 def _unsupported(graph: FloatGraph) -> list[str]:
@@ -105,6 +130,11 @@ def _unsupported(graph: FloatGraph) -> list[str]:
                             f"linear layer")
     if graph.nodes[-1].op in ("concat", "input"):
         problems.append(f"node {graph.output!r}: {graph.nodes[-1].op} cannot be the output")
+    if graph.nodes[-1].op == "flatten" \
+            and max(graph.shapes[graph.nodes[-1].inputs[0]][1:], default=1) > 1:
+        problems.append(f"node {graph.output!r}: a flattened map cannot be the output, because an "
+                        f"array gives it in (row, column, channel) order; end in the map itself, "
+                        f"or in a linear layer")
     return problems
 
 
@@ -130,33 +160,20 @@ def _fuse(graph: FloatGraph) -> list[_Fused]:
     return fused
 
 
-def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray, input_scale: float,
-            act_width: int) -> dict[str, float]:
+def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray,
+            options: QuantiseOptions) -> dict[str, float]:
     """What one unit of each layer's output is worth."""
-    largest = {node.name: float(np.abs(value).max())
-               for node, value in outputs_of(graph, calibration)}
+    with np.errstate(invalid="ignore"):             # refused with the layer's name
+        reached = {node.name: float(np.abs(value).max())
+                   for node, value in outputs_of(graph, calibration)}
     relus = {node.inputs[0]: node.name for node in graph.nodes if node.op == "relu"}
-    scales = {INPUT: input_scale}
-    groups = {name: one.sources for one in fused for name in one.group if len(one.group) > 1}
-    by_name = {one.node.name: one for one in fused}
-
-    def scale(name: str) -> float:
-        """Found once for a layer and those that it is concatenated with."""
-        if name in scales:
-            return scales[name]
-        group = groups.get(name, (name,))
-        found = []
-        for part in group:
-            one = by_name[part]
-            found.append(scale(one.sources[0]) if one.node.op == "max_pool" else activation_scale(
-                largest[relus.get(part, part)], act_width))
-        scales.update(dict.fromkeys(group, max(found)))
-        return scales[name]
-    for one in fused:
-        scale(one.node.name)
-        parts = {scales[name] for name in one.group}
-        if len(parts) > 1 or (one.node.op == "max_pool"
-                              and scales[one.sources[0]] != scales[one.node.name]):
-            raise InputError(f"node {one.node.name!r}: what a pool passes on is concatenated with "
-                             f"activations of another scale")
-    return scales
+    # A largest pool multiplies by nothing, so that its outputs keep the scale of what it reads.
+    sets = [(one.node.name, *one.sources) if one.node.op == "max_pool" else one.group
+            for one in fused if one.node.op == "max_pool" or one.group]
+    names = [one.node.name for one in fused]
+    return group_scales(
+        joined([INPUT, *names], sets),
+        {name: reached[relus.get(name, name)] for name, one in zip(names, fused)
+         if one.node.op != "max_pool"},
+        input_scale=options.input_scale, act_width=options.act_width,
+        where=lambda name: f"node {name!r}")

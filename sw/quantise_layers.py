@@ -3,16 +3,19 @@
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.fixed import BIAS_BITS, int_range, quantise_scale
+from ..core.fixed import BIAS_BITS, int_range
 from ..core.graph import Add, Conv, Depthwise, Linear, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
 from .float_graph import FloatGraph, Node, pooled_size
+from .scales import rescaling
 
 __all__ = ["layer_window", "make_pool", "make_matrix", "make_add"]
 
 _WEIGHT_BITS = 15           # magnitude of the largest weight of a layer, at most
 _ADD_BITS = 11              # magnitude of an addition's larger weight, at least
+#: Smaller ones divided by the scale of the smallest weight would leave float32.
+_LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** _WEIGHT_BITS
 
 
 def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
@@ -35,7 +38,8 @@ def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) 
     if node.op == "max_pool":
         return Pool(window=window, reduce="max", **fields)
     elements = window.kernel[0] * window.kernel[1]
-    multiplier, shift = quantise_scale(source_scale / elements / fields["output_scale"])
+    multiplier, shift = rescaling(source_scale / elements / fields["output_scale"],
+                                  f"node {node.name!r}")
     return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)
 
 
@@ -46,13 +50,17 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
 
     Raises
     ------
-    InputError : no weights are coarse enough, or a bias is too large.
+    InputError : no weights are coarse enough, or weights or a bias are too large or too small.
     """
     shape = _map_shape(graph, node)
     values = _columns(node, node.weight, shape)
     codes = None if node.codes is None else _columns(node, node.codes, shape)
     magnitude = float(np.abs(values).max()) or 1.0
-    heaviest = float(np.abs(values).sum(axis=1).max()) / magnitude      # in largest weights
+    if not _LEAST_WEIGHT <= magnitude < np.inf:
+        raise InputError(f"node {node.name!r}: its largest weight must be at least "
+                         f"{_LEAST_WEIGHT:g} and finite, not {magnitude:g}")
+    # In largest weights; a sum may exceed float32.
+    heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
     room = int_range(acc_width)[1] // 2                     # the rest is for the bias
     levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
     if levels < 3:
@@ -68,7 +76,7 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
         raise InputError(f"node {node.name!r}: its bias must not exceed {limit * unit:g}, "
                          f"{limit:,} units of the accumulator, and has "
                          f"{np.abs(bias).max() * unit:g}")
-    multiplier, shift = quantise_scale(unit / fields["output_scale"])
+    multiplier, shift = rescaling(unit / fields["output_scale"], f"node {node.name!r}")
     if codes is not None:
         table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)
         weights = SparseWeights.from_codes(codes, table)
@@ -100,7 +108,8 @@ def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: 
         raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of an "
                          f"accumulator")
     one, other = (round(scale / greatest * (1 << bits)) for scale in source_scales)
-    multiplier, shift = quantise_scale(greatest / (1 << bits) / fields["output_scale"])
+    multiplier, shift = rescaling(greatest / (1 << bits) / fields["output_scale"],
+                                  f"node {node.name!r}")
     shape = graph.shapes[node.name]
     return Add(pixels=int(np.prod(shape[1:])), channels=shape[0], factors=(one, other),
                multiplier=multiplier, shift=shift, **fields)

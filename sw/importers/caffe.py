@@ -22,7 +22,7 @@ _LAST_ONLY = ("Softmax",)
 class Blobs:
     """A layer's weights: float32, with codes and codebook where weights are shared."""
     weight: np.ndarray
-    bias: np.ndarray
+    bias: np.ndarray | None
     codes: np.ndarray | None = None
     codebook: np.ndarray | None = None
 
@@ -34,6 +34,7 @@ class WeightLayer:
     outputs: int
     kernel: tuple[int, ...]
     groups: int
+    bias: bool = True
 
 
 def load_description(path: Path) -> Message:
@@ -59,11 +60,11 @@ def weight_layers(description: Message) -> list[WeightLayer]:
             inside = layer.message("convolution_param")
             found.append(WeightLayer(name=layer.text("name"), outputs=_outputs(inside),
                                      kernel=_pair(inside, "kernel_size", "kernel", None),
-                                     groups=inside.integers("group", [1])[0]))
+                                     groups=inside.integers("group", [1])[0], bias=_bias(inside)))
         elif kind == "InnerProduct":
             inside = layer.message("inner_product_param")
             found.append(WeightLayer(name=layer.text("name"), outputs=_outputs(inside), kernel=(),
-                                     groups=1))
+                                     groups=1, bias=_bias(inside)))
     return found
 
 
@@ -85,6 +86,7 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
         raise InputError("unsupported: " + "; ".join(unsupported))
     nodes = [Node(name="data", op="input", shape=shape)]
     tops = {_input_name(description): "data"}
+    dropped: dict[str, str] = {}                    # softmax layers, by the top they make
     known = {layer.name: layer for layer in weight_layers(description)}
     for layer in _layers(description):
         if layer.text("type") == "Input":
@@ -94,13 +96,20 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
             if bottom not in tops:
                 raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads "
                                  f"{bottom!r}, which no layer before it makes")
+            if bottom in dropped:
+                raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads the "
+                                 f"softmax {dropped[bottom]!r}, which must be the last layer, "
+                                 f"where it is left to the host")
             bottoms.append(tops[bottom])
         if not bottoms:
             raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads nothing; "
                              f"give it a bottom")
         top = layer.text("top")
+        dropped.pop(top, None)
         if layer.text("type") in (*_NOTHING, *_LAST_ONLY):
             tops[top] = bottoms[0]
+            if layer.text("type") in _LAST_ONLY:
+                dropped[top] = layer.text("name")
             continue
         for node in _nodes(layer, tuple(bottoms), nodes, known, blobs):
             nodes.append(node)
@@ -139,6 +148,14 @@ def _outputs(inside: Message) -> int:
         raise InputError(f"line {inside.line}: num_output must be one number in 1 .. 1048576, "
                          f"not {sizes}")
     return sizes[0]
+
+
+def _bias(inside: Message) -> bool:
+    """Whether a layer has a bias; Caffe's default is that it has."""
+    value = inside.one("bias_term", True)
+    if not isinstance(value, bool):
+        raise InputError(f"line {inside.line}: bias_term must be true or false, not {value!r}")
+    return value
 
 
 def _pair(inside: Message, name: str, stem: str, default: int | None) -> tuple[int, int]:

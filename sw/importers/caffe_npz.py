@@ -17,6 +17,10 @@ __all__ = ["LENET5", "load_npz"]
 #: How an array may be called: the layer's name, then one of these.
 _WEIGHT, _BIAS = (".weight", "_w", "/weight"), (".bias", "_b", "/bias")
 
+#: What reading a damaged archive can raise; an InputError is a ValueError.
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile,
+           zlib.error)
+
 #: LeNet-5 as Caffe's MNIST example has it; it takes pixels 0 .. 255 divided by 256.
 LENET5 = """
 name: "LeNet-5"
@@ -37,14 +41,18 @@ layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
 """
 
 
-def load_npz(weights: Path, prototxt: Path | None = None) -> FloatGraph:
+class _BadArray(Exception):
+    """Something wrong in the archive, in contrast to the description."""
+
+
+def load_npz(weights: str | Path, prototxt: str | Path | None = None) -> FloatGraph:
     """The network of a description with the weights of a file.
 
     Parameters
     ----------
     weights : float32 arrays, for each layer ``<layer>.weight`` [out, in / groups, kernel] or
         [out, in] in (channel, row, column) order, and ``<layer>.bias`` [out]; ``_w`` and ``_b``
-        are names too.
+        are names too. A layer with ``bias_term: false`` must have no bias.
     prototxt : the description; None for :data:`LENET5`.
 
     Raises
@@ -58,13 +66,28 @@ def load_npz(weights: Path, prototxt: Path | None = None) -> FloatGraph:
             members = set(archive.namelist())
 
             def blobs(layer: WeightLayer, shape: tuple[int, ...]) -> Blobs:
-                return Blobs(weight=_array(archive, members, layer.name, _WEIGHT, shape),
-                             bias=_array(archive, members, layer.name, _BIAS, shape[:1]))
+                try:
+                    return _blobs(archive, members, layer, shape)
+                except _DAMAGE as error:
+                    raise _BadArray(str(error)) from error
             graph = to_graph(description, blobs)
-    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile,
-            zlib.error) as error:
+    except InputError as error:
+        raise InputError(f"{prototxt or 'the description of LeNet-5'}: {error}") from error
+    except (_BadArray, *_DAMAGE) as error:
         raise InputError(f"{weights}: {error}") from error
     return FloatGraph(name=graph.name, nodes=graph.nodes, provenance={"importer": "caffe"})
+
+
+def _blobs(archive: zipfile.ZipFile, members: set[str], layer: WeightLayer,
+           shape: tuple[int, ...]) -> Blobs:
+    """A layer's weights [*shape], and its bias if it has one."""
+    extra = [f"{layer.name}{suffix}" for suffix in _BIAS if f"{layer.name}{suffix}.npy" in members]
+    if extra and not layer.bias:
+        raise InputError(f"array {extra[0]} must not be there, because layer {layer.name!r} says "
+                         f"bias_term: false")
+    return Blobs(weight=_array(archive, members, layer.name, _WEIGHT, shape),
+                 bias=_array(archive, members, layer.name, _BIAS, shape[:1])
+                 if layer.bias else None)
 
 
 def _array(archive: zipfile.ZipFile, members: set[str], layer: str, suffixes: tuple[str, ...],

@@ -84,9 +84,9 @@ class Draft:
         self.unknown(place)
 
     def unsupported(self, place: Place, stem: str) -> None:
-        """An operator that there is not; ``stem`` is its name without decoration."""
+        """An operator that is not supported; ``stem`` is its name without decoration."""
         nearest = [text for part, text in _NEAREST.items() if part in stem.lower()]
-        self.refuse(place, "there is no such operator", nearest[0] if nearest else "")
+        self.refuse(place, "is not supported", nearest[0] if nearest else "")
         self._foreign = True
 
     def unknown(self, place: Place) -> None:

@@ -21,7 +21,7 @@ _SLOTS = 256
 _MAX_WEIGHTS = 1 << 28              # of one layer; AlexNet's fc6 has 38 million
 
 
-def load_han(net: Path, prototxt: Path) -> FloatGraph:
+def load_han(net: str | Path, prototxt: str | Path) -> FloatGraph:
     """The network of a ``.net`` file.
 
     Parameters
@@ -33,6 +33,7 @@ def load_han(net: Path, prototxt: Path) -> FloatGraph:
     InputError : a file cannot be read; the description has unsupported layers; the counts in the
         file, its length and the description contradict each other: with layer and numbers.
     """
+    net, prototxt = Path(net), Path(prototxt)
     description = load_description(prototxt)
     try:
         data = net.read_bytes()
@@ -50,10 +51,17 @@ def load_han(net: Path, prototxt: Path) -> FloatGraph:
 
 def _split(data: bytes, layers: list[WeightLayer]) -> dict[str, tuple]:
     """Codebook, bias, codes and runs of each layer, by name."""
+    without = [layer.name for layer in layers if not layer.bias]
+    if without:
+        raise InputError(f"layer {without[0]!r} must not say bias_term: false, because the file "
+                         f"holds biases for every layer; give the prototxt that it was made with")
+    if len(data) < 4 * len(layers):
+        raise InputError(f"the file must begin with {4 * len(layers)} bytes, the number of entries "
+                         f"of its {len(layers)} layers, not have {len(data)}: it is cut short")
     counts = np.frombuffer(data[:4 * len(layers)], "<u4").astype(np.int64)
     expected = 4 * len(layers) + sum(4 * _SLOTS + 4 * layer.outputs for layer in layers) \
         + int(sum(counts + (counts + 1) // 2))
-    if len(counts) != len(layers) or len(data) != expected:
+    if len(data) != expected:
         raise InputError(f"the file must have {expected:,} bytes for its {len(layers)} layers, "
                          f"not {len(data):,}: it is cut short, or belongs to another network")
     place, parts = 4 * len(layers), {}

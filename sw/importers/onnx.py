@@ -210,7 +210,8 @@ class _Reader:
                 self.values[place.tensor] = value[attributes.take("start", int, 0):
                                                   attributes.take("end", int, None)]
             return True
-        if node.op_type not in EVALUATED or any(one not in self.values for one in tensors):
+        if node.op_type not in EVALUATED or any(one not in self.values for one in tensors) \
+                or not tensors and node.op_type != "Constant":
             return False
         self.values[place.tensor] = evaluate(node.op_type, Attributes(node),
                                              [self.values[one] for one in tensors], self.folder)

@@ -159,6 +159,9 @@ def _squeeze(call: Call) -> None:
 
 def _concat(call: Call) -> None:
     axis = call.integer("axis", 1)
+    if not call.inputs:
+        call.refuse("it concatenates nothing", "two maps or more")
+        return
     call.require(axis in (1, -3), f"axis {axis}", "axis 1, the channels")
     call.draft.add(call.place, "concat", [call.source(number)
                                           for number in range(len(call.inputs))])

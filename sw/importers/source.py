@@ -5,10 +5,10 @@ from os import PathLike
 
 import numpy as np
 
-from ...core.errors import InputError, ToolError
+from ...core.errors import ToolError
 from ..float_graph import FloatGraph
 
-__all__ = ["as_graph", "as_inputs"]
+__all__ = ["as_graph"]
 
 
 def as_graph(source, example: np.ndarray) -> FloatGraph:
@@ -33,27 +33,6 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
     from .torch_module import load_module
     # Two: with a batch of one, a squeeze() would take the batch away too.
     return load_module(source, np.repeat(example[:1], 2, axis=0))
-
-
-def as_inputs(calibration) -> np.ndarray:
-    """Calibration inputs as float32 [batch, ...].
-
-    Raises
-    ------
-    InputError : none at all, or not numbers that are finite.
-    """
-    if hasattr(calibration, "detach"):              # a torch tensor, maybe with a gradient
-        calibration = calibration.detach().cpu()
-    try:
-        inputs = np.asarray(calibration, np.float32)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"calibration inputs must be an array of numbers: {error}") from error
-    if inputs.ndim < 2 or not inputs.size:
-        raise InputError(f"calibration inputs must have the shape [batch, channels, height, width] "
-                         f"or [batch, length], not {list(inputs.shape)}")
-    if not np.isfinite(inputs).all():
-        raise InputError("calibration inputs must be finite numbers")
-    return inputs
 
 
 def _need(package: str, extra: str) -> None:

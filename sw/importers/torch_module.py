@@ -1,12 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live torch modules: traced by ``torch.export`` in this process, never read from a file."""
+import contextlib
+import io
+import logging
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import fx, nn
 from torch.export.graph_signature import InputKind, OutputKind
+from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
@@ -52,7 +56,7 @@ def _export(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPr
     device = next((parameter.device for parameter in module.parameters()), example.device)
     module.eval()
     try:
-        with warnings.catch_warnings(), torch.no_grad():
+        with warnings.catch_warnings(), torch.no_grad(), _silence():
             warnings.simplefilter("ignore")         # torch about its own releases
             exported = torch.export.export(module, (example.to(device),), strict=False)
             # No operator is decomposed, but in-place ones become plain.
@@ -61,11 +65,47 @@ def _export(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPr
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
         raise InputError(
             f"{type(module).__name__} cannot be traced on an input of shape "
-            f"{list(example.shape)}: {type(error).__name__}: {reason.strip()}; it must take that "
-            f"shape, and its control flow must not depend on the data") from error
+            f"{list(example.shape)}: {type(error).__name__}: {reason.strip()}; "
+            f"{_advice(module, error)}") from error
     finally:
         for inner, training in modes.items():
             inner.training = training
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Keeps off the terminal what torch logs and prints before it raises: graphs, tracebacks."""
+    handlers = [handler for name, logger in list(logging.root.manager.loggerDict.items())
+                if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger)
+                for handler in logger.handlers]
+    for handler in handlers:
+        handler.addFilter(_nothing)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        for handler in handlers:
+            handler.removeFilter(_nothing)
+
+
+def _nothing(record: logging.LogRecord) -> bool:
+    return False
+
+
+def _advice(module: nn.Module, error: Exception) -> str:
+    """What to change in a module that cannot be traced."""
+    if isinstance(error, GuardOnDataDependentSymNode):
+        return "control flow and shapes must not depend on the data"
+    kinds = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())
+             if tensor.is_floating_point()} - {torch.float32}
+    if kinds:
+        return f"parameters and buffers must be torch.float32, not " \
+               f"{', '.join(sorted(map(str, kinds)))}; call .float() on the module"
+    if "dtype" in str(error) or "scalar type" in str(error):
+        return "everything in it must be computed in torch.float32"
+    if isinstance(error, TypeError):
+        return "its forward must run on one tensor and nothing else"
+    return "its forward must run on an input of that shape"
 
 
 class _Reader:

@@ -61,6 +61,35 @@ def test_arrays_that_are_refused(arrays, tmp_path):
     refused("array ip_b must hold finite numbers", ip_b=arrays["ip_b"] * np.nan)
 
 
+def test_a_layer_without_a_bias(arrays, tmp_path):
+    (tmp_path / "no.prototxt").write_text(
+        PROTOTXT.replace("num_output: 5", "num_output: 5 bias_term: false"))
+    np.savez(tmp_path / "all.npz", **arrays)
+    with pytest.raises(InputError, match=r"all.npz: array ip_b must not be there, because layer "
+                                         r"'ip' says bias_term: false"):
+        load_npz(tmp_path / "all.npz", tmp_path / "no.prototxt")
+    del arrays["ip_b"]
+    np.savez(tmp_path / "none.npz", **arrays)
+    graph = load_npz(str(tmp_path / "none.npz"), str(tmp_path / "no.prototxt"))
+    nodes = {node.name: node for node in graph.nodes}
+    assert nodes["ip"].bias is None and np.array_equal(nodes["c"].bias, arrays["c.bias"])
+    x = np.ones((1, 2, 4, 4), np.float32)
+    assert np.allclose(run_float(graph, 0 * x)[0], arrays["ip_w"] @ arrays["c.bias"].repeat(4))
+
+
+def test_errors_of_the_description_name_the_description(arrays, tmp_path):
+    np.savez(tmp_path / "tiny.npz", **arrays)
+    for change, message in (
+            (("kernel_size: 3", "kernel_size: 3 group: 2 dilation: 2"), "dilation must be 1"),
+            (('bottom: "c" top: "ip"', 'bottom: "z" top: "ip"'), "reads 'z', which no layer"),
+            (("num_output: 5", "num_output: 5 bias_term: 3"), "bias_term must be true or false"),
+            (("input_dim: 4 input_dim: 4", "input_dim: 2 input_dim: 2"), "does not fit 2 x 2")):
+        (tmp_path / "bad.prototxt").write_text(PROTOTXT.replace(*change))
+        with pytest.raises(InputError, match=message) as raised:
+            load_npz(tmp_path / "tiny.npz", tmp_path / "bad.prototxt")
+        assert "bad.prototxt: " in str(raised.value) and "tiny.npz" not in str(raised.value)
+
+
 def test_damaged_files(arrays, tmp_path, rng):
     """2,000 of them: a typed error or a whole network."""
     load(tmp_path, arrays)

@@ -131,6 +131,22 @@ def test_no_sum_can_leave_the_accumulator():
                  input_scale=1 / 255, acc_width=17)
 
 
+@pytest.mark.parametrize("calibration, factor, message", [
+    (0, 1e38, "layer '0': sums cannot be turned into outputs"),
+    (1, np.nan, "layer '0': its outputs on the calibration inputs must be finite numbers, not nan"),
+])
+def test_weights_beyond_what_scales_can_be(calibration, factor, message):
+    model = nn.Sequential(nn.Linear(4, 3, bias=False))
+    share(model)
+    with torch.no_grad():
+        for table in model.parameters():
+            if table.is_floating_point():
+                table.mul_(factor)
+    with pytest.raises(InputError, match=message):
+        quantise(model, name="n", calibration=np.full((1, 4), calibration), input_range=(0, 1),
+                 input_scale=1.0)
+
+
 def test_unsupported_modules_are_all_named():
     model = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.Tanh())
     with pytest.raises(InputError, match=r"not 1 \(Sigmoid\), 3 \(Tanh\)"):

@@ -70,11 +70,13 @@ def test_calibration_inputs_that_do_not_fit(rng, tmp_path):
                 r"takes inputs of shape \[batch, 1, 16, 16\], not \[2, 1, 20, 16\]")
     refused(module, np.zeros((2, 1, 20, 16)), r"cannot be traced on an input of shape "
                                               r"\[2, 1, 20, 16\]: RuntimeError: .*96.*72")
+    for source in (module, graph, path):
+        refused(source, np.zeros((2, 1, 16)), r"must have the shape \[batch, .*, not \[2, 1, 16\]")
     refused(graph, np.zeros(7), r"must have the shape \[batch, .*, not \[7\]")
     refused(graph, np.zeros((0, 1, 16, 16)), r"not \[0, 1, 16, 16\]")
     refused(graph, np.full((1, 1, 16, 16), np.nan), "must be finite numbers")
     refused(graph, "pictures", "must be an array of numbers")
-    refused(7, x, "must be a live torch.nn.Module, not int")
+    refused(7, np.zeros((1, 1, 4, 4)), "must be a live torch.nn.Module, not int")
 
 
 @pytest.mark.parametrize("package, extra", [("torch", "train"), ("onnx", "onnx")])

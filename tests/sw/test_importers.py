@@ -142,6 +142,20 @@ def test_everything_unsupported_is_told_at_once(rng):
         to_graph(prototxt.parse(SMALL.replace("num_output: 5", "num_output: -5")), blobs(rng))
 
 
+def test_a_softmax_must_be_the_last_layer(rng):
+    behind = SMALL + 'layer { name: "z" type: "ReLU" bottom: "prob" top: "z" }'
+    with pytest.raises(InputError, match="layer 'z' reads the softmax 'prob', which must be"):
+        to_graph(prototxt.parse(behind), blobs(rng))
+    within = SMALL.replace('name: "ra" type: "ReLU"', 'name: "ra" type: "Softmax"')
+    with pytest.raises(InputError, match="layer 'b' reads the softmax 'ra'"):
+        to_graph(prototxt.parse(within), blobs(rng))
+    # What reads the softmax's own input, or a blob made anew under its name, does not read it.
+    beside = SMALL.replace('bottom: "ip" top: "prob" }', 'bottom: "p" top: "ip" }')
+    moved = SMALL.split("layer { name: \"ip\"")
+    made_anew = moved[0] + beside.splitlines()[-1] + "\nlayer { name: \"ip\"" + moved[1]
+    assert to_graph(prototxt.parse(made_anew), blobs(rng)).output == "ip"
+
+
 # Graphs ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize("size, kernel, stride, pad, ceil, expected", [
     (111, 3, 2, 0, True, 55), (55, 3, 2, 0, True, 27), (27, 3, 2, 0, True, 13),
@@ -215,6 +229,28 @@ def test_files_that_do_not_belong_together(small, tmp_path):
     (tmp_path / "none").write_text("a: 1")
     with pytest.raises(InputError, match="has no layer"):
         load_han(net, tmp_path / "none")
+
+
+def test_a_file_cut_anywhere_in_its_header(small, tmp_path):
+    net, description, _ = small
+    data, layers = net.read_bytes(), 3
+    for length in range(4 * layers + 9):
+        (tmp_path / "cut.net").write_bytes(data[:length])
+        with pytest.raises(InputError, match="cut short"):
+            load_han(tmp_path / "cut.net", description)
+
+
+def test_paths_may_be_texts(small):
+    net, description, _ = small
+    assert load_han(str(net), str(description)).provenance == load_han(net, description).provenance
+
+
+def test_a_file_holds_a_bias_for_every_layer(small, tmp_path):
+    net, description, _ = small
+    (tmp_path / "no.prototxt").write_text(
+        description.read_text().replace("num_output: 5", "num_output: 5 bias_term: false"))
+    with pytest.raises(InputError, match="layer 'ip' must not say bias_term: false"):
+        load_han(net, tmp_path / "no.prototxt")
 
 
 def test_mutated_files_end_in_one_error_or_a_network(small, rng, tmp_path):

@@ -70,6 +70,8 @@ REFUSALS = {
               "'y' (Reshape): it turns [1, 4, 6, 6] into [-1, 36]", "what leaves the batch alone"),
     "concat": (([node("Concat", "x x", "y", axis=2)], {}), "'y' (Concat): axis 2",
                "axis 1, the channels"),
+    "concat nothing": (([node("Concat", "", "y", axis=1)], {}),
+                       "'y' (Concat): it concatenates nothing", "two maps or more"),
     "add": (([node("Conv", "x w", "c"), node("Add", "c o", "y")], {"w": W, "o": np.ones((4, 4))}),
             "'y' (Add): it adds a constant of shape [4, 4] to (4, 4, 4)",
             "one number a channel, of shape [4, 1, 1]"),
@@ -101,7 +103,7 @@ REFUSALS = {
                      "along axis 1, the classes"),
     "dropout": (([node("Dropout", "x r t", "y")], {"r": np.float32(0.5), "t": np.array(True)}),
                 "'y' (Dropout): training_mode", "inference"),
-    "operator": (([node("Sigmoid", "x", "y")], {}), "'y' (Sigmoid): there is no such operator",
+    "operator": (([node("Sigmoid", "x", "y")], {}), "'y' (Sigmoid): is not supported",
                  "a ReLU"),
     "domain": (([node("Relu", "x", "y", domain="com.microsoft")], {}),
                "'y' (Relu): an operator of 'com.microsoft'", "ONNX's own operators"),
@@ -109,7 +111,7 @@ REFUSALS = {
         name: helper.make_graph([node("Relu", "x", "z")], name, [], [
             helper.make_tensor_value_info("z", 1, None)])
         for name in ("then_branch", "else_branch")})], {"t": np.array(True)}),
-        "'fork' (If): there is no such operator", "one path"),
+        "'fork' (If): is not supported", "one path"),
     "nothing": (([node("Relu", "q", "y")], {}), "'y' (Relu): it reads 'q', which nothing makes",
                 ""),
     "growing": (([node("Concat", "w w", "v", axis=0), node("Conv", "x v", "y")], {"w": W}),

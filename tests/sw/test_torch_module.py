@@ -1,5 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Live torch modules as float graphs: the same numbers, or one error that tells everything."""
+import io
+import logging
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -103,17 +107,17 @@ REFUSALS = {
                 "a constant weight"),
     "channels": (lambda s, x: F.linear(x, torch.ones(2, 6)), "it takes a vector, not (4, 6, 6)",
                  ""),
-    "transposed": (lambda s, x: F.conv_transpose2d(x, s.c.weight), "there is no such operator",
+    "transposed": (lambda s, x: F.conv_transpose2d(x, s.c.weight), "is not supported",
                    "a two-dimensional convolution, not transposed"),
     "divisor": (lambda s, x: F.avg_pool2d(x, 2, divisor_override=3), "divisor_override 3",
                 "divisor_override None"),
     "max dilation": (lambda s, x: F.max_pool2d(x, 2, dilation=2), "dilation (2, 2)", "dilation 1"),
     "adaptive": (lambda s, x: F.adaptive_avg_pool2d(x, 3), "output size (3, 3)", "output size 1"),
     "mean": (lambda s, x: x.mean(1), "a mean over axes [1]", "over both axes of a map, 2 and 3"),
-    "relu6": (lambda s, x: F.relu6(x), "there is no such operator", "a plain ReLU"),
+    "relu6": (lambda s, x: F.relu6(x), "is not supported", "a plain ReLU"),
     "hardtanh": (lambda s, x: F.hardtanh(x), "it clamps to -1.0 .. 1.0",
                  "a ReLU, which clamps to 0 .. inf"),
-    "sigmoid": (lambda s, x: x.sigmoid(), "there is no such operator", "a ReLU"),
+    "sigmoid": (lambda s, x: x.sigmoid(), "is not supported", "a ReLU"),
     "reshape": (lambda s, x: x.view(2, 8, 18), "it turns (4, 6, 6) into (8, 18)",
                 "flattening all but the batch, to (144,)"),
     "batch": (lambda s, x: x.view(-1, 36), "it turns (2, 4, 6, 6) into (8, 36)",
@@ -127,7 +131,7 @@ REFUSALS = {
     "alpha": (lambda s, x: torch.add(x, x.relu(), alpha=2), "alpha 2", "alpha 1"),
     "broadcast": (lambda s, x: x + x.mean((2, 3), keepdim=True),
                   "its inputs must have one shape, not (4, 6, 6) and (4, 1, 1)", ""),
-    "dropout": (lambda s, x: F.dropout(x), "there is no such operator",
+    "dropout": (lambda s, x: F.dropout(x), "is not supported",
                 "dropout that is off when the module is in eval mode"),
     "softmax": (lambda s, x: F.relu(x.softmax(1)), "a softmax that is not the last operator",
                 "one at the end, which is left to the host"),
@@ -138,12 +142,12 @@ REFUSALS = {
     "norm shared": (lambda s, x: (lambda y: s.n(y) + y)(s.c(x)),
                     "it cannot be folded into 'c' (conv), which others read too",
                     "directly behind a convolution or linear layer that only it reads"),
-    "no statistics": (lambda s, x: F.instance_norm(x), "there is no such operator",
+    "no statistics": (lambda s, x: F.instance_norm(x), "is not supported",
                       "batch normalisation in eval mode"),
-    "chunk": (lambda s, x: x.chunk(2, 1)[0], "there is no such operator",
+    "chunk": (lambda s, x: x.chunk(2, 1)[0], "is not supported",
               "one layer for each part"),
     "cond": (lambda s, x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,)),
-             "there is no such operator", "one path"),
+             "is not supported", "one path"),
     "not finite": (lambda s, x: F.conv2d(x, s.c.weight * float("inf")),
                    "weights or bias that are not all finite numbers", ""),
 }
@@ -189,11 +193,17 @@ def test_inputs_outputs_and_types(rng):
     refused("model.pt", x, "a module must be a live torch.nn.Module, not str")
     refused(Function(lambda self, x: (x.relu(), x.relu() + x)), x,
             "it must return one tensor, not 2: relu, add")
-    refused(Function(lambda self, x, y: x + y), x, "cannot be traced on an input")
+    refused(Function(lambda self, x, y: x + y), x,
+            "cannot be traced on an input.*TypeError: .*; its forward must run on one tensor")
     refused(Function(lambda self, x: x if x.sum() > 0 else -x), x,
-            r"cannot be traced on an input of shape \[2, 4, 6, 6\].*must not depend on the data")
-    refused(C, x[:, :3], r"shape \[2, 3, 6, 6\]: RuntimeError: Given groups=1.*it must take that")
-    refused(nn.Conv2d(4, 4, 3).double(), x, "cannot be traced")
+            r"cannot be traced on an input of shape \[2, 4, 6, 6\].*; control flow and shapes "
+            r"must not depend on the data$")
+    refused(C, x[:, :3], r"shape \[2, 3, 6, 6\]: RuntimeError: Given groups=1.*; its forward must "
+                         r"run on an input of that shape$")
+    refused(nn.Conv2d(4, 4, 3).double(), x,
+            "cannot be traced.*must be torch.float32, not torch.float64; call .float")
+    refused(Function(lambda self, x: x.double() @ x), x,
+            "cannot be traced.*; everything in it must be computed in torch.float32$")
     refused(Function(lambda self, x: self.c.weight * 2, c=C), x, "does not depend on its input")
 
     def counting(self, x):
@@ -202,3 +212,23 @@ def test_inputs_outputs_and_types(rng):
     module = Function(counting)
     module.register_buffer("calls", torch.zeros(1))
     refused(module, x, "it changes its buffers in eval mode: calls")
+
+
+def test_torch_prints_nothing_before_the_error(capfd, rng, monkeypatch):
+    x = torch.tensor(rng.normal(size=(2, 4, 6, 6)), dtype=torch.float32)
+    logged = io.StringIO()
+    handlers = {handler: list(handler.filters) for name in logging.root.manager.loggerDict
+                if name.startswith("torch.") for handler in logging.getLogger(name).handlers
+                if isinstance(handler, logging.StreamHandler)}
+    for handler in handlers:
+        monkeypatch.setattr(handler, "stream", logged)
+    capfd.readouterr()
+    for module, example in ((Function(lambda self, x: x if x.sum() > 0 else -x), x),
+                            (nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), x)):
+        with pytest.raises(InputError, match="cannot be traced"):
+            load_module(module, example)
+    assert capfd.readouterr() == ("", "") and not logged.getvalue()
+    assert handlers and all(handler.filters == before for handler, before in handlers.items())
+    logging.getLogger("torch.fx.experimental.symbolic_shapes").warning("heard")
+    sys.stderr.write("heard too")
+    assert "heard" in logged.getvalue() and capfd.readouterr().err == "heard too"
