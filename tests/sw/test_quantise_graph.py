@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import openeie
 import pytest
+from float_nodes import conv, integers
 from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
@@ -13,11 +13,10 @@ from openeie.core.errors import InputError
 from openeie.core.graph import INPUT, Add, Conv, Depthwise
 from openeie.sim import fast
 from openeie.sw.float_graph import FloatGraph, Node
-from openeie.sw.float_run import outputs_of, run_float
+from openeie.sw.float_run import run_float
 from openeie.sw.importers.han import load_han
 from openeie.sw.pictures import MAP_RANGE, caffe_maps
 from openeie.sw.quantise_graph import quantise_graph
-from openeie.sw.scales import joined
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 ARRAY = ArrayConfig(pes=16, operations=("linear", "conv", "pool"), encodings=("csr", "codebook"),
@@ -48,11 +47,6 @@ def network(rng):
         Node(name="flat", op="flatten", inputs=("all",)),
         Node(name="fc", op="linear", inputs=("flat",), weight=codebook[codes], codes=codes,
              codebook=codebook, bias=rng.normal(size=5).astype(np.float32))))
-
-
-def integers(x):
-    """Maps [batch, channels, height, width] as the array's network takes them."""
-    return x.transpose(0, 2, 3, 1).reshape(len(x), -1)
 
 
 def test_a_small_network(rng):
@@ -167,82 +161,6 @@ def test_everything_unsupported_is_told_at_once(rng):
         assert words in str(raised.value)
 
 
-def conv(name, source, rng, channels=2, out=2, gain=1.0):
-    return Node(name=name, op="conv", inputs=(source,),
-                weight=(gain * rng.normal(size=(out, channels, 1, 1))).astype(np.float32))
-
-
-def pool(name, source):
-    return Node(name=name, op="max_pool", inputs=(source,), kernel=(3, 3), pad=(1, 1))
-
-
-def cat(name, *sources):
-    return Node(name=name, op="concat", inputs=sources)
-
-
-def grouped(kind, rng, gain):
-    """Networks whose concatenations have parts of very different size, and what has one scale."""
-    data = Node(name="data", op="input", shape=(2, 4, 4))
-    if kind == "map and its pool":
-        return (data, conv("a", "data", rng, gain=gain), pool("p", "a"), cat("k", "a", "p"),
-                conv("end", "k", rng, 4)), [{"a", "p"}]
-    if kind == "layer and pool of another":
-        return (data, conv("a", "data", rng), conv("b", "data", rng, gain=gain), pool("p", "a"),
-                cat("k", "b", "p"), conv("end", "k", rng, 4)), [{"a", "b", "p"}]
-    if kind == "input":
-        return (data, conv("a", "data", rng, gain=0.2), pool("p", "data"),
-                cat("k", "data", "a", "p"), conv("end", "k", rng, 6)), [{INPUT, "a", "p"}]
-    return (data, conv("a", "data", rng), pool("p", "a"), pool("q", "p"), cat("k", "a", "q"),
-            conv("b", "k", rng, 4, gain=gain), pool("r", "b"), cat("l", "r", "b"),
-            conv("end", "l", rng, 4)), [{"a", "p", "q"}, {"b", "r"}]
-
-
-@pytest.mark.parametrize("gain", [0.01, 1.0, 50.0])
-@pytest.mark.parametrize("kind", ["map and its pool", "layer and pool of another", "input",
-                                  "pool of a pool"])
-def test_what_is_concatenated_has_one_scale(kind, gain, rng):
-    nodes, groups = grouped(kind, rng, gain)
-    graph = FloatGraph(name="g", nodes=nodes)
-    x = rng.integers(-100, 101, (6, 2, 4, 4))
-    real = x.astype(np.float32) / 128
-    result = quantise_graph(graph, real, input_range=(-100, 100), input_scale=1 / 128)
-    scales = {layer.name: layer.output_scale for layer in result.layers} | {INPUT: 1 / 128}
-    largest = {node.name: np.abs(value).max() for node, value in outputs_of(graph, real)}
-    for group in groups:
-        assert len({scales[name] for name in group}) == 1, group
-        if INPUT not in group:
-            most = max(largest[name] for name in group)
-            assert most <= (1 << 14) * scales[min(group)] < 2 * most
-    values = dict(zip(scales, golden.network(result, integers(x))))
-    expected = run_float(graph, real).transpose(0, 2, 3, 1)
-    got = values["end"].reshape(expected.shape) * scales["end"]
-    assert np.abs(got - expected).max() < 0.02 * np.abs(expected).max()
-
-
-def test_overlapping_sets_are_one_group():
-    assert sorted(map(sorted, joined("abcdexy", [("a", "b"), ("c", "d"), ("b", "c"), ("x",),
-                                                 ("a", "d")]))) == [
-        ["a", "b", "c", "d"], ["e"], ["x"], ["y"]]
-
-
-def test_what_exceeds_the_input_s_scale_is_refused(rng):
-    """Half of the range is the calibration's headroom: up to it, and not one step beyond."""
-    data = Node(name="data", op="input", shape=(1, 2, 2))
-    weight = np.full((1, 1, 1, 1), 64, np.float32)
-    x = np.full((1, 1, 2, 2), 255, np.float32)
-
-    def run(factor):
-        graph = FloatGraph(name="g", nodes=(
-            data, Node(name="a", op="conv", inputs=("data",), weight=weight * factor),
-            cat("k", "data", "a"), conv("end", "k", rng)))
-        return quantise_graph(graph, x, input_range=(0, 255))
-    assert [layer.output_scale for layer in run(1).layers][0] == 1
-    with pytest.raises(InputError, match=r"node 'a': it shares the input's scale 1, because .* not "
-                                         r"exceed 16383.5 .*, but reaches 16384; put a convolution "
-                                         r"between input and concatenation"):
-        run(16384 / (255 * 64))
-
-
 def test_a_flattened_map_is_no_output(rng):
     def graph(side):
         return FloatGraph(name="g", nodes=(
@@ -269,83 +187,6 @@ def test_a_relu_of_a_relu_changes_nothing(rng):
                                        input_range=(-9, 9)))
         assert [layer.relu for layer in nets[1].layers] == [True, *[False] * len(tail)]
         assert np.array_equal(*(golden.network(net, integers(x))[-1] for net in nets))
-
-
-OPTIONS = {
-    "input_scale": ([0, -1.0, np.inf, np.nan, "1", True, None], "a positive finite number"),
-    "input_range": ([(0.0, 1.0), (1, 0), (0, 1 << 15), (-(1 << 15) - 1, 0), (0,), (0, 1, 2), 7,
-                     None, "01", (False, True)],
-                    r"two integers, low <= high, in -32768 \.\. 32767 because act_width is 16"),
-    "act_width": ([0, 7, 12, 32, 16.0, "16", None], "8 or 16"),
-    "acc_width": ([15, 49, 32.0, "48", None], r"an integer in 16 \.\. 48"),
-    "encoding": (["zip", 3, "CSR"], "one of csr, codebook, huffman or None"),
-}
-
-
-@pytest.mark.parametrize("option", OPTIONS)
-def test_options_that_are_refused(option, rng):
-    values, rule = OPTIONS[option]
-    graph = FloatGraph(name="g", nodes=(Node(name="data", op="input", shape=(2, 3, 3)),
-                                        conv("a", "data", rng)))
-    x = np.zeros((1, 2, 3, 3))
-    for value in values:
-        fields = {"input_range": (0, 1), option: value}
-        with pytest.raises(InputError, match=f"^{option} must be {rule}.*, not ") as raised:
-            quantise_graph(graph, x, **fields)
-        assert str(raised.value).endswith(f"not {value!r}")
-        if option != "encoding":
-            with pytest.raises(InputError, match=f"^{option} must be {rule}"):
-                openeie.quantise(graph, x, **fields)
-
-
-def test_options_of_numpy_are_plain_numbers(rng):
-    graph = FloatGraph(name="g", nodes=(Node(name="data", op="input", shape=(2, 3, 3)),
-                                        conv("a", "data", rng)))
-    net = quantise_graph(graph, np.zeros((1, 2, 3, 3), int), input_range=np.array([-4, 5]),
-                         input_scale=np.float32(0.5), act_width=np.int64(8),
-                         acc_width=np.uint8(32), encoding=None)
-    assert (net.input_range, net.input_scale, net.act_width) == ((-4, 5), 0.5, 8)
-    assert type(net.input_scale) is float and type(net.act_width) is int
-
-
-def test_calibration_that_the_inputs_cannot_be(rng):
-    graph = FloatGraph(name="g", nodes=(Node(name="data", op="input", shape=(2, 3, 3)),
-                                        conv("a", "data", rng)))
-
-    def run(calibration, **fields):
-        return quantise_graph(graph, calibration, input_range=(0, 255), input_scale=1 / 255,
-                              **fields)
-    pixels = np.full((1, 2, 3, 3), 200)
-    with pytest.raises(InputError, match=r"must lie in input_range times input_scale, 0 \.\. 1, "
-                                         r"not in 200 \.\. 200; .* multiply them by input_scale"):
-        run(pixels)
-    for bound, step in ((0, -1), (1, 1)):
-        x = np.full((1, 2, 3, 3), bound, np.float64)
-        run(x + step * 0.99 / 255)
-        with pytest.raises(InputError, match="times input_scale.*; choose them so that they hold"):
-            run(x + step * 1.01 / 255)
-    for wrong in (pixels > 1, pixels * 1j, pixels.astype(str), pixels.astype(object), "pictures"):
-        with pytest.raises(InputError, match="must be an array of numbers, floats or integers"):
-            run(wrong)
-    for shape in ((2, 3, 3), (3,), (), (0, 2, 3, 3), (1, 1, 2, 3, 3)):
-        with pytest.raises(InputError, match=rf"must have the shape .*, not \{list(shape)}"):
-            run(np.zeros(shape))
-
-
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("values, calibration, message", [
-    ((3e38, 3e38), 1, "outputs on the calibration inputs must be finite numbers, not inf"),
-    ((np.inf, 0), 0, "must be finite numbers, not nan"),
-    ((3e38, -3e38), 1, "sums cannot be turned into outputs"),
-    ((3e38, 3e38), 0, "sums cannot be turned into outputs"),
-    ((1e-44, 0), 1, "its largest weight must be at least .* not 9.8"),
-])
-def test_weights_beyond_what_scales_can_be(values, calibration, message):
-    graph = FloatGraph(name="g", nodes=(
-        Node(name="data", op="input", shape=(2,)),
-        Node(name="fc", op="linear", inputs=("data",), weight=np.array([values], np.float32))))
-    with pytest.raises(InputError, match=f"node 'fc': .*{message}"):
-        quantise_graph(graph, np.full((1, 2), calibration), input_range=(0, 1))
 
 
 def test_sums_that_do_not_fit_are_refused(rng):
