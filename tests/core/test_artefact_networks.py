@@ -250,7 +250,8 @@ def test_a_layer_cannot_have_the_input_s_name():
 def test_squeezenet_is_smaller_than_what_its_authors_released(rng):
     """The same weights, Huffman coded: 26 convolutions and four pools."""
     graph = load_han(DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt")
-    net = quantise_graph(graph, rng.normal(0, 60, (1, 3, 227, 227)).astype(np.float32),
+    pixels = rng.normal(0, 60, (1, 3, 227, 227)).clip(-123, 151).astype(np.float32)
+    net = quantise_graph(graph, pixels,
                          input_range=(-123, 151))
     sizes = {}
     for encoding in ("codebook", "huffman"):
