@@ -27,7 +27,12 @@ struct Virtual {
         top->rx = 1;
         top->eval();
     }
-    ~Virtual() { top->final(); }
+    ~Virtual() {
+        // Verilator takes the context that the thread used last, perhaps one of a deleted model.
+        Verilated::threadContextp(&context);
+        top->final();
+        top.reset();
+    }
 
     void drive() {
         if (send_wait) {

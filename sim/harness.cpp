@@ -50,6 +50,13 @@ struct Harness {
         top = std::make_unique<Vopeneie>(&context);
     }
 
+    ~Harness() {
+        // Verilator takes the context that the thread used last, perhaps one of a deleted model.
+        Verilated::threadContextp(&context);
+        top->final();
+        top.reset();
+    }
+
     // Inputs are set before; outputs that depend on registers alone are valid afterwards.
     void tick() {
         top->clk = 0;
@@ -78,10 +85,7 @@ extern "C" {
 
 void* openeie_new(int seed) { return new Harness(seed); }
 
-void openeie_delete(void* handle) {
-    of(handle)->top->final();
-    delete of(handle);
-}
+void openeie_delete(void* handle) { delete of(handle); }
 
 uint64_t openeie_cycles(void* handle) { return of(handle)->cycles; }
 int openeie_busy(void* handle) { return of(handle)->top->busy; }

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The array as a whole through its ports: EIE's example, faults, resets, any initial state."""
 import dataclasses
+import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import openeie
@@ -88,6 +91,16 @@ def test_all_pes_share_one_copy_of_their_code():
     library = (build(TINY) / "array.so").read_bytes()
     copies = set(re.findall(rb"openeie_pe___nba_\w+?__DOT__pe(\d+)__DOT__pe__\d", library))
     assert copies == {b"0"}
+
+
+def test_arrays_end_in_any_order():
+    """In a process of its own, whose freed memory is overwritten: a mistake there is a hang."""
+    code = ("from openeie.core.config import preset; from openeie.sim.rtl import Rtl; "
+            "first, second = Rtl(preset('TINY')), Rtl(preset('TINY')); "
+            "second.close(); first.close()")
+    build(TINY)
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120,
+                   env=os.environ | {"MALLOC_PERTURB_": "165"})
 
 
 def test_reset_in_mid_layer():
