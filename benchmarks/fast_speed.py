@@ -70,9 +70,9 @@ def timed_only(program: Program, layers, acts) -> int:
     """Cycles of all layers for inputs of each layer already known; returns PE-cycles."""
     config = program.config
     return config.pes * sum(
-        fast.layer_cycles(fast.broadcast_items(vector), layer.counts, layer.fillers,
-                          config=config, outputs=layer.channels)[0]
-        for layer, x in zip(layers, acts) for vector in x)
+        fast.layer_cycles(fast.broadcast_items(vector), layer.counts[0], layer.fillers[0],
+                          config=config, outputs=plan.channels)[0]
+        for plan, layer, x in zip(program.layers, layers, acts) for vector in x)
 
 
 def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool) -> dict:
