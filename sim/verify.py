@@ -139,7 +139,7 @@ def _spread(task: Callable[[int], dict], count: int, jobs: int,
     from distributed import Client, LocalCluster, as_completed
     with ExitStack() as stack:
         where = scheduler or stack.enter_context(LocalCluster(
-            n_workers=min(jobs, count), threads_per_worker=1, dashboard_address=None))
+            n_workers=min(jobs, count), threads_per_worker=1, dashboard_address=":0"))
         client = stack.enter_context(Client(where))
         futures = client.map(task, range(count), pure=False, retries=0)
         for _, result in as_completed(futures, with_results=True):
