@@ -2,6 +2,7 @@
 """LeNet-5 whole: ten test images in the gateware, all 10,000 on ``fast``; error as stated."""
 import numpy as np
 import openeie
+import pytest
 from openeie.core.compile import compile_network
 from openeie.core.config import OPERATIONS, ArrayConfig
 from openeie.sim import fast, rtl
@@ -15,6 +16,7 @@ ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_w
 RTL_IMAGES = 10
 
 
+@pytest.mark.timeout(2400)         # 10,000 images
 def test_lenet5_whole_is_equal_on_rtl_and_fast():
     network = openeie.load(openeie.shipped("lenet-5"))
     x, labels = shipped_test_set()

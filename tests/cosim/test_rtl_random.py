@@ -12,6 +12,7 @@ LAYERS, CONFIGURATIONS = 250, 6
 SEEDS = {11: 60, 12: 20, 13: 170, 14: 50}
 
 
+@pytest.mark.timeout(2400)         # six builds of the gateware, on a machine that does other things
 @pytest.mark.parametrize("seed", SEEDS)
 def test_random_layers(seed):
     assert len(SEEDS) * LAYERS >= 1000 and len(SEEDS) * CONFIGURATIONS >= 20
