@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from ..core.graph import Layer, Pool
+from ..core.graph import Layer, Pool, kind_of
 from ..core.memory import half_rows
 from ..core.part import Part
 from ..core.program import LayerPlan, Program
@@ -62,8 +62,7 @@ def _layers(program: Program) -> Table:
                         left=("layer", "kind", "encoding"))
     for number, layer in enumerate(program.network.layers):
         plans = [plan for plan in program.layers if plan.layer == number]
-        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) \
-            else type(layer).__name__.lower()
+        kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else kind_of(layer)
         ways = [str(len(plans))] * bool(tiled) + [str(plans[0].clusters)] * bool(clustered)
         table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *ways)
     return table
@@ -163,7 +162,7 @@ def plan_dict(program: Program, forecast: Forecast) -> dict:
         window = getattr(layer, "window", None)
         layers.append(fields | {
             "layer": plan.layer, "part": _part_dict(plan.part), "outputs": plan.outputs,
-            "kind": layer.operation, "window": window and dataclasses.asdict(window),
+            "kind": kind_of(layer), "window": window and dataclasses.asdict(window),
             "walk": vars(plan.walk), "source_rows": source, "destination_rows": target,
             "entries": int(plan.entry_count.sum()), "fillers": int(plan.filler_count.sum()),
             "entries_per_pe": plan.entry_count.sum(axis=1).tolist(),

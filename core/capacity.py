@@ -79,7 +79,7 @@ class Capacity:
         vectors = len(tile.part.vectors)
         if tile.positions > MAX_POSITIONS:
             self._give_up(f"vectors: {where} has {tile.walk.positions:,} positions for each "
-                          f"of {vectors} inputs, the array counts to 65,535")
+                          f"of {vectors} inputs, the array counts to {MAX_POSITIONS:,}")
         low, high = int_range(config.weight_width)
         values = layer.weights.values
         if len(values) and (values.min() < low or values.max() > high):

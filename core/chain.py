@@ -46,10 +46,13 @@ class Chain:
     last: int
     bands: int
 
+    def windows(self, network: Network) -> list[Window]:
+        """The layers' windows."""
+        return [network.window(number) for number in range(self.first, self.last + 1)]
+
     def lines(self, network: Network) -> np.ndarray:
         """Those of :func:`band_lines`."""
-        return band_lines([vars(layer)["window"]
-                           for layer in network.layers[self.first:self.last + 1]], self.bands)
+        return band_lines(self.windows(network), self.bands)
 
     def buffers(self, network: Network) -> dict[str, int]:
         """The most lines of each inner map that a band needs, by layer name."""

@@ -44,8 +44,7 @@ def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig)
     """Of each matrix the way that takes fewer cycles, as far as the memories have room: first
     those that save most for each word of entry memory that they cost."""
     chosen = list(whole)
-    room = {"entry_depth": config.entry_depth - sum(_needs(one, config)[0] for one in whole),
-            "channel_depth": config.channel_depth - sum(_needs(one, config)[1] for one in whole)}
+    taken_words, taken_rows = map(sum, zip(*(_needs(one, config) for one in whole)))
     gains = []
     for number, (before, after) in enumerate(zip(whole, shared)):
         saved = estimate_cycles(before, config) - estimate_cycles(after, config)
@@ -53,10 +52,9 @@ def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig)
         if saved > 0 and after[0][0].acc_rows(config) <= config.acc_depth:
             gains.append((saved / max(words, 1), number, words, rows))
     for _, number, words, rows in sorted(gains, reverse=True):
-        if words <= room["entry_depth"] and rows <= room["channel_depth"]:
+        if taken_words + words <= config.entry_depth and taken_rows + rows <= config.channel_depth:
             chosen[number] = shared[number]
-            room["entry_depth"] -= words
-            room["channel_depth"] -= rows
+            taken_words, taken_rows = taken_words + words, taken_rows + rows
     return chosen
 
 

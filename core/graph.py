@@ -11,11 +11,18 @@ from .layers import Conv, Linear, Windowed
 from .layout import Layout
 from .local import Add, Depthwise
 from .pool import Pool
+from .window import Window
 
-__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "Layer", "Network"]
+__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "Layer", "Network",
+           "kind_of"]
 
 #: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too.
 Layer = Linear | Pool | Depthwise | Add
+
+
+def kind_of(layer: Layer) -> str:
+    """What a layer is called in tables and counts: ``linear``, ``conv``, ``pool`` ..."""
+    return type(layer).__name__.lower()
 
 #: What layers call the network's input among their sources.
 INPUT = "input"
@@ -96,6 +103,10 @@ class Network:
         """Pixels of a line of a layer's output; a vector has one."""
         layer = self.layers[self._numbers[name]]
         return layer.window.out_width if isinstance(layer, Windowed) else 1
+
+    def window(self, layer: int) -> Window:
+        """The window that layer number ``layer`` follows, which must be one that has one."""
+        return vars(self.layers[layer])["window"]
 
     def source(self, layer: int) -> Layout:
         """How what layer number ``layer`` reads lies in the rows of activations: its sources side

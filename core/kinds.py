@@ -13,9 +13,8 @@ from .errors import ArtefactError, EncodingError
 from .fixed import MAX_SHIFT, MULTIPLIER_BITS
 from .graph import Add, Conv, Depthwise, Layer, Linear, Pool
 from .layers import Weighted
-from .layer_header import (Count, LayerHeader, Numbers, Scale, Size, numbers_of, window_of)
+from .layer_header import Count, LayerHeader, Scale, Size, Walked, numbers_of
 from .payload import PayloadShape, decode_payload, encode_payload
-from .window import Window
 
 __all__ = ["KINDS", "AnyLayer", "MatrixHeader", "write_layer"]
 
@@ -97,10 +96,8 @@ class LinearHeader(MatrixHeader):
         return self.rows
 
 
-class WindowHeader(MatrixHeader):
+class WindowHeader(Walked, MatrixHeader):
     """A layer with a matrix that follows a window."""
-    window: Numbers
-
     @classmethod
     def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload."""
@@ -111,16 +108,6 @@ class WindowHeader(MatrixHeader):
     def read(self, payload: bytes) -> Layer:
         """The layer."""
         return self.makes(window=self.walked, **self.decode(payload))
-
-    @property
-    def walked(self) -> Window:
-        """The window."""
-        return window_of(self.window)
-
-    @property
-    def inputs(self) -> int:
-        """Of the map."""
-        return self.walked.inputs
 
     @property
     def outputs(self) -> int:
@@ -186,13 +173,12 @@ class AddHeader(LayerHeader):
         return self.inputs
 
 
-class PoolHeader(LayerHeader):
+class PoolHeader(Walked):
     """A pool: all of it stands in the header."""
     makes: ClassVar[type] = Pool
     keeps_parts: ClassVar[bool] = True
 
     kind: Literal["pool"]
-    window: Numbers
     reduce: Literal["max", "sum"]
     multiplier: Multiplier = 1
     shift: Shift = 0
@@ -214,16 +200,6 @@ class PoolHeader(LayerHeader):
     def label(self) -> str:
         """With what it does to a channel."""
         return f"{self.reduce} pool"
-
-    @property
-    def walked(self) -> Window:
-        """The window."""
-        return window_of(self.window)
-
-    @property
-    def inputs(self) -> int:
-        """Of the map."""
-        return self.walked.inputs
 
     @property
     def outputs(self) -> int:

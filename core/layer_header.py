@@ -7,7 +7,7 @@ import pydantic
 from .graph import Layer
 from .window import Window
 
-__all__ = ["LayerHeader", "Model", "Count", "Name", "Numbers", "Scale", "Size",
+__all__ = ["LayerHeader", "Model", "Walked", "Count", "Name", "Numbers", "Scale", "Size",
            "numbers_of", "window_of"]
 
 Count = Annotated[int, pydantic.Field(ge=0, le=1 << 32)]
@@ -111,3 +111,18 @@ class LayerHeader(Model):
     def outputs(self) -> int:
         """Activations that it writes."""
         raise NotImplementedError
+
+
+class Walked(LayerHeader):
+    """A layer that follows a window over a map."""
+    window: Numbers
+
+    @property
+    def walked(self) -> Window:
+        """The window."""
+        return window_of(self.window)
+
+    @property
+    def inputs(self) -> int:
+        """Of the map."""
+        return self.walked.inputs

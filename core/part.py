@@ -41,6 +41,10 @@ class Part:
         """The tile's name: its layer's, and its number if there are several."""
         return name if self.is_whole else f"{name} [{self.number + 1}/{self.count}]"
 
+    def bare(self, label: str) -> str:
+        """The layer's name, of :meth:`label`."""
+        return label.removesuffix(self.label(""))
+
     def input(self, row: int) -> int:
         """Which input of a batch stands in a row of this part's outputs."""
         start, vector = divmod(row, len(self.vectors))

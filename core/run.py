@@ -78,7 +78,7 @@ class Run:
         def total(name: str) -> np.ndarray | None:
             values = [getattr(tile, name) for tile in tiles]
             return None if values[0] is None else np.sum(values, axis=0)
-        return LayerRun(name=tiles[0].name.rpartition(" [")[0], cycles=total("cycles"),
+        return LayerRun(name=tiles[0].part.bare(tiles[0].name), cycles=total("cycles"),
                         counters=total("counters"), outputs=self._joined(tiles[0].part.layer))
 
     def _joined(self, layer: int) -> np.ndarray:

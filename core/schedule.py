@@ -150,7 +150,7 @@ class _Maker:
 
     def _band(self, chain: Chain, number: int, vector: int, lines: range) -> Iterator[Tile]:
         layer = self.network.layers[number]
-        window = vars(layer)["window"]
+        window = self.network.window(number)
         held = lines_needed(window, lines)
         source = self.placements[self.network.sources(number)[0]]
         origin = source.origin

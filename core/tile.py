@@ -148,7 +148,7 @@ class TileSearch:
     def _chains(self, first: int, last: int) -> Iterator[_Segment]:
         """A chain's segments, for each height of a band in as few bands as have it."""
         layers = self.network.layers[first:last + 1]
-        windows = [vars(layer)["window"] for layer in layers]
+        windows = [self.network.window(number) for number in range(first, last + 1)]
         outside, height = self._outside(first, last), windows[-1].out_height
         pixels = [self.network.layout(layer.name).rows(self.config.pes) for layer in layers]
         weight = [self._cycles(number) for number in range(first, last + 1)]
@@ -175,7 +175,7 @@ class TileSearch:
         """About how long a layer takes for one position: its slowest stage."""
         layer, pes = self.network.layers[number], self.config.pes
         scanned = self.network.source(number).rows(pes) * int(np.prod(
-            vars(layer)["window"].kernel))
+            self.network.window(number).kernel))
         entries = scanned if layer.is_local else layer.weights.nnz // pes
         written = Timing.row * self.network.layout(layer.name).rows(pes)
         return max(scanned, entries, written)

@@ -101,20 +101,20 @@ class Array(wiring.Component):
             suffix = str(number) if config.clusters > 1 else ""
             lnzd = Lnzd(config)
             # The first one's other listeners have room for what they do not get.
-            others = sum((one for one in clusters if one is not pes), []) if not number else []
-            broadcast = Broadcast(config, len(pes) + len(others))
+            listeners = [(pe, 0) for pe in pes]
+            if number == 0:
+                listeners += [(pe, clustered) for others in clusters[1:] for pe in others]
+            broadcast = Broadcast(config, len(listeners))
             m.submodules[f"lnzd{suffix}"] = ResetInserter(reset)(lnzd)
             m.submodules[f"broadcast{suffix}"] = ResetInserter(reset)(broadcast)
             connect(m, lnzd.o, broadcast.i)
             m.d.comb += [
                 lnzd.i.valid.eq(scan.o.valid & (scan.o.p.cluster == number)),
                 lnzd.i.payload.eq(scan.o.payload),
-                *(broadcast.ready[k].eq(pe.i.ready) for k, pe in enumerate(pes)),
-                *(broadcast.spare[k].eq(pe.spare) for k, pe in enumerate(pes)),
-                *(broadcast.ready[k].eq(pe.i.ready | clustered)
-                  for k, pe in enumerate(others, len(pes))),
-                *(broadcast.spare[k].eq(pe.spare | clustered)
-                  for k, pe in enumerate(others, len(pes))),
+                *(broadcast.ready[k].eq(pe.i.ready | deaf)
+                  for k, (pe, deaf) in enumerate(listeners)),
+                *(broadcast.spare[k].eq(pe.spare | deaf)
+                  for k, (pe, deaf) in enumerate(listeners)),
             ]
             lnzds.append(lnzd)
             broadcasts.append(broadcast)

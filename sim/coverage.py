@@ -7,14 +7,15 @@ from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
 from ..core.fixed import int_range, round_shift
-from ..core.graph import INPUT, Add, Conv, Depthwise, Linear, Pool
+from ..core.graph import INPUT, Add, Conv, Depthwise, Linear, Pool, kind_of
 from ..core.program import LayerPlan, Program
 from ..core.run import Run
 from .tile_coverage import TILE_BINS, tile_bins
 
 __all__ = ["BINS", "bins_of"]
 
-_KINDS = {Conv: "conv", Pool: "pool", Depthwise: "depthwise", Add: "add"}
+#: Kinds of layers on maps.
+_KINDS = ("conv", "pool", "depthwise", "add")
 _PER_WINDOW = ("padding", "stride", "a single position", "kernel of the whole map")
 _PER_MAP = ("a pixel of several rows", "several inputs")
 _PER_LOCAL = ("a filler", "several parts")
@@ -33,10 +34,10 @@ BINS = (
     "an empty row", "first and last row", "entry memory full", "pointer memory full",
     "activation memory full", "accumulators full", "channel memory full", "several layers",
     *(f"{kind}: {name}" for kind in ("conv", "pool", "depthwise") for name in _PER_WINDOW),
-    *(f"{kind}: {name}" for kind in _KINDS.values() for name in _PER_MAP),
+    *(f"{kind}: {name}" for kind in _KINDS for name in _PER_MAP),
     *(f"{kind}: {name}" for kind in ("pool", "depthwise", "add") for name in _PER_LOCAL),
-    *(f"{kind} after {before}" for kind in (*_KINDS.values(), "linear")
-      for before in _KINDS.values()),
+    *(f"{kind} after {before}" for kind in (*_KINDS, "linear")
+      for before in _KINDS),
     "pool: max", "pool: sum", "depthwise: a weight of 0", "add: different weights",
     "conv: groups",
     "add: equal weights", "add: a weight of 0", "add of the input", "a concatenation",
@@ -52,8 +53,8 @@ def _layer_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, b
     layer, network = program.network.layers[number], program.network
     sources = network.sources(number)
     before = [one for one in network.layers if one.name in sources]
-    kind = _KINDS.get(type(layer), "linear")
-    bins = {f"{kind} after {_KINDS.get(type(one), 'linear')}": True for one in before}
+    kind = kind_of(layer)
+    bins = {f"{kind} after {kind_of(one)}": True for one in before}
     bins["a concatenation"] = layer.concatenates and len(sources) > 1
     if kind != "linear":
         bins |= _map_bins(program, plan, kind)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
-from ..core.graph import INPUT, Layer
+from ..core.graph import INPUT, Layer, kind_of
 from ..core.layers import Weighted
 from ..core.program import Program
 from ..core.run import Run
@@ -142,7 +142,7 @@ def summarise(program: Program, run: Run, x) -> Summary:
                  if program.layers[plan].layer == number]
         read = network.read(number, values)
         layers.append(dataclasses.replace(
-            _sum(layer.name, type(layer).__name__.lower(), parts), weights=_weights(layer),
+            _sum(layer.name, kind_of(layer), parts), weights=_weights(layer),
             macs=len(x) * layer.positions * _weights(layer),
             kept=layer.weights.nnz if isinstance(layer, Weighted) else 0,
             activations=read.size, nonzero=int(np.count_nonzero(read))))

@@ -47,7 +47,7 @@ def _chain_bins(program: Program, chain: Chain) -> set[str]:
     network = program.network
     layers = network.layers[chain.first:chain.last + 1]
     pools = [isinstance(layer, Pool) for layer in layers]
-    windows = [vars(layer)["window"] for layer in layers]
+    windows = chain.windows(network)
     spans = chain.lines(network)
     heights = spans[..., 1] - spans[..., 0]
     halo = [heights[k].sum() > windows[k].out_height for k in range(len(layers) - 1)]

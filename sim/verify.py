@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..core.errors import InputError, OpenEIEError
+from ..core.graph import kind_of
 from ..core.program import Program
 from ..core.run import Run
 from .coverage import BINS, bins_of
@@ -112,8 +113,7 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
     timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
     return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
-            "kinds": Counter(type(layer).__name__.lower()
-                             for layer in drawn.program.network.layers),
+            "kinds": Counter(map(kind_of, drawn.program.network.layers)),
             "bins": Counter(bins_of(drawn.program, drawn.x, timed))}
 
 
