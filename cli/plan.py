@@ -7,13 +7,14 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
+from ..core.capacity import words_used
 from ..core.graph import Layer, Pool, kind_of
 from ..core.memory import half_rows
 from ..core.part import Part
 from ..core.program import LayerPlan, Program
 from .tables import plain_table, window_text
 
-__all__ = ["Forecast", "plan_tables", "plan_dict", "memory_use"]
+__all__ = ["Forecast", "plan_tables", "plan_dict"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +48,8 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
     """What runs and how long, where it lies, and what of the memories that takes."""
     memories = plain_table("memories of each PE", "memory", "used", "available", "share",
                            left=("memory",))
-    for name, (used, available) in memory_use(program).items():
+    for name, used in words_used(program).items():
+        available = getattr(program.config, name)
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
     return [_layers(program), _times(program, forecast), forecast.words, "", _places(program),
             _entries(program), memories]
@@ -170,21 +172,11 @@ def plan_dict(program: Program, forecast: Forecast) -> dict:
         del layers[-1]["predicted"]["name"]
     return {"network": program.network.name, "config": program.config.to_dict(),
             "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),
-            "memories": {name: {"used": used, "available": available}
-                         for name, (used, available) in memory_use(program).items()}}
+            "memories": {name: {"used": used, "available": getattr(program.config, name)}
+                         for name, used in words_used(program).items()}}
 
 
 def _part_dict(part: Part) -> dict:
     """Ranges as first and one past the last."""
     return vars(part) | {name: [one.start, one.stop] for name, one in vars(part).items()
                          if isinstance(one, range)}
-
-
-def memory_use(program: Program) -> dict[str, tuple[int, int]]:
-    """Words used and available, by the configuration's field."""
-    config, plans = program.config, program.layers
-    used = {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
-            "channel_depth": program.channels.shape[1],
-            "act_depth": program.act_depth,
-            "acc_depth": max(plan.dst_rows for plan in plans), "max_layers": len(plans)}
-    return {name: (value, getattr(config, name)) for name, value in used.items()}

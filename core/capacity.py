@@ -8,10 +8,11 @@ from .config import ArrayConfig
 from .descriptor import MAX_TABLES
 from .fixed import int_bits, int_range
 from .graph import INPUT, Network
+from .program import Program
 from .schedule import Tile
 from .tile import MAX_POSITIONS, TileSearch
 
-__all__ = ["Capacity", "activation_needs"]
+__all__ = ["Capacity", "activation_needs", "words_used"]
 
 
 @dataclass
@@ -125,3 +126,11 @@ def _sliced(network: Network, tiles: Iterable[Tile]) -> str:
     several = [f"{name!r} in {names.count(name)} slices of channels"
                for name in dict.fromkeys(names) if names.count(name) > 1]
     return f" ({', '.join(several)})" if several else ""
+
+
+def words_used(program: Program) -> dict[str, int]:
+    """What of each memory of a PE a program takes, by the configuration's field."""
+    return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
+            "channel_depth": program.channels.shape[1], "act_depth": program.act_depth,
+            "acc_depth": max(plan.dst_rows for plan in program.layers),
+            "max_layers": len(program.layers)}

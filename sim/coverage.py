@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core import golden
+from ..core.capacity import words_used
 from ..core.config import ENCODINGS
 from ..core.counters import COUNTERS
 from ..core.encoding import encode_entries
@@ -14,6 +15,9 @@ from .tile_coverage import TILE_BINS, tile_bins
 
 __all__ = ["BINS", "bins_of"]
 
+_FULL = {"entry_depth": "entry memory full", "pointer_depth": "pointer memory full",
+         "act_depth": "activation memory full", "acc_depth": "accumulators full",
+         "channel_depth": "channel memory full"}
 #: Kinds of layers on maps.
 _KINDS = ("conv", "pool", "depthwise", "add")
 _PER_WINDOW = ("padding", "stride", "a single position", "kernel of the whole map")
@@ -31,8 +35,7 @@ BINS = (
     *(f"counter {name}" for name in COUNTERS),
     "queue of one", "one bank", "one PE", "fewer rows than PEs", "one input", "one output",
     "a negative activation", "a vector of zeros", "a vector with a single non-zero",
-    "an empty row", "first and last row", "entry memory full", "pointer memory full",
-    "activation memory full", "accumulators full", "channel memory full", "several layers",
+    "an empty row", "first and last row", *_FULL.values(), "several layers",
     *(f"{kind}: {name}" for kind in ("conv", "pool", "depthwise") for name in _PER_WINDOW),
     *(f"{kind}: {name}" for kind in _KINDS for name in _PER_MAP),
     *(f"{kind}: {name}" for kind in ("pool", "depthwise", "add") for name in _PER_LOCAL),
@@ -162,16 +165,12 @@ def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
 
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
-    config, plans = program.config, program.layers
+    config, plans, used = program.config, program.layers, words_used(program)
     hits = {
         "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,
         "several layers": len(program.network.layers) > 1,
-        "entry memory full": program.entries.shape[1] == config.entry_depth,
-        "pointer memory full": program.pointers.shape[1] == config.pointer_depth,
-        "channel memory full": program.channels.shape[1] == config.channel_depth,
-        "activation memory full": program.act_depth == config.act_depth,
-        "accumulators full": max(plan.dst_rows for plan in plans) == config.acc_depth,
+        **{name: used[field] == getattr(config, field) for field, name in _FULL.items()},
     }
     found = {name for name, hit in hits.items() if hit} | tile_bins(program)
     network, described = program.network, set()

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..core.capacity import words_used
 from ..core.compile import compile_network, try_compile
 from ..core.config import CLUSTERS, ENCODINGS, OPERATIONS, ArrayConfig
 from ..core.errors import InputError
@@ -102,15 +103,6 @@ def _draw(seed: int, number: int, index: int, attempt: int, config: ArrayConfig,
             draw_inputs(rng, network, vectors * int(rng.integers(1, 4))))
 
 
-def _needs(program: Program) -> dict[str, int]:
-    """Depths of the memories that ``program`` fills."""
-    return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
-            "act_depth": program.act_depth,
-            "acc_depth": max(plan.dst_rows for plan in program.layers),
-            "channel_depth": program.channels.shape[1],
-            "max_layers": len(program.layers)}
-
-
 def configuration(seed: int, number: int) -> ArrayConfig:
     """Configuration ``number`` of a seed. Its first networks fill its memories to the last word.
 
@@ -122,7 +114,7 @@ def configuration(seed: int, number: int) -> ArrayConfig:
              "channel_depth": 2, "max_layers": 1}
     for index in range(_FITTED):
         network, options, _ = _draw(seed, number, index, 0, config)
-        _raise(needs, _needs(compile_network(network, config, **options)))
+        _raise(needs, words_used(compile_network(network, config, **options)))
     spare = int(rng.choice([1, 1, 2, 4]))
     if config.conv and rng.random() < 0.4:
         return _tiling(rng, config, needs, [
@@ -164,7 +156,7 @@ def _tiling(rng, config: ArrayConfig, needs: dict[str, int], networks: list) -> 
     for network, options in networks:
         program, _ = try_compile(network, config.replace(**small), **options)
         if program is not None:
-            _raise(needs, _needs(program))
+            _raise(needs, words_used(program))
     needs = {name: min(4 * need, _ROOMY[name]) for name, need in needs.items()}
     # Each band takes a descriptor for each layer.
     return _filled(config, needs | small | {"max_layers": max(needs["max_layers"], _TILES)})
