@@ -8,7 +8,7 @@ import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
-from ..core.errors import ArrayFault, InputError
+from ..core.errors import ArrayFault, InputError, ToolError
 from ..core.program import LOAD_RECORD, Control, Fault, Program, Status, Target, load_crc
 from ..core.run import Run
 from .execute import execute
@@ -19,24 +19,35 @@ __all__ = ["Rtl", "run", "build"]
 _HERE = Path(__file__).parent
 
 
+def _gateware_digest() -> str:
+    """Of the files on disk that the gateware is made from; the rest of core does not reach it."""
+    contract = ("config", "limits", "counters", "descriptor", "fixed", "program", "timing", "walk")
+    return source_digest([
+        *_HERE.parent.joinpath("hw").glob("*.py"),
+        *(_HERE.parent / "core" / f"{name}.py" for name in contract),
+        *(_HERE / name for name in ("harness.cpp", "verilog.py", "toolchain.py"))])
+
+
+# Of the modules as they were loaded, not of what an editor or a merge wrote under them since.
+_GATEWARE = _gateware_digest()
+
+
 def build(config: ArrayConfig, *, trace: bool = False) -> Path:
     """The shared library of the array built from ``config``, from the cache if it is there.
 
     Raises
     ------
-    ToolError : Verilator or the C++ compiler is missing, or failed.
+    ToolError : Verilator or the C++ compiler is missing, or failed; or the gateware's sources
+        changed since this process loaded them.
     """
     def make(folder: Path) -> None:
         from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
         build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
                       shared=PE_MODULE, trace=trace)
-    # What the gateware is made from; the rest of core does not reach it.
-    contract = ("config", "limits", "counters", "descriptor", "fixed", "program", "timing", "walk")
-    sources = source_digest([
-        *_HERE.parent.joinpath("hw").glob("*.py"),
-        *(_HERE.parent / "core" / f"{name}.py" for name in contract),
-        *(_HERE / name for name in ("harness.cpp", "verilog.py", "toolchain.py"))])
-    return cached_build("\0".join([config.digest, sources, str(trace)]), make)
+        if _gateware_digest() != _GATEWARE:
+            raise ToolError("the sources of the gateware changed on disk since this process "
+                            "loaded them, and a build of both would be of neither; run it again")
+    return cached_build("\0".join([config.digest, _GATEWARE, str(trace)]), make)
 
 
 class Rtl:
