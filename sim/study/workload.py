@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One matrix-vector layer to ask questions about: where its weights are, and what it is given.
+
+A question about time needs no program: entries per column and PE follow from where the weights
+are, and everything else from the recurrence (``docs/timing.md``). So one workload answers for
+arrays of any number of PEs, queues and widths, whether or not their memories would hold it.
+"""
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numba import njit
+
+from ...core.config import ArrayConfig
+from ...core.counters import COUNTERS
+from ...core.errors import InputError
+from ...core.graph import Linear, Network
+from ...core.weights import SparseWeights
+from ..fast import broadcast_items, layer_cycles
+
+__all__ = ["Workload", "LayerTime", "occupancy", "random_workload"]
+
+#: What a random workload's activations are at most, and its 15 weights: none is 0.
+_LARGEST_ACT, _WEIGHTS = 4095, np.arange(-7, 8) * 256 + 128
+
+
+@njit(cache=True, nogil=True)
+def _count(indptr, rows, longest, counts, fillers):
+    """Fill counts and fillers, int32 [n, PEs]; ``longest`` run."""
+    pes = counts.shape[1]
+    last = np.empty(pes, np.int64)
+    for j in range(len(indptr) - 1):
+        last[:] = -1
+        for k in range(indptr[j], indptr[j + 1]):
+            local, pe = np.divmod(np.int64(rows[k]), np.int64(pes))
+            padding = (local - last[pe] - 1) // (longest + 1)
+            counts[j, pe] += padding + 1
+            fillers[j, pe] += padding
+            last[pe] = local
+
+
+def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of each column and PE, and the fillers among them, int32 [n, PEs] each.
+
+    They are those of :func:`openeie.core.encoding.encode_entries`, without the entries.
+    """
+    counts = np.zeros((weights.shape[1], pes), np.int32)
+    fillers = np.zeros_like(counts)
+    _count(weights.indptr, weights.rows, (1 << run_width) - 1, counts, fillers)
+    return counts, fillers
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class LayerTime:
+    """One start of a workload on one array.
+
+    Attributes
+    ----------
+    config : the array.
+    cycles : of the start.
+    counters : int64 [PEs, 7] in the order of :data:`COUNTERS`.
+    counts, fillers : see :func:`occupancy`.
+    columns : broadcast columns, all vectors' together, int32.
+    """
+    config: ArrayConfig
+    cycles: int
+    counters: np.ndarray
+    counts: np.ndarray
+    fillers: np.ndarray
+    columns: np.ndarray
+
+    def total(self, counter: str) -> int:
+        """A counter summed over the PEs."""
+        return int(self.counters[:, COUNTERS.index(counter)].sum())
+
+    @property
+    def entries(self) -> int:
+        """Entries executed, fillers among them."""
+        return self.total("busy") + self.total("filler")
+
+    @property
+    def balance(self) -> float:
+        """Load balance as EIE, section VI-D, has it: 1 - bubbles / (PEs x cycles), where a PE has
+        a bubble in a cycle in which it works on no column because none is there: 1 - ``starved``
+        - ``blocked``, of the cycles in which entries can be worked on (all but the writeback and
+        the drain)."""
+        spent = self.counters.sum() - self.total("writeback") - self.total("drain")
+        return 1 - (self.total("starved") + self.total("blocked")) / int(spent)
+
+    @property
+    def least_cycles(self) -> float:
+        """Entries / PEs: the time of PEs that never wait (EIE's "theoretical")."""
+        return self.entries / self.config.pes
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Workload:
+    """A layer and the activations of one start.
+
+    Attributes
+    ----------
+    name : in tables.
+    weights : its matrix [m, n].
+    acts : int64 [vectors, n]; the vectors of one start, one after the other.
+    """
+    name: str
+    weights: SparseWeights
+    acts: np.ndarray
+
+    def __post_init__(self) -> None:
+        acts = np.atleast_2d(np.asarray(self.acts))
+        n = self.weights.shape[1]
+        if acts.ndim != 2 or acts.shape[1] != n or not len(acts):
+            raise InputError(f"layer {self.name!r}: its {n} columns need activations [{n}] or "
+                             f"[vectors, {n}], not {list(np.shape(self.acts))}")
+        if acts.dtype.kind not in "iu":
+            raise InputError(f"layer {self.name!r}: activations must be integers, "
+                             f"not {acts.dtype}")
+        object.__setattr__(self, "acts", acts.astype(np.int64))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(m, n)."""
+        return self.weights.shape
+
+    @cached_property
+    def _items(self) -> np.ndarray:
+        return broadcast_items(self.acts)
+
+    @cached_property
+    def _occupancies(self) -> dict[tuple[int, int], tuple[np.ndarray, np.ndarray]]:
+        return {}
+
+    def occupancy(self, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
+        """See :func:`occupancy`; the last one asked for is kept, for the next queue depth."""
+        key = (pes, run_width)
+        if key not in self._occupancies:
+            self._occupancies.clear()
+            self._occupancies[key] = occupancy(self.weights, pes, run_width)
+        return self._occupancies[key]
+
+    def time(self, config: ArrayConfig) -> LayerTime:
+        """Cycles and counters on ``config``, exactly those of its gateware with room for it.
+
+        ``pes``, ``queue_depth``, ``run_width``, ``acc_banks`` and what of the others changes the
+        descriptor's length count; depths of memories do not.
+        """
+        counts, fillers = self.occupancy(config.pes, config.run_width)
+        cycles, counters = layer_cycles(self._items, counts, fillers, config=config,
+                                        outputs=self.shape[0])
+        return LayerTime(config=config, cycles=cycles, counters=counters, counts=counts,
+                         fillers=fillers, columns=self._items[self._items >= 0])
+
+    def network(self) -> Network:
+        """The layer as a network of its own, for the engines that have values."""
+        m = self.shape[0]
+        return Network(name=self.name, input_range=(int(self.acts.min()), int(self.acts.max())),
+                       layers=(Linear(name=self.name, weights=self.weights,
+                                      bias=np.zeros(m, np.int64),
+                                      multiplier=np.full(m, 1 << 14), shift=np.full(m, 30)),))
+
+
+def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,
+                    act_density: float, seed: int, vectors: int = 1) -> Workload:
+    """Weights and activations that are there or not each by itself: of a codebook of 16, and
+    positive as after a ReLU.
+
+    Raises
+    ------
+    InputError : a density outside of 0 .. 1.
+    """
+    for what, density in (("weight_density", weight_density), ("act_density", act_density)):
+        if not 0 <= density <= 1:
+            raise InputError(f"layer {name!r}: {what} must be in 0 .. 1, not {density!r}")
+    rng = np.random.default_rng([seed, *name.encode()])
+    (m, n), codebook = shape, np.append(0, _WEIGHTS)
+    position = _bernoulli(m * n, weight_density, rng)
+    codes = rng.integers(1, 16, len(position), dtype=np.uint8)
+    weights = SparseWeights(
+        shape=shape, rows=position % m, codes=codes, codebook=codebook, values=codebook[codes],
+        indptr=np.searchsorted(position, np.arange(n + 1) * m))
+    acts = np.zeros(vectors * n, np.int64)
+    present = _bernoulli(vectors * n, act_density, rng)
+    acts[present] = rng.integers(1, _LARGEST_ACT + 1, len(present))
+    return Workload(name=name, weights=weights, acts=acts.reshape(vectors, n))
+
+
+def _bernoulli(size: int, density: float, rng: np.random.Generator) -> np.ndarray:
+    """Which of ``size`` places are taken, each with probability ``density``: int64, rising."""
+    if density == 0:
+        return np.zeros(0, np.int64)
+    parts, last = [], -1
+    while last < size:                  # distances between neighbours are geometric
+        gaps = rng.geometric(density, int((size - last) * density * 1.01) + 64)
+        parts.append(last + np.cumsum(np.minimum(gaps, size + 1)))
+        last = int(parts[-1][-1])
+    places = np.concatenate(parts)
+    return places[:np.searchsorted(places, size)]

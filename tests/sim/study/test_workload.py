@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A workload's time is the engines' time, and its entries are the encoder's."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openeie.core.compile import compile_network
+from openeie.core.config import preset
+from openeie.core.encoding import encode_entries, pack_fixed
+from openeie.core.errors import InputError
+from openeie.sim import fast
+from openeie.sim.study.energy import EVENT_PJ, energy, events, word_pj, words_read
+from openeie.sim.study.workload import Workload, occupancy, random_workload
+
+
+@st.composite
+def workloads(draw, most=60):
+    shape = draw(st.tuples(st.integers(1, most), st.integers(1, most)))
+    return random_workload("any", shape, weight_density=draw(st.floats(0, 1)),
+                           act_density=draw(st.floats(0, 1)), seed=draw(st.integers(0, 999)),
+                           vectors=draw(st.integers(1, 3)))
+
+
+@given(workloads(), st.integers(1, 12), st.integers(1, 8))
+def test_occupancy_is_the_encoders(layer, pes, run_width):
+    counts, fillers = occupancy(layer.weights, pes, run_width)
+    entries = encode_entries(layer.weights, pes, (1 << run_width) - 1)
+    assert np.array_equal(counts.T, entries.count)
+    assert np.array_equal(fillers.T, entries.filler_count)
+
+
+@settings(max_examples=30, deadline=None)
+@given(workloads(), st.integers(1, 8), st.integers(1, 9))
+def test_time_is_that_of_fast(layer, pes, queue_depth):
+    config = preset("EIE16").replace(pes=pes, queue_depth=queue_depth, act_depth=1 << 10,
+                                     acc_depth=1 << 10, channel_depth=1 << 10)
+    program = compile_network(layer.network(), config, vectors=len(layer.acts))
+    run, time = fast.run(program, layer.acts), layer.time(config)
+    assert time.cycles == run.cycles[0]
+    assert np.array_equal(time.counters, run.layers[0].counters[0])
+
+
+@given(workloads(), st.integers(1, 6), st.sampled_from([16, 32, 64]))
+def test_words_read_are_the_packed_ones(layer, pes, width):
+    """Against a walk through the packed pointers, column by column."""
+    config = preset("EIE16").replace(pes=pes, word_width=width, entry_depth=1 << 14,
+                                     encodings=("codebook",))
+    time = layer.time(config)
+    entries = encode_entries(layer.weights, pes, config.max_run)
+    _, pointers = pack_fixed(config, "codebook", entries)
+    place = pointers & (1 << config.place_width) - 1
+    slot = (pointers >> config.place_width).astype(int) * config.slots("codebook") + place
+    reads, held = 0, [None] * pes
+    for column in time.columns:
+        for pe in range(pes):
+            for at in range(slot[pe, column], slot[pe, column + 1]):
+                word = at // config.slots("codebook")
+                reads += word != held[pe]
+                held[pe] = word
+    assert words_read(time) == reads
+
+
+def test_energy_of_a_pe_that_never_waits_is_table_iis():
+    """64-bit words full of entries, a column of 8 in each: the power of Table II at 800 MHz."""
+    layer = random_workload("full", (8, 512), weight_density=1, act_density=1, seed=0)
+    time = layer.time(preset("EIE64").replace(pes=1, acc_depth=8))
+    assert events(time) == {"queue": 512, "pointers": 512, "entries": 512, "arithmetic": 4096,
+                            "accumulators": 4096}
+    power = sum(energy(time).by_unit[unit] for unit in EVENT_PJ) / time.least_cycles * 800 * 1e-3
+    assert power == pytest.approx(0.112 + 1.807 + 4.955 + 1.162 + 1.122)
+    assert word_pj(512) == pytest.approx(180)
+
+
+@pytest.mark.parametrize("acts, message", [
+    (np.ones(4, int), r"its 5 columns need activations \[5\] or \[vectors, 5\], not \[4\]"),
+    (np.ones((2, 2, 5), int), r"not \[2, 2, 5\]"), (np.ones((0, 5), int), r"not \[0, 5\]"),
+    (np.ones(5), "activations must be integers, not float64")])
+def test_activations_that_do_not_fit_are_refused(acts, message):
+    weights = random_workload("w", (3, 5), weight_density=.5, act_density=1, seed=0).weights
+    with pytest.raises(InputError, match=message):
+        Workload(name="w", weights=weights, acts=acts)
+
+
+def test_densities_are_shares():
+    with pytest.raises(InputError, match="weight_density must be in 0 .. 1, not 9"):
+        random_workload("w", (3, 5), weight_density=9, act_density=1, seed=0)
+    with pytest.raises(InputError, match="act_density"):
+        random_workload("w", (3, 5), weight_density=1, act_density=float("nan"), seed=0)
