@@ -5,18 +5,22 @@
 
 Weights and activations are random at the densities of EIE's Table III, from a seed. A rate is
 simulated cycles x PEs / seconds, for one thread, best of the repetitions that fit ``--seconds``;
-decoding the memory images is done once and stated apart.
+decoding the memory images is done once and stated apart. ``encode_seconds``: from dense matrices of
+codebook slots to packed entry words; ``memory_of_encoded``: what the decoded layers take, and what
+decoding takes at its peak, over the bytes of entries and pointers.
 """
 import argparse
 import json
 import platform
 import time
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
 
 from openeie.core.compile import compile_network
-from openeie.core.config import preset
+from openeie.core.config import ArrayConfig, preset
+from openeie.core.encoding import encode_entries, pack_fixed
 from openeie.core.fixed import quantise_scale
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
@@ -28,7 +32,7 @@ from openeie.sim.execute import read_outputs
 
 #: name: preset, sizes, weight densities, activation density, images.
 CASES = {
-    "Alex-6-like": ("EIE64", (9216, 4096), (0.09,), 0.351, 8),
+    "Alex-6": ("EIE64", (9216, 4096), (0.09,), 0.351, 8),
     "4096-4096-1000": ("EIE64", (4096, 4096, 1000), (0.09, 0.09), 0.353, 8),
     "LeNet-300-100": ("EIE16", (784, 300, 100, 10), (0.08, 0.09, 0.26), 0.19, 10_000),
 }
@@ -66,6 +70,34 @@ def best_of(call: Callable, seconds: float):
     return result, best
 
 
+def encode_dense(network: Network, config: ArrayConfig) -> float:
+    """Shortest seconds of three from dense matrices to packed words, all layers together."""
+    dense = []
+    for layer in network.layers:
+        codes = np.zeros(layer.weights.shape, np.uint8)
+        codes[layer.weights.rows, layer.weights.columns] = layer.weights.codes
+        dense.append((codes, layer.weights.codebook))
+
+    def encode() -> None:
+        for codes, codebook in dense:
+            weights = SparseWeights.from_codes(codes, codebook)
+            pack_fixed(config, "codebook", encode_entries(weights, config.pes, config.max_run))
+    return min(best_of(encode, 0)[1] for _ in range(3))
+
+
+def memory(program: Program) -> dict[str, float]:
+    """Bytes of the decoded layers, and of decoding at its peak, over those of the encoding."""
+    plans, config = program.layers, program.config
+    encoded = sum(int(plan.entry_count.sum()) * config.entry_widths["codebook"] / 8
+                  + config.pes * (plan.columns + 1) * 4 for plan in plans)
+    tracemalloc.start()
+    decoded = decode(program)
+    held, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(decoded) == len(plans)
+    return {"decoded": held / encoded, "peak": peak / encoded}
+
+
 def timed_only(program: Program, layers, acts) -> int:
     """Cycles of all layers for inputs of each layer already known; returns PE-cycles."""
     config = program.config
@@ -80,7 +112,8 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
     preset_name, sizes, densities, act_density, default = CASES[name]
     rng = np.random.default_rng(seed)
     config = preset(preset_name)
-    program = compile_network(random_network(sizes, densities, rng), config)
+    network = random_network(sizes, densities, rng)
+    program = compile_network(network, config, encoding="codebook")
     x = random_inputs(images or default, sizes[0], act_density, rng)
     fast.run(program, x[:1])                            # compile the kernels
     began = time.perf_counter()
@@ -95,6 +128,7 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
     result = {
         "case": name, "preset": preset_name, "images": len(x), "cycles": int(run.cycles.sum()),
         "pe_cycles": pe_cycles, "decode_seconds": decode_seconds,
+        "encode_seconds": encode_dense(network, config), "memory_of_encoded": memory(program),
         "timing_only_pe_cycles_per_second": timed_cycles / timing,
         "with_values_seconds": with_values,
         "with_values_pe_cycles_per_second": pe_cycles / with_values,

@@ -54,13 +54,16 @@ class Entries:
 def encode_entries(weights: SparseWeights, pes: int, max_run: int) -> Entries:
     """Interleave a matrix over ``pes`` PEs; zero weights are dropped, trailing zeros not padded."""
     kept = weights.values != 0
-    rows, columns = weights.rows[kept].astype(np.int64), weights.columns[kept]
-    order = np.argsort(rows % pes, kind="stable")       # keeps (column, row) order inside a PE
-    pe, columns, local = rows[order] % pes, columns[order], rows[order] // pes
+    if kept.all():                      # the usual case: no copies
+        kept = slice(None)
+    rows = weights.rows[kept]
+    columns = weights.columns[kept].astype(np.int32)
+    pe = (rows % pes).astype(np.uint16)                 # few bits: sorted digit by digit
+    order = np.argsort(pe, kind="stable")               # keeps (column, row) order inside a PE
+    pe, columns, local = pe[order].astype(np.int64), columns[order], rows[order] // pes
     group = pe * weights.shape[1] + columns
-    follows = np.concatenate([[False], group[1:] == group[:-1]]) if len(group) else kept[:0]
-    gap = local - np.where(follows, np.concatenate([[0], local[:-1] + 1]), 0) \
-        if len(group) else local
+    gap = local.copy()
+    gap[1:] -= np.where(group[1:] == group[:-1], local[:-1] + 1, 0)
     fillers = gap // (max_run + 1)
     place = np.arange(len(gap)) + np.cumsum(fillers)
     total = len(gap) + int(fillers.sum())
@@ -126,14 +129,15 @@ def pack_fixed(config: ArrayConfig, encoding: str, entries: Entries) -> tuple[np
     if encoding == "csr":
         payload = entries.value.astype(np.int64) & ((1 << config.weight_width) - 1)
     else:
-        payload = entries.code.astype(np.int64)
-    fields = (entries.run.astype(np.uint64)
-              | payload.astype(np.uint64) << np.uint64(config.run_width))
-    pe, index, columns = _positions(entries, np.ones(len(fields), np.int64))
-    words = np.zeros((len(columns), max(1, -(-int(columns.max()) // slots))), np.uint64)
-    for slot in range(slots):               # entries of one slot number never share a word
-        here = index % slots == slot
-        words[pe[here], index[here] // slots] |= fields[here] << np.uint64(slot * width)
+        payload = entries.code
+    pe, index, columns = _positions(entries, np.ones(len(entries.run), np.int64))
+    length = max(1, -(-int(columns.max()) // slots))
+    fields = np.zeros((len(columns), length, slots), np.uint32)
+    fields.reshape(-1)[pe * (length * slots) + index] = (
+        entries.run | payload.astype(np.uint32) << np.uint32(config.run_width))
+    words = np.zeros(fields.shape[:2], np.uint64)
+    for slot in range(slots):
+        words |= fields[:, :, slot].astype(np.uint64) << np.uint64(slot * width)
     pointers = (columns // slots) << config.place_width | columns % slots
     return words, pointers.astype(np.uint32)
 

@@ -8,18 +8,17 @@ from .errors import EncodingError
 from .descriptor import TABLE_WORD, descriptor_layout, read_descriptor, unpack
 from .program import Program
 
-__all__ = ["unpack_layer"]
+__all__ = ["read_pointers", "unpack_layer"]
 
 
-def unpack_layer(program: Program, index: int) -> Entries:
-    """Entries of layer ``index``, from the images alone: descriptor, pointers, words, tables.
-
-    ``code`` is None: images hold codebooks in the order that decoding needs.
+def read_pointers(program: Program, index: int) -> tuple[str, int, np.ndarray]:
+    """Encoding, table and column pointers uint32 [PEs, n + 1] of layer ``index``, as the images
+    have them; the pointers are a view.
 
     Raises
     ------
-    EncodingError : a column's pointers are out of order or outside the memory, or decoding does
-        not arrive at the column's end.
+    EncodingError : a column's pointers are out of order or outside the memory, or there is no such
+        encoding or table.
     """
     config, n = program.config, program.layers[index].columns
     fields = read_descriptor(config, program.descriptors[index])
@@ -29,14 +28,34 @@ def unpack_layer(program: Program, index: int) -> Entries:
                             f"{program.pointers.shape[1]} of the image")
     if table >= len(program.codebooks):
         raise EncodingError(f"layer {index}: table {table} of {len(program.codebooks)}")
-    pointers = program.pointers[:, base:base + n + 1].astype(np.int64)
-    start, end = pointers[:, :-1], pointers[:, 1:]
-    if np.any(start > end) or end.max() > program.entries.shape[1] << config.place_width:
+    pointers = program.pointers[:, base:base + n + 1]
+    if np.any(pointers[:, :-1] > pointers[:, 1:]) \
+            or pointers.max() > program.entries.shape[1] << config.place_width:
         raise EncodingError(f"layer {index}: column pointers fall, or point beyond the "
                             f"{program.entries.shape[1]} words of entry memory")
     if fields["encoding"] >= len(ENCODINGS):
         raise EncodingError(f"layer {index}: encoding {fields['encoding']} does not exist")
     encoding = ENCODINGS[fields["encoding"]]
+    if encoding != "huffman":
+        slot, slots = pointers & ((1 << config.place_width) - 1), config.slots(encoding)
+        if np.any(slot >= slots):
+            raise EncodingError(f"a column pointer names slot {slot.max()} of {slots}")
+    return encoding, table, pointers
+
+
+def unpack_layer(program: Program, index: int) -> Entries:
+    """Entries of layer ``index``, from the images alone: descriptor, pointers, words, tables.
+
+    ``code`` is None: images hold codebooks in the order that decoding needs.
+
+    Raises
+    ------
+    EncodingError : as :func:`read_pointers`; or decoding does not arrive at a column's end.
+    """
+    config = program.config
+    encoding, table, pointers = read_pointers(program, index)
+    pointers = pointers.astype(np.int64)
+    start, end = pointers[:, :-1], pointers[:, 1:]
     if encoding == "huffman":
         count, run, value = _walk_huffman(program, index, table, start, end)
     else:
@@ -49,10 +68,8 @@ def _walk_fixed(program, table, encoding, start, end):
     width, slots = config.entry_widths[encoding], config.slots(encoding)
 
     def number(pointer):
-        slot = pointer & ((1 << config.place_width) - 1)
-        if np.any(slot >= slots):
-            raise EncodingError(f"a column pointer names slot {slot.max()} of {slots}")
-        return (pointer >> config.place_width) * slots + slot
+        return ((pointer >> config.place_width) * slots
+                + (pointer & ((1 << config.place_width) - 1)))
     first, count = number(start), number(end) - number(start)
     flat = count.reshape(-1)
     before = np.concatenate([[0], np.cumsum(flat)[:-1]])

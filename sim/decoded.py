@@ -8,9 +8,8 @@ import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
-from ..core.unpack import unpack_layer
+from ..core.unpack import read_pointers, unpack_layer
 from ..core.config import ArrayConfig
 from ..core.encoding import Entries
 from ..core.errors import EncodingError
@@ -19,6 +18,7 @@ from ..core.descriptor import descriptor_layout, read_descriptor
 from ..core.part import Part
 from ..core.program import Program, channel_values
 from ..core.walk import Walk
+from .columns import Columns, columns_of_entries, columns_of_words
 from .recurrence import Shape
 
 __all__ = ["DecodedLayer", "DecodedPart", "decode", "decode_layer"]
@@ -32,7 +32,7 @@ class DecodedPart:
     ----------
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
-    rows, weights : int32, int16 [entries]; output channel and weight.
+    rows, weights : [entries], output channel and weight; see :class:`Columns`.
     bias, multiplier, shift : int64 [m].
     """
     counts: np.ndarray
@@ -84,35 +84,6 @@ class DecodedLayer:
     fillers: np.ndarray
 
 
-@njit(cache=True, nogil=True)
-def _by_column(count, run, value, filler):
-    """PE-major entries, runs relative, to column-major ones with output channels.
-
-    count int32 [PEs, n]; run, value, filler [entries] -> fillers int32 [n, PEs], indptr, rows,
-    weights.
-    """
-    pes, n = count.shape
-    first = np.zeros(pes * n + 1, np.int64)             # where (PE, column) starts
-    first[1:] = np.cumsum(count.reshape(-1))
-    fillers = np.zeros((n, pes), np.int32)
-    indptr = np.zeros(n + 1, np.int64)
-    kept = len(filler) - np.sum(filler)
-    rows, weights = np.empty(kept, np.int32), np.empty(kept, np.int16)
-    put = 0
-    for j in range(n):
-        for i in range(pes):
-            row = np.int64(-1)
-            for k in range(first[i * n + j], first[i * n + j + 1]):
-                row += np.int64(run[k]) + np.int64(1)
-                if filler[k]:
-                    fillers[j, i] += 1
-                else:
-                    rows[put], weights[put] = row * pes + i, value[k]
-                    put += 1
-        indptr[j + 1] = put
-    return fillers, indptr, rows, weights
-
-
 def _channels(program: Program, base: int, rows: int, pes: range) -> dict[str, np.ndarray]:
     """Bias, multiplier and shift of each row of each PE as the array applies them, int64 [m]."""
     row, pe = np.divmod(np.arange(rows * len(pes)), len(pes))
@@ -125,21 +96,33 @@ def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> Walk:
     return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
 
 
-def _part(program: Program, name: str, entries: Entries, fields: dict[str, int], pes: range
+def _part(program: Program, name: str, columns: Columns, fields: dict[str, int], pes: range
           ) -> DecodedPart:
     """The part of consecutive PEs."""
-    before = np.concatenate([[0], np.cumsum(entries.count.sum(axis=1))])
-    mine = slice(before[pes.start], before[pes.stop])
-    count = np.ascontiguousarray(entries.count[pes.start:pes.stop])
-    fillers, indptr, rows, weights = _by_column(count, entries.run[mine], entries.value[mine],
-                                                entries.filler[mine])
     size = fields["dst_rows"] * len(pes)
-    if len(rows) and not 0 <= rows.min() <= rows.max() < size:
-        raise EncodingError(f"layer {name}: the image holds an entry of row {rows.max()}, "
+    if len(columns.rows) and columns.rows.max() >= size:
+        raise EncodingError(f"layer {name}: the image holds an entry of row {columns.rows.max()}, "
                             f"but the layer has {size} rows")
-    return DecodedPart(
-        counts=np.ascontiguousarray(count.T), fillers=fillers, indptr=indptr, rows=rows,
-        weights=weights, **_channels(program, fields["channel_base"], fields["dst_rows"], pes))
+    return DecodedPart(**columns._asdict(), **_channels(
+        program, fields["channel_base"], fields["dst_rows"], pes))
+
+
+def _columns(program: Program, layer: int, parts: list[range]) -> list[Columns]:
+    """What the PEs of each part hold of a tile."""
+    encoding, table, pointers = read_pointers(program, layer)
+    if encoding != "huffman":
+        return [columns_of_words(program.config, encoding, program.entries[pes.start:pes.stop],
+                                 pointers[pes.start:pes.stop], program.codebooks[table])
+                for pes in parts]
+    entries = unpack_layer(program, layer)
+    edges = np.concatenate([[0], np.cumsum(entries.count.sum(axis=1))])
+    result = []
+    for pes in parts:
+        mine = slice(edges[pes.start], edges[pes.stop])
+        result.append(columns_of_entries(Entries(
+            count=np.ascontiguousarray(entries.count[pes.start:pes.stop]), run=entries.run[mine],
+            value=entries.value[mine], filler=entries.filler[mine])))
+    return result
 
 
 def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[bytes, tuple]
@@ -152,9 +135,9 @@ def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[byt
         "pointer_base", "channel_base", "dst_rows", "encoding", "table"))]).encode() \
         + tables.tobytes()
     if key not in known:
-        entries = unpack_layer(program, layer)
-        known[key] = tuple(_part(program, plan.name, entries, fields, range(first, first + size))
-                           for first in range(0, config.pes, size))
+        parts = [range(first, first + size) for first in range(0, config.pes, size)]
+        known[key] = tuple(_part(program, plan.name, columns, fields, pes)
+                           for columns, pes in zip(_columns(program, layer, parts), parts))
     return known[key]
 
 
