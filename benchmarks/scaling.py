@@ -1,0 +1,95 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cost of a cycle-exact answer against broadcast columns x PEs, as JSON and as a picture.
+
+    python benchmarks/scaling.py [--seconds S] [--picture FILE.svg]
+
+Layers of 4096 outputs at 9 % density and of 512 to 8192 inputs, all of them broadcast, on 1 to 1024
+PEs: the recurrence alone, for one thread, best of the repetitions that fit ``--seconds``. If the
+cost is linear, a column costs the same in a long layer as in a short one, and its cost rises along
+a straight line with the PEs: ``fit`` is that line.
+"""
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+
+from openeie.core.config import preset
+from openeie.sim.study.workload import Workload, random_workload
+
+INPUTS = (512, 2048, 8192)
+PES = tuple(1 << k for k in range(11))
+
+
+def seconds_of(layer: Workload, pes: int, seconds: float) -> float:
+    """Shortest time of an answer; where the entries are is worked out before."""
+    config = preset("EIE64").replace(pes=pes)
+    layer.time(config)
+    best, end = float("inf"), time.perf_counter() + seconds
+    while best == float("inf") or time.perf_counter() < end:
+        began = time.perf_counter()
+        layer.time(config)
+        best = min(best, time.perf_counter() - began)
+    return best
+
+
+def measure(seconds: float) -> list[dict]:
+    """One point for each number of inputs and PEs."""
+    points = []
+    for inputs in INPUTS:
+        layer = random_workload("layer", (4096, inputs), weight_density=0.09, act_density=1.0,
+                                seed=0)
+        for pes in PES:
+            took = seconds_of(layer, pes, seconds)
+            points.append({"inputs": inputs, "pes": pes, "seconds": took,
+                           "ns_per_column": took / inputs * 1e9})
+    return points
+
+
+def fit(points: list[dict]) -> dict[str, float]:
+    """The line through all points by least squares: ns of a column, and of each PE more."""
+    slope, base = np.polyfit([point["pes"] for point in points],
+                             [point["ns_per_column"] for point in points], 1)
+    return {"ns_per_column": float(base), "ns_per_column_and_pe": float(slope)}
+
+
+def draw(points: list[dict], path: Path) -> None:
+    """What a column costs, over PEs, and the line."""
+    import matplotlib
+    from matplotlib.figure import Figure
+    line = fit(points)
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "openeie"}):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.subplots()
+        for inputs, marker in zip(INPUTS, "osv"):
+            mine = [point for point in points if point["inputs"] == inputs]
+            axes.plot([point["pes"] for point in mine],
+                      [point["ns_per_column"] for point in mine], marker, markersize=5,
+                      label=f"{inputs:,} broadcast columns")
+        base, slope = line.values()
+        axes.plot([0, PES[-1]], [base, base + slope * PES[-1]], "--", color="#999999", zorder=0,
+                  label=f"{base:.0f} ns + {slope:.2f} ns x PEs")
+        axes.set_xlabel("PEs")
+        axes.set_ylabel("ns per broadcast column, one thread")
+        axes.set_ylim(bottom=0)
+        axes.legend(frameon=False)
+        axes.grid(color="#dddddd", linewidth=0.6)
+        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+
+
+def main() -> None:
+    """Print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seconds", type=float, default=0.3, help="time for each point")
+    parser.add_argument("--picture", type=Path, help="draw it there (.svg, .png)")
+    options = parser.parse_args()
+    points = measure(options.seconds)
+    if options.picture:
+        draw(points, options.picture)
+    print(json.dumps({"schema_version": 1, "threads": 1, "fit": fit(points),
+                      "points": points}, indent=2))
+
+
+if __name__ == "__main__":
+    main()
