@@ -12,7 +12,7 @@ import numpy as np
 from ..core.errors import InputError, ToolError
 from .summary import SHARES, LayerSummary, Summary
 
-__all__ = ["FORMATS", "check_picture", "draw", "figure_of"]
+__all__ = ["FORMATS", "STYLE", "check_picture", "draw", "figure_of"]
 
 #: What a picture's name may end in.
 FORMATS = (".svg", ".png", ".pdf")
@@ -22,7 +22,8 @@ _COLOURS = dict(zip(SHARES, ("#0072B2", "#56B4E9", "#F0E442", "#E69F00", "#D55E0
                              "#009E73", "#999999"), strict=True))
 _LABELS = {"mac": "multiply-accumulate", "pool": "pooling", "empty_column": "empty column"}
 
-_STYLE: dict[Any, Any] = {
+#: How every picture looks, and that the same numbers give the same bytes.
+STYLE: dict[Any, Any] = {
     "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],    # another elsewhere
     "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
     "svg.fonttype": "none",             # text stays text: it can be searched for, and is small
@@ -60,7 +61,7 @@ def draw(summary: Summary, path: Path) -> bytes:
     import matplotlib
     metadata = {".svg": {"Date": None}, ".pdf": {"CreationDate": None}}.get(path.suffix)
     buffer = io.BytesIO()
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure_of(summary).savefig(buffer, format=path.suffix[1:], dpi=150, metadata=metadata)
     return buffer.getvalue()
 
@@ -74,7 +75,7 @@ def figure_of(summary: Summary):
     """
     import matplotlib
     from matplotlib.figure import Figure
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(_WIDTH, 1.9 + _INCH_PER_LAYER * (len(summary.layers) + 1.5)))
         density, cycles, shares, speedup = figure.subplots(
             1, 4, sharey=True, gridspec_kw={"width_ratios": (0.4, 1.2, 1, 0.6), "wspace": 0.09})

@@ -80,12 +80,11 @@ class LayerTime:
 
     @property
     def balance(self) -> float:
-        """Load balance as EIE, section VI-D, has it: 1 - bubbles / (PEs x cycles), where a PE has
-        a bubble in a cycle in which it works on no column because none is there: 1 - ``starved``
-        - ``blocked``, of the cycles in which entries can be worked on (all but the writeback and
-        the drain)."""
+        """Load balance as in EIE, section VI-D: 1 - bubbles / (PEs x cycles). A bubble is a cycle
+        in which a PE has no entry to work on; those of the writeback and the drain behind it,
+        which the paper's simulator has not, do not count."""
         spent = self.counters.sum() - self.total("writeback") - self.total("drain")
-        return 1 - (self.total("starved") + self.total("blocked")) / int(spent)
+        return self.entries / int(spent)
 
     @property
     def least_cycles(self) -> float:

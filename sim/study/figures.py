@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: Apache-2.0
+"""EIE's figures 8, 9 and 11 to 13 as numbers, for any layers (section VI of the paper)."""
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ...core.config import ArrayConfig
+from .energy import word_pj, words_read
+from .workload import LayerTime, Workload
+
+__all__ = ["QUEUE_DEPTHS", "WORD_WIDTHS", "PES", "Figure", "figures"]
+
+QUEUE_DEPTHS = tuple(1 << k for k in range(9))
+WORD_WIDTHS = (32, 64, 128, 256, 512)
+PES = tuple(1 << k for k in range(9))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figure:
+    """Lines over one parameter.
+
+    Attributes
+    ----------
+    name : of the file, as ``fig8``.
+    title, x_label, y_label : what a person reads.
+    x : values of the parameter.
+    series : values of each line; a layer's, by its name.
+    note : what must be known to read it; perhaps "".
+    log_y, share : how the vertical axis counts.
+    """
+    name: str
+    title: str
+    x_label: str
+    y_label: str
+    x: tuple[int, ...]
+    series: dict[str, tuple[float, ...]]
+    note: str = ""
+    log_y: bool = False
+    share: bool = False
+
+
+def figures(layers: Sequence[Workload], config: ArrayConfig,
+            progress: Callable[[int, int], None] | None = None) -> list[Figure]:
+    """All of them, of ``layers`` on ``config`` and arrays that differ from it in one field.
+
+    progress : called with (layers done, layers).
+    """
+    queue: dict[str, tuple] = {}
+    width: dict[str, list] = {}
+    scaled: dict[str, list[LayerTime]] = {}
+    for number, layer in enumerate(layers):
+        at_home = layer.time(config)
+        width[layer.name] = [words_read(at_home, bits) for bits in WORD_WIDTHS]
+        queue[layer.name] = tuple(layer.time(config.replace(queue_depth=depth)).balance
+                                  for depth in QUEUE_DEPTHS)
+        scaled[layer.name] = [layer.time(config.replace(pes=pes)) for pes in PES]
+        if progress:
+            progress(number + 1, len(layers))
+    return [Figure(name="fig8", title="Load balance and the depth of the queues",
+                   x_label="usable entries of a queue", y_label="load balance",
+                   x=QUEUE_DEPTHS, series=queue, share=True),
+            *_width_figures(width), *_scaling_figures(scaled)]
+
+
+def _width_figures(words: dict[str, list]) -> list[Figure]:
+    """Figure 9: reads fall with the width of a word, the energy of each rises."""
+    read_pj = [word_pj(bits) for bits in WORD_WIDTHS]
+    total = {name: tuple(count * pj * 1e-3 for count, pj in zip(counts, read_pj))
+             for name, counts in words.items()}
+    return [Figure(name="fig9-reads", title="Reads of the entry memory and its width",
+                   x_label="bits of a word", y_label="words read", x=WORD_WIDTHS, log_y=True,
+                   series={name: tuple(counts) for name, counts in words.items()}),
+            Figure(name="fig9-energy", title="Energy of these reads (a model)",
+                   x_label="bits of a word", y_label="nJ", x=WORD_WIDTHS, log_y=True,
+                   series=total | {"pJ of one read": tuple(read_pj)},
+                   note="pJ of a read: a line through Table II's 64 bits and the end of the "
+                        "paper's axis")]
+
+
+def _scaling_figures(scaled: dict[str, list[LayerTime]]) -> list[Figure]:
+    """Figures 11, 12 and 13, over the number of PEs."""
+    def over_pes(value: Callable[[LayerTime, LayerTime], float]) -> dict[str, tuple]:
+        return {name: tuple(value(time, times[0]) for time in times)
+                for name, times in scaled.items()}
+
+    return [
+        Figure(name="fig11", title="Speed-up over one PE", x_label="PEs", y_label="speed-up",
+               x=PES, log_y=True, series=over_pes(lambda time, one: one.cycles / time.cycles)),
+        Figure(name="fig12", title="Real work: entries that are no fillers", x_label="PEs",
+               y_label="of all entries executed", x=PES, share=True,
+               series=over_pes(lambda time, _: time.total("busy") / max(1, time.entries))),
+        Figure(name="fig13", title="Load balance and the number of PEs", x_label="PEs",
+               y_label="load balance", x=PES, share=True,
+               series=over_pes(lambda time, _: time.balance))]
