@@ -44,9 +44,10 @@ Clock = Annotated[float | None, typer.Option("--clock", help="MHz at which to te
 
 
 def command(model: Model, config: Config64 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, balance: Balance = False, density: Density = None, input_density: InputDensity = None,
-            seed: Seed = None, inputs: InputFile = None, images: Images = None, clock: Clock = None,
-            as_json: AsJson = False, out: ProgramOut = None, quiet: Quiet = False) -> None:
+            vectors: Vectors = 1, balance: Balance = False, density: Density = None,
+            input_density: InputDensity = None, seed: Seed = None, inputs: InputFile = None,
+            images: Images = None, clock: Clock = None, as_json: AsJson = False,
+            out: ProgramOut = None, quiet: Quiet = False) -> None:
     """Compile a network for one array: its plan, its place in the memories, predicted cycles."""
     if clock is not None and not 0 < clock < 10_000:
         raise InputError(f"--clock must be a positive number of MHz, not {clock}")
@@ -65,8 +66,8 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
         else _measured(program, x, clock)
     if out is not None:
         _write(program, out)
-    emit(plan_dict(program, forecast), lambda: plan_tables(program, forecast), as_json=as_json,
-         quiet=quiet)
+    emit(plan_dict(program, forecast) | {"balance": balance},
+         lambda: plan_tables(program, forecast), as_json=as_json, quiet=quiet)
 
 
 def _drawn(program: Program, density: float, input_density: float | None, seed: int,

@@ -36,8 +36,9 @@ def command(model: OptionalModel = None, random: Random = None,
             configurations: Configurations = None, only: Only = None, seed: Seed = 1,
             engines: Engines = ",".join(ENGINES), images: Images = None, inputs: InputFile = None,
             config: Config16 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, balance: Balance = False, jobs: Jobs = 1, scheduler: Scheduler = None,
-            as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> None:
+            vectors: Vectors = 1, balance: Balance = False, jobs: Jobs = 1,
+            scheduler: Scheduler = None, as_json: AsJson = False, out: Out = None,
+            quiet: Quiet = False) -> None:
     """Compare engines on a model's inputs, or on random layers; exit 1 at the first difference."""
     chosen = tuple(engines.split(","))
     if (model is None) == (random is None and only is None):
@@ -58,8 +59,8 @@ def command(model: OptionalModel = None, random: Random = None,
                               vectors=vectors, encoding=encoding, balance=balance)
     with working(f"{', '.join(chosen)}: {len(x):,} inputs", quiet=quiet or as_json):
         result = verify(program, x, engines=chosen)
-    emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x), "balance": balance,
-                           "config": program.config.to_dict()},
+    emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x),
+                           "balance": balance, "config": program.config.to_dict()},
          lambda: [f"equal: {' = '.join(chosen)} on {len(x)} inputs of {network.name}: "
                   f"{result.words:,} words, {result.cycles:,} cycle counts and "
                   f"{result.counters:,} counters compared"],

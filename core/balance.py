@@ -16,7 +16,10 @@ from .graph import INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool
 from .layers import Weighted
 from .weights import SparseWeights, permuted
 
-__all__ = ["balance_rows", "balanced", "column_rates", "loads"]
+__all__ = ["GOALS", "balance_rows", "balanced", "column_rates", "loads"]
+
+#: What :func:`balance_rows` can make alike: what the PEs have of each column, or of all.
+GOALS = ("columns", "entries")
 
 
 def _work(weights: SparseWeights, rates: np.ndarray | None) -> np.ndarray:
@@ -45,28 +48,50 @@ def loads(weights: SparseWeights, pes: int, rates: np.ndarray | None = None) -> 
     return _dealt(_work(weights, rates), pes)
 
 
-def balance_rows(weights: SparseWeights, pes: int, rates: np.ndarray | None = None) -> np.ndarray:
-    """An order of the rows in which the largest load of ``pes`` PEs is small: int64 [m], the row
-    that comes to each place.
+def balance_rows(weights: SparseWeights, pes: int, rates: np.ndarray | None = None, *,
+                 by: str = "columns") -> np.ndarray:
+    """An order of the rows in which ``pes`` PEs have like loads: int64 [m], the row that comes to
+    each place.
 
-    Greedy: from the row with most work to that with least, each to the PE with the least so far
-    that has a place left. A PE's own rows stay in their order. Where that is no better than the
-    rows as they are, they stay.
+    Greedy: from the row with most work to that with least, each to the best PE with a place left.
+    By ``entries`` that is the PE with the least work so far; by ``columns`` the one with the least
+    work in the columns that the row has, since a PE that gets much of one column is waited for
+    however little it has of others. A PE's own rows stay in their order.
+
+    The largest load is never above that of the rows as they are: an order by columns that is
+    worse gives way to one by entries, and that to the rows as they are.
 
     Parameters
     ----------
     rates : how often each column is broadcast, [n], e.g. of :func:`column_rates`; None: all of
         them alike.
+    by : one of :data:`GOALS`.
 
     Raises
     ------
-    InputError : rates of another length, negative or not finite; no PE.
+    InputError : rates of another length, negative or not finite; no PE; an unknown goal.
     """
     if pes < 1:
         raise InputError(f"pes must be at least 1, not {pes}")
+    if by not in GOALS:
+        raise InputError(f"by must be one of {', '.join(GOALS)}, not {by!r}")
     work = _work(weights, rates)
-    m = len(work)
-    left = [-(-(m - pe) // pes) for pe in range(min(pes, m))]
+    before = _dealt(work, pes).max()
+    if by == "columns":
+        order = _by_columns(weights, work, pes, rates)
+        if _dealt(work[order], pes).max() <= before:
+            return order
+    order = _by_entries(work, pes)
+    return order if _dealt(work[order], pes).max() < before else np.arange(len(work))
+
+
+def _places(m: int, pes: int) -> list[int]:
+    """Rows that each PE has; PEs without one are left out."""
+    return [-(-(m - pe) // pes) for pe in range(min(pes, m))]
+
+
+def _by_entries(work: np.ndarray, pes: int) -> np.ndarray:
+    left = _places(len(work), pes)
     owned: list[list[int]] = [[] for _ in left]
     waiting = [(0, pe) for pe in range(len(left))]      # a heap already
     for row in np.argsort(-work, kind="stable"):
@@ -76,12 +101,36 @@ def balance_rows(weights: SparseWeights, pes: int, rates: np.ndarray | None = No
             heapq.heapreplace(waiting, (load + work[row], pe))
         else:
             heapq.heappop(waiting)
-    order = np.empty(m, np.int64)
+    return _order(owned, pes)
+
+
+def _by_columns(weights: SparseWeights, work: np.ndarray, pes: int, rates: np.ndarray | None
+                ) -> np.ndarray:
+    """Each choice adds least to the sum of squares of what the PEs have of a column."""
+    m, n = weights.shape
+    of_rows = weights.columns[np.argsort(weights.rows, kind="stable")]
+    first = np.cumsum([0, *np.bincount(weights.rows, minlength=m)])
+    each = np.ones(n) if rates is None else np.asarray(rates, float)
+    left = _places(m, pes)
+    owned: list[list[int]] = [[] for _ in left]
+    held = np.zeros((n, len(left)))
+    taken = np.zeros(len(left))
+    for row in np.argsort(-work, kind="stable"):
+        columns = of_rows[first[row]:first[row + 1]]
+        # Added up row by row: a matrix product's order, and so a tie, would be the machine's.
+        pe = int((held[columns].sum(axis=0) + taken).argmin())
+        owned[pe].append(int(row))
+        held[columns, pe] += each[columns]
+        if len(owned[pe]) == left[pe]:
+            taken[pe] = np.inf
+    return _order(owned, pes)
+
+
+def _order(owned: list[list[int]], pes: int) -> np.ndarray:
+    order = np.empty(sum(map(len, owned)), np.int64)
     for pe, rows in enumerate(owned):
         order[pe::pes] = sorted(rows)
-    if _dealt(work[order], pes).max() < _dealt(work, pes).max():
-        return order
-    return np.arange(m)
+    return order
 
 
 def column_rates(network: Network, x) -> dict[str, np.ndarray]:
@@ -99,7 +148,8 @@ def column_rates(network: Network, x) -> dict[str, np.ndarray]:
     return rates
 
 
-def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None = None) -> Network:
+def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None = None, *,
+             by: str = "columns") -> Network:
     """The network with the output channels of its layers in an order that :func:`balance_rows`
     finds for ``pes`` PEs. Its outputs are the same, bit for bit; those of layers inside come in
     another order.
@@ -113,6 +163,11 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
     ----------
     rates : of each layer's columns in the network as given, by name, see :func:`column_rates`;
         a layer that is not among them has its weights counted.
+    by : see :func:`balance_rows`.
+
+    Raises
+    ------
+    InputError : rates of a layer that is not there, and what :func:`balance_rows` refuses.
     """
     names = {layer.name for layer in network.layers}
     unknown = sorted(set(rates or ()) - names)
@@ -127,7 +182,8 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
         if isinstance(layer, (Pool, Depthwise)):
             orders[layer.name] = source
         elif isinstance(layer, Linear) and layer.name not in kept:
-            orders[layer.name] = balance_rows(layer.weights, pes, (rates or {}).get(layer.name))
+            orders[layer.name] = balance_rows(layer.weights, pes,
+                                              (rates or {}).get(layer.name), by=by)
         else:
             orders[layer.name] = np.arange(layer.channels)
         layers.append(_reordered(layer, orders[layer.name], source))
