@@ -56,10 +56,12 @@ def balance_rows(weights: SparseWeights, pes: int, rates: np.ndarray | None = No
     Greedy: from the row with most work to that with least, each to the best PE with a place left.
     By ``entries`` that is the PE with the least work so far; by ``columns`` the one with the least
     work in the columns that the row has, since a PE that gets much of one column is waited for
-    however little it has of others. A PE's own rows stay in their order.
+    however little it has of others. A PE's own rows come in the same order, those with most work
+    first: behind a column's last entry no filler is needed.
 
-    The largest load is never above that of the rows as they are: an order by columns that is
-    worse gives way to one by entries, and that to the rows as they are.
+    The largest load is never above that of the rows as they are. By ``columns`` no PE is given
+    more; where that cannot be kept up to the end, the order is one by entries, and where that is
+    no better, the rows stay as they are.
 
     Parameters
     ----------
@@ -106,30 +108,33 @@ def _by_entries(work: np.ndarray, pes: int) -> np.ndarray:
 
 def _by_columns(weights: SparseWeights, work: np.ndarray, pes: int, rates: np.ndarray | None
                 ) -> np.ndarray:
-    """Each choice adds least to the sum of squares of what the PEs have of a column."""
+    """Each choice adds least to the sum of squares of what the PEs have of a column, among those
+    that leave no PE more than the rows as they are do."""
     m, n = weights.shape
     of_rows = weights.columns[np.argsort(weights.rows, kind="stable")]
     first = np.cumsum([0, *np.bincount(weights.rows, minlength=m)])
     each = np.ones(n) if rates is None else np.asarray(rates, float)
+    most = _dealt(work, pes).max()
     left = _places(m, pes)
     owned: list[list[int]] = [[] for _ in left]
     held = np.zeros((n, len(left)))
-    taken = np.zeros(len(left))
+    load = np.zeros(len(left))
     for row in np.argsort(-work, kind="stable"):
         columns = of_rows[first[row]:first[row + 1]]
         # Added up row by row: a matrix product's order, and so a tie, would be the machine's.
-        pe = int((held[columns].sum(axis=0) + taken).argmin())
-        owned[pe].append(int(row))
+        cost = held[columns].sum(axis=0)
+        cost[load + work[row] > most] = np.inf
+        pe = int((cost if np.isfinite(cost).any() else load).argmin())
         held[columns, pe] += each[columns]
-        if len(owned[pe]) == left[pe]:
-            taken[pe] = np.inf
+        owned[pe].append(int(row))
+        load[pe] = load[pe] + work[row] if len(owned[pe]) < left[pe] else np.inf
     return _order(owned, pes)
 
 
 def _order(owned: list[list[int]], pes: int) -> np.ndarray:
     order = np.empty(sum(map(len, owned)), np.int64)
     for pe, rows in enumerate(owned):
-        order[pe::pes] = sorted(rows)
+        order[pe::pes] = rows
     return order
 
 
