@@ -10,6 +10,7 @@ EIE64, LeNet-5 on NET16; ``rates`` are measured on 200 images that are not among
 max(weights, PEs) in each broadcast column, since a column costs every PE a cycle. ``bound`` adds
 the scan's beginning and the writeback. ``total`` and ``column`` are imbalances: the busiest PE's
 weights of all broadcast columns, and those of the busiest of each column added up, by the mean.
+``busiest`` is the work of the PE with most, where a column without entries is a cycle's.
 """
 import argparse
 import inspect
@@ -19,9 +20,10 @@ import sys
 import numpy as np
 
 import openeie
+from openeie.core import golden
 from openeie.core.balance import GOALS, balance_rows, balanced, column_rates
 from openeie.core.config import ArrayConfig, preset
-from openeie.core.graph import Network
+from openeie.core.graph import INPUT, Conv, Linear, Network
 from openeie.core.timing import Timing
 from openeie.core.weights import SparseWeights, permuted
 from openeie.sim.study.workload import Workload, occupancy, random_workload
@@ -84,19 +86,31 @@ def measure_layer(name: str, pes: int, seed: int) -> dict:
     return result
 
 
-def _bounds(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, float]:
-    """Mean bound of each layer with a matrix."""
-    values = {"input": x} | {run.name: run.outputs for run in openeie.simulate(
-        network, x, config=config, engine="golden").whole_layers}
-    found = {}
+def _read(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    """What each layer with a matrix sees of each input: [inputs, positions, n]."""
+    values = {INPUT: x} | dict(zip((layer.name for layer in network.layers),
+                                   golden.network(network, x)))
+    seen = {}
     for number, layer in enumerate(network.layers):
-        if layer.is_local:
+        if isinstance(layer, Linear):
+            read = network.read(number, values)
+            seen[layer.name] = layer.window.gather(read) if isinstance(layer, Conv) \
+                else read[:, np.newaxis]
+    return seen
+
+
+def _layers(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, dict[str, float]]:
+    """Means of each layer with a matrix."""
+    found = {}
+    for layer in network.layers:
+        if not isinstance(layer, Linear):
             continue
-        read = network.read(number, values)[:, np.newaxis]
-        seen = layer.window.gather(read[:, 0]) if hasattr(layer, "window") else read
-        found[layer.name] = float(np.mean([
-            bound(layer.weights, np.nonzero(one)[1], config, positions=layer.positions)
-            for one in seen]))
+        columns = [np.nonzero(one)[1] for one in _read(network, x)[layer.name]]
+        counts, _ = occupancy(layer.weights, config.pes, config.run_width)
+        each = [{"bound": bound(layer.weights, one, config, positions=layer.positions),
+                 "busiest": np.maximum(counts, 1)[one].sum(axis=0).max()}
+                | imbalance(layer.weights, one, config.pes) for one in columns]
+        found[layer.name] = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
     return found
 
 
@@ -105,16 +119,16 @@ def measure_network(name: str, array: str, images: int, pictures: np.ndarray) ->
     network, config, x = openeie.load(openeie.shipped(name)), preset(array), pictures[:images]
     rates = column_rates(network, pictures[images:images + _CALIBRATION])
     expected = openeie.simulate(network, x, config=config, engine="golden").outputs
-    result: dict = {"network": name, "config": array, "images": images,
-                    "bounds": _bounds(network, x, config), "orders": {}}
+    result: dict = {"network": name, "config": array, "images": images, "orders": {}}
     for title, by, given in (("as they are", None, None), ("entries", "entries", None),
                              ("columns", "columns", None), ("columns, rates", "columns", rates)):
         moved = network if by is None else balanced(network, config.pes, given, by=by)
-        run = openeie.simulate(moved, x, config=config)
+        run, about = openeie.simulate(moved, x, config=config), _layers(moved, x, config)
         assert np.array_equal(run.outputs, expected)
         result["orders"][title] = {
             "cycles": float(run.cycles.mean()),
-            "layers": {layer.name: float(layer.cycles.mean()) for layer in run.whole_layers}}
+            "layers": {layer.name: {"cycles": float(layer.cycles.mean())}
+                       | about.get(layer.name, {}) for layer in run.whole_layers}}
     return result
 
 
@@ -125,16 +139,24 @@ def _markdown(result: dict) -> None:
             cells += [f"{order[key]:,}" for order in one["orders"].values()]
         cells += [f"{one['bound']:,}", f"{one['weights_by_pes']:,.0f}"]
         both = [one["orders"][order]["imbalance"] for order in ("as they are", "columns")]
-        cells += [" -> ".join(f"{each[kind]:.3f}" for each in both)
+        cells += [" -> ".join(f"{each[kind]:.2f}" for each in both)
                   for kind in ("total", "column")]
+        cells.append(" -> ".join(f"{one['orders'][order]['fillers'] / one['pes']:,.0f}"
+                                 for order in ("as they are", "columns")))
         print("| " + " | ".join(cells) + " |")
     for one in result["networks"]:
-        for layer in ("all", *one["orders"]["columns"]["layers"]):
-            cells = [f"{order['cycles'] if layer == 'all' else order['layers'][layer]:,.1f}"
-                     for order in one["orders"].values()]
-            least = one["bounds"].get(layer)
-            print(f"| {one['network']} {one['config']} | {layer} | {' | '.join(cells)} | "
-                  f"{'-' if least is None else f'{least:,.1f}'} |")
+        orders = list(one["orders"].values())
+        cells = [f"{order['cycles']:,.1f}" for order in orders]
+        print(f"| {one['network']}, {one['config']} | all | {' | '.join(cells)} | | | |")
+        for name in orders[0]["layers"]:
+            layers = [order["layers"][name] for order in orders]
+            if "bound" not in layers[0]:
+                continue
+            cells = [f"{layer['cycles']:,.1f}" for layer in layers]
+            cells.append(f"{layers[0]['bound']:,.1f}")
+            cells.append(", ".join(f"{layer['total']:.2f}" for layer in layers[:3]))
+            cells.append(", ".join(f"{layer['busiest']:,.0f}" for layer in layers[:3]))
+            print(f"| | {name} | {' | '.join(cells)} |")
 
 
 def main() -> None:
