@@ -15,6 +15,7 @@ from .core.artefact import load, save
 from .core.balance import balanced, column_rates
 from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
+from .core.counters import COUNTERS
 from .core.errors import (ArrayFault, ArtefactError, CapacityError, ConfigError, EncodingError,
                           InputError, Mismatch, OpenEIEError, ToolError)
 from .core.graph import Linear, Network
@@ -33,7 +34,7 @@ __all__ = ["load", "save", "shipped", "quantise", "compile", "inspect", "simulat
            "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights", "Program",
            "Run", "LayerRun", "Contents", "OpenEIEError", "ConfigError", "InputError",
            "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
-           "Workload", "energy", "balanced", "column_rates"]
+           "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
 
 #: What loads when it is asked for, since numba takes its time.
 _LATER = {"Workload": "workload", "energy": "energy"}
