@@ -15,13 +15,16 @@ from .common import (AsJson, Config64, Model, Quiet, Set, config_for, emit,
 from .models import inputs_for, load_model
 from .plan import Forecast, plan_dict, plan_tables
 
-__all__ = ["command", "Encoding", "Vectors"]
+__all__ = ["command", "Encoding", "Vectors", "Balance"]
 
 _DENSITY, _SEED = 0.5, 1
 
 Encoding = Annotated[str | None, typer.Option(
     "--encoding", help="csr, codebook or huffman for every layer, instead of the layers' own.")]
 Vectors = Annotated[int, typer.Option("--vectors", help="Inputs of one start.")]
+Balance = Annotated[bool, typer.Option(
+    "--balance", help="Order the channels inside the network so that the PEs have like loads; "
+                      "its outputs stay the same.")]
 ProgramOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write the load records there (.npz).")]
 Density = Annotated[float | None, typer.Option(
@@ -41,9 +44,10 @@ Clock = Annotated[float | None, typer.Option("--clock", help="MHz at which to te
 
 
 def command(model: Model, config: Config64 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, density: Density = None, input_density: InputDensity = None,
-            seed: Seed = None, inputs: InputFile = None, images: Images = None, clock: Clock = None,
-            as_json: AsJson = False, out: ProgramOut = None, quiet: Quiet = False) -> None:
+            vectors: Vectors = 1, balance: Balance = False, density: Density = None,
+            input_density: InputDensity = None, seed: Seed = None, inputs: InputFile = None,
+            images: Images = None, clock: Clock = None, as_json: AsJson = False,
+            out: ProgramOut = None, quiet: Quiet = False) -> None:
     """Compile a network for one array: its plan, its place in the memories, predicted cycles."""
     if clock is not None and not 0 < clock < 10_000:
         raise InputError(f"--clock must be a positive number of MHz, not {clock}")
@@ -56,14 +60,14 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
     network = load_model(model)
     x = inputs_for(network, inputs, images)[0] if is_measured else None
     program = compile_network(network, config_for(network, config, changes, linear="EIE64"),
-                              vectors=vectors, encoding=encoding)
+                              vectors=vectors, encoding=encoding, balance=balance)
     forecast = _drawn(program, _DENSITY if density is None else density, input_density,
                       _SEED if seed is None else seed, clock) if x is None \
         else _measured(program, x, clock)
     if out is not None:
         _write(program, out)
-    emit(plan_dict(program, forecast), lambda: plan_tables(program, forecast), as_json=as_json,
-         quiet=quiet)
+    emit(plan_dict(program, forecast) | {"balance": balance},
+         lambda: plan_tables(program, forecast), as_json=as_json, quiet=quiet)
 
 
 def _drawn(program: Program, density: float, input_density: float | None, seed: int,

@@ -15,7 +15,7 @@ from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set, Verbose,
                      config_for, emit, working, write_atomically)
-from .compile import Encoding, Vectors
+from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model
 from .tables import run_dict, run_tables
 
@@ -37,19 +37,19 @@ Picture = Annotated[Path | None, typer.Option(
 
 def command(model: Model, engine: Engine = "fast", images: Images = None, inputs: InputFile = None,
             config: Config64 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, seed: Seed = 1, jobs: Jobs = 1, layers: Layers = False,
-            picture: Picture = None, as_json: AsJson = False, out: RunOut = None,
-            quiet: Quiet = False, verbose: Verbose = False) -> None:
+            vectors: Vectors = 1, balance: Balance = False, seed: Seed = 1, jobs: Jobs = 1,
+            layers: Layers = False, picture: Picture = None, as_json: AsJson = False,
+            out: RunOut = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Simulate a network: outputs and, per layer, cycles and where they went."""
     _check(engine, layers, picture)
     network = load_model(model)
     x, labels = inputs_for(network, inputs, images, _IMAGES)
     program = compile_network(network, config_for(network, config, changes, linear="EIE64"),
-                              vectors=vectors, encoding=encoding)
+                              vectors=vectors, encoding=encoding, balance=balance)
     options = {"fast": {"jobs": jobs}, "rtl": {"seed": seed}}.get(engine, {})
     with working(f"{engine}: {len(x):,} inputs", quiet=quiet or as_json):
         run = simulate(program, x, engine, **options)
-    result = run_dict(run, per_pe=verbose) | {"network": network.name}
+    result = run_dict(run, per_pe=verbose) | {"network": network.name, "balance": balance}
     lines: list = []
     tables = partial(_tables, run, network.name)
     if layers or picture:

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 
+from .balance import balanced
 from .capacity import Capacity, activation_needs
 from .cluster import Group, choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
@@ -17,7 +18,8 @@ __all__ = ["compile_network", "try_compile"]
 
 
 def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
-                    encoding: str | None = None, clustered: bool | None = None) -> Program:
+                    encoding: str | None = None, clustered: bool | None = None,
+                    balance: bool = False) -> Program:
     """Compile ``network`` for the array ``config``.
 
     Maps that do not fit the activation memories, and layers with more rows than accumulators,
@@ -29,6 +31,10 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     encoding : use this one for every layer instead of the layers' own.
     clustered : whether the clusters share the positions of every layer that has enough of them;
         None: of those where that saves cycles and the memories have room for a copy in each.
+    balance : order the channels inside the network so that the PEs have like loads
+        (:func:`openeie.core.balance.balanced`), for all PEs even where clusters share a layer:
+        a PE of a cluster then owns what ``config.clusters`` of them would. The program's network
+        is the balanced one; its outputs are the same.
 
     Raises
     ------
@@ -36,6 +42,8 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
         smallest configuration that would do.
     InputError : a bad argument, or an encoding that a layer or the configuration cannot have.
     """
+    if balance:
+        network = balanced(network, config.pes)
     options: dict = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
     program, capacity = try_compile(network, config, **options)
     if program is None:

@@ -7,8 +7,7 @@ import numpy as np
 
 from .errors import InputError
 
-__all__ = ["SparseWeights", "frozen", "spread_columns",
-           "select"]
+__all__ = ["SparseWeights", "frozen", "spread_columns", "select", "permuted"]
 
 
 def frozen(array, dtype) -> np.ndarray:
@@ -146,3 +145,14 @@ def select(weights: SparseWeights, rows: range, columns: np.ndarray | None = Non
         weights, shape=(min(len(rows), weights.shape[0] - rows.start), len(counts)),
         rows=weights.rows[kept] - rows.start, indptr=np.concatenate([[0], np.cumsum(counts)]),
         values=weights.values[kept], codes=None if weights.codes is None else weights.codes[kept])
+
+
+def permuted(weights: SparseWeights, rows: np.ndarray, columns: np.ndarray) -> SparseWeights:
+    """The matrix ``dense[rows][:, columns]``; each of the two names every row or column once."""
+    m, n = weights.shape
+    place = np.argsort(columns)[weights.columns] * m + np.argsort(rows)[weights.rows]
+    order = np.argsort(place)
+    return dataclasses.replace(
+        weights, rows=place[order] % m, values=weights.values[order],
+        indptr=np.concatenate([[0], np.cumsum(np.diff(weights.indptr)[columns])]),
+        codes=None if weights.codes is None else weights.codes[order])

@@ -9,10 +9,13 @@
 from importlib.resources import files as _files
 from os import PathLike as _PathLike
 from pathlib import Path as _Path
+from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 from .core.artefact import load, save
+from .core.balance import balanced, column_rates
 from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
+from .core.counters import COUNTERS
 from .core.errors import (ArrayFault, ArtefactError, CapacityError, ConfigError, EncodingError,
                           InputError, Mismatch, OpenEIEError, ToolError)
 from .core.graph import Linear, Network
@@ -21,12 +24,27 @@ from .core.inspect import Contents, inspect
 from .core.program import Program
 from .core.run import LayerRun, Run
 
+if _TYPE_CHECKING:
+    from .sim.study.energy import energy
+    from .sim.study.workload import Workload
+
 __version__ = "0.1.0"
 
 __all__ = ["load", "save", "shipped", "quantise", "compile", "inspect", "simulate", "verify",
            "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights", "Program",
            "Run", "LayerRun", "Contents", "OpenEIEError", "ConfigError", "InputError",
-           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch"]
+           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
+           "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+
+#: What loads when it is asked for, since numba takes its time.
+_LATER = {"Workload": "workload", "energy": "energy"}
+
+
+def __getattr__(name: str):
+    if name not in _LATER:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+    return getattr(import_module(f"{__name__}.sim.study.{_LATER[name]}"), name)
 
 
 def shipped(name: str) -> _Path:
@@ -73,29 +91,32 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     return quantise_graph(graph, inputs, **vars(options))
 
 
-def _program(model, config, vectors: int, encoding: str | None) -> Program:
+def _program(model, config, vectors: int, encoding: str | None, balance: bool) -> Program:
     if isinstance(model, Program):
         return model
     if isinstance(model, (str, _PathLike)):
         model = load(model)
     if isinstance(config, str):
         config = preset(config)
-    return compile(model, config, vectors=vectors, encoding=encoding)
+    return compile(model, config, vectors=vectors, encoding=encoding, balance=balance)
 
 
 def simulate(model, x, *, config: str | ArrayConfig = "EIE64", engine: str = "fast",
-             vectors: int = 1, encoding: str | None = None, **options) -> Run:
+             vectors: int = 1, encoding: str | None = None, balance: bool = False,
+             **options) -> Run:
     """Run inputs through one engine.
 
     Parameters
     ----------
     model : a :class:`Network`, the path of an artefact, or a :class:`Program` (then ``config``,
-        ``vectors`` and ``encoding`` do not apply).
+        ``vectors``, ``encoding`` and ``balance`` do not apply).
     x : integers [batch, n]; see :meth:`Network.check_inputs`.
     config : a preset's name or an :class:`ArrayConfig`.
     engine : ``"golden"`` (values), ``"fast"`` or ``"rtl"`` (values, cycles, counters).
     vectors : inputs of one start; the batch must be a multiple.
     encoding : of every layer, instead of the layers' own.
+    balance : order the channels inside the network so that the PEs have like loads; the
+        outputs stay as they are.
     options : ``jobs`` of ``fast``; ``trace`` and ``seed`` of ``rtl``.
 
     Raises
@@ -103,11 +124,12 @@ def simulate(model, x, *, config: str | ArrayConfig = "EIE64", engine: str = "fa
     OpenEIEError : one of its kinds, saying what is wrong.
     """
     from .sim.engines import simulate as execute
-    return execute(_program(model, config, vectors, encoding), x, engine, **options)
+    return execute(_program(model, config, vectors, encoding, balance), x, engine, **options)
 
 
 def verify(model, x, *, config: str | ArrayConfig = "TINY", vectors: int = 1,
-           encoding: str | None = None, engines: tuple[str, ...] = ("golden", "fast", "rtl")):
+           encoding: str | None = None, balance: bool = False,
+           engines: tuple[str, ...] = ("golden", "fast", "rtl")):
     """Run inputs through several engines and compare every word, cycle and counter.
 
     Raises
@@ -115,4 +137,4 @@ def verify(model, x, *, config: str | ArrayConfig = "TINY", vectors: int = 1,
     Mismatch : naming the first difference.
     """
     from .sim.verify import verify as compare
-    return compare(_program(model, config, vectors, encoding), x, engines=engines)
+    return compare(_program(model, config, vectors, encoding, balance), x, engines=engines)

@@ -14,12 +14,14 @@ from numba import njit
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
 from ...core.errors import InputError
+from ...core.fixed import int_range
 from ...core.graph import Linear, Network
 from ...core.weights import SparseWeights
 from ..fast import broadcast_items, layer_cycles
 
 __all__ = ["Workload", "LayerTime", "occupancy", "random_workload"]
 
+_CODES = 16             # of EIE's codebook, 0 among them
 #: What a random workload's activations are at most, and its 15 weights: none is 0.
 _LARGEST_ACT, _WEIGHTS = 4095, np.arange(-7, 8) * 256 + 128
 
@@ -117,6 +119,31 @@ class Workload:
                              f"not {acts.dtype}")
         object.__setattr__(self, "acts", acts.astype(np.int64))
 
+    @classmethod
+    def from_dense(cls, weights, acts, *, name: str = "layer") -> "Workload":
+        """A layer from arrays: weights [m, n], activations [n] or [vectors, n].
+
+        Integers are taken as they are. Floats are scaled so that the largest becomes 32767, and
+        rounded; none that is not 0 becomes 0, since what is there decides the time. With at most
+        15 different weights they are a codebook's, otherwise they stand in place.
+
+        Raises
+        ------
+        InputError : weights of other than two dimensions, not finite, or beyond 16 bits;
+            activations that do not fit them.
+        """
+        w = _integers(name, "weights", weights)
+        if w.ndim != 2 or not w.size:
+            raise InputError(f"layer {name!r}: weights must be [m, n], not {list(w.shape)}")
+        table = np.append(0, np.setdiff1d(w, 0))
+        if len(table) > _CODES:
+            return cls(name=name, weights=SparseWeights.from_dense(w),
+                       acts=_integers(name, "activations", acts))
+        order = np.argsort(table)
+        codes = order[np.searchsorted(table, w, sorter=order)]
+        return cls(name=name, weights=SparseWeights.from_codes(codes, table),
+                   acts=_integers(name, "activations", acts))
+
     @property
     def shape(self) -> tuple[int, int]:
         """(m, n)."""
@@ -153,10 +180,33 @@ class Workload:
     def network(self) -> Network:
         """The layer as a network of its own, for the engines that have values."""
         m = self.shape[0]
+        encoding = "csr" if self.weights.codebook is None else "codebook"
         return Network(name=self.name, input_range=(int(self.acts.min()), int(self.acts.max())),
-                       layers=(Linear(name=self.name, weights=self.weights,
+                       layers=(Linear(name=self.name, weights=self.weights, encoding=encoding,
                                       bias=np.zeros(m, np.int64),
                                       multiplier=np.full(m, 1 << 14), shift=np.full(m, 30)),))
+
+
+def _integers(name: str, what: str, array) -> np.ndarray:
+    """int64: integers as they are, floats scaled to 16 bits."""
+    array = np.asarray(array)
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            where = np.argwhere(~np.isfinite(array))[0].tolist()
+            raise InputError(f"layer {name!r}: {what} must be finite; {where} is "
+                             f"{array[tuple(where)]}")
+        largest = np.abs(array).max(initial=0)
+        scaled = np.rint(array / (largest or 1) * int_range(16)[1])
+        array = np.where((scaled == 0) & (array != 0), np.sign(array), scaled)
+    elif array.dtype.kind not in "iu":
+        raise InputError(f"layer {name!r}: {what} must be integers or floats, not {array.dtype}")
+    low, high = int_range(16)
+    beyond = np.argwhere((array < low) | (array > high))
+    if len(beyond):
+        where = beyond[0].tolist()
+        raise InputError(f"layer {name!r}: {what} must be in {low} .. {high}; {where} is "
+                         f"{array[tuple(where)]}")
+    return array.astype(np.int64)
 
 
 def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.encoding import encode_entries, pack_fixed
@@ -86,3 +87,38 @@ def test_densities_are_shares():
         random_workload("w", (3, 5), weight_density=9, act_density=1, seed=0)
     with pytest.raises(InputError, match="act_density"):
         random_workload("w", (3, 5), weight_density=1, act_density=float("nan"), seed=0)
+
+
+@given(hnp.arrays(float, hnp.array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=9),
+                  elements=st.floats(-1e300, 1e300, allow_subnormal=False)))
+def test_floats_are_scaled_and_none_is_lost(weights):
+    n = weights.shape[1]
+    layer = Workload.from_dense(weights, np.linspace(0, 1, n))
+    ours = layer.weights.dense()
+    assert np.array_equal(ours != 0, weights != 0)
+    assert np.array_equal(np.sign(ours), np.sign(weights))
+    assert np.abs(ours).max() == 32767 * weights.any()
+    assert np.array_equal(layer.acts[0] != 0, np.linspace(0, 1, n) != 0)
+    assert (layer.weights.codebook is None) == (len(np.setdiff1d(ours, 0)) > 15)
+
+
+@given(hnp.arrays(np.int64, (7, 5), elements=st.integers(-32768, 32767)))
+def test_integers_stay_and_run_as_a_network(weights):
+    layer = Workload.from_dense(weights, np.arange(5), name="mine")
+    assert np.array_equal(layer.weights.dense(), weights) and layer.name == "mine"
+    config = preset("EIE64").replace(pes=3)
+    run = fast.run(compile_network(layer.network(), config), layer.acts)
+    assert run.cycles[0] == layer.time(config).cycles
+
+
+@pytest.mark.parametrize("weights, acts, message", [
+    ([1, 2], [1], r"weights must be \[m, n\], not \[2\]"),
+    (np.ones((0, 3)), np.ones(3), r"weights must be \[m, n\], not \[0, 3\]"),
+    ([[1.0, np.inf]], [1, 1], r"weights must be finite; \[0, 1\] is inf"),
+    ([[1, 2]], [1, 40_000], r"activations must be in -32768 .. 32767; \[1\] is 40000"),
+    ([[1, -32_769]], [1, 1], r"weights must be in -32768 .. 32767; \[0, 1\] is -32769"),
+    ([["a", "b"]], [1, 1], "weights must be integers or floats, not <U1"),
+    ([[1, 2]], [1, 1, 1], r"its 2 columns need activations")])
+def test_arrays_that_are_no_layer_are_refused(weights, acts, message):
+    with pytest.raises(InputError, match=message):
+        Workload.from_dense(weights, acts)

@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cycles with the rows as they are and in balanced orders, and what bounds them; one JSON object.
+
+    python benchmarks/balance.py [--pes 64] [--seed 1] [--markdown]
+
+``layers``: EIE's nine (Table III: shape and densities; weights and activations are random), once
+with the preset's queues and once with queues of 256. ``networks``: LeNet-300-100 on EIE16 and
+EIE64, LeNet-5 on NET16; ``rates`` are measured on 200 images that are not among those run.
+``work`` is what any assignment of rows has to do: the largest share that a PE must get of
+max(weights, PEs) in each broadcast column, since a column costs every PE a cycle. ``bound`` adds
+the scan's beginning and the writeback. ``total`` and ``column`` are imbalances: the busiest PE's
+weights of all broadcast columns, and those of the busiest of each column added up, by the mean.
+``busiest`` is the work of the PE with most, where a column without entries is a cycle's.
+"""
+import argparse
+import inspect
+import json
+import sys
+
+import numpy as np
+
+import openeie
+from openeie.core import golden
+from openeie.core.balance import GOALS, balance_rows, balanced, column_rates
+from openeie.core.config import ArrayConfig, preset
+from openeie.core.graph import INPUT, Conv, Linear, Network
+from openeie.core.timing import Timing
+from openeie.core.weights import SparseWeights, permuted
+from openeie.sim.study.workload import Workload, occupancy, random_workload
+from openeie.sw.data import shipped_test_set
+
+#: name: inputs, outputs, weight density, activation density (EIE, Table III).
+NINE = {"Alex-6": (9216, 4096, .09, .351), "Alex-7": (4096, 4096, .09, .353),
+        "Alex-8": (4096, 1000, .25, .375), "VGG-6": (25088, 4096, .04, .183),
+        "VGG-7": (4096, 4096, .04, .375), "VGG-8": (4096, 1000, .23, .411),
+        "NT-We": (4096, 600, .10, 1), "NT-Wd": (600, 8791, .11, 1),
+        "NT-LSTM": (1201, 2400, .10, 1)}
+NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
+            ("lenet-5", "NET16", 20))
+_DEEP, _CALIBRATION = 256, 200
+
+
+def imbalance(weights: SparseWeights, columns: np.ndarray, pes: int) -> dict[str, float]:
+    """``total`` and ``column``; 1 is perfect."""
+    counts, fillers = occupancy(weights, pes, run_width=8)
+    held = (counts - fillers)[columns].astype(np.int64)
+    mean = held.sum() / pes
+    return {"total": float(held.sum(axis=0).max() / mean),
+            "column": float(held.max(axis=1).sum() / mean)}
+
+
+def work(weights: SparseWeights, columns: np.ndarray, pes: int) -> int:
+    """Cycles that some PE works on these columns, whoever owns the rows."""
+    return -(-int(np.maximum(np.diff(weights.indptr)[columns], pes).sum()) // pes)
+
+
+def bound(weights: SparseWeights, columns: np.ndarray, config: ArrayConfig, *,
+          positions: int = 1) -> int:
+    """Cycles of a start that no assignment of the rows falls below (docs/timing.md)."""
+    timing = Timing(config)
+    last = timing.token + timing.row * -(-weights.shape[0] // config.pes)
+    waits = max(work(weights, columns, config.pes) + positions - 1, (positions - 1) * last)
+    return timing.first_scan + 4 + waits + last + timing.commit
+
+
+def measure_layer(name: str, pes: int, seed: int) -> dict:
+    """One of the nine."""
+    n, m, weight_density, act_density = NINE[name]
+    layer = random_workload(name, (m, n), weight_density=weight_density, act_density=act_density,
+                            seed=seed)
+    config = preset("EIE64").replace(pes=pes)
+    columns = np.flatnonzero(layer.acts[0])
+    result: dict = {"layer": name, "pes": pes,
+                    "weights_by_pes": np.diff(layer.weights.indptr)[columns].sum() / pes,
+                    "work": work(layer.weights, columns, pes),
+                    "bound": bound(layer.weights, columns, config), "orders": {}}
+    for by in (None, *GOALS[::-1]):
+        weights = layer.weights if by is None else permuted(
+            layer.weights, balance_rows(layer.weights, pes, by=by), np.arange(n))
+        moved = Workload(name=name, weights=weights, acts=layer.acts)
+        time = moved.time(config)
+        result["orders"][by or "as they are"] = {
+            "cycles": time.cycles, "fillers": time.total("filler"),
+            "cycles_deep": moved.time(config.replace(queue_depth=_DEEP)).cycles,
+            "imbalance": imbalance(weights, columns, pes)}
+    return result
+
+
+def _read(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
+    """What each layer with a matrix sees of each input: [inputs, positions, n]."""
+    values = {INPUT: x} | dict(zip((layer.name for layer in network.layers),
+                                   golden.network(network, x)))
+    seen = {}
+    for number, layer in enumerate(network.layers):
+        if isinstance(layer, Linear):
+            read = network.read(number, values)
+            seen[layer.name] = layer.window.gather(read) if isinstance(layer, Conv) \
+                else read[:, np.newaxis]
+    return seen
+
+
+def _layers(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, dict[str, float]]:
+    """Means of each layer with a matrix."""
+    found = {}
+    for layer in network.layers:
+        if not isinstance(layer, Linear):
+            continue
+        columns = [np.nonzero(one)[1] for one in _read(network, x)[layer.name]]
+        counts, _ = occupancy(layer.weights, config.pes, config.run_width)
+        each = [{"bound": bound(layer.weights, one, config, positions=layer.positions),
+                 "busiest": np.maximum(counts, 1)[one].sum(axis=0).max()}
+                | imbalance(layer.weights, one, config.pes) for one in columns]
+        found[layer.name] = {key: float(np.mean([one[key] for one in each])) for key in each[0]}
+    return found
+
+
+def measure_network(name: str, array: str, images: int, pictures: np.ndarray) -> dict:
+    """A network that comes with the package; its outputs are compared."""
+    network, config, x = openeie.load(openeie.shipped(name)), preset(array), pictures[:images]
+    rates = column_rates(network, pictures[images:images + _CALIBRATION])
+    expected = openeie.simulate(network, x, config=config, engine="golden").outputs
+    result: dict = {"network": name, "config": array, "images": images, "orders": {}}
+    for title, by, given in (("as they are", None, None), ("entries", "entries", None),
+                             ("columns", "columns", None), ("columns, rates", "columns", rates)):
+        moved = network if by is None else balanced(network, config.pes, given, by=by)
+        run, about = openeie.simulate(moved, x, config=config), _layers(moved, x, config)
+        assert np.array_equal(run.outputs, expected)
+        result["orders"][title] = {
+            "cycles": float(run.cycles.mean()),
+            "layers": {layer.name: {"cycles": float(layer.cycles.mean())}
+                       | about.get(layer.name, {}) for layer in run.whole_layers}}
+    return result
+
+
+def _markdown(result: dict) -> None:
+    for one in result["layers"]:
+        cells = [one["layer"]]
+        for key in ("cycles", "cycles_deep"):
+            cells += [f"{order[key]:,}" for order in one["orders"].values()]
+        cells += [f"{one['bound']:,}", f"{one['weights_by_pes']:,.0f}"]
+        both = [one["orders"][order]["imbalance"] for order in ("as they are", "columns")]
+        cells += [" -> ".join(f"{each[kind]:.2f}" for each in both)
+                  for kind in ("total", "column")]
+        cells.append(" -> ".join(f"{one['orders'][order]['fillers'] / one['pes']:,.0f}"
+                                 for order in ("as they are", "columns")))
+        print("| " + " | ".join(cells) + " |")
+    for one in result["networks"]:
+        orders = list(one["orders"].values())
+        cells = [f"{order['cycles']:,.1f}" for order in orders]
+        print(f"| {one['network']}, {one['config']} | all | {' | '.join(cells)} | | | |")
+        for name in orders[0]["layers"]:
+            layers = [order["layers"][name] for order in orders]
+            if "bound" not in layers[0]:
+                continue
+            cells = [f"{layer['cycles']:,.1f}" for layer in layers]
+            cells.append(f"{layers[0]['bound']:,.1f}")
+            cells.append(", ".join(f"{layer['total']:.2f}" for layer in layers[:3]))
+            cells.append(", ".join(f"{layer['busiest']:,.0f}" for layer in layers[:3]))
+            print(f"| | {name} | {' | '.join(cells)} |")
+
+
+def main() -> None:
+    """Print the result."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--pes", type=int, default=64)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--markdown", action="store_true", help="the tables of docs/balance.md")
+    options = parser.parse_args()
+    pictures, _ = shipped_test_set()
+    result = {"seed": options.seed,
+              "layers": [measure_layer(name, options.pes, options.seed) for name in NINE],
+              "networks": [measure_network(*case, pictures) for case in NETWORKS]}
+    if options.markdown:
+        _markdown(result)
+    else:
+        print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()
