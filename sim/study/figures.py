@@ -7,7 +7,7 @@ from ...core.config import ArrayConfig
 from .energy import word_pj, words_read
 from .workload import LayerTime, Workload
 
-__all__ = ["QUEUE_DEPTHS", "WORD_WIDTHS", "PES", "Figure", "figures"]
+__all__ = ["QUEUE_DEPTHS", "WORD_WIDTHS", "PES", "Figure", "figures", "precision_figure"]
 
 QUEUE_DEPTHS = tuple(1 << k for k in range(9))
 WORD_WIDTHS = (32, 64, 128, 256, 512)
@@ -22,7 +22,7 @@ class Figure:
     ----------
     name : of the file, as ``fig8``.
     title, x_label, y_label : what a person reads.
-    x : values of the parameter.
+    x : values of the parameter; a word stands for itself, and bars for lines.
     series : values of each line; a layer's, by its name.
     note : what must be known to read it; perhaps "".
     log_y, share : how the vertical axis counts.
@@ -31,7 +31,7 @@ class Figure:
     title: str
     x_label: str
     y_label: str
-    x: tuple[int, ...]
+    x: tuple[int | str, ...]
     series: dict[str, tuple[float, ...]]
     note: str = ""
     log_y: bool = False
@@ -91,3 +91,10 @@ def _scaling_figures(scaled: dict[str, list[LayerTime]]) -> list[Figure]:
         Figure(name="fig13", title="Load balance and the number of PEs", x_label="PEs",
                y_label="load balance", x=PES, share=True,
                series=over_pes(lambda time, _: time.balance))]
+
+
+def precision_figure(errors: dict[str, float], network: str) -> Figure:
+    """Figure 10, of :func:`openeie.sim.study.precision.errors_by_precision`."""
+    return Figure(name="fig10", title=f"Precision of the arithmetic, {network}",
+                  x_label="", y_label="error", x=tuple(errors),
+                  series={network: tuple(errors.values())}, share=True)
