@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import openeie
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -206,6 +207,19 @@ def test_rates_of_no_layer_are_refused():
     with pytest.raises(InputError, match="no layer 'fc9', for which there are column rates; its "
                                          "layers are last"):
         balanced(network, 2, {"fc9": np.ones(3)})
+
+
+def test_simulate_and_verify_balance_a_network():
+    rng = np.random.default_rng(8)
+    network = Network(name="small", input_range=(-20, 20), layers=(
+        linear(rng, 9, 13, "first"), linear(rng, 13, 6)))
+    x = rng.integers(-20, 21, (3, 9))
+    expected = golden.network(balanced(network, 4), x)
+    run = openeie.simulate(network, x, config="TINY", balance=True)
+    assert np.array_equal(run.layers[0].outputs, expected[0])
+    assert not np.array_equal(expected[0], golden.network(network, x)[0])
+    assert openeie.verify(network, x, config="TINY", balance=True,
+                          engines=("golden", "fast")).words == 3 * 19
 
 
 def test_the_gateware_runs_it():
