@@ -154,7 +154,7 @@ def column_rates(network: Network, x) -> dict[str, np.ndarray]:
 
 
 def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None = None, *,
-             by: str = "columns") -> Network:
+             by: str = "columns", clusters: int = 1) -> Network:
     """The network with the output channels of its layers in an order that :func:`balance_rows`
     finds for ``pes`` PEs. Its outputs are the same, bit for bit; those of layers inside come in
     another order.
@@ -169,11 +169,17 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
     rates : of each layer's columns in the network as given, by name, see :func:`column_rates`;
         a layer that is not among them has its weights counted.
     by : see :func:`balance_rows`.
+    clusters : of the array. A layer of which each can get a position is ordered for the PEs of a
+        cluster, since the compiler nearly always shares such a layer among them; if it does not,
+        the order is not the best.
 
     Raises
     ------
-    InputError : rates of a layer that is not there, and what :func:`balance_rows` refuses.
+    InputError : clusters that do not divide the PEs; rates of a layer that is not there; and
+        what :func:`balance_rows` refuses.
     """
+    if clusters < 1 or pes % clusters:
+        raise InputError(f"clusters must divide the {pes} PEs, but {clusters} do not")
     names = {layer.name for layer in network.layers}
     unknown = sorted(set(rates or ()) - names)
     if unknown:
@@ -187,7 +193,8 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
         if isinstance(layer, (Pool, Depthwise)):
             orders[layer.name] = source
         elif isinstance(layer, Linear) and layer.name not in kept:
-            orders[layer.name] = balance_rows(layer.weights, pes,
+            share = clusters if layer.positions >= clusters else 1
+            orders[layer.name] = balance_rows(layer.weights, pes // share,
                                               (rates or {}).get(layer.name), by=by)
         else:
             orders[layer.name] = np.arange(layer.channels)

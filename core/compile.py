@@ -32,9 +32,8 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     clustered : whether the clusters share the positions of every layer that has enough of them;
         None: of those where that saves cycles and the memories have room for a copy in each.
     balance : order the channels inside the network so that the PEs have like loads
-        (:func:`openeie.core.balance.balanced`), for all PEs even where clusters share a layer:
-        a PE of a cluster then owns what ``config.clusters`` of them would. The program's network
-        is the balanced one; its outputs are the same.
+        (:func:`openeie.core.balance.balanced`); layers that clusters can share are ordered for
+        the PEs of a cluster. The program's network is the balanced one; its outputs are the same.
 
     Raises
     ------
@@ -43,7 +42,8 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     InputError : a bad argument, or an encoding that a layer or the configuration cannot have.
     """
     if balance:
-        network = balanced(network, config.pes)
+        network = balanced(network, config.pes,
+                           clusters=1 if clustered is False else config.clusters)
     options: dict = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
     program, capacity = try_compile(network, config, **options)
     if program is None:

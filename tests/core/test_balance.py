@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import openeie
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -189,6 +190,31 @@ def test_column_rates_are_shares_of_what_is_there():
     assert INPUT not in rates
 
 
+def test_what_clusters_share_is_ordered_for_the_pes_of_one():
+    """A convolution of 8 channels on 2 x 4 PEs; a linear layer has but one position to share."""
+    rng = np.random.default_rng(9)
+    dense = np.zeros((8, 3), int)
+    dense[::4] = 1
+    network = Network(name="shared", layers=(
+        dataclasses.replace(conv(rng, Window(height=2, width=2, channels=3), 8, name="conv"),
+                            weights=SparseWeights.from_dense(dense), encoding="csr"),
+        linear(rng, 32, 8, "hidden"), linear(rng, 8, 2)))
+    assert loads(network.layers[0].weights, 4).tolist() == [6, 0, 0, 0]
+    shared, apart = balanced(network, 8, clusters=2), balanced(network, 8)
+    assert sorted(loads(shared.layers[0].weights, 4)) == [0, 0, 3, 3]
+    hidden = balance_rows(network.layers[1].weights, 8)
+    assert np.array_equal(shared.layers[1].bias, network.layers[1].bias[hidden])
+    assert np.array_equal(apart.layers[1].bias, network.layers[1].bias[hidden])
+    x = rng.integers(-9, 10, (2, 12))
+    same_outputs(network, shared, x)
+    config = CONFIG.replace(pes=8, clusters=2)
+    program = compile_network(network, config, balance=True)
+    assert sorted(loads(program.network.layers[0].weights, 4)) == [0, 0, 3, 3]
+    assert np.array_equal(fast.run(program, x).outputs, golden.network(network, x)[-1])
+    with pytest.raises(InputError, match="clusters must divide the 8 PEs, but 3 do not"):
+        balanced(network, 8, clusters=3)
+
+
 @pytest.mark.parametrize("wrong, message", [
     ({"pes": 0}, "pes must be at least 1, not 0"),
     ({"by": "luck"}, "by must be one of columns, entries, not 'luck'"),
@@ -206,6 +232,19 @@ def test_rates_of_no_layer_are_refused():
     with pytest.raises(InputError, match="no layer 'fc9', for which there are column rates; its "
                                          "layers are last"):
         balanced(network, 2, {"fc9": np.ones(3)})
+
+
+def test_simulate_and_verify_balance_a_network():
+    rng = np.random.default_rng(8)
+    network = Network(name="small", input_range=(-20, 20), layers=(
+        linear(rng, 9, 13, "first"), linear(rng, 13, 6)))
+    x = rng.integers(-20, 21, (3, 9))
+    expected = golden.network(balanced(network, 4), x)
+    run = openeie.simulate(network, x, config="TINY", balance=True)
+    assert np.array_equal(run.layers[0].outputs, expected[0])
+    assert not np.array_equal(expected[0], golden.network(network, x)[0])
+    assert openeie.verify(network, x, config="TINY", balance=True,
+                          engines=("golden", "fast")).words == 3 * 19
 
 
 def test_the_gateware_runs_it():
