@@ -20,6 +20,7 @@ from . import (
     program,
     run,
     sim,
+    sweep,
     test,
     verify,
     wave,
@@ -34,7 +35,7 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   rich_markup_mode=None,        # brackets in a help text are its own
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
-for verb in (demo, doctor, inspect, compile, sim, verify, wave, bench, zoo, boards,
+for verb in (demo, doctor, inspect, compile, sim, verify, wave, bench, sweep, zoo, boards,
              build, program, board_sim, run, test):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 

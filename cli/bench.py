@@ -90,18 +90,28 @@ def _layers(names, files, seed: int):
     """The paper's layers, those that are named, or those of the files."""
     if seed < 0:
         raise InputError(f"--seed must not be negative, not {seed}")
-    from ..sim.study.arrays import ARRAYS, workload_of
+    from ..sim.study.arrays import workload_of
     from ..sim.study.eie import PAPER, paper_workloads
     if files:
         if names:
             raise InputError(f"--layer {names[0]} names one of the paper's layers, but --npz "
                              f"{files[0]} brings others; give one of the two")
-        return [workload_of(read_arrays(path, "a layer", ARRAYS), path.stem) for path in files]
+        return [workload_of(_read(path), path.stem) for path in files]
     unknown = [name for name in names if name not in {row.name for row in PAPER}]
     if unknown:
         raise InputError(f"no layer {unknown[0]!r} in EIE's Table III; there are: "
                          f"{', '.join(row.name for row in PAPER)}")
     return [one for one in paper_workloads(seed) if not names or one.name in names]
+
+
+def _read(path: Path) -> dict:
+    """The arrays of a layer's file."""
+    from ..sim.study.arrays import ARRAYS
+    arrays = read_arrays(path, "a layer", ARRAYS)
+    if not isinstance(arrays, dict):
+        raise InputError(f"{path} holds one array; a layer needs an .npz file with acts and "
+                         f"weights")
+    return arrays
 
 
 def _compare(layer, time, config: ArrayConfig, *, quiet: bool) -> int:

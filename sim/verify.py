@@ -3,8 +3,7 @@
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +16,7 @@ from .coverage import BINS, bins_of
 from .engines import ENGINES as _RUNNERS
 from .engines import simulate
 from .random_layers import Case, case, cases, parse_case
+from .spread import spread
 
 __all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
 
@@ -130,22 +130,6 @@ def _add(total: dict, part: dict) -> None:
         total[name] = total[name] + value if name in total else value
 
 
-def _spread(task: Callable[[int], dict], count: int, jobs: int,
-            scheduler: str | None) -> Iterator[dict]:
-    """Results of ``task(0 .. count - 1)`` as they come: here, or on a Dask cluster."""
-    if jobs <= 1 and scheduler is None:
-        yield from map(task, range(count))
-        return
-    from distributed import Client, LocalCluster, as_completed
-    with ExitStack() as stack:
-        where = scheduler or stack.enter_context(LocalCluster(
-            n_workers=min(jobs, count), threads_per_worker=1, dashboard_address=":0"))
-        client = stack.enter_context(Client(where))
-        futures = client.map(task, range(count), pure=False, retries=0)
-        for _, result in as_completed(futures, with_results=True):
-            yield result
-
-
 def verify_random(layers: int, seed: int = 0, configurations: int | None = None, *,
                   engines: Sequence[str] = ENGINES, only: str | None = None, jobs: int = 1,
                   scheduler: str | None = None,
@@ -176,7 +160,7 @@ def verify_random(layers: int, seed: int = 0, configurations: int | None = None,
         count = min(layers, configurations or max(1, layers // 100))
         each = -(-layers // count)
         total = {}
-        for part in _spread(_Task(seed, each, tuple(engines)), count, jobs, scheduler):
+        for _, part in spread(_Task(seed, each, tuple(engines)), range(count), jobs, scheduler):
             _add(total, part)
             if progress:
                 progress(total["layers"], layers)

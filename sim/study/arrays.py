@@ -48,13 +48,14 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
         if np.asarray(arrays[key]).dtype.kind not in "iu":
             raise InputError(f"layer {name!r}: {key} must be integers, "
                              f"not {np.asarray(arrays[key]).dtype}")
+    parts = [np.asarray(arrays[key], np.int64) for key in _ENTRIES]
     return Workload(name=name, acts=arrays["acts"],
-                    weights=_matrix(name, *(np.asarray(arrays[key], np.int64)
-                                            for key in _ENTRIES), arrays.get("outputs")))
+                    weights=_matrix(name, parts, arrays.get("outputs")))
 
 
-def _matrix(name: str, pointers, runs, codes, codebook, outputs):
-    """The weights that the entries stand for."""
+def _matrix(name: str, parts, outputs):
+    """The weights that the entries stand for; parts as in :data:`_ENTRIES`."""
+    pointers, runs, codes, codebook = parts
     count = _counts(name, pointers, runs, codes)
     for key, values, most in (("runs", runs, 255), ("codes", codes, len(codebook) - 1)):
         if len(values) and not 0 <= values.min() <= values.max() <= most:

@@ -56,7 +56,7 @@ def _draw_lines(axes, chart: Figure) -> None:
         axes.plot(chart.x, values, _MARKERS[number % len(_MARKERS)] + "-", markersize=4,
                   linewidth=1.2, color=_COLOURS[number % len(_COLOURS)], label=name)
     axes.set_xscale("log", base=2)
-    axes.xaxis.set_major_locator(FixedLocator(chart.x))
+    axes.xaxis.set_major_locator(FixedLocator([float(value) for value in chart.x]))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
     if chart.log_y:

@@ -35,15 +35,16 @@ def errors_by_precision(network: Network, x, labels, precisions: Sequence = PREC
     ------
     InputError : a network with other than linear layers.
     """
-    others = [layer.name for layer in network.layers if type(layer) is not Linear]
-    if others or network.branches:
+    layers = [layer for layer in network.layers if type(layer) is Linear]
+    if len(layers) < len(network.layers) or network.branches:
+        others = [layer.name for layer in network.layers if layer not in layers]
         raise InputError(f"network {network.name!r}: precision is compared on linear layers only, "
                          f"which {(others or network.branches)[0]!r} is not")
     x, errors = network.check_inputs(x), {}
     for precision in precisions:
         values = x.astype(np.float32)
-        for layer in network.layers:
-            scale = layer.multiplier / 2.0 ** layer.shift
+        for layer in layers:
+            scale = np.asarray(layer.multiplier / 2.0 ** layer.shift)
             weights = layer.weights.dense() * scale[:, np.newaxis]
             bias = layer.bias * scale
             if precision == "float32":

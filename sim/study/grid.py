@@ -1,0 +1,164 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
+import dataclasses
+import difflib
+import hashlib
+import itertools
+import json
+import math
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ...core.config import ArrayConfig, preset
+from ...core.errors import ConfigError, InputError
+
+__all__ = ["Layer", "Sweep", "read_sweep"]
+
+_FIELDS = {field.name: field.type for field in dataclasses.fields(ArrayConfig)}
+#: More points than a table can hold in a person's memory, or this program in the machine's.
+_MOST_POINTS = 1_000_000
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Layer(_Strict):
+    """A random layer; see :func:`openeie.sim.study.workload.random_workload`."""
+    name: str = Field(min_length=1)
+    inputs: int = Field(ge=1, le=1 << 24)
+    outputs: int = Field(ge=1, le=1 << 24)
+    weight_density: float = Field(ge=0, le=1)
+    act_density: float = Field(ge=0, le=1)
+    vectors: int = Field(default=1, ge=1, le=65535)
+
+
+class Sweep(_Strict):
+    """A design space.
+
+    Attributes
+    ----------
+    base : preset from which every array of the sweep starts.
+    set : fields of it that are changed for all points.
+    grid : values of each field that is swept; the last one changes fastest.
+    layer : random layers.
+    networks : names of networks, or paths of ``*.eie`` files.
+    images : inputs of each network.
+    seed : of layers and inputs.
+    mhz : clock, which makes time of cycles.
+    """
+    base: str = "EIE64"
+    set: dict[str, Any] = {}
+    grid: dict[str, list[Any]] = {}
+    layer: list[Layer] = []
+    networks: list[str] = []
+    images: int = Field(default=10, ge=1)
+    seed: int = Field(default=1, ge=0)
+    mhz: float = Field(default=800, gt=0, allow_inf_nan=False)
+
+    def check(self) -> None:
+        """Refuse a sweep of nothing, of unknown fields, or of a base that does not exist.
+
+        Raises
+        ------
+        InputError, ConfigError
+        """
+        for name in self.grid:
+            _check_field(name, "grid")
+        for name in self.set:
+            _check_field(name, "set")
+        for name, values in self.grid.items():
+            if not values:
+                raise InputError(f"grid.{name} has no values; give at least one")
+            if len({json.dumps(value) for value in values}) != len(values):
+                raise InputError(f"grid.{name} has a value twice: {values}")
+            if name in self.set:
+                raise InputError(f"{name} is swept by the grid and set for all points; choose one")
+        if not self.grid:
+            raise InputError("the grid is empty; sweep a field: --grid queue_depth=1,2,4,8, or "
+                             "[grid] in the file")
+        names = [layer.name for layer in self.layer] + self.networks
+        if not names:
+            raise InputError("there is nothing to run; name layers (--layer, [[layer]]) or "
+                             "networks (--network, networks)")
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice:
+            raise InputError(f"{twice!r} is swept twice; names must differ")
+        count = len(names) * math.prod(map(len, self.grid.values()))
+        if count > _MOST_POINTS:
+            raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
+        preset(self.base)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256, hex: results of another sweep are not this one's."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def points(self) -> Iterable[dict[str, Any]]:
+        """Fields of each point of the grid, in order."""
+        return (dict(zip(self.grid, values))
+                for values in itertools.product(*self.grid.values()))
+
+    def config(self, point: dict[str, Any]) -> ArrayConfig:
+        """The array of a point.
+
+        Raises
+        ------
+        ConfigError : there is no such array.
+        """
+        fields = preset(self.base).to_dict() | self.set | point
+        try:
+            return ArrayConfig.from_dict(fields)
+        except TypeError as error:
+            raise ConfigError(str(error)) from None
+
+
+def _check_field(name: str, where: str) -> None:
+    if name not in _FIELDS:
+        near = difflib.get_close_matches(name, _FIELDS, 3) or sorted(_FIELDS)
+        raise InputError(f"{where}.{name} is no field of an array; did you mean "
+                         f"{', '.join(near)}?")
+
+
+def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
+    """The sweep of a TOML file, with ``changes`` over it; lists and tables are added to the
+    file's.
+
+    Raises
+    ------
+    InputError : the file cannot be read, a key is unknown or a value out of range, or
+        :meth:`Sweep.check` finds something.
+    """
+    fields: dict[str, Any] = {}
+    if path is not None:
+        try:
+            fields = tomllib.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the sweep {path}: {error}") from error
+    for name, value in changes.items():
+        if isinstance(value, dict) and isinstance(fields.get(name, {}), dict):
+            fields[name] = fields.get(name, {}) | value
+        elif isinstance(value, list) and isinstance(fields.get(name, []), list):
+            fields[name] = fields.get(name, []) + value
+        else:
+            fields[name] = value
+    try:
+        sweep = Sweep(**fields)
+    except ValidationError as error:
+        raise InputError(f"{path or 'the sweep'}: {_first(error)}") from None
+    sweep.check()
+    return sweep
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong first, where, and with which value."""
+    problem = error.errors()[0]
+    where = ".".join(map(str, problem["loc"]))
+    if problem["type"] == "extra_forbidden":
+        known = Layer.model_fields if where.startswith("layer") else Sweep.model_fields
+        return f"unknown key {where!r}; the keys are {', '.join(known)}"
+    return f"{where}: {problem['msg']}, not {problem['input']!r}"

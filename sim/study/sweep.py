@@ -1,0 +1,227 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sweep's points, worked out by Dask and kept as they come.
+
+A task is one layer or network on all arrays that hold its entries alike (same PEs, same run width):
+where the entries are is worked out once for them. What a task found is appended to a journal and
+synced before the next is looked at, so a killed sweep goes on where it was.
+"""
+import functools
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...core.compile import compile_network
+from ...core.config import ArrayConfig
+from ...core.errors import InputError, OpenEIEError
+from ...core.graph import Network
+from ..fast import run
+from ..spread import spread
+from .area import array_luts
+from .energy import energy
+from .grid import Layer, Sweep
+from .pareto import pareto_front
+from .workload import LayerTime, Workload, random_workload
+
+__all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
+
+#: What is measured at each point; ``energy_pj`` only of layers.
+MEASURES = ("cycles", "us", "utilisation", "balance", "fillers", "energy_pj", "memory_bits", "luts")
+#: What a point on the Pareto front is not beaten in.
+OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One layer, or a network with its inputs, on some points of the grid."""
+    sweep: Sweep
+    name: str
+    what: Layer | tuple[Network, np.ndarray]
+    points: tuple[tuple[int, dict[str, Any]], ...]
+
+
+@functools.lru_cache(maxsize=2)         # a process is given the tasks of a layer in a row
+def _layer(spec: Layer, seed: int) -> Workload:
+    return random_workload(spec.name, (spec.outputs, spec.inputs), seed=seed,
+                           weight_density=spec.weight_density, act_density=spec.act_density,
+                           vectors=spec.vectors)
+
+
+def columns_of(sweep: Sweep) -> tuple[str, ...]:
+    """Heads of the table, in order."""
+    return ("name", *sweep.grid, "status", *MEASURES, "pareto")
+
+
+def _work(task: _Task) -> list[tuple[int, dict[str, Any]]]:
+    """Rows of a task's points by their numbers; a point without an array says why."""
+    rows = []
+    for number, point in task.points:
+        row = {"name": task.name, **point, "status": "ok"}
+        try:
+            config = task.sweep.config(point)
+            measured = (_measure_layer(task, config) if isinstance(task.what, Layer)
+                        else _measure_network(*task.what, config))
+            row |= measured | {"us": measured["cycles"] / task.sweep.mhz,
+                               "luts": array_luts(config)}
+        except OpenEIEError as error:
+            row["status"] = f"refused: {error}"
+        rows.append((number, row))
+    return rows
+
+
+def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
+    """The recurrence alone: no memory need hold the layer, and its own bits are what counts."""
+    layer = _layer(task.what, task.sweep.seed)
+    time = layer.time(config)
+    return {"cycles": time.cycles, "balance": time.balance, "fillers": time.total("filler"),
+            "utilisation": time.total("busy") / (config.pes * time.cycles),
+            "energy_pj": energy(time).total, "memory_bits": _layer_bits(layer, time)}
+
+
+def _layer_bits(layer: Workload, time: LayerTime) -> int:
+    """Memory that the layer takes: words of entries, pointers, activations, accumulators and
+    channel words of its rows; as much in every PE as in the fullest."""
+    config, (m, n) = time.config, layer.shape
+    slots = config.word_width // config.entry_widths["codebook"]
+    words = -(-int(time.counts.sum(axis=0).max()) // slots)
+    inputs, rows = -(-n // config.pes), -(-m // config.pes)
+    return config.pes * (words * config.word_width + (n + 1) * config.pointer_width
+                         + (len(layer.acts) * inputs + rows) * config.act_width
+                         + rows * (config.acc_banks * config.acc_width + 64))
+
+
+def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, Any]:
+    """A network must fit; its memory is the array's."""
+    done = run(compile_network(network, config), x)
+    totals = {name: sum(layer.total(name) for layer in done.layers)
+              for name in ("busy", "filler", "writeback", "drain")}
+    cycles = int(done.cycles.sum())
+    spent = config.pes * cycles - totals["writeback"] - totals["drain"]
+    return {"cycles": cycles / len(x), "fillers": totals["filler"] / len(x),
+            "utilisation": totals["busy"] / (config.pes * cycles), "energy_pj": None,
+            "balance": (totals["busy"] + totals["filler"]) / spent,
+            "memory_bits": _array_bits(config)}
+
+
+def _array_bits(config: ArrayConfig) -> int:
+    """All memories of an array."""
+    return config.pes * (
+        config.entry_depth * config.word_width + config.pointer_depth * config.pointer_width
+        + 2 * config.act_depth * config.act_width + config.channel_depth * 64
+        + config.acc_banks * config.acc_depth * config.acc_width
+        + config.max_layers * (1 << config.code_width) * config.weight_width)
+
+
+def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
+           known: set[int]) -> list[_Task]:
+    """Work for the points that are not ``known``; points are numbered name by name."""
+    tasks, number = [], 0
+    asked: dict[str, Layer | tuple[Network, np.ndarray]] = {
+        layer.name: layer for layer in sweep.layer} | {
+        name: networks[name] for name in sweep.networks}
+    for name, what in asked.items():
+        groups: dict[tuple, list] = {}
+        for point in sweep.points():
+            if number not in known:
+                key = (point.get("pes"), point.get("run_width")) if isinstance(what, Layer) \
+                    else (number,)
+                groups.setdefault(key, []).append((number, point))
+            number += 1
+        tasks += [_Task(sweep, name, what, tuple(points)) for points in groups.values()]
+    return tasks
+
+
+class _Journal:
+    """Points as lines of a file behind a first line that says whose they are."""
+
+    def __init__(self, path: Path | None, sweep: Sweep):
+        self._path, self.rows = path, dict[int, dict[str, Any]]()
+        self._head = json.dumps({"sweep": sweep.digest})
+        if path is not None and path.exists():
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            head, *lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
+        if head.decode(errors="replace") != self._head and lines:
+            raise InputError(f"{path} has the points of another sweep; choose another folder with "
+                             f"-o, or give these up with --restart")
+        for line in lines[:-1]:         # what follows the last end of line is torn, or nothing
+            self.rows |= dict(json.loads(line))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.rows)
+
+    def start(self) -> None:
+        """Make the file end in a whole line."""
+        if self._path is not None:
+            text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
+            temporary = self._path.with_suffix(".new")
+            self._write(temporary, "w", "\n".join(text) + "\n")
+            os.replace(temporary, self._path)
+
+    def add(self, rows: list[tuple[int, dict[str, Any]]]) -> None:
+        """Keep them, whatever happens next."""
+        self.rows |= dict(rows)
+        if self._path is not None:
+            self._write(self._path, "a", json.dumps(rows) + "\n")
+
+    @staticmethod
+    def _write(path: Path, mode: str, text: str) -> None:
+        try:
+            with open(path, mode) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
+                             f"kept: make room and give the same command again") from error
+
+
+def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
+              journal: Path | None = None, jobs: int = 1, scheduler: str | None = None,
+              progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+    """All rows of a sweep, in the order of its points; keys are :func:`columns_of`.
+
+    Parameters
+    ----------
+    networks : each of ``sweep.networks`` with its inputs [batch, n].
+    journal : file that keeps finished points; those that are in it are not worked out again.
+    jobs, scheduler : see :func:`openeie.sim.spread.spread`.
+    progress : called with (points done, points).
+
+    Raises
+    ------
+    InputError : a journal of another sweep, or one that cannot be written; no point has an array.
+    ToolError : the scheduler does not answer.
+    """
+    kept = _Journal(journal, sweep)
+    kept.start()
+    tasks = _tasks(sweep, networks, set(kept))
+    total = len(kept.rows) + sum(len(task.points) for task in tasks)
+    if tasks:
+        for _, rows in spread(_work, tasks, jobs, scheduler):
+            kept.add(rows)
+            if progress:
+                progress(len(kept.rows), total)
+    rows = [kept.rows[number] for number in range(total)]
+    if all(row["status"] != "ok" for row in rows):
+        raise InputError(f"no point of the sweep has an array; the first is "
+                         f"{rows[0]['status']}")
+    _mark(rows)
+    return [{name: row.get(name) for name in columns_of(sweep)} for row in rows]
+
+
+def _mark(rows: list[dict[str, Any]]) -> None:
+    """Whether a point is on the Pareto front of its layer or network."""
+    for name in dict.fromkeys(row["name"] for row in rows):
+        mine = [row for row in rows if row["name"] == name and row["status"] == "ok"]
+        costs = np.array([[row[key] or 0 for key in OBJECTIVES] for row in mine], float)
+        for row, front in zip(mine, pareto_front(costs.reshape(-1, len(OBJECTIVES)))):
+            row["pareto"] = bool(front)
