@@ -155,8 +155,8 @@ def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong first, where, and with which value."""
-    problem = error.errors()[0]
+    """What is wrong, where, and with which value: an unknown key before what it may have hidden."""
+    problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         known = Layer.model_fields if where.startswith("layer") else Sweep.model_fields

@@ -1,0 +1,131 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie sweep``: its table, and that a killed sweep loses nothing."""
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from commands import run, run_json
+from pyarrow import parquet
+
+SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
+         "--layer", "b:100x400:0.05:1")
+FILES = ("points.csv", "points.parquet", "sweep.json", "cycles-pes.svg", "cycles-queue_depth.svg")
+
+
+def test_table_on_disk_is_the_one_printed(tmp_path):
+    result = run_json("sweep", *SMALL, "-o", tmp_path)
+    rows = parquet.read_table(tmp_path / "points.parquet").to_pylist()
+    assert rows == result["points"] and len(rows) == 16
+    assert [row["name"] for row in rows] == ["a"] * 8 + ["b"] * 8
+    assert (tmp_path / "points.csv").read_text().count("\n") == 17
+    assert {*FILES, "points.jsonl"} == {path.name for path in tmp_path.iterdir()}
+
+
+def test_two_processes_give_the_same_bytes(tmp_path):
+    run("sweep", *SMALL, "-o", tmp_path / "one")
+    run("sweep", *SMALL, "-o", tmp_path / "two", "-j", "2")
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_a_killed_sweep_goes_on_and_ends_in_the_same_bytes(tmp_path):
+    """SIGKILL while points are on their way; a torn line, too, as a crash of the machine leaves."""
+    grid = ("--grid", "pes=" + ",".join(map(str, range(1, 65))), "--grid", "queue_depth=1,2",
+            "--layer", "a:4096x1024:0.1:1", "--layer", "b:2048x2048:0.1:1")
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    command = [sys.executable, "-m", "openeie", "sweep", *grid, "-o", str(killed)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = killed / "points.jsonl"
+    for _ in range(6000):
+        if journal.exists() and journal.read_bytes().count(b"\n") > 5:
+            break
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    done = journal.read_bytes()
+    count = done.count(b"\n") - 1
+    assert 5 <= count < 128 and not (killed / "points.csv").exists()
+    journal.write_bytes(done + b'[[77, {"name": "a", "pes"')
+    run("sweep", *grid, "-o", killed)
+    assert journal.read_bytes().startswith(done.split(b"\n")[0])
+    run("sweep", *grid, "-o", whole)
+    for name in ("points.csv", "points.parquet", "sweep.json"):
+        assert (killed / name).read_bytes() == (whole / name).read_bytes()
+
+
+def test_a_finished_sweep_is_read_and_not_worked_out_again(tmp_path):
+    first = run_json("sweep", *SMALL, "-o", tmp_path)
+    journal = tmp_path / "points.jsonl"
+    head, *lines = journal.read_text().splitlines()
+    number, row = json.loads(lines[0])[0]
+    row["cycles"] = 1
+    journal.write_text("\n".join([head, json.dumps([[number, row]]), *lines[1:]]) + "\n")
+    again = run_json("sweep", *SMALL, "-o", tmp_path)
+    assert again["points"][0]["cycles"] == 1 != first["points"][0]["cycles"]
+    assert run_json("sweep", *SMALL, "-o", tmp_path, "--restart")["points"] == first["points"]
+
+
+def test_another_sweep_is_not_mixed_in(tmp_path):
+    run("sweep", *SMALL, "-o", tmp_path)
+    before = (tmp_path / "points.csv").read_bytes()
+    done = run("sweep", *SMALL, "--seed", "2", "-o", tmp_path, code=2)
+    assert "has the points of another sweep" in done.stderr and "--restart" in done.stderr
+    assert (tmp_path / "points.csv").read_bytes() == before
+
+
+def test_networks_are_the_engines(tmp_path):
+    rows = run_json("sweep", "--network", "lenet-300-100", "-c", "EIE16", "--images", "3",
+                    "--grid", "queue_depth=1,8", "--grid", "pes=1,16")["points"]
+    assert [row["status"][:8] for row in rows] == ["refused:", "ok", "refused:", "ok"]
+    ran = run_json("sim", "lenet-300-100", "-c", "EIE16", "--images", "3")
+    assert rows[3]["cycles"] == ran["cycles"] / 3
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--layer", "a:3x3:1:1"), "the grid is empty"),
+    (("--grid", "pes=1"), "there is nothing to run"),
+    (("--grid", "pse=1", "--layer", "a:3x3:1:1"), "grid.pse is no field of an array; did you mean "
+                                                  "pes"),
+    (("--set", "quue_depth=1", "--grid", "pes=1", "--layer", "a:3x3:1:1"), "mean queue_depth"),
+    (("--grid", "pes=", "--layer", "a:3x3:1:1"), "--grid takes FIELD=VALUE,VALUE,..., not 'pes='"),
+    (("--grid", "pes=a", "--layer", "a:3x3:1:1"), "pes takes integers, not 'a'"),
+    (("--grid", "pes=1,1", "--layer", "a:3x3:1:1"), "a value twice"),
+    (("--grid", "pes=1", "--set", "pes=2", "--layer", "a:3x3:1:1"), "choose one"),
+    (("--grid", "pes=1", "--layer", "a:3:1:1"), "--layer takes NAME:INPUTSxOUTPUTS"),
+    (("--grid", "pes=1", "--layer", "a:3x3:2:1"), "weight_density: Input should be less than or "
+                                                  "equal to 1, not 2.0"),
+    (("--grid", "pes=0", "--layer", "a:3x3:1:1"), "no point of the sweep has an array; the first "
+                                                  "is refused: pes must be in 1 .. 1024, not 0"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-c", "EIE1"), "unknown preset 'EIE1'"),
+    (("--grid", "pes=1", "--network", "lenet"), "lenet"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "--restart"), "name it with -o"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-o", "/dev/null/x"), "cannot use the folder"),
+    (("/nowhere.toml",), "cannot read the sweep /nowhere.toml")])
+def test_bad_requests_end_in_one_error(words, message):
+    assert message in run("sweep", *words, code=2).stderr
+
+
+def test_unknown_keys_of_a_file_are_refused(tmp_path):
+    file = tmp_path / "s.toml"
+    for text, message in (("gird = 1", "unknown key 'gird'; the keys are base, set, grid"),
+                          ("[[layer]]\nname = 'a'\nsize = 3", "unknown key 'layer.0.size'; the "
+                                                                "keys are name, inputs"),
+                          ("mhz = 'fast'", "mhz: Input should be a valid number")):
+        file.write_text(text)
+        assert message in " ".join(run("sweep", file, "--grid", "pes=1", code=2).stderr.split())
+
+
+def test_a_scheduler_that_is_not_there():
+    done = run("sweep", *SMALL, "--scheduler", "tcp://127.0.0.1:9", code=3)
+    assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk_is_one_error(tmp_path):
+    (tmp_path / "points.new").symlink_to("/dev/full")
+    done = run("sweep", *SMALL, "-o", tmp_path, code=2)
+    assert "cannot write the journal" in done.stderr and "No space left" in done.stderr
