@@ -4,6 +4,7 @@
 The recurrence of docs/timing.md once more, keeping what ``fast`` throws away. It costs memory by
 items x PEs, so it is for pictures and timelines of one start, and the tests hold it to ``fast``.
 """
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,7 +19,7 @@ from ..pipeline import Latencies, Shape
 from ..recurrence import TOKEN
 from .values import read_by_layer
 
-__all__ = ["MOST_CELLS", "Trace", "trace_start", "Queue", "occupancy"]
+__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
 
 #: Items x PEs of the largest start that is traced; a cell takes 12 bytes.
 MOST_CELLS = 1 << 24
@@ -136,20 +137,35 @@ def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> T
     ------
     CapacityError : it has more than :data:`MOST_CELLS` items x PEs.
     """
-    plan = program.layers[number]
-    read = read_by_layer(program, run, x)[plan.layer]
-    present = read[start * program.vectors:(start + 1) * program.vectors] != 0
-    return trace_plan(plan, program, map_items(program, number, present))
+    present = _present(program, read_by_layer(program, run, x), number, start)
+    items = map_items(program, number, present)
+    pes = program.config.pes // program.layers[number].clusters
+    if len(items) * pes > MOST_CELLS:
+        raise CapacityError(f"layer {program.layers[number].name}: a trace holds {MOST_CELLS:,} "
+                            f"items x PEs at most, not {len(items):,} x {pes}; trace a smaller "
+                            f"layer")
+    return _trace(program, number, items)
 
 
-def trace_plan(plan: LayerPlan, program: Program, items: np.ndarray) -> Trace:
-    """The same from the items, as :func:`openeie.sim.items.map_items` gives them."""
-    config = program.config
+def traces(program: Program, run: Run, x, start: int = 0
+           ) -> Iterator[tuple[LayerPlan, Trace | None]]:
+    """Every plan and its trace in one start, one at a time; None where it would be too large."""
+    read = read_by_layer(program, run, x)
+    for number, plan in enumerate(program.layers):
+        items = map_items(program, number, _present(program, read, number, start))
+        fits = len(items) * (program.config.pes // plan.clusters) <= MOST_CELLS
+        yield plan, _trace(program, number, items) if fits else None
+
+
+def _present(program: Program, read: list[np.ndarray], number: int, start: int) -> np.ndarray:
+    mine = slice(start * program.vectors, (start + 1) * program.vectors)
+    return read[program.layers[number].layer][mine] != 0
+
+
+def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
+    plan, config = program.layers[number], program.config
     counts, fillers = (np.ascontiguousarray(array, np.int32)
                        for array in plan_entries(plan, config))
-    if len(items) * counts.shape[1] > MOST_CELLS:
-        raise CapacityError(f"layer {plan.name}: a trace holds {MOST_CELLS:,} items x PEs at "
-                            f"most, not {len(items):,} x {counts.shape[1]}; trace a smaller layer")
     if plan.local:
         repeats = (plan.walk.rows // plan.columns, 1)
         counts, fillers = np.tile(counts, repeats), np.tile(fillers, repeats)
