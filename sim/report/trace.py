@@ -4,7 +4,7 @@
 The recurrence of docs/timing.md once more, keeping what ``fast`` throws away. It costs memory by
 items x PEs, so it is for pictures and timelines of one start, and the tests hold it to ``fast``.
 """
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -147,11 +147,14 @@ def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> T
     return _trace(program, number, items)
 
 
-def traces(program: Program, run: Run, x, start: int = 0
+def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] | None = None
            ) -> Iterator[tuple[LayerPlan, Trace | None]]:
-    """Every plan and its trace in one start, one at a time; None where it would be too large."""
+    """Every plan, or those of ``only`` these numbers, and its trace in one start, one at a time;
+    None where it would be too large."""
     read = read_by_layer(program, run, x)
     for number, plan in enumerate(program.layers):
+        if only is not None and number not in only:
+            continue
         items = map_items(program, number, _present(program, read, number, start))
         fits = len(items) * (program.config.pes // plan.clusters) <= MOST_CELLS
         yield plan, _trace(program, number, items) if fits else None
