@@ -45,10 +45,11 @@ def bar(parts: Iterable[tuple[str, float]], whole: float, says: str) -> str:
     return _text(svg)
 
 
-def heat(shares: Sequence[float], says: str) -> str:
-    """A row of cells, one for each PE; of each step of colour all cells are one path."""
+def heat(shares: Sequence[float], most: float, says: str) -> str:
+    """A row of cells, one for each PE, from 0 to ``most``; of each step of colour all cells are
+    one path."""
     svg = _svg(len(shares), 1, "heat", says)
-    levels = np.minimum(np.floor(np.asarray(shares) * LEVELS), LEVELS - 1).astype(int)
+    levels = np.minimum(np.floor(np.asarray(shares) / most * LEVELS), LEVELS - 1).astype(int)
     for level in np.unique(levels):
         places = np.flatnonzero(levels == level)
         runs = np.split(places, np.flatnonzero(np.diff(places) != 1) + 1)

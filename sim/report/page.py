@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A report as one HTML file that needs nothing else: no script, no network, any screen, paper."""
+import math
 from pathlib import Path
 
 from ...core.errors import InputError, ToolError
@@ -55,6 +56,7 @@ def render(report: Report, against: Report | None = None) -> bytes:
         style=style, runs=[_view(each, reports, Markup) for each in reports], shares=shown,
         labels={share: _LABELS.get(share, share) for share in SHARES}, units=UNITS,
         unit_labels={unit: _UNIT_LABELS.get(unit, unit) for unit in UNITS}, levels=range(LEVELS),
+        busiest=_busiest(reports),
         facts=_facts(reports), rows=_compared(reports) if against is not None else [],
         contents=report.contents, summary=report.summary, shapes=report.shapes)
     return text.encode()
@@ -73,15 +75,14 @@ def _facts(reports: list[Report]) -> list[dict]:
         ("energy of an input, µJ (model)", [
             each.energy_nj / 1e3 / each.vectors for each in reports], "{:,.2f}")]
     view = [{"label": label, "values": [style.format(value) for value in values],
-             "ratio": f"{values[0] / values[1]:.2f}" if len(values) > 1 and values[1] else None}
+             "ratio": f"{values[0] / values[1]:.2f}" if len(values) > 1 and values[1] else None,
+             "note": None}
             for label, values, style in facts]
-    total = reports[0].summary.total
+    total, contents = reports[0].summary.total, reports[0].contents
+    note = f"{contents.file_bytes:,} bytes on disk, {contents.factor:.1f}x below float32" \
+        if contents is not None else None
     view.append({"label": "weights kept", "values": [f"{total.weight_density or 0:.1%}"],
-                 "ratio": None})
-    if reports[0].contents is not None:
-        contents = reports[0].contents
-        view.append({"label": f"bytes on disk, {contents.factor:.1f}x below float32",
-                     "values": [f"{contents.file_bytes:,}"], "ratio": None})
+                 "ratio": None, "note": note})
     return view
 
 
@@ -106,7 +107,7 @@ def _view(report: Report, reports: list[Report], markup) -> dict:
     longest = max(layer.cycles / each.summary.inputs for each in reports
                   for layer in each.summary.layers)
     dearest = max(sum(layer.values()) for each in reports for layer in each.energy)
-    layers = [_layer(layer, number, report, longest, dearest, markup)
+    layers = [_layer(layer, number, report, longest, dearest, _busiest(reports), markup)
               for number, layer in enumerate(summary.layers)]
     queues = [{"name": queue.name, "depth": queue.depth, "cycles": queue.cycles,
                "step": queue.step, "most": int(queue.most.max()),
@@ -125,8 +126,13 @@ def _view(report: Report, reports: list[Report], markup) -> dict:
                             for unit in UNITS}}
 
 
+def _busiest(reports: list[Report]) -> float:
+    """The upper end of the scale of loads: the next whole tenth."""
+    return max(0.1, math.ceil(max(each.busy.max() for each in reports) * 10) / 10)
+
+
 def _layer(layer: LayerSummary, number: int, report: Report, longest: float, dearest: float,
-           markup) -> dict:
+           busiest: float, markup) -> dict:
     inputs, energy, busy = report.summary.inputs, report.energy[number], report.busy[number]
     cycles, shares = layer.cycles / inputs, layer.shares
     told = ", ".join(f"{_LABELS.get(share, share)} {shares[share]:.1%}"
@@ -135,14 +141,14 @@ def _layer(layer: LayerSummary, number: int, report: Report, longest: float, dea
                       for unit in UNITS)
     return {
         "summary": layer, "name": layer.name, "cycles": cycles, "busy": busy,
-        "busy_most": int(busy.argmax()), "busy_least": int(busy.argmin()),
         "energy": {unit: energy[unit] / 1e3 for unit in UNITS},
         "energy_total": sum(energy.values()) / 1e3,
         "bar": markup(bar([(share, shares[share] * cycles) for share in SHARES], longest,
                           f"{layer.name}: {cycles:,.1f} cycles; {told}")),
         "share_bar": markup(bar([(share, shares[share]) for share in SHARES], 1,
                                 f"{layer.name}: {told}")),
-        "heat": markup(heat(busy, f"{layer.name}: PEs busy {busy.min():.1%} to {busy.max():.1%} "
-                                  f"of its cycles, {busy.mean():.1%} in the mean")),
+        "heat": markup(heat(busy, busiest, f"{layer.name}: PEs busy {busy.min():.1%} to "
+                                           f"{busy.max():.1%} of its cycles, "
+                                           f"{busy.mean():.1%} in the mean")),
         "energy_bar": markup(bar([(f"u-{unit}", energy[unit]) for unit in UNITS], dearest,
                                  f"{layer.name}: {spent}"))}
