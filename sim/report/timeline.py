@@ -116,10 +116,8 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
         left_out.append(f"PEs {shown} .. {program.config.pes - 1}: more than {most_events:,} "
                         f"events")
     events = layers[:most_events] + tracks
-    names = [_name("process_name", _ARRAY, 0, f"{program.network.name}: array"),
-             _name("thread_name", _ARRAY, 0, "layers"), _name("process_name", _PES, 0, "PEs"),
-             *(_name("thread_name", _PES, pe + 1, f"PE {pe}") for pe in range(shown))]
-    document = {"traceEvents": names + events, "displayTimeUnit": "ns", "otherData": {
+    document = {"traceEvents": _names(program, shown) + events, "displayTimeUnit": "ns",
+                "otherData": {
         "unit": "one microsecond of the timeline is one cycle of the array",
         "first cycle": first, "engine": run.engine, "start": start, "left out": left_out,
         "network": program.network.name, "config": program.config.to_dict()}}
@@ -127,22 +125,26 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
                     events=len(events), left_out=tuple(left_out))
 
 
+def _names(program: Program, pes: int) -> list[dict]:
+    """What the tracks are called."""
+    def name(what: str, process: int, track: int, text: str) -> dict:
+        return {"ph": "M", "name": what, "pid": process, "tid": track, "args": {"name": text}}
+    return [name("process_name", _ARRAY, 0, f"{program.network.name}: array"),
+            name("thread_name", _ARRAY, 0, "layers"), name("process_name", _PES, 0, "PEs"),
+            *(name("thread_name", _PES, pe + 1, f"PE {pe}") for pe in range(pes))]
+
+
 def _slice(name: str, at: int, cycles: int, process: int, track: int, args: dict) -> dict:
     return {"ph": "X", "name": name, "ts": at, "dur": cycles, "pid": process, "tid": track,
             "args": args}
 
 
-def _name(what: str, process: int, track: int, name: str) -> dict:
-    return {"ph": "M", "name": what, "pid": process, "tid": track, "args": {"name": name}}
-
-
 def _queue_events(queue: Queue, begin: int) -> list[dict]:
     """The queues' mean and most as numbers over time, until the layer ends."""
-    events = [{"ph": "C", "name": "queue", "ts": begin + number * queue.step, "pid": _ARRAY,
-               "args": {"mean": round(mean, 3), "most": most}}
-              for number, (mean, most) in enumerate(zip(queue.mean.tolist(),
-                                                        queue.most.tolist()))]
-    return events
+    return [{"ph": "C", "name": "queue", "ts": begin + number * queue.step, "pid": _ARRAY,
+             "args": {"mean": round(mean, 3), "most": most}}
+            for number, (mean, most) in enumerate(zip(queue.mean.tolist(),
+                                                      queue.most.tolist()))]
 
 
 def _pe_events(trace: Trace, pe: int, begin: int) -> list[dict]:

@@ -54,11 +54,12 @@ def test_every_signal_of_a_view_is_in_the_waveform(waveform):
     assert surfer[0] == f"load_file {path}"
 
 
-def levels(path, signals, pe):
+def levels(path, pe):
     """Of a PE's queue and of the array's cycle counter: every change, (time, value)."""
     text = path.read_text()
     top = "TOP.openeie.accelerator"
-    names = {f"{top}.array.pe{pe}.pe.blocks.queue.level": "level", f"{top}.sequencer.cycle": "cycle"}
+    names = {f"{top}.array.pe{pe}.pe.blocks.queue.level": "level",
+             f"{top}.sequencer.cycle": "cycle"}
     scope, codes = [], {}
     for line in text[:text.index("$enddefinitions")].splitlines():
         words = line.split()
@@ -82,7 +83,7 @@ def levels(path, signals, pe):
 def test_the_gatewares_queues_are_as_full_as_the_trace_says(waveform, pe):
     program, x, run, path = waveform
     trace = trace_start(program, run, x, 0)
-    changes = levels(path, read_header(path), pe)
+    changes = levels(path, pe)
     start = [time for time, value in changes["cycle"] if value == 1][-1]    # the last run's
     step = min(np.diff([time for time, _ in changes["cycle"][-20:]]))
     mine, inside = trace.of(pe)
