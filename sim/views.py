@@ -86,7 +86,7 @@ def _parse(file) -> dict[str, Signal]:
     """Line by line, as Verilator writes it: names that begin with a $, which the standard and
     pyvcd's reader do not know, are the converter's own and left out."""
     scope: list[str] = []
-    signals = {}
+    signals: dict[str, Signal] = {}
     for line in file:
         words = line.decode().split()
         kind = words[0] if words else ""

@@ -94,7 +94,7 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
     summary = summarise(program, run, x)
     longest = sorted(range(len(program.layers)), key=lambda number: (
         -int(run.layers[number].cycles[0]), number))[:_QUEUES]
-    drawn = [(plan.name, trace and occupancy(trace))
+    drawn = [(plan.name, None if trace is None else occupancy(trace))
              for plan, trace in traces(program, run, x, only=longest)]
     return Report(
         array=array, config=run.config, mhz=mhz, vectors=program.vectors,

@@ -105,13 +105,7 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
             parts.append((time, trace))
             layers += _queue_events(occupancy(trace), time)
         time += cycles
-    tracks, shown = [], 0
-    for pe in range(program.config.pes):
-        events = [event for begin, trace in parts for event in _pe_events(trace, pe, begin)]
-        if len(layers) + len(tracks) + len(events) > most_events:
-            break
-        tracks += events
-        shown += 1
+    tracks, shown = _tracks(parts, program.config.pes, most_events - len(layers))
     if shown < program.config.pes:
         left_out.append(f"PEs {shown} .. {program.config.pes - 1}: more than {most_events:,} "
                         f"events")
@@ -123,6 +117,17 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
         "network": program.network.name, "config": program.config.to_dict()}}
     return Timeline(data=json.dumps(document, separators=(",", ":")).encode() + b"\n",
                     events=len(events), left_out=tuple(left_out))
+
+
+def _tracks(parts: list[tuple[int, Trace]], pes: int, most: int) -> tuple[list[dict], int]:
+    """Slices of the first PEs, whole tracks of them, and of how many."""
+    tracks: list[dict] = []
+    for pe in range(pes):
+        events = [event for begin, trace in parts for event in _pe_events(trace, pe, begin)]
+        if len(tracks) + len(events) > most:
+            return tracks, pe
+        tracks += events
+    return tracks, pes
 
 
 def _names(program: Program, pes: int) -> list[dict]:

@@ -21,13 +21,13 @@ from .values import read_by_layer
 
 __all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
 
-#: Items x PEs of the largest start that is traced; a cell takes 12 bytes.
+#: Items x PEs of the largest start that is traced; a cell takes 8 bytes.
 MOST_CELLS = 1 << 24
 _NEVER = -(1 << 30)
 
 
 @njit(cache=True, nogil=True)
-def _step(k, q, work, leave, lat, wait, state, pops, slot, broadcast, pop, read):
+def _step(k, q, work, lat, wait, state, pops, slot, broadcast, pop, read):
     """Take item k of cluster q through its PEs; returns the last pop."""
     known, free, pend = state
     last = broadcast[k]
@@ -71,17 +71,14 @@ def _walk(items, counts, clusters, shape, lat, leave, broadcast, pop, read):
                     token = items[k] == TOKEN
                     if (shape.src_rows - 1 if token else items[k] // shape.lanes) != row:
                         break
+                    out, read[k] = out + 1, _NEVER
                     if latest[q] >= 0:
-                        out = max(out + 1, broadcast[latest[q]])
-                        read[k] = read[latest[q]]
-                    else:
-                        out, read[k] = out + 1, _NEVER
+                        out, read[k] = max(out, broadcast[latest[q]]), read[latest[q]]
                     slot = sent[q] % shape.queue_depth
                     leave[k] = out
                     broadcast[k] = max(out + lat.broadcast, pops[q, slot] + lat.refill)
-                    wait = token or shape.acc_banks == 1
-                    _step(k, q, nothing if token else counts[items[k]], out, lat, wait, state,
-                          pops, slot, broadcast, pop, read)
+                    _step(k, q, nothing if token else counts[items[k]], lat,
+                          token or shape.acc_banks == 1, state, pops, slot, broadcast, pop, read)
                     if token:
                         state[2][q] = read[k] + lat.token + lat.row * shape.dst_rows
                     ready[q], latest[q] = out, k
