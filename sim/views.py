@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vcd.gtkw import GTKWSave
 
+from ..core.config import CLUSTERS
 from ..core.errors import InputError
 
 __all__ = ["Signal", "read_header", "wanted", "gtkwave_view", "surfer_view"]
@@ -17,9 +18,9 @@ __all__ = ["Signal", "read_header", "wanted", "gtkwave_view", "surfer_view"]
 #: PEs whose signals are shown; the others' are one search away.
 _SHOWN_PES = 4
 
-# Groups, and in each the names a reader sees and where the signal is: scope, names to try.
+# Groups, and in each what a reader sees and where the signal is: scope, name.
 _ARRAY = (
-    ("array", (("clock", ".", "clk"), ("busy", "accelerator", "busy"),
+    ("array", (("clock", "", "clk"), ("busy", "accelerator", "busy"),
                ("launch", "accelerator", "launch"),
                ("layer", "accelerator.array.pe0.pe.blocks.counters", "layer"),
                ("cycle of the layer", "accelerator.sequencer", "cycle"),
@@ -37,6 +38,7 @@ _ARRAY = (
                    ("column", "accelerator.array.broadcast", "item.column"),
                    ("activation", "accelerator.array.broadcast", "item.act"),
                    ("token", "accelerator.array.broadcast", "item.token"))))
+_PER_CLUSTER = ("lnzd", "broadcast")
 _PE = (("queue level", "queue", "level"), ("queue pop", "queue", "pop"),
        ("decode: entry", "entries", "entry"), ("decode: empty column", "entries", "empty"),
        ("decode: token", "entries", "token"), ("multiply", "multiply", "o_valid"),
@@ -113,8 +115,13 @@ def wanted(signals: dict[str, Signal]) -> list[tuple[str, list[tuple[str, Signal
         if found:
             groups.append((name, found))
     for name, parts in _ARRAY:
-        add(name, [(label, ".".join([*top, *scope.strip(".").split("."), signal]).replace("..", ".")
-                    ) for label, scope, signal in parts])
+        for cluster in ("", *map(str, range(max(CLUSTERS)))):     # numbered if there are several
+            if cluster and name not in _PER_CLUSTER:
+                continue
+            add(f"{name} {cluster}".strip(), [
+                (label, ".".join(part for part in (*top, scope, signal) if part))
+                for label, scope, signal in (
+                    (label, f"{scope}{cluster}", signal) for label, scope, signal in parts)])
     for pe in range(_SHOWN_PES):
         blocks = f"accelerator.array.pe{pe}.pe.blocks"
         add(f"PE {pe}", [(label, ".".join([*top, blocks, scope, signal]))
@@ -130,8 +137,8 @@ def gtkwave_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
     view.dumpfile(str(waveform))
     view.treeopen("TOP")
     view.signals_width(240)
-    for number, (group, found) in enumerate(wanted(signals)):
-        with view.group(group, closed=number > len(_ARRAY)):
+    for group, found in wanted(signals):
+        with view.group(group, closed=group.startswith("PE ") and group != "PE 0"):
             for label, signal in found:
                 view.trace(signal.path + signal.bits, alias=label,
                            datafmt="hex" if signal.name in ("pending", "done") else "dec")
@@ -147,5 +154,5 @@ def surfer_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
     for group, found in wanted(signals):
         lines.append(f"divider_add {group}")
         paths = [".".join((*signal.scope, signal.name.partition(".")[0])) for _, signal in found]
-        lines += [f"variable_add {path}" for path in dict.fromkeys(paths)]
+        lines += [f"variable_add {path}" for path in dict.fromkeys(paths) if path in signals]
     return "\n".join([*lines, "zoom_fit", ""]).encode()

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from openeie.core.compile import compile_network
 from openeie.core.config import preset
-from openeie.core.errors import InputError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
 from openeie.sim import rtl
@@ -96,11 +95,3 @@ def test_the_gatewares_queues_are_as_full_as_the_trace_says(waveform, pe):
             seen[cycle:] = value
     assert seen.max() > (2 if pe == 0 else 0)
     assert np.array_equal(seen, expected)
-
-
-def test_no_waveform(tmp_path):
-    with pytest.raises(InputError, match="cannot read the waveform"):
-        read_header(tmp_path / "no.vcd")
-    (tmp_path / "b.vcd").write_bytes(b"\xff\x00 $scope\n$upscope $end\n")
-    with pytest.raises(InputError, match="no waveform"):
-        read_header(tmp_path / "b.vcd")
