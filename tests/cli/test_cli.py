@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Every verb as a user types it; bad input gives one clear line and a non-zero exit code."""
 import json
+from pathlib import Path
 
 import numpy as np
 import openeie
@@ -107,7 +108,10 @@ def test_wave(tmp_path):
     result = run_json("wave", LENET, "-o", out)
     assert result["bytes"] == out.stat().st_size > 100_000
     assert out.read_text(errors="replace")[:2000].count("$") > 2
-    assert result["open_with"][0] == f"gtkwave {out}"
+    view = out.with_suffix(".gtkw")
+    assert result["open_with"][0] == f"gtkwave {out} {view}"
+    assert result["views"] == [str(view), str(out.with_suffix(".sucl"))]
+    assert all(Path(path).stat().st_size > 1000 for path in result["views"])
 
 
 def test_demo_in_short():

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie report``: a run, or two compared, as one page; and as a timeline."""
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from ..core.artefact import loads, read_bytes
+from ..core.compile import compile_network
+from ..core.config import PRESETS, ArrayConfig
+from ..core.errors import InputError
+from ..core.graph import Network
+from ..core.inspect import inspect
+from ..core.program import Program
+from ..core.run import Run
+from ..sim.engines import simulate
+from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, config_for, emit,
+                     resolve_config, working, write_atomically)
+from .compile import Encoding, Vectors
+from .models import find_model, inputs_for
+from .sim import InputFile
+
+__all__ = ["command"]
+
+_IMAGES, _MHZ = 20, 800.0
+_ENGINES = ("fast", "rtl")
+
+PageOut = Annotated[Path, typer.Option("-o", "--out", help="The page (.html).")]
+Against = Annotated[str | None, typer.Option(
+    "--against", help="Another array to compare with: a preset, or a .toml or .json file.")]
+Images = Annotated[int | None, typer.Option(
+    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+Engine = Annotated[str, typer.Option("-e", "--engine", help="fast or rtl.")]
+Clock = Annotated[float, typer.Option("--mhz", help="Clock at which to tell the latency.")]
+TimelineOut = Annotated[Path | None, typer.Option(
+    "--timeline", help="Write the first start as a timeline for Perfetto there (.json).")]
+MostEvents = Annotated[int | None, typer.Option(
+    "--most-events", show_default="200000", help="Events of the timeline; it says what it "
+                                                 "leaves out.")]
+
+
+def command(model: Model, config: Config64 = None, changes: Set = None, against: Against = None,
+            images: Images = None, inputs: InputFile = None, engine: Engine = "fast",
+            mhz: Clock = _MHZ, encoding: Encoding = None, vectors: Vectors = 1, seed: Seed = 1,
+            jobs: Jobs = 1, timeline: TimelineOut = None, most_events: MostEvents = None,
+            as_json: AsJson = False, out: PageOut = Path("report.html"),
+            quiet: Quiet = False) -> None:
+    """Run a network and write a page: cycles, stalls, load, queues, compression, energy."""
+    _check(engine, mhz, out, timeline, most_events)
+    from ..sim.report.gather import gather
+    from ..sim.report.page import render
+    path = find_model(model)
+    data = read_bytes(path)
+    network, contents = loads(data, source=str(path)), inspect(data)
+    arrays = _arrays(network, config, changes, against)
+    x, _ = inputs_for(network, inputs, images, _IMAGES)
+    programs = [compile_network(network, array, vectors=vectors, encoding=encoding)
+                for _, array in arrays]
+    options = {"jobs": jobs} if engine == "fast" else {"seed": seed}
+    reports, runs = [], []
+    for (name, _), program in zip(arrays, programs):
+        with working(f"{engine} on {name}: {len(x):,} inputs", quiet=quiet or as_json):
+            runs.append(simulate(program, x, engine, **options))
+            reports.append(gather(program, runs[-1], x, mhz=mhz, array=name, contents=contents))
+    page = render(*reports)
+    result: dict = {"page": str(out), "bytes": len(page),
+                    "runs": [report.to_dict() for report in reports]}
+    lines = [f"{out}: {len(page):,} bytes; open it with a browser"]
+    if timeline is not None:
+        lines += _timeline(programs[0], runs[0], x, timeline, most_events, result)
+    write_atomically(out, page)
+    emit(result, lambda: lines, as_json=as_json, quiet=quiet)
+
+
+def _check(engine: str, mhz: float, out: Path, timeline: Path | None,
+           most_events: int | None) -> None:
+    """Refuse before the run what could not be shown or written after it."""
+    if engine == "golden":
+        raise InputError("a report shows cycles, which the engine golden has not; choose --engine "
+                         "fast or rtl")
+    if engine not in _ENGINES:
+        raise InputError(f"engine must be one of {', '.join(_ENGINES)}, not {engine!r}")
+    if not 0 < mhz < 10_000:
+        raise InputError(f"--mhz must be a positive number of MHz below 10000, not {mhz}")
+    if most_events is not None and timeline is None:
+        raise InputError(f"--most-events {most_events} bounds a timeline; give --timeline "
+                         f"FILE.json, too")
+    if most_events is not None and most_events < 1:
+        raise InputError(f"--most-events must be at least 1, not {most_events}")
+    for path, ends in ((out, (".html", ".htm")), (timeline, (".json",))):
+        if path is None:
+            continue
+        if path.suffix.lower() not in ends:
+            raise InputError(f"the name of what is written must end in {ends[0]}, not "
+                             f"{path.name!r}")
+        if not path.parent.is_dir():
+            raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it, or "
+                             f"choose another")
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder; choose another name")
+    from ..sim.report.page import check_page
+    check_page()
+
+
+def _arrays(network: Network, config: str | None, changes: list[str] | None,
+            against: str | None) -> list[tuple[str, ArrayConfig]]:
+    """Arrays to run on and what to call them; ``--set`` changes the first alone."""
+    first = config_for(network, config, changes, linear="EIE64")
+    arrays = [(_name(network, config, changes), first)]
+    if against is not None:
+        arrays.append((_stem(against), resolve_config(against, None)))
+        if arrays[1][1] == first:
+            raise InputError(f"--against {against} is the array of the run itself; compare with "
+                             f"another")
+        if arrays[0][0] == arrays[1][0]:
+            arrays[1] = (f"{arrays[1][0]} (2)", arrays[1][1])
+    return arrays
+
+
+def _name(network: Network, config: str | None, changes: list[str] | None) -> str:
+    if config is None:
+        unchanged = config_for(network, None, None, linear="EIE64")
+        config = next(name for name in PRESETS if PRESETS[name] == unchanged)
+    return ", ".join([_stem(config), *(changes or ())])
+
+
+def _stem(config: str) -> str:
+    return config if config in PRESETS else Path(config).stem
+
+
+def _timeline(program: Program, run: Run, x: np.ndarray, path: Path, most_events: int | None,
+              result: dict) -> list[str]:
+    """Write the timeline; returns what to say of it."""
+    from ..sim.report.timeline import MOST_EVENTS, timeline
+    made = timeline(program, run, x, most_events=most_events or MOST_EVENTS)
+    write_atomically(path, made.data)
+    result["timeline"] = {"file": str(path), "events": made.events, "bytes": len(made.data),
+                          "left_out": list(made.left_out)}
+    return [f"{path}: {made.events:,} events; open it at ui.perfetto.dev (it stays in the browser)",
+            *(f"left out: {line}" for line in made.left_out)]
