@@ -106,6 +106,9 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
             layers += _queue_events(occupancy(trace), time)
         time += cycles
     tracks, shown = _tracks(parts, program.config.pes, most_events - len(layers))
+    end = tracks[-1]["ts"] + tracks[-1]["dur"] if tracks else 0
+    if parts and end < parts[-1][0] - first + parts[-1][1].cycles:
+        left_out.append(f"PE 0 from {end:,} on: more than {most_events:,} events")
     if shown < program.config.pes:
         left_out.append(f"PEs {shown} .. {program.config.pes - 1}: more than {most_events:,} "
                         f"events")
@@ -120,12 +123,13 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
 
 
 def _tracks(parts: list[tuple[int, Trace]], pes: int, most: int) -> tuple[list[dict], int]:
-    """Slices of the first PEs, whole tracks of them, and of how many."""
+    """Slices of the first PEs, whole tracks of them, and of how many; of the very first one the
+    beginning, if that is all there is room for."""
     tracks: list[dict] = []
     for pe in range(pes):
         events = [event for begin, trace in parts for event in _pe_events(trace, pe, begin)]
         if len(tracks) + len(events) > most:
-            return tracks, pe
+            return (tracks, pe) if pe else (events[:max(most, 0)], 1)
         tracks += events
     return tracks, pes
 

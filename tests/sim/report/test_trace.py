@@ -138,7 +138,18 @@ def test_a_timeline_with_a_limit(rng):
     whole = timeline(program, run, x).events
     cut = timeline(program, run, x, most_events=whole - 1)
     assert cut.events < whole and cut.left_out == (f"PEs 4 .. 4: more than {whole - 1:,} events",)
-    assert timeline(program, run, x, most_events=3).events == 3
+    tiny = timeline(program, run, x, most_events=3)
+    assert tiny.events == 3
+    assert tiny.left_out == ("PE 0 from 0 on: more than 3 events",
+                             "PEs 1 .. 4: more than 3 events")
+    others = sum(event["ph"] != "M" and event["pid"] == 1
+                 for event in json.loads(timeline(program, run, x).data)["traceEvents"])
+    short = timeline(program, run, x, most_events=others + 7)
+    kept = [event for event in json.loads(short.data)["traceEvents"]
+            if event["ph"] == "X" and event["pid"] == 2]
+    assert len(kept) == 7 and {event["tid"] for event in kept} == {1}
+    end = kept[-1]["ts"] + kept[-1]["dur"]
+    assert short.left_out[0] == f"PE 0 from {end:,} on: more than {others + 7:,} events"
     with pytest.raises(InputError, match="at least one event, not 0"):
         timeline(program, run, x, most_events=0)
     with pytest.raises(InputError, match=r"starts 0 .. 0, not 1"):
