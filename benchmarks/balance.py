@@ -26,15 +26,10 @@ from openeie.core.config import ArrayConfig, preset
 from openeie.core.graph import INPUT, Conv, Linear, Network
 from openeie.core.timing import Timing
 from openeie.core.weights import SparseWeights, permuted
-from openeie.sim.study.workload import Workload, occupancy, random_workload
+from openeie.sim.study.eie import paper_workloads
+from openeie.sim.study.workload import Workload, occupancy
 from openeie.sw.data import shipped_test_set
 
-#: name: inputs, outputs, weight density, activation density (EIE, Table III).
-NINE = {"Alex-6": (9216, 4096, .09, .351), "Alex-7": (4096, 4096, .09, .353),
-        "Alex-8": (4096, 1000, .25, .375), "VGG-6": (25088, 4096, .04, .183),
-        "VGG-7": (4096, 4096, .04, .375), "VGG-8": (4096, 1000, .23, .411),
-        "NT-We": (4096, 600, .10, 1), "NT-Wd": (600, 8791, .11, 1),
-        "NT-LSTM": (1201, 2400, .10, 1)}
 NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
             ("lenet-5", "NET16", 20))
 _DEEP, _CALIBRATION = 256, 200
@@ -63,21 +58,18 @@ def bound(weights: SparseWeights, columns: np.ndarray, config: ArrayConfig, *,
     return timing.first_scan + 4 + waits + last + timing.commit
 
 
-def measure_layer(name: str, pes: int, seed: int) -> dict:
+def measure_layer(layer: Workload, pes: int) -> dict:
     """One of the nine."""
-    n, m, weight_density, act_density = NINE[name]
-    layer = random_workload(name, (m, n), weight_density=weight_density, act_density=act_density,
-                            seed=seed)
     config = preset("EIE64").replace(pes=pes)
     columns = np.flatnonzero(layer.acts[0])
-    result: dict = {"layer": name, "pes": pes,
+    result: dict = {"layer": layer.name, "pes": pes,
                     "weights_by_pes": np.diff(layer.weights.indptr)[columns].sum() / pes,
                     "work": work(layer.weights, columns, pes),
                     "bound": bound(layer.weights, columns, config), "orders": {}}
     for by in (None, *GOALS[::-1]):
         weights = layer.weights if by is None else permuted(
-            layer.weights, balance_rows(layer.weights, pes, by=by), np.arange(n))
-        moved = Workload(name=name, weights=weights, acts=layer.acts)
+            layer.weights, balance_rows(layer.weights, pes, by=by), np.arange(layer.shape[1]))
+        moved = Workload(name=layer.name, weights=weights, acts=layer.acts)
         time = moved.time(config)
         result["orders"][by or "as they are"] = {
             "cycles": time.cycles, "fillers": time.total("filler"),
@@ -169,7 +161,8 @@ def main() -> None:
     options = parser.parse_args()
     pictures, _ = shipped_test_set()
     result = {"seed": options.seed,
-              "layers": [measure_layer(name, options.pes, options.seed) for name in NINE],
+              "layers": [measure_layer(layer, options.pes)
+                         for layer in paper_workloads(options.seed)],
               "networks": [measure_network(*case, pictures) for case in NETWORKS]}
     if options.markdown:
         _markdown(result)

@@ -18,7 +18,7 @@ from ..core.timing import Timing
 from ..core.walk import Walk
 from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
 
-__all__ = ["map_items", "plan_entries", "plan_cycles"]
+__all__ = ["map_items", "plan_entries", "position_entries", "plan_shape", "plan_cycles"]
 
 
 class _Window(NamedTuple):
@@ -116,6 +116,26 @@ def plan_entries(plan: LayerPlan, config: ArrayConfig) -> tuple[np.ndarray, np.n
     return plan.entry_count[mine].T, plan.filler_count[mine].T
 
 
+def _of_position(plan: LayerPlan, counts: np.ndarray, fillers: np.ndarray
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """A pool's entries are those of a pixel, and apply to every pixel of its window."""
+    if not plan.local:
+        return counts, fillers
+    repeats = (plan.walk.rows // plan.columns, 1)
+    return np.tile(counts, repeats), np.tile(fillers, repeats)
+
+
+def position_entries(plan: LayerPlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`plan_entries` of all columns that a position has, a pool's of each pixel."""
+    return _of_position(plan, *plan_entries(plan, config))
+
+
+def plan_shape(plan: LayerPlan, config: ArrayConfig) -> Shape:
+    """What the recurrence knows of a plan besides its entries."""
+    return Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
+                 acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
+
+
 def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
                 fillers: np.ndarray) -> tuple[int, np.ndarray]:
     """Cycles of a start, and counters int64 [PEs, 7].
@@ -125,11 +145,8 @@ def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts:
         apply to every pixel of its window. The PEs may be fewer than the array's, if those left
         out do as one of these.
     """
-    if plan.local:
-        repeats = (plan.walk.rows // plan.columns, 1)
-        counts, fillers = np.tile(counts, repeats), np.tile(fillers, repeats)
-    shape = Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
-                  acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
+    counts, fillers = _of_position(plan, counts, fillers)
+    shape = plan_shape(plan, config)
     lat, (n, pes) = Latencies.of(Timing(config)), counts.shape
     counters = np.zeros((plan.clusters, len(COUNTERS), pes), np.int64)
     counts, fillers = (np.ascontiguousarray(array, np.int32) for array in (counts, fillers))

@@ -10,6 +10,7 @@ from ..core.program import Program
 from .dense import dense_cycles
 from .fast import run
 from .items import map_items, plan_cycles, plan_entries
+from .read import reader
 
 __all__ = ["Prediction", "predict", "measure"]
 
@@ -118,10 +119,10 @@ def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
     if not len(x):
         raise InputError("a measurement needs at least one input, not 0")
     measured = run(program, x, jobs=jobs)
-    values = {INPUT: x} | {layer.name: layer.outputs for layer in measured.whole_layers}
+    read = reader(program, measured, x)
     return tuple(
         Prediction(name=layer.name, cycles=float(layer.cycles.mean()),
-                   density=float(np.count_nonzero(read) / read.size),
+                   density=float(np.count_nonzero(acts) / acts.size),
                    dense_cycles=dense_cycles(program, number), utilisation=layer.utilisation)
         for number, layer in enumerate(measured.layers)
-        for read in [program.network.read(program.layers[number].layer, values)])
+        for acts in [read(program.layers[number].layer)])

@@ -8,11 +8,12 @@ import numpy as np
 
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
-from ..core.graph import INPUT, Layer, kind_of
+from ..core.graph import Layer, kind_of
 from ..core.layers import Weighted
 from ..core.program import Program
 from ..core.run import Run
 from .dense import dense_cycles
+from .read import reader
 
 __all__ = ["SHARES", "LayerSummary", "Summary", "summarise"]
 
@@ -134,18 +135,18 @@ def summarise(program: Program, run: Run, x) -> Summary:
                          f"another array or {len(run.outputs)} inputs instead of {len(x)}")
     if not len(x):
         raise InputError("a table needs a run of at least one input, not 0")
-    values = {INPUT: x} | {layer.name: layer.outputs for layer in run.whole_layers}
+    read = reader(program, run, x)
     plans = [_plan_summary(program, run, number) for number in range(len(program.layers))]
     layers = []
     for number, layer in enumerate(network.layers):
         parts = [part for plan, part in enumerate(plans)
                  if program.layers[plan].layer == number]
-        read = network.read(number, values)
+        acts = read(number)
         layers.append(dataclasses.replace(
             _sum(layer.name, kind_of(layer), parts), weights=_weights(layer),
             macs=len(x) * layer.positions * _weights(layer),
             kept=layer.weights.nnz if isinstance(layer, Weighted) else 0,
-            activations=read.size, nonzero=int(np.count_nonzero(read))))
+            activations=acts.size, nonzero=int(np.count_nonzero(acts))))
     return Summary(network=network.name, engine=run.engine, pes=run.config.pes, inputs=len(x),
                    layers=tuple(layers))
 

@@ -11,13 +11,13 @@ from ...core.graph import Network
 from ...core.inspect import Contents
 from ...core.program import Program
 from ...core.run import Run
-from ..items import map_items, plan_entries
+from ..items import map_items, position_entries
+from ..read import reader
 from ..recurrence import TOKEN
 from ..study.energy import EVENT_PJ, energy
 from ..study.workload import LayerTime
 from ..summary import Summary, summarise
 from .trace import Queue, occupancy, traces
-from .values import read_by_layer
 
 __all__ = ["UNITS", "Report", "gather", "shape_text"]
 
@@ -129,14 +129,11 @@ def _energy(program: Program, run: Run, x) -> tuple[dict[str, float], ...]:
     """By layer and unit, of the first start. Tiles add up; each cluster counts as an array of its
     own, with its own lnzd."""
     totals = [dict.fromkeys(UNITS, 0.0) for _ in program.network.layers]
-    read = read_by_layer(program, run, x)
+    read = reader(program, run, x)
     for number, plan in enumerate(program.layers):
-        items = map_items(program, number, read[plan.layer][:program.vectors] != 0)
+        items = map_items(program, number, read(plan.layer)[:program.vectors] != 0)
         vector = np.cumsum(items == TOKEN) - (items == TOKEN)
-        counts, fillers = plan_entries(plan, program.config)
-        if plan.local:
-            repeats = (plan.walk.rows // plan.columns, 1)
-            counts, fillers = np.tile(counts, repeats), np.tile(fillers, repeats)
+        counts, fillers = position_entries(plan, program.config)
         pes = counts.shape[1]
         for cluster in range(plan.clusters):
             mine = items[(vector % plan.clusters == cluster) & (items != TOKEN)]

@@ -4,7 +4,7 @@
 The recurrence of docs/timing.md once more, keeping what ``fast`` throws away. It costs memory by
 items x PEs, so it is for pictures and timelines of one start, and the tests hold it to ``fast``.
 """
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,10 +14,10 @@ from ...core.errors import CapacityError
 from ...core.program import LayerPlan, Program
 from ...core.run import Run
 from ...core.timing import Timing
-from ..items import map_items, plan_entries
-from ..pipeline import Latencies, Shape
+from ..items import map_items, plan_shape, position_entries
+from ..pipeline import Latencies
+from ..read import reader
 from ..recurrence import TOKEN
-from .values import read_by_layer
 
 __all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
 
@@ -134,7 +134,7 @@ def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> T
     ------
     CapacityError : it has more than :data:`MOST_CELLS` items x PEs.
     """
-    present = _present(program, read_by_layer(program, run, x), number, start)
+    present = _present(program, reader(program, run, x), number, start)
     items = map_items(program, number, present)
     pes = program.config.pes // program.layers[number].clusters
     if len(items) * pes > MOST_CELLS:
@@ -148,7 +148,7 @@ def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] 
            ) -> Iterator[tuple[LayerPlan, Trace | None]]:
     """Every plan, or those of ``only`` these numbers, and its trace in one start, one at a time;
     None where it would be too large."""
-    read = read_by_layer(program, run, x)
+    read = reader(program, run, x)
     for number, plan in enumerate(program.layers):
         if only is not None and number not in only:
             continue
@@ -157,20 +157,17 @@ def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] 
         yield plan, _trace(program, number, items) if fits else None
 
 
-def _present(program: Program, read: list[np.ndarray], number: int, start: int) -> np.ndarray:
+def _present(program: Program, read: Callable[[int], np.ndarray], number: int, start: int
+             ) -> np.ndarray:
     mine = slice(start * program.vectors, (start + 1) * program.vectors)
-    return read[program.layers[number].layer][mine] != 0
+    return read(program.layers[number].layer)[mine] != 0
 
 
 def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
     plan, config = program.layers[number], program.config
     counts, fillers = (np.ascontiguousarray(array, np.int32)
-                       for array in plan_entries(plan, config))
-    if plan.local:
-        repeats = (plan.walk.rows // plan.columns, 1)
-        counts, fillers = np.tile(counts, repeats), np.tile(fillers, repeats)
-    shape = Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
-                  acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
+                       for array in position_entries(plan, config))
+    shape = plan_shape(plan, config)
     lat, size = Latencies.of(Timing(config)), (len(items), counts.shape[1])
     leave, broadcast = np.zeros(size[0], np.int32), np.zeros(size[0], np.int32)
     pop, read = np.zeros(size, np.int32), np.zeros(size, np.int32)

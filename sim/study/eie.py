@@ -7,7 +7,7 @@ here, each weight and activation there or not by itself, from a seed.
 from dataclasses import dataclass
 
 from ...core.config import ArrayConfig, preset
-from .energy import Energy, energy, words_read
+from .energy import Energy, energy
 from .workload import LayerTime, Workload, random_workload
 
 __all__ = ["CLOCK_MHZ", "PAPER", "PaperLayer", "Measurement", "paper_array", "paper_workloads",
@@ -93,10 +93,11 @@ class Measurement:
 
 def measure(layer: Workload, time: LayerTime, *, clock_mhz: float = CLOCK_MHZ) -> Measurement:
     """What Table IV says, of ``layer`` on the array of ``time``."""
+    spent = energy(time)
     return Measurement(
         name=layer.name, cycles=time.cycles, theoretical_us=time.least_cycles / clock_mhz,
         actual_us=time.cycles / clock_mhz, balance=time.balance,
         filler_share=int(time.fillers.sum()) / max(1, int(time.counts.sum())),
-        entries=time.entries, pointer_reads=len(time.columns) * time.config.pes,
-        word_reads=words_read(time), energy=energy(time),
+        entries=time.entries, pointer_reads=spent.events["pointers"],
+        word_reads=spent.events["entries"], energy=spent,
         paper=next((row for row in PAPER if row.name == layer.name), None))

@@ -84,8 +84,15 @@ def events(time: LayerTime) -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """pJ of one start, by unit; a model."""
+    """pJ of one start, by unit; a model.
+
+    Attributes
+    ----------
+    by_unit : pJ, and lnzd's.
+    events : how often each unit of :data:`EVENT_PJ` did its work.
+    """
     by_unit: dict[str, float]
+    events: dict[str, int]
 
     @property
     def total(self) -> float:
@@ -104,4 +111,4 @@ def energy(time: LayerTime) -> Energy:
         nodes += row
     by_unit = {unit: happened[unit] * cost[unit] for unit in EVENT_PJ}
     by_unit["lnzd"] = nodes * LNZD_MW * 1e3 / _CLOCK_MHZ * time.cycles
-    return Energy(by_unit=by_unit)
+    return Energy(by_unit=by_unit, events=happened)

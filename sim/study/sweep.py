@@ -8,7 +8,7 @@ synced before the next is looked at, so a killed sweep goes on where it was.
 import functools
 import json
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ import numpy as np
 
 from ...core.compile import compile_network
 from ...core.config import ArrayConfig
+from ...core.counters import COUNTERS
 from ...core.errors import InputError, OpenEIEError
 from ...core.graph import Network
 from ..fast import run
@@ -25,7 +26,7 @@ from .area import array_luts
 from .energy import energy
 from .grid import Layer, Sweep
 from .pareto import pareto_front
-from .workload import LayerTime, Workload, random_workload
+from .workload import LayerTime, Workload, load_balance, random_workload
 
 __all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
 
@@ -97,13 +98,11 @@ def _layer_bits(layer: Workload, time: LayerTime) -> int:
 def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, Any]:
     """A network must fit; its memory is the array's."""
     done = run(compile_network(network, config), x)
-    totals = {name: sum(layer.total(name) for layer in done.layers)
-              for name in ("busy", "filler", "writeback", "drain")}
-    cycles = int(done.cycles.sum())
-    spent = config.pes * cycles - totals["writeback"] - totals["drain"]
-    return {"cycles": cycles / len(x), "fillers": totals["filler"] / len(x),
-            "utilisation": totals["busy"] / (config.pes * cycles), "energy_pj": None,
-            "balance": (totals["busy"] + totals["filler"]) / spent,
+    counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
+    total, cycles = dict(zip(COUNTERS, counters.tolist())), int(done.cycles.sum())
+    return {"cycles": cycles / len(x), "fillers": total["filler"] / len(x),
+            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": None,
+            "balance": load_balance(counters),
             "memory_bits": _array_bits(config)}
 
 
@@ -155,9 +154,6 @@ class _Journal:
         for line in lines[:-1]:         # what follows the last end of line is torn, or nothing
             self.rows |= dict(json.loads(line))
 
-    def __iter__(self) -> Iterator[int]:
-        return iter(self.rows)
-
     def start(self) -> None:
         """Make the file end in a whole line."""
         if self._path is not None:
@@ -203,7 +199,7 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
     """
     kept = _Journal(journal, sweep)
     kept.start()
-    tasks = _tasks(sweep, networks, set(kept))
+    tasks = _tasks(sweep, networks, set(kept.rows))
     total = len(kept.rows) + sum(len(task.points) for task in tasks)
     if tasks:
         for _, rows in spread(_work, tasks, jobs, scheduler):

@@ -19,7 +19,7 @@ from ...core.graph import Linear, Network
 from ...core.weights import SparseWeights
 from ..fast import broadcast_items, layer_cycles
 
-__all__ = ["Workload", "LayerTime", "occupancy", "random_workload"]
+__all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
 _CODES = 16             # of EIE's codebook, 0 among them
 #: What a random workload's activations are at most, and its 15 weights: none is 0.
@@ -52,6 +52,17 @@ def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndar
     return counts, fillers
 
 
+def load_balance(counters: np.ndarray) -> float:
+    """Load balance as in EIE, section VI-D: 1 - bubbles / (PEs x cycles); counters [..., 7].
+
+    A bubble is a cycle in which a PE has no entry to work on; those of the writeback and the drain
+    behind it, which the paper's simulator has not, do not count.
+    """
+    total = dict(zip(COUNTERS, counters.reshape(-1, len(COUNTERS)).sum(axis=0).tolist()))
+    spent = sum(total.values()) - total["writeback"] - total["drain"]
+    return (total["busy"] + total["filler"]) / spent
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerTime:
     """One start of a workload on one array.
@@ -82,11 +93,8 @@ class LayerTime:
 
     @property
     def balance(self) -> float:
-        """Load balance as in EIE, section VI-D: 1 - bubbles / (PEs x cycles). A bubble is a cycle
-        in which a PE has no entry to work on; those of the writeback and the drain behind it,
-        which the paper's simulator has not, do not count."""
-        spent = self.counters.sum() - self.total("writeback") - self.total("drain")
-        return self.entries / int(spent)
+        """See :func:`load_balance`."""
+        return load_balance(self.counters)
 
     @property
     def least_cycles(self) -> float:
