@@ -12,7 +12,7 @@ from torch import nn
 from ..core.graph import Network
 from .quantise import quantise
 from .recipe import Course, Labelled, Recipe, regenerate
-from .train import Affine, Schedule, deterministic
+from .compress.train import Affine, Schedule, deterministic
 
 __all__ = ["LenetRecipe", "LAYER_NAMES", "compress_lenet", "main"]
 

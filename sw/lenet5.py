@@ -15,7 +15,7 @@ from .importers.caffe_npz import load_npz
 from .quantise_graph import quantise_graph
 from .recipe import Course, Labelled, Recipe, regenerate
 from .sequential import to_module, with_weights
-from .train import Affine, Schedule, deterministic
+from .compress.train import Affine, Schedule, deterministic
 
 __all__ = ["Lenet5Recipe", "compress_lenet5", "main"]
 

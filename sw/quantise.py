@@ -9,7 +9,7 @@ from ..core.fixed import BIAS_BITS, int_range
 from ..core.graph import Linear, Network
 from ..core.weights import SparseWeights
 from .scales import activation_scale, rescaling
-from .share import shared
+from .compress.share import shared
 
 __all__ = ["linear_stack", "accumulator_bound", "quantise"]
 

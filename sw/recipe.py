@@ -15,10 +15,10 @@ from torch import Tensor, nn
 from ..core import artefact, golden
 from ..core.graph import Network
 from .data import load_mnist
-from .order import order_units
-from .prune import keep_schedule, kept, prune
-from .share import share
-from .train import Affine, Schedule, error_rate, fit
+from .compress.order import order_units
+from .compress.prune import keep_schedule, kept, prune
+from .compress.share import share
+from .compress.train import Affine, Schedule, error_rate, fit
 
 __all__ = ["Labelled", "Recipe", "Course", "integer_error", "regenerate"]
 

@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from ..core.errors import InputError
 from .float_graph import FloatGraph, Node
-from .prune import weighted_layers
-from .share import shared
+from .compress.prune import weighted_layers
+from .compress.share import shared
 
 __all__ = ["to_module", "with_weights"]
 

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.weights import SparseWeights
 from openeie.sw.data import shipped_test_set
-from openeie.sw.prune import prune
+from openeie.sw.compress.prune import prune
 from openeie.sw.quantise import linear_stack, quantise
 from openeie.sw.recipe import integer_error
-from openeie.sw.share import share, shared
-from openeie.sw.train import deterministic
+from openeie.sw.compress.share import share, shared
+from openeie.sw.compress.train import deterministic
 from torch import nn
 
 

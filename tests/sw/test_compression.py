@@ -12,11 +12,11 @@ from openeie.core import artefact, golden
 from openeie.core.errors import InputError
 from openeie.core.fixed import int_range
 from openeie.sw.lenet import LenetRecipe, compress_lenet
-from openeie.sw.order import order_units
-from openeie.sw.prune import keep_schedule, kept, prune, top_magnitudes
+from openeie.sw.compress.order import order_units
+from openeie.sw.compress.prune import keep_schedule, kept, prune, top_magnitudes
 from openeie.sw.quantise import accumulator_bound, quantise
-from openeie.sw.share import gather_centroids, kmeans, share, shared
-from openeie.sw.train import Affine, Schedule, deterministic, fit
+from openeie.sw.compress.share import gather_centroids, kmeans, share, shared
+from openeie.sw.compress.train import Affine, Schedule, deterministic, fit
 from torch import nn
 
 

@@ -17,13 +17,13 @@ from openeie.sw.float_graph import FloatGraph, Node
 from openeie.sw.float_run import run_float
 from openeie.sw.importers.caffe_npz import load_npz
 from openeie.sw.lenet5 import Lenet5Recipe, compress_lenet5, main
-from openeie.sw.order import order_units
-from openeie.sw.prune import kept, prune, weighted_layers
+from openeie.sw.compress.order import order_units
+from openeie.sw.compress.prune import kept, prune, weighted_layers
 from openeie.sw.quantise_graph import quantise_graph
 from openeie.sw.recipe import integer_error
 from openeie.sw.sequential import to_module, with_weights
-from openeie.sw.share import share, shared
-from openeie.sw.train import Affine, Schedule
+from openeie.sw.compress.share import share, shared
+from openeie.sw.compress.train import Affine, Schedule
 from torch import nn
 
 KEEP = {"a": 0.5, "b": 0.3, "c": 0.2, "d": 0.6}

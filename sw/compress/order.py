@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from ..core.errors import InputError
+from ...core.errors import InputError
 from .prune import WEIGHTED, weighted_layers
 
 __all__ = ["order_units"]

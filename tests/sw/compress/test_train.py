@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from openeie.sw.train import Affine, Schedule, deterministic, error_rate, fit
+from openeie.sw.compress.train import Affine, Schedule, deterministic, error_rate, fit
 from torch import nn
 
 
