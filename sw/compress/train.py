@@ -2,7 +2,7 @@
 """The float training loop: seeded, deterministic, with affine augmentation of small pictures."""
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Affine", "Schedule", "deterministic", "fit", "error_rate"]
+__all__ = ["Affine", "Schedule", "Loss", "deterministic", "cross_entropy", "fit", "error_rate"]
+
+#: What training lowers: of a model on a batch of pictures and their labels, a scalar.
+Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,9 +95,15 @@ def deterministic(seed: int) -> Iterator[torch.Generator]:
             torch.use_deterministic_algorithms(strict)
 
 
+def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy of the model's outputs and the labels, a scalar."""
+    return functional.cross_entropy(model(images), labels)
+
+
 def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
-        generator: torch.Generator, augment: Affine | None = None) -> float:
-    """Train ``model`` in place with cross-entropy; returns the last epoch's mean loss.
+        generator: torch.Generator, augment: Affine | None = None,
+        loss: Loss = cross_entropy) -> float:
+    """Train ``model`` in place; returns the last epoch's mean loss.
 
     Whatever requires a gradient is trained: parametrisations (masks, shared centroids) need no
     hook here.
@@ -104,6 +113,7 @@ def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
     images : float32 [n, pixels].
     labels : int64 [n].
     generator : source of every random choice (order, augmentation).
+    loss : of the model on a batch, ``loss(model, images, labels)``.
     """
     steps = len(images) // schedule.batch
     if steps < 1:
@@ -122,11 +132,11 @@ def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
             chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
             x = images[chosen]
             x = x if augment is None else augment(x, generator)
-            loss = functional.cross_entropy(model(x), labels[chosen])
+            value = loss(model, x, labels[chosen])
             optimiser.zero_grad()
-            loss.backward()
+            value.backward()
             optimiser.step()
-            loss_sum += loss.item()
+            loss_sum += value.item()
     model.eval()
     return loss_sum / steps
 
