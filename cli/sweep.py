@@ -80,7 +80,7 @@ def _assignment(option: str, text: str, *, many: bool) -> tuple[str, Any]:
         raise InputError(f"{option} takes FIELD=VALUE{',VALUE,...' if many else ''}, "
                          f"not {text!r}")
     if not many:
-        return name, _value(name, values)
+        return name, _value(name, values.replace(",", "+"))
     return name, [_value(name, value) for value in values.split(",")]
 
 
@@ -144,7 +144,7 @@ def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
     from pyarrow import csv, parquet
     from ..sim.study.charts import draw_chart
     from ..sim.study.sweep import columns_of
-    from ..sim.study.sweep_charts import sweep_charts
+    from ..sim.study.sweep_charts import draw_front, sweep_charts
     table = pa.table({name: [row[name] if not isinstance(row[name], list)
                              else json.dumps(row[name]) for row in rows]
                       for name in columns_of(sweep)})
@@ -154,6 +154,7 @@ def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
         write_atomically(out / name, buffer.getvalue())
     for chart in sweep_charts(sweep, rows):
         write_atomically(out / f"{chart.name}.svg", draw_chart(chart))
+    write_atomically(out / "front.svg", draw_front(rows))
 
 
 def _lines(rows: list[dict[str, Any]], out: Path | None) -> list:

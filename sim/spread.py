@@ -19,12 +19,13 @@ def spread(task: Callable[[Any], Any], items: Sequence, jobs: int, scheduler: st
 
     Raises
     ------
-    ToolError : no scheduler answers there.
+    ToolError : no scheduler answers there, or it or a worker was lost.
     """
     if jobs <= 1 and scheduler is None:
         yield from enumerate(map(task, items))
         return
-    from distributed import Client, LocalCluster, as_completed
+    from distributed import CancelledError, Client, KilledWorker, LocalCluster, as_completed
+    from distributed.comm import CommClosedError
     with ExitStack() as stack:
         where = scheduler or stack.enter_context(LocalCluster(
             n_workers=min(jobs, len(items)), threads_per_worker=1, dashboard_address=":0"))
@@ -35,5 +36,14 @@ def spread(task: Callable[[Any], Any], items: Sequence, jobs: int, scheduler: st
                             f"scheduler), or leave out --scheduler") from error
         futures = client.map(task, items, pure=False, retries=0)
         numbers = {future.key: number for number, future in enumerate(futures)}
-        for future, result in as_completed(futures, with_results=True):
+        lost = "what was done is kept; give the same command again"
+        for future in as_completed(futures):
+            try:
+                result = future.result()
+            except KilledWorker as error:
+                raise ToolError(f"a worker died and took its task with it, maybe for want of "
+                                f"memory: {error}; take fewer jobs; {lost}") from error
+            except (CancelledError, CommClosedError, TimeoutError) as error:
+                raise ToolError(f"the scheduler was lost ({type(error).__name__}); {lost}"
+                                ) from error
             yield numbers[future.key], result

@@ -2,7 +2,6 @@
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
 import dataclasses
 import difflib
-import hashlib
 import itertools
 import json
 import math
@@ -92,11 +91,6 @@ class Sweep(_Strict):
         if count > _MOST_POINTS:
             raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
         preset(self.base)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, hex: results of another sweep are not this one's."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
 
     def points(self) -> Iterable[dict[str, Any]]:
         """Fields of each point of the grid, in order."""

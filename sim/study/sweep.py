@@ -6,8 +6,7 @@ where the entries are is worked out once for them. What a task found is appended
 synced before the next is looked at, so a killed sweep goes on where it was.
 """
 import functools
-import json
-import os
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,22 +14,26 @@ from typing import Any
 
 import numpy as np
 
+from ...core.artefact import dumps
 from ...core.compile import compile_network
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
 from ...core.errors import InputError, OpenEIEError
+from ...core.footprint import memory_bits
 from ...core.graph import Network
 from ..fast import run
 from ..spread import spread
 from .area import array_luts
 from .energy import energy
 from .grid import Layer, Sweep
+from .journal import open_journal
 from .pareto import pareto_front
+from .run_energy import run_energy
 from .workload import LayerTime, Workload, load_balance, random_workload
 
 __all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
 
-#: What is measured at each point; ``energy_pj`` only of layers.
+#: What is measured at each point.
 MEASURES = ("cycles", "us", "utilisation", "balance", "fillers", "energy_pj", "memory_bits", "luts")
 #: What a point on the Pareto front is not beaten in.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
@@ -97,22 +100,26 @@ def _layer_bits(layer: Workload, time: LayerTime) -> int:
 
 def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, Any]:
     """A network must fit; its memory is the array's."""
-    done = run(compile_network(network, config), x)
+    program = compile_network(network, config)
+    done = run(program, x)
+    picojoules = sum(sum(layer.values()) for start in range(len(x))
+                     for layer in run_energy(program, done, x, start=start))
     counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
     total, cycles = dict(zip(COUNTERS, counters.tolist())), int(done.cycles.sum())
     return {"cycles": cycles / len(x), "fillers": total["filler"] / len(x),
-            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": None,
+            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": picojoules / len(x),
             "balance": load_balance(counters),
-            "memory_bits": _array_bits(config)}
+            "memory_bits": sum(memory_bits(config).values())}
 
 
-def _array_bits(config: ArrayConfig) -> int:
-    """All memories of an array."""
-    return config.pes * (
-        config.entry_depth * config.word_width + config.pointer_depth * config.pointer_width
-        + 2 * config.act_depth * config.act_width + config.channel_depth * 64
-        + config.acc_banks * config.acc_depth * config.acc_width
-        + config.max_layers * (1 << config.code_width) * config.weight_width)
+def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> str:
+    """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs,
+    this version."""
+    from ... import __version__
+    digest = hashlib.sha256(f"{__version__} {sweep.model_dump_json()}".encode())
+    for name, (network, x) in networks.items():
+        digest.update(name.encode() + dumps(network) + np.ascontiguousarray(x).tobytes())
+    return digest.hexdigest()
 
 
 def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
@@ -134,52 +141,6 @@ def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
     return tasks
 
 
-class _Journal:
-    """Points as lines of a file behind a first line that says whose they are."""
-
-    def __init__(self, path: Path | None, sweep: Sweep):
-        self._path, self.rows = path, dict[int, dict[str, Any]]()
-        self._head = json.dumps({"sweep": sweep.digest})
-        if path is not None and path.exists():
-            self._read(path)
-
-    def _read(self, path: Path) -> None:
-        try:
-            head, *lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
-        if head.decode(errors="replace") != self._head and lines:
-            raise InputError(f"{path} has the points of another sweep; choose another folder with "
-                             f"-o, or give these up with --restart")
-        for line in lines[:-1]:         # what follows the last end of line is torn, or nothing
-            self.rows |= dict(json.loads(line))
-
-    def start(self) -> None:
-        """Make the file end in a whole line."""
-        if self._path is not None:
-            text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
-            temporary = self._path.with_suffix(".new")
-            self._write(temporary, "w", "\n".join(text) + "\n")
-            os.replace(temporary, self._path)
-
-    def add(self, rows: list[tuple[int, dict[str, Any]]]) -> None:
-        """Keep them, whatever happens next."""
-        self.rows |= dict(rows)
-        if self._path is not None:
-            self._write(self._path, "a", json.dumps(rows) + "\n")
-
-    @staticmethod
-    def _write(path: Path, mode: str, text: str) -> None:
-        try:
-            with open(path, mode) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
-                             f"kept: make room and give the same command again") from error
-
-
 def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
               journal: Path | None = None, jobs: int = 1, scheduler: str | None = None,
               progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
@@ -197,15 +158,14 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
     InputError : a journal of another sweep, or one that cannot be written; no point has an array.
     ToolError : the scheduler does not answer.
     """
-    kept = _Journal(journal, sweep)
-    kept.start()
-    tasks = _tasks(sweep, networks, set(kept.rows))
-    total = len(kept.rows) + sum(len(task.points) for task in tasks)
-    if tasks:
-        for _, rows in spread(_work, tasks, jobs, scheduler):
-            kept.add(rows)
-            if progress:
-                progress(len(kept.rows), total)
+    with open_journal(journal, _owner(sweep, networks)) as kept:
+        tasks = _tasks(sweep, networks, set(kept.rows))
+        total = len(kept.rows) + sum(len(task.points) for task in tasks)
+        if tasks:
+            for _, rows in spread(_work, tasks, jobs, scheduler):
+                kept.add(rows)
+                if progress:
+                    progress(len(kept.rows), total)
     rows = [kept.rows[number] for number in range(total)]
     if all(row["status"] != "ok" for row in rows):
         raise InputError(f"no point of the sweep has an array; the first is "
