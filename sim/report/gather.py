@@ -98,7 +98,7 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
         busy=np.array([_busy(layer) for layer in run.whole_layers]),
         queues=tuple(queue for _, queue in drawn if queue is not None),
         untold=tuple(name for name, queue in drawn if queue is None),
-        energy=run_energy(program, run, x))
+        energy=run_energy(program, run, x, starts=1))
 
 
 def _busy(layer) -> np.ndarray:

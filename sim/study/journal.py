@@ -2,7 +2,7 @@
 """A sweep's finished points on disk: appended and synced as they come, so that none is lost."""
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from ...core.errors import InputError
 __all__ = ["Journal", "open_journal"]
 
 Rows = list[tuple[int, dict[str, Any]]]
+Valid = Callable[[int, dict[str, Any]], bool]
 
 
 class Journal:
@@ -24,8 +25,8 @@ class Journal:
     rows : of the points that are finished, by their numbers.
     """
 
-    def __init__(self, path: Path | None, owner: str):
-        self._path, self.rows = path, dict[int, dict[str, Any]]()
+    def __init__(self, path: Path | None, owner: str, valid: Valid):
+        self._path, self.rows, self._valid = path, dict[int, dict[str, Any]](), valid
         self._head = json.dumps({"sweep": owner})
         if path is not None and path.exists():
             self._read(path)
@@ -35,16 +36,17 @@ class Journal:
             head, *lines = path.read_bytes().split(b"\n")
         except OSError as error:
             raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
-        if head.decode(errors="replace") != self._head and lines:
+        torn = not lines and self._head.startswith(head.decode(errors="replace"))
+        if head.decode(errors="replace") != self._head and not torn:
             raise InputError(f"{path} has the points of another sweep, of networks that have "
                              f"changed since, or of another version; choose another folder with "
                              f"-o, or give these up with --restart")
-        for number, line in enumerate(lines[:-1], 2):   # what follows the last line end is torn
+        for line in lines:              # one that is torn or damaged is worked out again
             try:
-                self.rows |= {int(point): dict(row) for point, row in json.loads(line)}
-            except (ValueError, TypeError) as error:
-                raise InputError(f"line {number} of the journal {path} is damaged: {error}; delete "
-                                 f"that line, or give all points up with --restart") from None
+                rows = {int(number): dict(row) for number, row in json.loads(line)}
+            except (ValueError, TypeError):
+                continue
+            self.rows |= {number: row for number, row in rows.items() if self._valid(number, row)}
 
     def start(self) -> None:
         """Make the file end in a whole line."""
@@ -73,19 +75,22 @@ class Journal:
 
 
 @contextmanager
-def open_journal(path: Path | None, owner: str) -> Iterator[Journal]:
+def open_journal(path: Path | None, owner: str, valid: Valid, *,
+                 restart: bool = False) -> Iterator[Journal]:
     """The journal of a sweep, this process's alone while it is open; without a path, of nothing.
 
     Parameters
     ----------
     owner : what the points in it depend on, as text: a digest.
+    valid : whether a row that was read is one of the sweep's; others are worked out again.
+    restart : forget what is in it.
 
     Raises
     ------
-    InputError : it has another owner's points, is damaged, cannot be written, or is open already.
+    InputError : it has another owner's points, cannot be read or written, or is open already.
     """
     if path is None:
-        yield Journal(None, owner)
+        yield Journal(None, owner, valid)
         return
     lock = FileLock(path.with_suffix(".lock"), blocking=False)
     try:
@@ -97,6 +102,8 @@ def open_journal(path: Path | None, owner: str) -> Iterator[Journal]:
         raise InputError(f"cannot write the journal {path}: {error.strerror}") from error
     with lock:
         lock.release()          # entering took it once more
-        journal = Journal(path, owner)
+        if restart:
+            path.unlink(missing_ok=True)
+        journal = Journal(path, owner, valid)
         journal.start()
         yield journal

@@ -18,7 +18,7 @@ from ...core.artefact import dumps
 from ...core.compile import compile_network
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
-from ...core.errors import InputError, OpenEIEError
+from ...core.errors import CapacityError, InputError, OpenEIEError
 from ...core.footprint import memory_bits
 from ...core.graph import Network
 from ..fast import run
@@ -37,6 +37,8 @@ __all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
 MEASURES = ("cycles", "us", "utilisation", "balance", "fillers", "energy_pj", "memory_bits", "luts")
 #: What a point on the Pareto front is not beaten in.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
+#: Points of a task: what is lost with it, and what one process has to itself.
+_MOST_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -80,17 +82,50 @@ def _work(task: _Task) -> list[tuple[int, dict[str, Any]]]:
 def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
     """The recurrence alone: no memory need hold the layer, and its own bits are what counts."""
     layer = _layer(task.what, task.sweep.seed)
+    encoding = _encoding_on(layer, config)
     time = layer.time(config)
+    if time.cycles >> config.counter_width:
+        raise CapacityError(f"counter_width must hold {time.cycles} cycles, not "
+                            f"{config.counter_width} bits")
     return {"cycles": time.cycles, "balance": time.balance, "fillers": time.total("filler"),
             "utilisation": time.total("busy") / (config.pes * time.cycles),
-            "energy_pj": energy(time).total, "memory_bits": _layer_bits(layer, time)}
+            "energy_pj": energy(time, encoding).total,
+            "memory_bits": _layer_bits(layer, time, encoding)}
 
 
-def _layer_bits(layer: Workload, time: LayerTime) -> int:
+def _encoding_on(layer: Workload, config: ArrayConfig) -> str:
+    """How the array holds the layer's entries.
+
+    Raises
+    ------
+    CapacityError : its weights or activations do not fit the array's, or it decodes only huffman,
+        whose words this model does not count.
+    """
+    weights = layer.weights
+    encoding = next((name for name in ("codebook", "csr") if name in config.encodings), None)
+    if encoding is None:
+        raise CapacityError("a layer is counted in codebook or csr, and the array has neither")
+    assert weights.codebook is not None
+    for name, has, needs in (
+            ("code_width", config.code_width, (len(weights.codebook) - 1).bit_length()),
+            ("weight_width", config.weight_width, _signed_bits(weights.codebook)),
+            ("act_width", config.act_width, _signed_bits(layer.acts))):
+        if needs > has and not (name == "code_width" and encoding == "csr"):
+            raise CapacityError(f"{name} must be at least {needs} for layer {layer.name!r}, "
+                                f"not {has}")
+    return encoding
+
+
+def _signed_bits(values: np.ndarray) -> int:
+    """Of two's complement for all of them."""
+    return max(int(values.max(initial=0)), -1 - int(values.min(initial=0))).bit_length() + 1
+
+
+def _layer_bits(layer: Workload, time: LayerTime, encoding: str) -> int:
     """Memory that the layer takes: words of entries, pointers, activations, accumulators and
     channel words of its rows; as much in every PE as in the fullest."""
     config, (m, n) = time.config, layer.shape
-    slots = config.word_width // config.entry_widths["codebook"]
+    slots = config.word_width // config.entry_widths[encoding]
     words = -(-int(time.counts.sum(axis=0).max()) // slots)
     inputs, rows = -(-n // config.pes), -(-m // config.pes)
     return config.pes * (words * config.word_width + (n + 1) * config.pointer_width
@@ -102,8 +137,7 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
     """A network must fit; its memory is the array's."""
     program = compile_network(network, config)
     done = run(program, x)
-    picojoules = sum(sum(layer.values()) for start in range(len(x))
-                     for layer in run_energy(program, done, x, start=start))
+    picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
     counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
     total, cycles = dict(zip(COUNTERS, counters.tolist())), int(done.cycles.sum())
     return {"cycles": cycles / len(x), "fillers": total["filler"] / len(x),
@@ -122,14 +156,18 @@ def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> 
     return digest.hexdigest()
 
 
+def _asked(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]
+           ) -> dict[str, Layer | tuple[Network, np.ndarray]]:
+    """What is run at every point, by name, in order."""
+    return {layer.name: layer for layer in sweep.layer} | {
+        name: networks[name] for name in sweep.networks}
+
+
 def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
            known: set[int]) -> list[_Task]:
     """Work for the points that are not ``known``; points are numbered name by name."""
     tasks, number = [], 0
-    asked: dict[str, Layer | tuple[Network, np.ndarray]] = {
-        layer.name: layer for layer in sweep.layer} | {
-        name: networks[name] for name in sweep.networks}
-    for name, what in asked.items():
+    for name, what in _asked(sweep, networks).items():
         groups: dict[tuple, list] = {}
         for point in sweep.points():
             if number not in known:
@@ -137,28 +175,37 @@ def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
                     else (number,)
                 groups.setdefault(key, []).append((number, point))
             number += 1
-        tasks += [_Task(sweep, name, what, tuple(points)) for points in groups.values()]
+        tasks += [_Task(sweep, name, what, tuple(points[at:at + _MOST_TOGETHER]))
+                  for points in groups.values() for at in range(0, len(points), _MOST_TOGETHER)]
     return tasks
 
 
 def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
-              journal: Path | None = None, jobs: int = 1, scheduler: str | None = None,
+              journal: Path | None = None, restart: bool = False, jobs: int = 1,
+              scheduler: str | None = None,
               progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
     """All rows of a sweep, in the order of its points; keys are :func:`columns_of`.
 
     Parameters
     ----------
     networks : each of ``sweep.networks`` with its inputs [batch, n].
-    journal : file that keeps finished points; those that are in it are not worked out again.
+    journal : file that keeps finished points; those that are in it are not worked out again,
+        unless ``restart``.
     jobs, scheduler : see :func:`openeie.sim.spread.spread`.
     progress : called with (points done, points).
 
     Raises
     ------
     InputError : a journal of another sweep, or one that cannot be written; no point has an array.
-    ToolError : the scheduler does not answer.
+    ToolError : the scheduler does not answer, or it or a worker was lost.
     """
-    with open_journal(journal, _owner(sweep, networks)) as kept:
+    names = [name for name in _asked(sweep, networks) for _ in sweep.points()]
+
+    def valid(number: int, row: dict[str, Any]) -> bool:
+        return 0 <= number < len(names) and row.get("name") == names[number] and "status" in row \
+            and (row["status"] != "ok" or all(isinstance(row.get(key), (int, float))
+                                              for key in MEASURES))
+    with open_journal(journal, _owner(sweep, networks), valid, restart=restart) as kept:
         tasks = _tasks(sweep, networks, set(kept.rows))
         total = len(kept.rows) + sum(len(task.points) for task in tasks)
         if tasks:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sweep's points are single answers; the front is the brute-force one; the LUT estimate."""
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -63,14 +64,50 @@ def test_a_journal_that_cannot_be_read_or_written(tmp_path):
 
 def test_a_journal_is_one_sweeps_at_a_time_and_damage_is_named(tmp_path):
     sweep, path = Sweep(grid={"pes": [4]}, layer=[SPEC]), tmp_path / "points.jsonl"
-    with open_journal(path, "somebody"):
-        with pytest.raises(InputError, match="another sweep is writing"):
+    with open_journal(path, "somebody", lambda *row: True) as journal:
+        journal.add([(0, {"name": "a"})])
+        kept = path.read_bytes()
+        for restart in (False, True):
+            with pytest.raises(InputError, match="another sweep is writing"):
+                run_sweep(sweep, {}, journal=path, restart=restart)
+        assert path.read_bytes() == kept
+    rows = run_sweep(sweep, {}, journal=path, restart=True)
+    for damage in ('[[1, 2]]', '[[99, {"name": "a"}]]', '[[0, {"name": "b", "status": "ok"}]]',
+                   '[[0, {"name": "a", "status": "ok", "cycles": "x"}]]', '[[0, {', "7"):
+        path.write_text(path.read_text() + damage + "\n")
+        assert run_sweep(sweep, {}, journal=path) == rows       # a bad row is worked out again
+        path.write_text(path.read_text().splitlines()[0] + "\n" + damage)
+        assert run_sweep(sweep, {}, journal=path) == rows
+    for notes in ("my precious notes", "my precious notes\n"):
+        path.write_text(notes)
+        with pytest.raises(InputError, match="has the points of another sweep"):
             run_sweep(sweep, {}, journal=path)
-    path.unlink()
-    run_sweep(sweep, {}, journal=path)
-    path.write_text(path.read_text() + "[[1, 2]]\n")
-    with pytest.raises(InputError, match="line 3 of the journal .* is damaged"):
-        run_sweep(sweep, {}, journal=path)
+        assert path.read_text() == notes
+
+
+def test_arrays_too_narrow_for_a_layer_are_refused():
+    grid = {"code_width": [2, 4], "weight_width": [4, 8], "act_width": [8, 16]}
+    rows = run_sweep(Sweep(base="EIE16", grid=grid, layer=[SPEC]), {})
+    for row in rows:
+        narrow = [name for name, least in (("code_width", 4), ("weight_width", 8),
+                                           ("act_width", 8)) if row[name] < least]
+        assert row["status"].startswith(f"refused: {narrow[0]} must be" if narrow else "ok")
+    lone = run_sweep(Sweep(base="EIE16", grid={"counter_width": [16, 24]},
+                           layer=[SPEC.model_copy(update={"vectors": 900})]), {})
+    assert "counter_width must hold" in lone[0]["status"] and lone[1]["status"] == "ok"
+
+
+def test_a_layers_memory_is_counted_as_the_array_holds_it():
+    codes, weights = run_sweep(Sweep(base="EIE16", grid={"encodings": [["codebook"], ["csr"]]},
+                                     layer=[SPEC]), {})
+    assert codes["memory_bits"] < weights["memory_bits"]
+    assert codes["energy_pj"] < weights["energy_pj"]
+
+
+def test_a_task_is_at_most_sixteen_points(tmp_path):
+    path = tmp_path / "points.jsonl"
+    run_sweep(Sweep(grid={"queue_depth": list(range(1, 41))}, layer=[SPEC]), {}, journal=path)
+    assert [len(json.loads(line)) for line in path.read_text().splitlines()[1:]] == [16, 16, 8]
 
 
 def test_a_network_that_changed_is_another_sweep(tmp_path):
