@@ -186,6 +186,11 @@ def _set_mask(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> None:
     parametrize.register_parametrization(layer, "weight", _Mask(mask.to(layer.weight.dtype)))
 
 
+def hold_zeros(layer: nn.Conv2d | nn.Linear) -> None:
+    """Weights of a layer that are zero now stay zero, as pruned ones do."""
+    _set_mask(layer, layer.weight.detach() != 0)
+
+
 def release(layer: nn.Conv2d | nn.Linear) -> None:
     """Make the weight of a layer a plain parameter again, of the values it has.
 
