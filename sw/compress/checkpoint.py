@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ...core.errors import ArtefactError, InputError
 
-__all__ = ["State", "Checkpoints"]
+__all__ = ["State", "Checkpoints", "digest"]
 
 _RUN = "run.json"
 
@@ -51,7 +51,7 @@ class State:
 
 class Checkpoints:
     """A folder with ``run.json``, which says of what run it is, and a file for each finished
-    step. Every file appears complete or not at all, and none is ever replaced.
+    step. Every file appears complete or not at all.
 
     Parameters
     ----------
@@ -128,12 +128,17 @@ class Checkpoints:
 
     def _stamp(self, state: State) -> str:
         """SHA-256 over the run and everything in the state."""
-        total = hashlib.sha256(self._digest.encode())
-        total.update(json.dumps(state.notes, sort_keys=True).encode())
-        for name, tensor in sorted(state.tensors.items()):
-            total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
-            total.update(tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else b"")
-        return total.hexdigest()
+        return digest(state.tensors, self._digest, json.dumps(state.notes, sort_keys=True))
+
+
+def digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """SHA-256 of tensors by name, and of texts, hex."""
+    total = hashlib.sha256("\0".join(texts).encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        total.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    return total.hexdigest()
 
 
 def _differences(there: str, run: Mapping[str, Any]) -> str:

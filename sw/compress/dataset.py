@@ -135,13 +135,15 @@ class Dataset:
         cut = len(images) - count
         return (images[:cut], labels[:cut]), (images[cut:], labels[cut:])
 
-    def _offsets(self) -> np.ndarray:
+    @property
+    def offsets(self) -> np.ndarray:
+        """``offset`` as an array that broadcasts over pictures, int64."""
         offsets = np.atleast_1d(self.offset)
         return offsets.reshape(-1, *[1] * (len(self.shape) - 1)) if len(offsets) > 1 else offsets
 
     def integers(self, images: np.ndarray) -> np.ndarray:
         """What the array takes: int64 [n, length], maps in (row, column, channel) order."""
-        values = images.astype(np.int64) - self._offsets()
+        values = images.astype(np.int64) - self.offsets
         if values.ndim == 4:
             values = values.transpose(0, 2, 3, 1)
         return values.reshape(len(values), -1)
@@ -150,7 +152,7 @@ class Dataset:
         """What the float network takes: float32 [n, ...]."""
         values = images.astype(np.float32)
         if np.any(self.offset):
-            values -= self._offsets().astype(np.float32)
+            values -= self.offsets.astype(np.float32)
         return values * np.float32(self.scale)
 
 

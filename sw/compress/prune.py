@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
 
-__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "release",
-           "kept", "keep_schedule", "gradual_schedule"]
+__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "hold_zeros",
+           "release", "kept", "keep_schedule", "gradual_schedule"]
 
 #: Modules whose ``weight`` is pruned and shared.
 WEIGHTED = (nn.Conv2d, nn.Linear)

@@ -4,6 +4,7 @@ import difflib
 import json
 import tomllib
 from collections.abc import Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
 
@@ -16,7 +17,8 @@ __all__ = ["read_recipe", "dump_recipe"]
 
 
 def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
-    """A recipe from a TOML file's path or a mapping; one that is a recipe already stays.
+    """A recipe from a TOML file's path, the name of one that comes with the package, or a
+    mapping; one that is a recipe already stays.
 
     Raises
     ------
@@ -29,13 +31,28 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     if not isinstance(source, Mapping):
         where = str(source)
         try:
-            fields = tomllib.loads(Path(source).read_text())
-        except (OSError, ValueError, TypeError) as error:
+            fields = tomllib.loads(_find(where).read_text())
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
             raise InputError(f"cannot read the recipe {source}: {error}") from error
     try:
         return Recipe.model_validate(fields)
     except ValidationError as error:
         raise InputError(_all_wrong(where, error)) from None
+
+
+def _find(name: str) -> Any:
+    """A file, or the recipe of that name in the package."""
+    shipped = resources.files(__package__.rpartition(".")[0]) / "recipes"
+    if name.endswith(".toml") or Path(name).exists():
+        return Path(name)
+    names = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir()
+                   if file.name.endswith(".toml"))
+    if name not in names:
+        raise InputError(f"no recipe {name!r} comes with the package; give a .toml file, or one "
+                         f"of {', '.join(names)}")
+    return shipped / f"{name}.toml"
 
 
 def _all_wrong(where: str, error: ValidationError) -> str:

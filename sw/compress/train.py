@@ -109,23 +109,25 @@ class Schedule:
 
 
 @contextlib.contextmanager
-def deterministic(seed: int) -> Iterator[torch.Generator]:
+def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator]:
     """Everything torch does inside is repeatable bit for bit; yields a seeded generator.
 
-    One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
+    Where not ``strict``, algorithms for which torch has no repeatable one are allowed, which some
+    are on CUDA. One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
     initial weights from it); all three are put back afterwards.
     """
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
+    before = (torch.are_deterministic_algorithms_enabled(),
+              torch.is_deterministic_algorithms_warn_only_enabled())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(True, warn_only=not strict)
         try:
             yield torch.Generator().manual_seed(seed)
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(strict)
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
 def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
