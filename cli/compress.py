@@ -3,7 +3,7 @@
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.console import Console
@@ -68,7 +68,7 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
             result = compress(network, data, read, weights=weights, budget=share, seed=seed,
                               device=device, checkpoints=checkpoints, watch=watch)
         except BudgetError as error:
-            result = error.best
+            result = cast("Compressed", error.best)
             out = out.with_suffix(".best.eie")
             failure = BudgetError(f"{error}. The best network is in {out}", result)
     files = _write(result, out)
@@ -114,8 +114,8 @@ class _Lines:
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
         self._console = Console(stderr=True, highlight=False)
-        self._bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn(),
-                             console=self._console, transient=True,
+        self._bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
+                             TimeElapsedColumn(), console=self._console, transient=True,
                              disable=quiet or not self._console.is_terminal)
         self._task: Any = None
         self._title, self._told = "", time.monotonic()
@@ -164,6 +164,7 @@ def _told(facts: dict) -> str:
     if "bits" in facts:
         parts.append("bits " + ", ".join(f"{name} {bits}"
                                          for name, bits in facts["bits"].items()))
-    if "bytes" in facts:
-        parts.append(f"{facts['bytes']:,} bytes")
+    for key, about in (("estimated_bytes", "about "), ("bytes", "")):
+        if key in facts:
+            parts.append(f"{about}{facts[key]:,} bytes")
     return "".join(f"  {part}" for part in parts)

@@ -2,7 +2,7 @@
 """What all steps of a compression share: pictures, training, measuring, modules from states."""
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -27,7 +27,8 @@ class Pictures:
     :class:`~openeie.sw.compress.train.Inputs`."""
 
     def __init__(self, data: Dataset, images: np.ndarray, device: torch.device) -> None:
-        self._images = torch.from_numpy(np.array(images)).to(device)
+        writable = images if images.flags.writeable else images.copy()
+        self._images = torch.from_numpy(writable).to(device)
         offsets = data.offsets
         self._offset = torch.from_numpy(offsets.astype(np.float32)).to(device) \
             if offsets.any() else None
@@ -79,11 +80,12 @@ class Course:
 
     Attributes
     ----------
-    source, recipe, seed, budget : as given; the budget is a share, or None.
+    source, recipe, budget : as given; the budget is a share, or None.
     data : with the recipe's shape, scale and offset.
     train, held_out, test : pictures and labels.
     device : where is trained.
     generator : source of every random choice; each step goes on where the last one left it.
+    teacher : whom distillation follows; None while there is none.
     """
     source: Source
     recipe: Recipe
@@ -153,9 +155,9 @@ class Course:
         left = kept(model)
         layers = weighted_layers(model)
         weights = sum(layer.weight.numel() for layer in layers.values())
-        return {"held_out_error": self.error(model, "held_out"),
-                "test_error": self.error(model, "test"), "kept": sum(left.values()),
-                "weights": weights} | more
+        return more | {"held_out_error": self.error(model, "held_out"),
+                       "test_error": self.error(model, "test"), "kept": sum(left.values()),
+                       "weights": weights}
 
     # Modules from states ----------------------------------------------------------------------
     def live(self, state: State, *, masked: bool = True) -> nn.Module:
@@ -198,9 +200,9 @@ class Course:
     @staticmethod
     def shared(model: nn.Module) -> dict[str, Tensor]:
         """Codes, centroids and biases of a module with shared weights."""
-        tensors = {}
+        tensors: dict[str, Tensor] = {}
         for name, layer in weighted_layers(model).items():
-            holder = layer.parametrizations.weight
+            holder: Any = layer.parametrizations.weight
             tensors |= {f"{name}.codes": holder[0].codes, f"{name}.centroids": holder.original}
             if layer.bias is not None:
                 tensors[f"{name}.bias"] = layer.bias

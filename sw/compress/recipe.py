@@ -121,6 +121,13 @@ class Prune(Section):
     balance: int | None = Field(default=None, ge=1)
     between: Training | None = None
 
+    @model_validator(mode="after")
+    def _balanced(self) -> "Prune":
+        if self.balance is not None and isinstance(self.keep, float):
+            raise ValueError("balance spreads the weights of single layers; give keep by layer, or "
+                             "\"auto\"")
+        return self
+
 
 class Share(Section):
     """How many values the weights of a layer may have.
@@ -174,11 +181,11 @@ class Quantise(Section):
 
     Attributes
     ----------
-    act_width, acc_width : bits of activations and accumulators.
+    act_width, acc_width : bits of activations and accumulators; every preset has 40 at least.
     calibration : the first training pictures; activations are scaled by what they reach on them.
     """
     act_width: Literal[8, 16] = 16
-    acc_width: int = Field(default=32, ge=16, le=48)
+    acc_width: int = Field(default=40, ge=16, le=48)
     calibration: int = Field(default=2000, ge=1)
 
 

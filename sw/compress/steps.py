@@ -21,7 +21,8 @@ from .order import order_units, unorderable
 from .prune import gradual_schedule, keep_schedule, prune, prune_global, weighted_layers
 from .ratios import choose_ratios, stored_bits
 from .recipe import AUTO, Recipe
-from .share import share, shared
+from .share import share as share_weights
+from .share import shared
 
 __all__ = ["Step", "steps_of", "network_of"]
 
@@ -35,13 +36,15 @@ _FLOAT_BITS = 32.0
 
 def steps_of(recipe: Recipe) -> dict[str, Step]:
     """The steps that a recipe asks for, in order."""
-    wanted = {"float": make_float, "prune": recipe.prune and make_pruned,
-              "retrain": recipe.retrain and retrain,
-              "bits": recipe.share and recipe.share.auto and choose_slots,
-              "share": recipe.share and make_shared,
-              "centroids": recipe.centroids and train_centroids,
-              "quantise": make_integer, "measure": measure}
-    return {name: step for name, step in wanted.items() if step}
+    share = recipe.share
+    wanted: dict[str, tuple[Step, bool]] = {
+        "float": (make_float, True), "prune": (make_pruned, recipe.prune is not None),
+        "retrain": (retrain, recipe.retrain is not None),
+        "bits": (choose_slots, share is not None and share.auto),
+        "share": (make_shared, share is not None),
+        "centroids": (train_centroids, recipe.centroids is not None),
+        "quantise": (make_integer, True), "measure": (measure, True)}
+    return {name: step for name, (step, asked) in wanted.items() if asked}
 
 
 def make_float(course: Course, state: State) -> State:
@@ -51,7 +54,7 @@ def make_float(course: Course, state: State) -> State:
         more["loss"] = course.fit(model, course.recipe.train)
     model.eval()
     parameters = sum(one.numel() for one in model.parameters())
-    facts = course.facts(model, bytes=4 * parameters, **more)
+    facts = course.facts(model, estimated_bytes=4 * parameters, **more)
     return State().after(model=model.state_dict(), notes={"float": facts})
 
 
@@ -98,7 +101,7 @@ def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State
     keep = {name: left[name] / layer.weight.numel() for name, layer in layers.items()}
     size = sum(stored_bits(layer.weight.numel(), left[name], _FLOAT_BITS)
                for name, layer in layers.items())
-    facts = course.facts(model, bytes=round(size / 8), keep=keep, **more)
+    facts = course.facts(model, estimated_bytes=round(size / 8), keep=keep, **more)
     masked = [name for name, layer in layers.items() if hasattr(layer, "parametrizations")]
     return state.after(model=course.plain(model), notes={"pruned": masked, "prune": facts})
 
@@ -127,7 +130,7 @@ def make_shared(course: Course, state: State) -> State:
     model = course.folded(state)
     recipe = course.recipe.share
     slots = state.notes.get("slots") or recipe.by_layer(list(weighted_layers(model)))
-    share(model, slots=slots, init=recipe.init, generator=course.generator)
+    share_weights(model, slots=slots, init=recipe.init, generator=course.generator)
     return _shared(course, state.after(notes={"slots": slots}), model, {})
 
 
@@ -144,7 +147,7 @@ def _shared(course: Course, state: State, model: nn.Module, more: dict) -> State
         codes, codebook = shared(layer)
         size += stored_bits(codes.size, int(np.count_nonzero(codes)),
                             float(np.log2(len(codebook)))) + 16 * len(codebook)
-    facts = course.facts(model, bytes=round(size / 8), **more)
+    facts = course.facts(model, estimated_bytes=round(size / 8), **more)
     return state.after(shared=course.shared(model), notes={"share": facts})
 
 

@@ -112,9 +112,9 @@ class Schedule:
 def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator]:
     """Everything torch does inside is repeatable bit for bit; yields a seeded generator.
 
-    Where not ``strict``, algorithms for which torch has no repeatable one are allowed, which some
-    are on CUDA. One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
-    initial weights from it); all three are put back afterwards.
+    One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
+    initial weights from it); all three are put back afterwards. Where not ``strict``, operators
+    of which torch has no repeatable version run all the same, as there are on CUDA.
     """
     threads = torch.get_num_threads()
     before = (torch.are_deterministic_algorithms_enabled(),
@@ -153,14 +153,17 @@ def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
 
     Raises
     ------
-    InputError : a batch larger than all pictures, or a loss that is not finite any more.
+    InputError : nothing to train, a batch larger than all pictures, or a loss that is not finite
+        any more.
     """
     steps = len(images) // schedule.batch
     if steps < 1:
         raise InputError(f"batch must be at most the {len(images)} pictures to train with, "
                          f"not {schedule.batch!r}")
-    optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad],
-                                  lr=schedule.rate, weight_decay=schedule.decay)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    if not trained:
+        raise InputError(f"{type(model).__name__} has no parameter to train")
+    optimiser = torch.optim.AdamW(trained, lr=schedule.rate, weight_decay=schedule.decay)
     model.train()
     mean = 0.0
     for epoch in range(schedule.epochs):
