@@ -28,8 +28,7 @@ Weights = Annotated[Path | None, typer.Option(
 Only = Annotated[list[str] | None, typer.Option(
     "--figure", metavar="NAME", help="Only this one: rates, initialisation, sensitivity, weights "
                                      "or symbols; repeatable. symbols needs no --data.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Train for fewer epochs, without distorted "
-                                                     "pictures.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Train for fewer epochs.")]
 OutFolder = Annotated[Path | None, typer.Option(
     "-o", "--out", metavar="FOLDER", help="Write compression.json, table.csv, float.npz, and each "
                                           "figure as .svg and .csv there.")]
@@ -39,8 +38,8 @@ def command(data: Data = None, weights: Weights = None, figure: Only = None, qui
             seed: Seed = 0, out: OutFolder = None, as_json: AsJson = False,
             quiet: Quiet = False) -> None:
     """Deep Compression's tables and figures again, with its own numbers beside ours."""
-    from ..sw.study.study import FIGURES
-    names = _chosen(figure, (*FIGURES, _SYMBOLS))
+    from ..sw.study.figure import NAMES
+    names = _chosen(figure, (*NAMES, _SYMBOLS))
     trained = [name for name in names if name != _SYMBOLS]
     folder = _mnist_folder(data, trained)
     if weights is not None and not trained:

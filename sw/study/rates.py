@@ -10,16 +10,18 @@ from torch import nn
 from ..compress.prune import prune, weighted_layers
 from ..compress.share import share, shared
 from .figure import Figure, Panel, series
-from .low_rank import low_rank
+from .low_rank import low_rank, ranks_for
 from .storage import (FLOAT_BITS, codebook_bits, huffman_bits, low_rank_bits, sparse_bits,
                       sparse_codebook_bits)
 from .subject import LAYER_NAMES, Subject
+from .table import PAPER, PAPER_ERRORS
 
 __all__ = ["METHODS", "PAPER_KEPT", "RatePoint", "Pruned", "fractions_kept", "pruned_models",
            "rate_points", "front", "rate_figure"]
 
+_NAME = "lenet-300-100"
 #: What Deep Compression keeps of each layer (Table 2).
-PAPER_KEPT = {"ip1": 0.08, "ip2": 0.09, "ip3": 0.26}
+PAPER_KEPT = {name: row.kept for name, row in PAPER[_NAME].items() if name != "total"}
 METHODS = ("pruned", "shared", "pruned, shared", "pruned, shared, Huffman coded", "low rank (SVD)")
 
 
@@ -110,13 +112,14 @@ def rate_points(subject: Subject, pruned: Iterable[Pruned],
         note("shared", f"{slots} slots", sum(codebook_bits(layer.size, slots) for layer in codes),
              subject.error(cut), subject.error(model))
     for rate in subject.effort.rates:
-        model, ranks = low_rank(subject.model, rate)
+        ranks = ranks_for(subject.model, rate)
+        model = low_rank(subject.model, ranks)
         error_cut = subject.error(model)
         subject.retrain(model)
         layers = weighted_layers(subject.model)
-        note("low rank (SVD)", "ranks " + ", ".join(map(str, ranks.values())),
-             sum(low_rank_bits(tuple(layers[name].weight.shape), rank)
-                 for name, rank in ranks.items()), error_cut, subject.error(model))
+        note("low rank (SVD)", "ranks " + ", ".join(map(str, ranks.values())).replace(
+            "None", "full"), sum(low_rank_bits(tuple(layers[name].weight.shape), rank)
+                                 for name, rank in ranks.items()), error_cut, subject.error(model))
     return points
 
 
@@ -133,7 +136,12 @@ def front(points: Iterable[RatePoint], error: str = "error") -> list[RatePoint]:
 
 
 def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
-    """Accuracy lost against the rate, without and with retraining (the paper's Figure 6)."""
+    """Accuracy lost against the rate, without and with retraining (the paper's Figure 6), and
+    where the paper's own LeNet-300-100 stands (its Tables 1 and 2)."""
+    total, (before, after) = PAPER[_NAME]["total"], PAPER_ERRORS[_NAME]
+    paper = series("the paper's network: coded, shared", (total.rate_stored, total.rate_shared),
+                   (after - before,) * 2, "points")
+
     def panel(title: str, error: str) -> Panel:
         lines = []
         for method in METHODS:
@@ -143,6 +151,7 @@ def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
             lines.append(series(method, [point.rate for point in mine],
                                 [getattr(point, error) - subject.error_float for point in mine],
                                 "dashed" if "Huffman" in method else "line"))
+        lines += [paper] if error == "error" else []
         return Panel(title=title, x_label="size of the weights, of float32", series=tuple(lines),
                      y_label="accuracy lost", log="x", percent="xy", y_range=(-0.005, 0.06))
     return Figure(name="rates", title=f"Accuracy against size, LeNet-300-100 "

@@ -83,7 +83,7 @@ def start_figure(points: Sequence[Start]) -> Figure:
     return Figure(name="initialisation", title="Where the centroids start, LeNet-300-100 pruned",
                   panels=(
                       panel("before the centroids are trained", "test error",
-                            lambda point: point.error_shared, log="y", percent="y"),
+                            lambda point: point.error_shared, percent="y"),
                       panel("centroids trained", "test error", lambda point: point.error,
                             percent="y"),
                       panel("sum of squared distances", "of k-means / the least there is",

@@ -12,16 +12,14 @@ from ..compress.cluster import INITS
 from ..compress.sensitivity import Sensitivity, scan
 from ..compress.share import share
 from ..compress.train import deterministic, fit
-from .figure import Figure, Panel, series
+from .figure import NAMES, Figure, Panel, series
 from .histograms import weight_figure
 from .rates import Pruned, RatePoint, pruned_models, rate_figure, rate_points
 from .starts import Start, start_figure, start_points
 from .subject import Effort, Subject, lenet
 
-__all__ = ["FIGURES", "Study", "train_float", "run_study", "steps", "sensitivity_figure"]
+__all__ = ["Study", "train_float", "run_study", "steps", "sensitivity_figure"]
 
-#: Figures of a float network on its way.
-FIGURES = ("rates", "initialisation", "sensitivity", "weights")
 
 _SLOTS = 16             # of the network whose weights are drawn
 Progress = Callable[[str], None]
@@ -55,17 +53,17 @@ def train_float(train: tuple[Tensor, Tensor], effort: Effort, seed: int) -> nn.S
     """LeNet-300-100, trained from random weights."""
     model = lenet(seed)
     with deterministic(seed) as generator:
-        fit(model, *train, effort.dense, generator=generator, augment=effort.augment)
+        fit(model, *train, effort.dense, generator=generator)
     return model
 
 
-def run_study(subject: Subject, names: Sequence[str] = FIGURES,
+def run_study(subject: Subject, names: Sequence[str] = NAMES,
               progress: Progress = lambda line: None) -> Study:
     """Measure what the named figures need, and nothing else.
 
     Parameters
     ----------
-    names : of :data:`FIGURES`.
+    names : of :data:`.figure.NAMES`.
     progress : called with a line after each measurement; about :func:`steps` times.
     """
     figures: list[Figure] = []

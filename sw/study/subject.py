@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ..compress.prune import weighted_layers
-from ..compress.train import Affine, Schedule, deterministic, error_rate, fit
+from ..compress.train import Schedule, deterministic, error_rate, fit
 from ..npz import read_arrays
 
 __all__ = ["LAYER_NAMES", "Effort", "QUICK", "FULL", "Subject", "lenet", "read_weights",
@@ -27,7 +27,6 @@ class Effort:
     Attributes
     ----------
     dense, retrain : training of the float network, and of a copy after each change.
-    augment : random distortion of training pictures, in all of it; None for none.
     strengths : of pruning: 1 keeps what the paper keeps, see :func:`~.rates.fractions_kept`.
     slots : codebook sizes for sharing alone.
     joint_slots : codebook sizes for sharing after pruning.
@@ -37,7 +36,6 @@ class Effort:
     """
     dense: Schedule
     retrain: Schedule
-    augment: Affine | None = None
     strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
     slots: tuple[int, ...] = (2, 3, 4, 8, 16, 64, 256)
     joint_slots: tuple[int, ...] = (4, 8, 16)
@@ -47,11 +45,10 @@ class Effort:
 
 
 QUICK = Effort(dense=Schedule(epochs=8, rate=2e-3, final_rate=5e-5, batch=256),
-               retrain=Schedule(epochs=1, rate=5e-4, final_rate=1e-5, batch=256))
+               retrain=Schedule(epochs=1, rate=1e-3, final_rate=1e-5, batch=256))
 FULL = Effort(dense=Schedule(epochs=20, rate=2e-3, final_rate=5e-5, batch=256),
-              retrain=Schedule(epochs=4, rate=5e-4, final_rate=1e-5, batch=256),
-              joint_slots=(4, 8, 16, 32),
-              augment=Affine(shift=1.5, rotate=8.0, scale=0.08, shear=0.08))
+              retrain=Schedule(epochs=4, rate=1e-3, final_rate=1e-5, batch=256),
+              joint_slots=(4, 8, 16, 32))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,11 +77,10 @@ class Subject:
         """A copy to prune, share and train."""
         return copy.deepcopy(self.model)
 
-    def retrain(self, model: nn.Module, schedule: Schedule | None = None) -> None:
-        """Train a copy in place, by default with the effort's ``retrain``."""
+    def retrain(self, model: nn.Module) -> None:
+        """Train a copy in place."""
         with deterministic(self.seed) as generator:
-            fit(model, *self.train, schedule or self.effort.retrain, generator=generator,
-                augment=self.effort.augment)
+            fit(model, *self.train, self.effort.retrain, generator=generator)
 
     def error(self, model: nn.Module) -> float:
         """Error rate on the test pictures."""

@@ -5,6 +5,7 @@ import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ def figure():
 
 
 def test_the_same_figure_gives_the_same_bytes_in_any_process():
-    code = ("import sys; from openeie.sw.study.draw import draw; "
-            "from sw.study.test_figure import figure; sys.stdout.buffer.write(draw(figure()))")
+    code = (f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); "
+            f"from openeie.sw.study.draw import draw; from test_figure import figure; "
+            f"sys.stdout.buffer.write(draw(figure()))")
     other = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True,
                            check=True)
     picture = draw(figure())
@@ -46,8 +48,7 @@ def test_what_is_drawn_is_what_is_written():
 
 
 def test_a_figure_that_cannot_be_drawn_is_refused():
-    with pytest.raises(ValueError, match="style must be one of line, dashed, bars, filled, "
-                                         "stems, not 'dots'"):
+    with pytest.raises(ValueError, match="style must be one of line, .*, not 'dots'"):
         Series(name="a", x=(1,), y=(1,), style="dots")
     with pytest.raises(ValueError, match="series 'a' must have a y for each of its 2 x, not 1"):
         Series(name="a", x=(1, 2), y=(1,))

@@ -7,9 +7,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from openeie.sw.compress.prune import kept
+from openeie.sw.study.figure import NAMES
 from openeie.sw.study.rates import (METHODS, PAPER_KEPT, RatePoint, fractions_kept, front,
                                     pruned_models, rate_figure, rate_points)
-from openeie.sw.study.study import FIGURES, run_study, steps
+from openeie.sw.study.study import run_study, steps
 from study_subject import EFFORT, small_subject
 
 
@@ -66,7 +67,7 @@ def test_sizes_fall_with_every_step_that_takes_away(points):
 
 def test_low_rank_takes_the_size_that_was_asked_for(points):
     for wanted, point in zip(EFFORT.rates, of(points, "low rank (SVD)")):
-        assert point.rate == pytest.approx(wanted, abs=0.05)
+        assert wanted - 0.04 <= point.rate <= wanted            # the next vectors do not fit
 
 
 def test_points_do_not_depend_on_those_before_them(subject, pruned, points):
@@ -92,7 +93,8 @@ def test_the_front_falls_and_nothing_beats_it(pairs):
 def test_the_figure_shows_accuracy_lost_over_size(subject, points):
     figure = rate_figure(subject, points)
     for panel, error in zip(figure.panels, ("error_cut", "error")):
-        assert [line.name for line in panel.series] == list(METHODS)
+        assert [line.name for line in panel.series[:5]] == list(METHODS)
+        assert len(panel.series) == 5 + (error == "error")      # the paper's own
         for line in panel.series:
             assert list(line.x) == sorted(line.x)
         line = panel.series[0]
@@ -101,7 +103,7 @@ def test_the_figure_shows_accuracy_lost_over_size(subject, points):
         assert list(zip(line.x, line.y)) == wanted
 
 
-@pytest.mark.parametrize("names", [FIGURES, ("sensitivity",), ("weights",), ("initialisation",)])
+@pytest.mark.parametrize("names", [NAMES, ("sensitivity",), ("weights",), ("initialisation",)])
 def test_a_study_measures_what_it_is_asked_for(subject, names):
     lines = []
     study = run_study(subject, names, lines.append)

@@ -72,3 +72,4 @@ def test_huffman_coding_pays_where_a_value_is_frequent_and_never_much():
 
 def test_factors_take_their_rank_times_both_sides():
     assert low_rank_bits((300, 784), 10) == 10 * 1084 * 32
+    assert low_rank_bits((300, 784), None) == 300 * 784 * 32
