@@ -12,7 +12,8 @@ from ..core.config import ArrayConfig
 from ..core.errors import InputError, Mismatch
 from ..core.run import Run
 from ..sw.npz import read_arrays
-from .common import (AsJson, Quiet, Seed, emit, progress, working, write_atomically)
+from .common import (AsJson, Quiet, Seed, emit, make_folder, progress, working,
+                     write_atomically)
 from .models import load_model
 from .tables import plain_table
 
@@ -22,7 +23,6 @@ _PRECISION_NETWORK = "lenet-300-100"
 #: Layers for the gateware, if none are named: the others take minutes each.
 _RTL_LAYERS = ("Alex-8", "NT-We")
 
-Which = Annotated[str, typer.Argument(metavar="WHAT", help="eie: the nine layers of its paper.")]
 Layer = Annotated[list[str] | None, typer.Option(
     "--layer", metavar="NAME", help="Only this one of the paper's layers; repeatable.")]
 Npz = Annotated[list[Path] | None, typer.Option(
@@ -35,11 +35,11 @@ OutFolder = Annotated[Path | None, typer.Option(
     "-o", "--out", metavar="FOLDER", help="Write eie.json and the figures (.svg) there.")]
 
 
-def command(what: Which, layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
+def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
             timing: Timing = "array", seed: Seed = 1, out: OutFolder = None,
             as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Reproduce the measurements of EIE's paper, with its own numbers beside ours."""
-    _check(what, engine, timing, out)
+    _check(engine, timing, out)
     calm = quiet or as_json
     layers = _layers(layer or (_RTL_LAYERS if engine == "rtl" and not npz else ()), npz or (),
                      seed)
@@ -69,9 +69,9 @@ def command(what: Which, layer: Layer = None, npz: Npz = None, engine: Engine = 
     emit(result, lambda: [*_tables(rows, timing, seed), *lines], as_json=as_json, quiet=quiet)
 
 
-def _check(what: str, engine: str, timing: str, out: Path | None) -> None:
+def _check(engine: str, timing: str, out: Path | None) -> None:
     """Refuse at once what cannot be done."""
-    for name, value, known in (("WHAT", what, ("eie",)), ("--engine", engine, ("fast", "rtl")),
+    for name, value, known in (("--engine", engine, ("fast", "rtl")),
                                ("--timing", timing, ("array", "authors"))):
         if value not in known:
             raise InputError(f"{name} must be {' or '.join(known)}, not {value!r}")
@@ -80,10 +80,7 @@ def _check(what: str, engine: str, timing: str, out: Path | None) -> None:
     if out is not None:
         from ..sim.picture import check_picture
         check_picture(Path("figure.svg"))
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise InputError(f"cannot make the folder {out}: {error.strerror}") from error
+        make_folder(out)
 
 
 def _layers(names, files, seed: int):

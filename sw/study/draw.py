@@ -72,6 +72,7 @@ def _colours(figure: Figure) -> dict[str, int]:
 
 
 def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
+    from matplotlib.ticker import LogLocator, NullLocator
     bars = [series for series in panel.series if series.style == "bars"]
     for series in panel.series:
         number = colours[series.name]
@@ -84,6 +85,8 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         if name in panel.log:
             getattr(axes, f"set_{name}scale")("log")
+            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+            axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(lambda value, _: f"{value:g}")
         if name in panel.percent:
             axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
@@ -107,6 +110,10 @@ def _draw_series(axes, series: Series, colour: str, marker: str, place: tuple[in
     elif series.style == "stems":
         axes.vlines(x, 0, y, color=colour, linewidth=1.4, label=name)
         axes.plot(x, y, marker, color=colour, markersize=3.5)
+    elif series.style == "curve":
+        axes.plot(x, y, color=colour, linewidth=1.2, label=name)
+    elif series.style == "points":
+        axes.plot(x, y, marker, color=colour, markersize=7, label=name)
     else:
         axes.plot(x, y, marker + ("--" if series.style == "dashed" else "-"), color=colour,
                   markersize=4, linewidth=1.2, label=name)

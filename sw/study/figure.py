@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["STYLES", "Series", "Panel", "Figure", "series"]
+__all__ = ["STYLES", "NAMES", "Series", "Panel", "Figure", "series"]
 
 #: How a series may be drawn.
-STYLES = ("line", "dashed", "bars", "filled", "stems")
+STYLES = ("line", "dashed", "curve", "points", "bars", "filled", "stems")
+
+#: Figures of a float network on its way; see :mod:`.study`.
+NAMES = ("rates", "initialisation", "sensitivity", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,8 +21,8 @@ class Series:
 
     Attributes
     ----------
-    style : one of :data:`STYLES`; ``bars`` of several series stand side by side, ``filled`` is a
-        histogram over the middles of its bins.
+    style : one of :data:`STYLES`; a ``curve`` has no markers, ``points`` no line, ``bars`` of
+        several series stand side by side, ``filled`` is a histogram over the middles of its bins.
 
     Raises
     ------

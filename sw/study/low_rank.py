@@ -2,17 +2,39 @@
 """Low-rank approximation by the truncated singular value decomposition: what pruning is up
 against in Deep Compression's comparison."""
 import copy
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
-__all__ = ["factorise", "rank_for", "low_rank"]
+__all__ = ["ranks_for", "factorise", "low_rank"]
 
 
-def rank_for(shape: tuple[int, int], rate: float) -> int:
-    """The rank, at least 1, at which both factors of a matrix [m, n] take ``rate`` of its size."""
-    rows, columns = shape
-    return max(1, round(rate * rows * columns / (rows + columns)))
+def ranks_for(model: nn.Sequential, rate: float) -> dict[str, int | None]:
+    """Ranks of a chain's linear layers at which all factors take about ``rate`` of its weights.
+
+    Singular values go in by their share of their layer's sum of squares for each number that
+    their vectors take, the best first; every layer has at least rank 1. A layer whose factors
+    would take as much as itself is left as it is: None.
+    """
+    layers = {name: layer.weight.detach().double() for name, layer in model.named_children()
+              if isinstance(layer, nn.Linear)}
+    budget = rate * sum(weight.numel() for weight in layers.values())
+    ranks, gains = dict.fromkeys(layers, 1), []
+    for name, weight in layers.items():
+        energy = torch.linalg.svdvals(weight).square()
+        gains += [(float(-share) / sum(weight.shape), name)
+                  for share in (energy / energy.sum())[1:]]
+    for _, name in sorted(gains):
+        more = ranks | {name: ranks[name] + 1}
+        if sum(_numbers(layers[one], rank) for one, rank in more.items()) <= budget:
+            ranks = more
+    return {name: rank if _numbers(layers[name], rank) < layers[name].numel() else None
+            for name, rank in ranks.items()}
+
+
+def _numbers(weight: Tensor, rank: int) -> int:
+    return min(rank * sum(weight.shape), weight.numel())
 
 
 def factorise(layer: nn.Linear, rank: int) -> nn.Sequential:
@@ -39,17 +61,11 @@ def factorise(layer: nn.Linear, rank: int) -> nn.Sequential:
     return nn.Sequential(inner, outer)
 
 
-def low_rank(model: nn.Sequential, rate: float) -> tuple[nn.Sequential, dict[str, int]]:
-    """A copy of a chain with every linear layer factorised to about ``rate`` of its size.
-
-    Returns
-    -------
-    model : the copy.
-    ranks : of each layer by name.
-    """
-    made, ranks = copy.deepcopy(model), {}
+def low_rank(model: nn.Sequential, ranks: Mapping[str, int | None]) -> nn.Sequential:
+    """A copy of a chain with the named linear layers factorised, those of None left."""
+    made = copy.deepcopy(model)
     for name, layer in model.named_children():
-        if isinstance(layer, nn.Linear):
-            ranks[name] = rank_for(tuple(layer.weight.shape), rate)
-            setattr(made, name, factorise(layer, ranks[name]))
-    return made, ranks
+        rank = ranks.get(name)
+        if rank is not None:
+            setattr(made, name, factorise(layer, rank))
+    return made

@@ -58,9 +58,9 @@ def huffman_bits(codes: np.ndarray, slots: int) -> int:
     return min(sizes) + slots * FLOAT_BITS
 
 
-def low_rank_bits(shape: tuple[int, int], rank: int) -> int:
-    """Of a matrix as a product of ``[m, rank]`` and ``[rank, n]``."""
-    return rank * sum(shape) * FLOAT_BITS
+def low_rank_bits(shape: tuple[int, int], rank: int | None) -> int:
+    """Of a matrix [m, n] as a product of ``[m, rank]`` and ``[rank, n]``; as it is for None."""
+    return (shape[0] * shape[1] if rank is None else rank * sum(shape)) * FLOAT_BITS
 
 
 def _width(slots: int) -> int:

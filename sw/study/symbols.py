@@ -68,21 +68,20 @@ def _measure(layer: str, kind: str, symbols: np.ndarray, size: int) -> Symbols:
 def symbol_figure(symbols: list[Symbols], network: str) -> Figure:
     """Shares of the codes and of the runs, layer by layer, and their bits (the paper's
     Figure 5)."""
-    panels = []
-    for kind in ("code", "run"):
-        mine = [one for one in symbols if one.kind == kind]
-        lines = [series(one.layer, range(len(one.counts)),
-                        np.array(one.counts) / sum(one.counts),
-                        "bars" if kind == "code" else "filled") for one in mine]
-        panels.append(Panel(title=f"{kind}s", x_label=_LABELS[kind], y_label="share of entries",
-                            series=tuple(lines), percent="y"))
+    def panel(kind: str, label: str, start: int, style: str, log: str) -> Panel:
+        lines = []
+        for one in (one for one in symbols if one.kind == kind):
+            counts = np.array(one.counts)
+            there = np.flatnonzero(counts)
+            lines.append(series(one.layer, there + start, counts[there] / counts.sum(), style))
+        return Panel(title=f"{kind}s", x_label=label, y_label="share of entries", log=log,
+                     series=tuple(lines), percent="y")
     note = "bits of a code: " + "; ".join(
         f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
         if one.kind == "code") + "\nbits of a run: " + "; ".join(
         f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
         if one.kind == "run")
     return Figure(name=f"symbols-{network}", title=f"Codes and runs, {network}",
-                  panels=tuple(panels), note=note)
-
-
-_LABELS = {"code": "slot of the codebook", "run": "zeros before the weight"}
+                  panels=(panel("code", "slot of the codebook", 0, "bars", ""),
+                          panel("run", "zeros before the weight + 1", 1, "curve", "xy")),
+                  note=note)
