@@ -9,7 +9,8 @@ from .prune import WEIGHTED, weighted_layers
 __all__ = ["order_units"]
 
 #: What keeps the order of channels, or flattens them in order.
-_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten)
+_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten,
+            nn.Dropout, nn.Identity)
 
 
 def order_units(model: nn.Sequential) -> None:

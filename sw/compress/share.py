@@ -101,6 +101,7 @@ def share(model: nn.Module, *, slots: int = 16) -> None:
         codes = torch.from_numpy(np.where(nonzero, nearest, 0))
         if parametrize.is_parametrized(layer, "weight"):
             parametrize.remove_parametrizations(layer, "weight")
+        layer.weight.grad = None            # of another shape than the centroids'
         start = torch.from_numpy(centroids).to(layer.weight.dtype)
         parametrize.register_parametrization(layer, "weight", _Shared(codes, start), unsafe=True)
 
