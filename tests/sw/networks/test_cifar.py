@@ -13,7 +13,7 @@ from openeie.sw.compress.train import cross_entropy, deterministic
 from openeie.sw.importers.torch_module import load_module
 from openeie.sw.networks.cifar import CifarNet
 from openeie.sw.quantise_graph import quantise_graph
-from openeie.sw.sequential import with_weights
+from openeie.sw.graph_module import with_weights
 
 SCALE = 1 / 255
 
