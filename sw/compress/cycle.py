@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .train import Loss
+from .train import Loss, channels_last
 
 __all__ = ["Cycle", "FlipShift", "fit_cycle", "predict", "smooth_cross_entropy"]
 
@@ -115,8 +115,8 @@ def fit_cycle(model: nn.Module, images: np.ndarray, labels: np.ndarray, cycle: C
 
 
 def _floats(pixels: Tensor, scale: float) -> Tensor:
-    """What the model takes; channels last, which convolutions on a processor are fastest with."""
-    return pixels.to(torch.float32, memory_format=torch.channels_last) * scale
+    """What the model takes."""
+    return channels_last(pixels).to(torch.float32) * scale
 
 
 def predict(model: nn.Module, images: np.ndarray, *, scale: float,

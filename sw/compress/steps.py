@@ -128,6 +128,9 @@ def choose_slots(course: Course, state: State) -> State:
 def make_shared(course: Course, state: State) -> State:
     """The weights of each layer replaced by a few values."""
     model = course.folded(state)
+    if course.recipe.prune is not None and course.recipe.prune.balance is None \
+            and unorderable(course.live(state)) and not unorderable(model):
+        order_units(model)          # which batch normalisation kept from being done before
     recipe = course.recipe.share
     slots = state.notes.get("slots") or recipe.by_layer(list(weighted_layers(model)))
     share_weights(model, slots=slots, init=recipe.init, generator=course.generator)

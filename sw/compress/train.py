@@ -13,8 +13,8 @@ from torch.nn import functional
 
 from ...core.errors import InputError
 
-__all__ = ["Affine", "Schedule", "Loss", "Watch", "Inputs", "deterministic", "cross_entropy",
-           "fit", "error_rate"]
+__all__ = ["Affine", "Schedule", "Loss", "Watch", "Inputs", "deterministic", "channels_last",
+           "cross_entropy", "fit", "error_rate"]
 
 #: What training lowers: of a model on a batch of pictures and their labels, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -130,6 +130,12 @@ def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
 
 
+def channels_last(images: Tensor) -> Tensor:
+    """The same maps in the layout that convolutions of several channels are fastest with, on a
+    processor by more than half; what is no map, or of one channel, as it is."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
+
+
 def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     """Mean cross-entropy of the model's outputs and the labels, a scalar."""
     return functional.cross_entropy(model(images), labels)
@@ -175,7 +181,7 @@ def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
             chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
             x = images[chosen]
             x = x if augment is None else augment(x, generator)
-            value = loss(model, x, labels[chosen])
+            value = loss(model, channels_last(x), labels[chosen])
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
@@ -193,5 +199,6 @@ def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:
     """Fraction of pictures whose largest output is not their label."""
     model.eval()
     with torch.no_grad():
-        answers = torch.cat([model(part).flatten(1).argmax(1) for part in images.split(1000)])
+        answers = torch.cat([model(channels_last(part)).flatten(1).argmax(1)
+                             for part in images.split(1000)])
     return float(np.mean((answers != labels).cpu().numpy()))

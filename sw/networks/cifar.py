@@ -2,6 +2,7 @@
 """A convolutional network for CIFAR-10 that one processor core trains in less than an hour."""
 from collections import OrderedDict
 
+import torch
 from torch import nn
 
 __all__ = ["CifarNet"]
@@ -22,6 +23,8 @@ class CifarNet(nn.Sequential):
             **_block(4, 128, 128), pool4=nn.MaxPool2d(2),           # 128 x 4
             **_block(5, 128, 256), pool5=nn.AdaptiveAvgPool2d(1),   # 256 x 1
             flatten=nn.Flatten(), classes=nn.Linear(256, 10)))
+        # The layout in memory that convolutions on a processor are fastest with.
+        self.to(memory_format=torch.channels_last)
 
 
 def _block(number: int, inputs: int, outputs: int, *, kernel: int = 3,
