@@ -12,13 +12,18 @@ from .compress.prune import weighted_layers
 from .compress.share import shared
 from .float_graph import FloatGraph, Node
 
-__all__ = ["to_module", "with_weights", "GraphModule"]
+__all__ = ["GraphModule", "with_weights"]
 
 
 class GraphModule(nn.Module):
-    """A float graph as a module: its layers with weights are called as its nodes.
+    """A float graph as a module with its weights, which are copied: its layers are called as the
+    graph's nodes.
 
     Takes float32 [batch, ...] of the graph's input, gives the last node's output.
+
+    Raises
+    ------
+    InputError : a node has a name that torch does not allow.
     """
     def __init__(self, graph: FloatGraph) -> None:
         super().__init__()
@@ -31,6 +36,15 @@ class GraphModule(nn.Module):
             self._steps.append((plain, made))       # a list, so that it is no child
         self._readers = {name: number for number, (node, _) in enumerate(self._steps)
                          for name in node.inputs}
+
+    @property
+    def chain(self) -> list[tuple[str, nn.Module]]:
+        """Its modules in order, by their nodes' names; none where nodes do not read the one before
+        them, and it alone."""
+        pairs = zip(self._steps, self._steps[1:])
+        if any(node.inputs != (before.name,) for (before, _), (node, _) in pairs):
+            return []
+        return [(node.name, made[0]) for node, made in self._steps[1:]]
 
     def _place(self, name: str, layer: nn.Module) -> None:
         """Makes the layer a child at a dotted path, as it was in the module it comes from."""
@@ -71,29 +85,6 @@ def _add(parent: nn.Module, name: str, child: nn.Module) -> None:
     except KeyError as error:
         raise InputError(f"a layer of a network to train must not be called {name!r}, a name that "
                          f"torch uses; rename it") from error
-
-
-def _is_chain(graph: FloatGraph) -> bool:
-    return all(node.inputs == (before.name,)
-               for before, node in zip(graph.nodes, graph.nodes[1:]))
-
-
-def to_module(graph: FloatGraph) -> nn.Module:
-    """The graph as a module with its weights, which are copied; layers are called as its nodes.
-
-    A chain becomes an ``nn.Sequential``, whose units can be ordered. The module takes float32
-    [batch, ...] as the graph does.
-
-    Raises
-    ------
-    InputError : a node has a name that torch does not allow.
-    """
-    if not _is_chain(graph) or any("." in node.name for node in graph.nodes):
-        return GraphModule(graph)
-    chain = nn.Sequential()
-    for node in graph.nodes[1:]:
-        _add(chain, node.name, _MODULES[node.op](node))
-    return chain
 
 
 def with_weights(graph: FloatGraph, model: nn.Module) -> FloatGraph:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ..float_graph import FloatGraph
-from ..graph_module import to_module
+from ..graph_module import GraphModule
 from .checkpoint import State, digest
 from .dataset import Dataset, Labelled
 from .distill import distillation
@@ -187,7 +187,7 @@ class Course:
 
     def folded(self, state: State) -> nn.Module:
         """The graph as a module, its weights shared if the state says so."""
-        model = to_module(self.graph(state)).eval()
+        model = GraphModule(self.graph(state)).eval()
         tensors = state.part("shared")
         for name, layer in weighted_layers(model).items():
             if f"{name}.codes" in tensors:

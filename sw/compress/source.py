@@ -12,7 +12,7 @@ from torch import nn
 
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
-from ..graph_module import to_module, with_weights
+from ..graph_module import GraphModule, with_weights
 from ..importers.source import as_graph
 from ..importers.torch_module import load_module
 from ..importers.user_class import load_factory
@@ -118,7 +118,7 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
                              f"its weights; leave out {file}")
         title = Path(network).name if not isinstance(network, FloatGraph) else network.name
         graph = as_graph(network, np.zeros((0,), np.float32))
-        return Source(title=title, make=lambda: to_module(graph), trained=True, imported=graph)
+        return Source(title=title, make=lambda: GraphModule(graph), trained=True, imported=graph)
     if callable(network):
         return Source(title=getattr(network, "__name__", "network"), make=_checked(network),
                       trained=False, weights=file)

@@ -75,9 +75,15 @@ def make_pruned(course: Course, state: State) -> State:
         for keep in _SCHEDULES[recipe.schedule](recipe.keep, recipe.rounds):
             prune_global(model, keep)
             _between(course, model)
-    if recipe.balance is None and not unorderable(model):
-        order_units(model)
+    _order(course, model)
     return _pruned(course, state, model, {})
+
+
+def _order(course: Course, model: nn.Module) -> None:
+    """Units in order, where there are chains to be ordered; once they are, nothing moves."""
+    recipe = course.recipe.prune
+    if recipe is not None and recipe.balance is None and not unorderable(model):
+        order_units(model)
 
 
 def _between(course: Course, model: nn.Module) -> None:
@@ -128,9 +134,7 @@ def choose_slots(course: Course, state: State) -> State:
 def make_shared(course: Course, state: State) -> State:
     """The weights of each layer replaced by a few values."""
     model = course.folded(state)
-    if course.recipe.prune is not None and course.recipe.prune.balance is None \
-            and unorderable(course.live(state)) and not unorderable(model):
-        order_units(model)          # which batch normalisation kept from being done before
+    _order(course, model)           # what batch normalisation kept from being ordered before
     recipe = course.recipe.share
     slots = state.notes.get("slots") or recipe.by_layer(list(weighted_layers(model)))
     share_weights(model, slots=slots, init=recipe.init, generator=course.generator)
