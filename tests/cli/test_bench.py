@@ -31,7 +31,7 @@ def test_authors_timing_is_another():
 
 
 @pytest.mark.parametrize("words, message", [
-    (("alexnet",), "WHAT must be eie, not 'alexnet'"),
+    (("alexnet",), "No such command 'alexnet'"),
     (("eie", "--engine", "golden"), "--engine must be fast or rtl, not 'golden'"),
     (("eie", "--timing", "x"), "--timing must be array or authors"),
     (("eie", "--timing", "authors", "--engine", "rtl"), "leave out --engine rtl"),
