@@ -31,8 +31,8 @@ class Gaps:
     @classmethod
     def of(cls, position: np.ndarray) -> "Gaps":
         """Of weights at increasing positions, int64 [nnz]."""
-        small = not len(position) or position[-1] < 1 << 32
-        each = np.empty(len(position), np.uint32 if small else np.uint64)
+        dtype = np.uint32 if not len(position) or position[-1] < 1 << 32 else np.uint64
+        each: np.ndarray = np.empty(len(position), dtype)
         each[:1] = position[:1]
         for at in range(1, len(position), _CHUNK):
             to = min(at + _CHUNK, len(position))
