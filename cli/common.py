@@ -24,7 +24,7 @@ from ..sw.npz import read_arrays
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
            "resolve_config", "config_for", "read_inputs", "working", "progress",
-           "write_atomically"]
+           "make_folder", "write_atomically"]
 
 #: Version of every verb's JSON output; a change of meaning raises it.
 SCHEMA_VERSION = 1
@@ -150,6 +150,14 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
 def describe_error(error: OpenEIEError) -> dict[str, str]:
     """An error as JSON output has it."""
     return {"type": type(error).__name__, "message": str(error)}
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results, and those above it, unless it is there."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
 def write_atomically(path: Path, data: bytes) -> None:

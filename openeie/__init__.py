@@ -16,8 +16,8 @@ from .core.balance import balanced, column_rates
 from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
-from .core.errors import (ArrayFault, ArtefactError, CapacityError, ConfigError, EncodingError,
-                          InputError, Mismatch, OpenEIEError, ToolError)
+from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
+                          EncodingError, InputError, Mismatch, OpenEIEError, ToolError)
 from .core.graph import Linear, Network
 from .core.weights import SparseWeights
 from .core.inspect import Contents, inspect
@@ -27,24 +27,30 @@ from .core.run import LayerRun, Run
 if _TYPE_CHECKING:
     from .sim.study.energy import energy
     from .sim.study.workload import Workload
+    from .sw.compress.dataset import Dataset
+    from .sw.compress.pipeline import Compressed
+    from .sw.compress.recipe import Recipe
 
 __version__ = "0.1.0"
 
-__all__ = ["load", "save", "shipped", "quantise", "compile", "inspect", "simulate", "verify",
-           "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights", "Program",
-           "Run", "LayerRun", "Contents", "OpenEIEError", "ConfigError", "InputError",
-           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
-           "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+__all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspect", "simulate",
+           "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
+           "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
+           "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch", "Workload",
+           "energy", "balanced", "column_rates", "COUNTERS"]
 
-#: What loads when it is asked for, since numba takes its time.
-_LATER = {"Workload": "workload", "energy": "energy"}
+#: What loads when it is asked for, since numba and torch take their time.
+_LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
+          "Recipe": "sw.compress.recipe", "Dataset": "sw.compress.dataset",
+          "Compressed": "sw.compress.pipeline"}
 
 
 def __getattr__(name: str):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
-    return getattr(import_module(f"{__name__}.sim.study.{_LATER[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
 def shipped(name: str) -> _Path:
@@ -55,6 +61,40 @@ def shipped(name: str) -> _Path:
         raise InputError(f"no artefact {name!r} comes with the package; there are: "
                          f"{', '.join(names) or 'none'}")
     return path
+
+
+def compress(network, data, recipe, *, weights=None, budget: float | None = None, seed: int = 0,
+             device: str = "cpu", checkpoints=None, teacher=None, watch=None) -> "Compressed":
+    """Train if need be, prune, share, quantise and measure a network; needs the extra ``train``.
+
+    Parameters
+    ----------
+    network : a live ``torch.nn.Module``, which is copied; a class or function that makes one;
+        ``FILE.py:CLASS`` or ``MODULE:CLASS``; or the path of an ONNX file (extra ``onnx``).
+    data : a :class:`Dataset`; ``mnist:FOLDER``, ``cifar10:FOLDER`` or an ``.npz`` file; or a
+        mapping with ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``.
+    recipe : a :class:`Recipe`; a mapping of its fields; a TOML file; or the name of a recipe that
+        comes with the package. ``docs/compress.md`` has every key.
+    weights : file with the network's weights, ``.safetensors``, a ``state_dict`` or ``.npz``.
+    budget : the most by which the integer network's error on the held-out pictures may exceed
+        the float network's, as a share.
+    seed : of every random choice; on the CPU the same seed gives the same bytes.
+    device : of training, ``"cpu"`` or ``"cuda"``.
+    checkpoints : folder for each step's result, from which a run that was stopped goes on.
+    teacher : a module for distillation, instead of the float network itself.
+    watch : told how it goes on, see :class:`openeie.sw.compress.course.Watcher`.
+
+    Raises
+    ------
+    InputError : whatever cannot work, as far as possible all at once and before any work.
+    BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
+    ToolError : an extra that is needed is not installed.
+    """
+    from .sw.importers.source import need
+    need("torch", "train")
+    from .sw.compress.pipeline import compress as run
+    return run(network, data, recipe, weights=weights, budget=budget, seed=seed, device=device,
+               checkpoints=checkpoints, teacher=teacher, watch=watch)
 
 
 def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: float = 1.0,

@@ -4,15 +4,31 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
-from .prune import WEIGHTED, weighted_layers
+from .prune import WEIGHTED
 
-__all__ = ["order_units"]
+__all__ = ["unorderable", "order_units"]
 
 #: What keeps the order of channels, or flattens them in order.
-_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten)
+_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten,
+            nn.Dropout, nn.Identity)
 
 
-def order_units(model: nn.Sequential, *, balance: int | None = None) -> None:
+def unorderable(model: nn.Module) -> list[str]:
+    """The modules for which a network's units cannot be ordered; the network itself if it is no
+    chain."""
+    return [f"{name} ({type(module).__name__})" for name, module in _chain(model)
+            if not isinstance(module, (*WEIGHTED, *_BETWEEN))
+            or (isinstance(module, nn.Conv2d) and module.groups != 1)]
+
+
+def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
+    """What a model calls one after the other; the model itself unless it is such a chain."""
+    if isinstance(model, nn.Sequential):
+        return list(model.named_children())
+    return getattr(model, "chain", None) or [("the network", model)]
+
+
+def order_units(model: nn.Module, *, balance: int | None = None) -> None:
     """Reorder hidden units and channels by how many weights they have left, most first, in place.
 
     The function computed stays the same. Weights of a column move closer together, so the file
@@ -29,13 +45,11 @@ def order_units(model: nn.Sequential, *, balance: int | None = None) -> None:
     InputError : a module that cannot stand between the layers, or a grouped convolution; all of
         them are named.
     """
-    wrong = [f"{name} ({type(module).__name__})" for name, module in model.named_children()
-             if not isinstance(module, (*WEIGHTED, *_BETWEEN))
-             or (isinstance(module, nn.Conv2d) and module.groups != 1)]
+    wrong = unorderable(model)
     if wrong:
         raise InputError(f"units can be ordered in a chain of ungrouped convolutions, linear "
                          f"layers, ReLUs, pools and flattening, not {', '.join(wrong)}")
-    layers = list(weighted_layers(model).values())
+    layers = [module for _, module in _chain(model) if isinstance(module, WEIGHTED)]
     for before, after in zip(layers, layers[1:]):
         weights = torch.count_nonzero(before.weight.detach().flatten(1), dim=1)
         order = _heaviest_first(weights, balance or 1)

@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
 
-__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "release",
-           "kept", "keep_schedule", "gradual_schedule"]
+__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "hold_zeros",
+           "release", "kept", "keep_schedule", "gradual_schedule"]
 
 #: Modules whose ``weight`` is pruned and shared.
 WEIGHTED = (nn.Conv2d, nn.Linear)
@@ -184,6 +184,11 @@ def _nth_largest(scores: Tensor, n: int) -> float:
 def _set_mask(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> None:
     release(layer)
     parametrize.register_parametrization(layer, "weight", _Mask(mask.to(layer.weight.dtype)))
+
+
+def hold_zeros(layer: nn.Conv2d | nn.Linear) -> None:
+    """Weights of a layer that are zero now stay zero, as pruned ones do."""
+    _set_mask(layer, layer.weight.detach() != 0)
 
 
 def release(layer: nn.Conv2d | nn.Linear) -> None:

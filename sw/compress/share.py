@@ -11,7 +11,8 @@ from ...core.errors import InputError
 from . import cluster
 from .prune import release, weighted_layers
 
-__all__ = ["MAX_SLOTS", "gather_centroids", "share", "share_layer", "shared"]
+__all__ = ["MAX_SLOTS", "gather_centroids", "share", "share_layer", "shared",
+           "set_shared"]
 
 #: Most slots of a codebook: codes have at most 8 bits.
 MAX_SLOTS = 256
@@ -87,7 +88,7 @@ def share(model: nn.Module, *, slots: int | Mapping[str, int] = 16, init: str = 
     found = {name: _clustered(name, layer, sizes[name], init, generator, optimal)
              for name, layer in layers.items()}
     for name, (codes, centroids) in found.items():
-        _set_shared(layers[name], codes, centroids)
+        set_shared(layers[name], codes, centroids)
 
 
 def share_layer(model: nn.Module, name: str, *, slots: int, init: str = "linear",
@@ -99,7 +100,7 @@ def share_layer(model: nn.Module, name: str, *, slots: int, init: str = "linear"
     InputError : as :func:`share`.
     """
     layer = weighted_layers(model, [name])[name]
-    _set_shared(layer, *_clustered(name, layer, slots, init, generator, optimal))
+    set_shared(layer, *_clustered(name, layer, slots, init, generator, optimal))
 
 
 def _clustered(name: str, layer: nn.Conv2d | nn.Linear, slots: int, init: str,
@@ -124,7 +125,14 @@ def _clustered(name: str, layer: nn.Conv2d | nn.Linear, slots: int, init: str,
     return codes, centroids
 
 
-def _set_shared(layer: nn.Conv2d | nn.Linear, codes: np.ndarray, centroids: np.ndarray) -> None:
+def set_shared(layer: nn.Conv2d | nn.Linear, codes: np.ndarray, centroids: np.ndarray) -> None:
+    """Make the weight of a layer ``concat(0, centroids)[codes]``, whose centroids are trained.
+
+    Parameters
+    ----------
+    codes : uint8, shaped as the weight.
+    centroids : real [slots - 1].
+    """
     release(layer)
     part = _Shared(torch.from_numpy(codes), torch.from_numpy(centroids).to(layer.weight.dtype))
     parametrize.register_parametrization(layer, "weight", part, unsafe=True)

@@ -193,9 +193,13 @@ class _Reader:
             make(Call(draft=self.draft, place=place, node=node, constants=self.constants))
 
     def _name(self, node: fx.Node) -> str:
-        """The path of the module whose weights a node reads, or torch's name of the node."""
+        """The path of the module whose weights a node reads, or of the layer of ``torch.nn`` that
+        computes it; or torch's name of the node."""
+        stack = list((node.meta.get("nn_module_stack") or {}).values())
+        path, kind = stack[-1] if stack else ("", "")
+        layer = path if str(kind).startswith("torch.nn.modules.") else ""
         return next((self.stems[one] for one in node.all_input_nodes if self.stems.get(one)),
-                    node.name)
+                    layer or node.name)
 
 
 def _ancestors(output: fx.Node) -> set[fx.Node]:

@@ -10,12 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.weights import SparseWeights
-from openeie.sw.data import shipped_test_set
+from float_nodes import integers_of, linear_stack
 from openeie.sw.compress.prune import prune
-from openeie.sw.quantise import linear_stack, quantise
-from openeie.sw.recipe import integer_error
 from openeie.sw.compress.share import share, shared
 from openeie.sw.compress.train import deterministic
+from openeie.sw.data import shipped_test_set
+from openeie.sw.integer_run import integer_error
 from torch import nn
 
 
@@ -55,8 +55,7 @@ def compressed(seed, act_width, images=200):
     share(model)
     high = (1 << (act_width - 1)) - 1 if act_width == 8 else 255
     x = np.random.default_rng(seed).integers(0, high + 1, (images, 30))
-    return model, x, quantise(model, name="n", calibration=x, input_range=(0, high),
-                              input_scale=1 / high, act_width=act_width)
+    return model, x, integers_of(model, x, high=high, act_width=act_width)
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([8, 16]))

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
+from float_nodes import integers_of
 from modules import chain
 from openeie.core import golden
+from openeie.core.bounds import accumulator_needs
 from openeie.core.errors import InputError
-from openeie.core.fixed import int_range
 from openeie.sw.compress.prune import prune
 from openeie.sw.compress.share import share
-from openeie.sw.quantise import accumulator_bound, quantise
 from torch import nn
 
 
@@ -21,8 +21,7 @@ def test_the_integer_network_computes_the_float_one(act_width):
     rng = np.random.default_rng(1)
     x = rng.integers(0, 128 if act_width == 8 else 256, (400, 30))
     high = 127 if act_width == 8 else 255
-    net = quantise(model, name="n", calibration=x, input_range=(0, high), input_scale=1 / high,
-                   act_width=act_width)
+    net = integers_of(model, x, high=high, act_width=act_width)
     with torch.no_grad():
         wanted = model(torch.tensor(x / high, dtype=torch.float32)).numpy()
     got = golden.network(net, x)[-1] * net.layers[-1].output_scale
@@ -38,20 +37,17 @@ def test_the_integer_network_computes_the_float_one(act_width):
 def test_no_sum_can_leave_the_accumulator():
     model = chain(sizes=(300, 20, 7))
     share(model)
-    net = quantise(model, name="n", calibration=np.full((2, 300), 200), input_range=(0, 255),
-                   input_scale=1 / 255, acc_width=28)
-    largest = 255
-    for layer in net.layers:
-        assert accumulator_bound(layer, largest) <= int_range(28)[1]
-        largest = 32767
-    with pytest.raises(InputError, match="sums must fit an accumulator of 17 bits"):
-        quantise(model, name="n", calibration=np.full((2, 300), 200), input_range=(0, 255),
-                 input_scale=1 / 255, acc_width=17)
+    x = np.full((2, 300), 200)
+    net = integers_of(model, x, high=255, acc_width=28)
+    needs = [bits for _, bits, _, _ in accumulator_needs(net)]
+    assert len(needs) == 2 and max(needs) <= 28
+    with pytest.raises(InputError, match="'0': its sums need more than the 16 bits of an acc"):
+        integers_of(model, x, high=255, acc_width=16)
 
 
 @pytest.mark.parametrize("calibration, factor, message", [
-    (0, 1e38, "layer '0': sums cannot be turned into outputs"),
-    (1, np.nan, "layer '0': its outputs on the calibration inputs must be finite numbers, not nan"),
+    (0, 1e38, "node '0': sums cannot be turned into outputs"),
+    (1, np.nan, "node '0': its outputs on the calibration inputs must be finite numbers, not nan"),
 ])
 def test_weights_beyond_what_scales_can_be(calibration, factor, message):
     model = nn.Sequential(nn.Linear(4, 3, bias=False))
@@ -61,12 +57,4 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
             if table.is_floating_point():
                 table.mul_(factor)
     with pytest.raises(InputError, match=message):
-        quantise(model, name="n", calibration=np.full((1, 4), calibration), input_range=(0, 1),
-                 input_scale=1.0)
-
-
-def test_unsupported_modules_are_all_named():
-    model = nn.Sequential(nn.Linear(4, 4), nn.Sigmoid(), nn.Linear(4, 4), nn.Tanh())
-    with pytest.raises(InputError, match=r"not 1 \(Sigmoid\), 3 \(Tanh\)"):
-        quantise(model, name="n", calibration=np.ones((1, 4), int), input_range=(0, 1),
-                 input_scale=1.0)
+        integers_of(model, np.full((1, 4), calibration), high=1)

@@ -1,0 +1,205 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie bench compression``: Deep Compression's tables and figures on our networks."""
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from ..core.errors import InputError
+from .common import AsJson, Quiet, Seed, emit, make_folder, progress, working, write_atomically
+from .models import find_model
+from .tables import plain_table
+
+__all__ = ["command"]
+
+_NETWORKS = ("lenet-300-100", "lenet-5")
+#: The figure that needs neither training nor data.
+_SYMBOLS = "symbols"
+
+Data = Annotated[str | None, typer.Option(
+    "--data", metavar="mnist:DIR", help="The folder with MNIST's four *.gz files.")]
+Weights = Annotated[Path | None, typer.Option(
+    "--weights", metavar="FILE.npz", help="Float weights of LeNet-300-100 to start from, as "
+                                          "-o writes them (float.npz); otherwise it is trained.")]
+Only = Annotated[list[str] | None, typer.Option(
+    "--figure", metavar="NAME", help="Only this one: rates, initialisation, sensitivity, weights "
+                                     "or symbols; repeatable. symbols needs no --data.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Train for fewer epochs.")]
+OutFolder = Annotated[Path | None, typer.Option(
+    "-o", "--out", metavar="FOLDER", help="Write compression.json, table.csv, float.npz, and each "
+                                          "figure as .svg and .csv there.")]
+
+
+def command(data: Data = None, weights: Weights = None, figure: Only = None, quick: Quick = False,
+            seed: Seed = 0, out: OutFolder = None, as_json: AsJson = False,
+            quiet: Quiet = False) -> None:
+    """Deep Compression's tables and figures again, with its own numbers beside ours."""
+    from ..sw.study.figure import NAMES
+    names = _chosen(figure, (*NAMES, _SYMBOLS))
+    trained = [name for name in names if name != _SYMBOLS]
+    folder = _mnist_folder(data, trained)
+    if weights is not None and not trained:
+        raise InputError(f"--weights {weights} is of no use to the figure {_SYMBOLS}; leave it "
+                         f"out")
+    if out is not None:
+        from ..sw.study.draw import check_drawing
+        check_drawing()
+        make_folder(out)
+    calm = quiet or as_json
+    result: dict[str, Any] = {"seed": seed, "quick": quick, "networks": _networks()}
+    figures, files = [], {}
+    if _SYMBOLS in names:
+        figures += _symbol_figures(result)
+    if trained:
+        figures += _studied(folder, weights, trained, quick, seed, result, files, quiet=calm)
+    result["figures"] = [one.to_dict() for one in figures]
+    if out is not None:
+        _write(out, result, figures, files)
+    emit(result, lambda: _lines(result, figures, out), as_json=as_json, quiet=quiet)
+
+
+def _chosen(asked: list[str] | None, known: Sequence[str]) -> list[str]:
+    for name in asked or ():
+        if name not in known:
+            raise InputError(f"--figure must be one of {', '.join(known)}, not {name!r}")
+    return [name for name in known if not asked or name in asked]
+
+
+def _mnist_folder(data: str | None, trained: list[str]) -> Path | None:
+    """The folder that ``--data`` names."""
+    if data is None:
+        if trained:
+            raise InputError(f"--data mnist:DIR must say where MNIST is: the figures "
+                             f"{', '.join(trained)} are of a network that is trained; or choose "
+                             f"--figure {_SYMBOLS}")
+        return None
+    kind, colon, folder = data.partition(":")
+    if kind != "mnist" or not colon or not folder:
+        raise InputError(f"--data must be mnist:DIR, not {data!r}")
+    return Path(folder)
+
+
+def _networks() -> list[dict[str, Any]]:
+    """The table of each network that comes with the package, beside the paper's."""
+    from ..sw.study.table import PAPER_ERRORS, compression_rows
+    networks = []
+    for name in _NETWORKS:
+        rows, contents = compression_rows(name, find_model(name))
+        before, after = PAPER_ERRORS[name]
+        networks.append({
+            "name": name, "file_bytes": contents.file_bytes, "factor": contents.factor,
+            "error_float": contents.provenance["float_error"],
+            "error": contents.provenance["integer_error"],
+            "paper_error_float": before, "paper_error": after,
+            "rows": [row.to_dict() for row in rows]})
+    return networks
+
+
+def _symbol_figures(result: dict[str, Any]) -> list:
+    from dataclasses import asdict
+    from ..sw.study.symbols import symbol_figure, symbols_of
+    found = {name: symbols_of(find_model(name)) for name in _NETWORKS}
+    result["symbols"] = {name: [asdict(one) for one in symbols]
+                         for name, symbols in found.items()}
+    return [symbol_figure(symbols, name) for name, symbols in found.items()]
+
+
+def _studied(folder: Path, weights: Path | None, names: list[str], quick: bool, seed: int,
+             result: dict[str, Any], files: dict[str, bytes], *, quiet: bool) -> list:
+    """Train the float network, unless there are weights, and measure it on its way."""
+    from ..sw.data import load_mnist
+    from ..sw.study.study import run_study, steps, train_float
+    from ..sw.study.subject import FULL, QUICK, Subject, read_weights, tensors, weights_of
+    if seed < 0:
+        raise InputError(f"--seed must not be negative, not {seed}")
+    effort = QUICK if quick else FULL
+    model = None if weights is None else read_weights(weights)
+    train, test = (tensors(load_mnist(folder, split)) for split in ("train", "test"))
+    smallest = max(effort.dense.batch, effort.retrain.batch)
+    if len(train[0]) < smallest or not len(test[0]):
+        raise InputError(f"{folder} must have at least {smallest} pictures to train with and one "
+                         f"to test with, not {len(train[0])} and {len(test[0])}")
+    if model is None:
+        with working("training LeNet-300-100", quiet=quiet):
+            model = train_float(train, effort, seed)
+    subject = Subject(model=model, train=train, test=test, effort=effort, seed=seed)
+    buffer = io.BytesIO()
+    np.savez(buffer, **weights_of(model))
+    files["float.npz"] = buffer.getvalue()
+    done = 0
+    with progress("measuring", quiet=quiet) as update:
+        def note(line: str) -> None:
+            nonlocal done
+            done += 1
+            update(done, steps(effort, names))
+        study = run_study(subject, names, note)
+    result["study"] = study.to_dict()
+    return list(study.figures)
+
+
+def _write(out: Path, result: dict[str, Any], figures: list, files: dict[str, bytes]) -> None:
+    from ..sw.study.draw import draw
+    for figure in figures:
+        write_atomically(out / f"{figure.name}.svg", draw(figure))
+        write_atomically(out / f"{figure.name}.csv", figure.to_csv().encode())
+    for name, data in files.items():
+        write_atomically(out / name, data)
+    write_atomically(out / "table.csv", _table_csv(result["networks"]).encode())
+    write_atomically(out / "compression.json", (json.dumps(result, indent=1) + "\n").encode())
+
+
+def _table_csv(networks: list[dict[str, Any]]) -> str:
+    """All rows, the paper's columns beside ours."""
+    rows = [row for network in networks for row in network["rows"]]
+    ours = [name for name in rows[0] if name != "paper"]
+    paper = list(rows[0]["paper"])
+    lines = [",".join([*ours, *(f"paper_{name}" for name in paper)])]
+    lines += [",".join(str(value) for value in (*(row[name] for name in ours),
+                                                *(row["paper"][name] for name in paper)))
+              for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _lines(result: dict[str, Any], figures: list, out: Path | None) -> list:
+    lines: list = [_table(network) for network in result["networks"]]
+    if "study" in result:
+        lines += _study_lines(result["study"])
+    if out is not None:
+        lines.append(f"figures: {out}/" + ", ".join(f"{figure.name}.svg" for figure in figures))
+    return lines
+
+
+def _table(network: dict[str, Any]):
+    """Ours, and the paper's in brackets."""
+    table = plain_table(
+        f"{network['name']}: {network['file_bytes']:,} bytes, {network['factor']:.1f}x smaller; "
+        f"{network['error_float']:.2%} wrong in float, {network['error']:.2%} compressed "
+        f"({network['paper_error_float']:.2%}, {network['paper_error']:.2%})",
+        "layer", "weights", "kept", "weight bits", "Huffman", "index bits", "Huffman ", "rate P+Q",
+        "rate P+Q+H")
+    for row in network["rows"]:
+        paper = row["paper"]
+        table.add_row(
+            row["layer"], f"{row['weights']:,}", f"{row['kept']:.1%} ({paper['kept']:.0%})",
+            *(f"{row[name]:.{digits}f} ({paper[name]:g})" for name, digits in (
+                ("weight_bits", 1), ("weight_bits_huffman", 2), ("index_bits", 1),
+                ("index_bits_huffman", 2))),
+            *(f"{row[name]:.2%} ({paper[name]:.2%})" for name in ("rate_shared", "rate_stored")))
+    return table
+
+
+def _study_lines(study: dict[str, Any]) -> list[str]:
+    """The smallest network of each method that loses nothing."""
+    lines = [f"LeNet-300-100 in float: {study['error_float']:.2%} wrong"]
+    for method in dict.fromkeys(point["method"] for point in study["rates"]):
+        fits = [point for point in study["rates"] if point["method"] == method
+                and point["error"] <= study["error_float"]]
+        best = min(fits, key=lambda point: point["rate"], default=None)
+        lines.append(f"{method}: " + ("always loses accuracy" if best is None else
+                     f"{best['rate']:.2%} of the size without loss ({best['setting']}), "
+                     f"{best['error']:.2%} wrong"))
+    return lines

@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""``openeie bench eie``: the paper's layers, tables and figures on our array."""
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..core.compile import compile_network
+from ..core.config import ArrayConfig
+from ..core.errors import InputError, Mismatch
+from ..core.run import Run
+from ..sw.npz import read_arrays
+from .common import (AsJson, Quiet, Seed, emit, make_folder, progress, working,
+                     write_atomically)
+from .models import load_model
+from .tables import plain_table
+
+__all__ = ["command"]
+
+_PRECISION_NETWORK = "lenet-300-100"
+#: Layers for the gateware, if none are named: the others take minutes each.
+_RTL_LAYERS = ("Alex-8", "NT-We")
+
+Layer = Annotated[list[str] | None, typer.Option(
+    "--layer", metavar="NAME", help="Only this one of the paper's layers; repeatable.")]
+Npz = Annotated[list[Path] | None, typer.Option(
+    "--npz", metavar="FILE", help="A layer of your own, instead: arrays acts and weights, or "
+                                  "acts, pointers, runs, codes, codebook; repeatable.")]
+Engine = Annotated[str, typer.Option("-e", "--engine", help="fast, or rtl: the gateware, too.")]
+Timing = Annotated[str, typer.Option(
+    help="array: our gateware's; authors: that of the simulator of EIE's authors.")]
+OutFolder = Annotated[Path | None, typer.Option(
+    "-o", "--out", metavar="FOLDER", help="Write eie.json and the figures (.svg) there.")]
+
+
+def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
+            timing: Timing = "array", seed: Seed = 1, out: OutFolder = None,
+            as_json: AsJson = False, quiet: Quiet = False) -> None:
+    """Reproduce the measurements of EIE's paper, with its own numbers beside ours."""
+    _check(engine, timing, out)
+    calm = quiet or as_json
+    layers = _layers(layer or (_RTL_LAYERS if engine == "rtl" and not npz else ()), npz or (),
+                     seed)
+    from ..sim.study.eie import CLOCK_MHZ, measure, paper_array
+    config = paper_array()
+    with working("the layers' times", quiet=calm):
+        times = [one.time(config) for one in layers]
+        rows = [measure(one, time) for one, time in zip(layers, times)]
+        if timing == "authors":
+            from ..sim.study.authors import authors_cycles
+            rows = [dataclasses.replace(row, cycles=cycles, actual_us=cycles / CLOCK_MHZ)
+                    for row, one in zip(rows, layers)
+                    for cycles in [authors_cycles(one, config.pes)]]
+    result: dict = {"config": config.to_dict(), "clock_mhz": CLOCK_MHZ, "seed": seed,
+                    "timing": timing, "layers": [_row_dict(row) for row in rows]}
+    lines: list = []
+    if engine == "rtl":
+        compared = [_compare(one, time, config, quiet=calm) for one, time in zip(layers, times)]
+        result["rtl"] = {"equal": True, "layers": [one.name for one in layers],
+                         "compared": sum(compared)}
+        lines.append(f"equal: rtl = fast on {', '.join(one.name for one in layers)}: "
+                     f"{sum(compared):,} words, cycle counts and counters compared")
+    else:
+        result |= _figures(layers, config, out, lines, quiet=calm)
+    if out is not None:
+        write_atomically(out / "eie.json", json.dumps(result, indent=2).encode())
+    emit(result, lambda: [*_tables(rows, timing, seed), *lines], as_json=as_json, quiet=quiet)
+
+
+def _check(engine: str, timing: str, out: Path | None) -> None:
+    """Refuse at once what cannot be done."""
+    for name, value, known in (("--engine", engine, ("fast", "rtl")),
+                               ("--timing", timing, ("array", "authors"))):
+        if value not in known:
+            raise InputError(f"{name} must be {' or '.join(known)}, not {value!r}")
+    if engine == "rtl" and timing == "authors":
+        raise InputError("--timing authors has no gateware; leave out --engine rtl")
+    if out is not None:
+        from ..sim.picture import check_picture
+        check_picture(Path("figure.svg"))
+        make_folder(out)
+
+
+def _layers(names, files, seed: int):
+    """The paper's layers, those that are named, or those of the files."""
+    if seed < 0:
+        raise InputError(f"--seed must not be negative, not {seed}")
+    from ..sim.study.arrays import workload_of
+    from ..sim.study.eie import PAPER, paper_workloads
+    if files:
+        if names:
+            raise InputError(f"--layer {names[0]} names one of the paper's layers, but --npz "
+                             f"{files[0]} brings others; give one of the two")
+        return [workload_of(_read(path), path.stem) for path in files]
+    unknown = [name for name in names if name not in {row.name for row in PAPER}]
+    if unknown:
+        raise InputError(f"no layer {unknown[0]!r} in EIE's Table III; there are: "
+                         f"{', '.join(row.name for row in PAPER)}")
+    return [one for one in paper_workloads(seed) if not names or one.name in names]
+
+
+def _read(path: Path) -> dict:
+    """The arrays of a layer's file."""
+    from ..sim.study.arrays import ARRAYS
+    arrays = read_arrays(path, "a layer", ARRAYS)
+    if not isinstance(arrays, dict):
+        raise InputError(f"{path} holds one array; a layer needs an .npz file with acts and "
+                         f"weights")
+    return arrays
+
+
+def _compare(layer, time, config: ArrayConfig, *, quiet: bool) -> int:
+    """The gateware on one layer; raises Mismatch unless it agrees with ``fast`` in all."""
+    from ..sim import fast, rtl
+    program = compile_network(layer.network(), config, vectors=len(layer.acts))
+    with working(f"rtl: {layer.name}", quiet=quiet):
+        truth: Run = rtl.run(program, layer.acts, unattended=False)
+    compared = truth.compare(fast.run(program, layer.acts))
+    if time.cycles != truth.cycles[0] or (time.counters != truth.layers[0].counters[0]).any():
+        raise Mismatch(f"layer {layer.name}: rtl takes {truth.cycles[0]} cycles, its workload "
+                       f"{time.cycles}, or their counters differ")
+    return compared
+
+
+def _figures(layers, config: ArrayConfig, out: Path | None, lines: list, *, quiet: bool) -> dict:
+    """The figures' numbers, and, with a folder, their pictures."""
+    from ..sim.study.figures import figures, precision_figure
+    from ..sim.study.precision import errors_by_precision
+    from ..sw.data import shipped_test_set
+    with progress("figures", quiet=quiet) as update:
+        charts = figures(layers, config, update)
+    with working("figure 10", quiet=quiet):
+        errors = errors_by_precision(load_model(_PRECISION_NETWORK), *shipped_test_set())
+        charts.append(precision_figure(errors, _PRECISION_NETWORK))
+    if out is not None:
+        from ..sim.study.charts import draw_chart
+        for chart in charts:
+            write_atomically(out / f"{chart.name}.svg", draw_chart(chart))
+        lines.append(f"figures: {out}/" + ", ".join(f"{chart.name}.svg" for chart in charts))
+    return {"figures": [dataclasses.asdict(chart) for chart in charts]}
+
+
+def _row_dict(row) -> dict:
+    result = dataclasses.asdict(row)
+    result["energy_pj"] = result.pop("energy")["by_unit"]
+    return result
+
+
+def _tables(rows, timing: str, seed: int) -> list:
+    """Table IV side by side, and what was read."""
+    times = plain_table(f"EIE, Table IV: 64 PEs, 800 MHz, us, seed {seed}, timing of the {timing}",
+                        "layer", "theo-\nretical", "paper's", "actual", "paper's ", "cycles",
+                        "load\nbalance")
+    reads = plain_table("what was read, and the energy (a model)", "layer", "entries", "fillers",
+                        "pointer\nreads", "word\nreads", "nJ", "mW")
+    for row in rows:
+        paper = row.paper
+        times.add_row(row.name, f"{row.theoretical_us:.1f}",
+                      f"{paper.theoretical_us:.1f}" if paper else "-", f"{row.actual_us:.1f}",
+                      f"{paper.actual_us:.1f}" if paper else "-", f"{row.cycles:,}",
+                      f"{row.balance:.1%}")
+        reads.add_row(row.name, f"{row.entries:,}", f"{row.filler_share:.1%}",
+                      f"{row.pointer_reads:,}", f"{row.word_reads:,}",
+                      f"{row.energy.total * 1e-3:,.0f}",
+                      f"{row.energy.total * 1e-3 / row.actual_us:,.0f}")
+    return [times, reads]

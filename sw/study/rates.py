@@ -1,0 +1,176 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Accuracy against the rate of compression: pruning, sharing, both, and low rank."""
+import copy
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from torch import nn
+
+from ..compress.prune import prune, weighted_layers
+from ..compress.share import share, shared
+from .figure import Figure, Panel, series
+from .low_rank import low_rank, ranks_for
+from .storage import (FLOAT_BITS, codebook_bits, huffman_bits, low_rank_bits, sparse_bits,
+                      sparse_codebook_bits)
+from .subject import LAYER_NAMES, Subject
+from .table import PAPER, PAPER_ERRORS
+
+__all__ = ["METHODS", "PAPER_KEPT", "RatePoint", "Pruned", "fractions_kept", "pruned_models",
+           "rate_points", "front", "rate_figure"]
+
+_NAME = "lenet-300-100"
+#: What Deep Compression keeps of each layer (Table 2).
+PAPER_KEPT = {name: row.kept for name, row in PAPER[_NAME].items() if name != "total"}
+METHODS = ("pruned", "shared", "pruned, shared", "pruned, shared, Huffman coded", "low rank (SVD)")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RatePoint:
+    """One compressed network.
+
+    Attributes
+    ----------
+    method : one of :data:`METHODS`.
+    setting : what was chosen, for people.
+    rate : bits of the compressed weights / bits of float32 weights.
+    error_cut, error : error rate on the test set without and with retraining.
+    """
+    method: str
+    setting: str
+    rate: float
+    error_cut: float
+    error: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pruned:
+    """A pruned network.
+
+    Attributes
+    ----------
+    kept : fraction of each layer.
+    cut, model : pruned at once and not retrained; pruned step by step, retrained after each.
+    error_cut, error : of the two.
+    """
+    strength: float
+    kept: dict[str, float]
+    cut: nn.Sequential
+    model: nn.Sequential
+    error_cut: float
+    error: float
+
+
+def fractions_kept(strength: float) -> dict[str, float]:
+    """Fractions to keep: 0 keeps all, 1 what the paper keeps, 2 its square, and so on."""
+    return {name: fraction ** strength for name, fraction in PAPER_KEPT.items()}
+
+
+def pruned_models(subject: Subject, progress: Callable[[str], None] = lambda line: None
+                  ) -> list[Pruned]:
+    """The network pruned ever more strongly, each step from the one before, retrained."""
+    model, result = subject.copy(), []
+    for strength in sorted(subject.effort.strengths):
+        kept = fractions_kept(strength)
+        cut = subject.copy()
+        prune(cut, kept)
+        prune(model, kept)
+        subject.retrain(model)
+        result.append(Pruned(strength=strength, kept=kept, cut=cut, model=copy.deepcopy(model),
+                             error_cut=subject.error(cut), error=subject.error(model)))
+        progress(f"pruned, {_kept_text(result[-1])}: error {result[-1].error:.2%}")
+    return result
+
+
+def rate_points(subject: Subject, pruned: Iterable[Pruned],
+                progress: Callable[[str], None] = lambda line: None) -> list[RatePoint]:
+    """All networks of all methods; ``progress`` is called with a line for each."""
+    points: list[RatePoint] = []
+
+    def note(method: str, setting: str, bits: int, error_cut: float, error: float) -> None:
+        points.append(RatePoint(method=method, setting=setting, error_cut=error_cut, error=error,
+                                rate=bits / (FLOAT_BITS * subject.weights)))
+        progress(f"{method}, {setting}: {points[-1].rate:.2%} of the size, error {error:.2%}")
+
+    for one in pruned:
+        note("pruned", _kept_text(one), sum(map(sparse_bits, _weights(one.model))),
+             one.error_cut, one.error)
+        for slots in subject.effort.joint_slots:
+            cut, model = copy.deepcopy(one.cut), copy.deepcopy(one.model)
+            share(cut, slots=slots)
+            codes = _share_and_retrain(subject, model, slots)
+            errors = subject.error(cut), subject.error(model)
+            setting = f"{_kept_text(one)}, {slots} slots"
+            note("pruned, shared", setting,
+                 sum(sparse_codebook_bits(layer, slots) for layer in codes), *errors)
+            note("pruned, shared, Huffman coded", setting,
+                 sum(huffman_bits(layer, slots) for layer in codes), *errors)
+    for slots in subject.effort.slots:
+        cut, model = subject.copy(), subject.copy()
+        share(cut, slots=slots)
+        codes = _share_and_retrain(subject, model, slots)
+        note("shared", f"{slots} slots", sum(codebook_bits(layer.size, slots) for layer in codes),
+             subject.error(cut), subject.error(model))
+    for rate in subject.effort.rates:
+        ranks = ranks_for(subject.model, rate)
+        model = low_rank(subject.model, ranks)
+        error_cut = subject.error(model)
+        subject.retrain(model)
+        layers = weighted_layers(subject.model)
+        note("low rank (SVD)", "ranks " + ", ".join(map(str, ranks.values())).replace(
+            "None", "full"), sum(low_rank_bits(tuple(layers[name].weight.shape), rank)
+                                 for name, rank in ranks.items()), error_cut, subject.error(model))
+    return points
+
+
+def front(points: Iterable[RatePoint], error: str = "error") -> list[RatePoint]:
+    """Those that no other of the points beats, by rate: the error falls as the rate rises.
+
+    error : the field that counts, ``error`` or ``error_cut``.
+    """
+    best: list[RatePoint] = []
+    for point in sorted(points, key=lambda point: (point.rate, getattr(point, error))):
+        if not best or getattr(point, error) < getattr(best[-1], error):
+            best.append(point)
+    return best
+
+
+def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
+    """Accuracy lost against the rate, without and with retraining (the paper's Figure 6), and
+    where the paper's own LeNet-300-100 stands (its Tables 1 and 2)."""
+    total, (before, after) = PAPER[_NAME]["total"], PAPER_ERRORS[_NAME]
+    paper = series("the paper's network: coded, shared", (total.rate_stored, total.rate_shared),
+                   (after - before,) * 2, "points")
+
+    def panel(title: str, error: str) -> Panel:
+        lines = []
+        for method in METHODS:
+            mine = [point for point in points if point.method == method]
+            mine = front(mine, error) if "pruned, shared" in method else sorted(
+                mine, key=lambda point: point.rate)
+            lines.append(series(method, [point.rate for point in mine],
+                                [getattr(point, error) - subject.error_float for point in mine],
+                                "dashed" if "Huffman" in method else "line"))
+        lines += [paper] if error == "error" else []
+        return Panel(title=title, x_label="size of the weights, of float32", series=tuple(lines),
+                     y_label="accuracy lost", log="x", percent="xy", y_range=(-0.005, 0.06))
+    return Figure(name="rates", title=f"Accuracy against size, LeNet-300-100 "
+                                      f"(float: {subject.error_float:.2%} wrong)",
+                  panels=(panel("as cut", "error_cut"), panel("retrained", "error")),
+                  note="pruned and shared: the best of all fractions kept and codebooks at each "
+                       "size")
+
+
+def _kept_text(one: Pruned) -> str:
+    return "keeps " + " ".join(f"{one.kept[name]:.1%}" for name in LAYER_NAMES)
+
+
+def _share_and_retrain(subject: Subject, model: nn.Sequential, slots: int) -> list[np.ndarray]:
+    """Codes of the layers of a copy that is shared and retrained in place."""
+    share(model, slots=slots)
+    subject.retrain(model)
+    return [shared(layer)[0] for layer in weighted_layers(model).values()]
+
+
+def _weights(model: nn.Sequential) -> list[np.ndarray]:
+    return [layer.weight.detach().numpy() for layer in weighted_layers(model).values()]
