@@ -55,15 +55,15 @@ class Experiment:
     learn : of a student.
     recipe : of a student's compression.
     """
-    teach: Schedule = Schedule(epochs=16, rate=1e-3, final_rate=1e-5, batch=256)
+    teach: Schedule = Schedule(epochs=12, rate=1e-3, final_rate=1e-5, batch=256)
     augment: Affine = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1)
     dropout: float = 0.2
-    learn: Schedule = Schedule(epochs=30, rate=3e-3, final_rate=1e-5, batch=256)
+    learn: Schedule = Schedule(epochs=20, rate=3e-3, final_rate=1e-5, batch=256)
     recipe: Recipe = Recipe(
         keep=(0.15, 0.45, 0.6), rounds=4, augment=None,
-        between=Schedule(epochs=2, rate=2e-3, final_rate=5e-4, batch=256),
-        sparse=Schedule(epochs=12, rate=2e-3, final_rate=1e-5, batch=256),
-        centroids=Schedule(epochs=6, rate=5e-4, final_rate=1e-5, batch=256))
+        between=Schedule(epochs=1, rate=2e-3, final_rate=5e-4, batch=256),
+        sparse=Schedule(epochs=10, rate=2e-3, final_rate=1e-5, batch=256),
+        centroids=Schedule(epochs=4, rate=5e-4, final_rate=1e-5, batch=256))
 
 
 class Remembering(nn.Module):

@@ -72,7 +72,7 @@ def _colours(figure: Figure) -> dict[str, int]:
 
 
 def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
     bars = [series for series in panel.series if series.style == "bars"]
     for series in panel.series:
         number = colours[series.name]
@@ -90,6 +90,9 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
             axis.set_major_formatter(lambda value, _: f"{value:g}")
         if name in panel.percent:
             axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+    if "x" not in panel.log and all(float(value).is_integer() for series in panel.series
+                                    for value in series.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.y_range:
         axes.set_ylim(*panel.y_range)
     axes.grid(color="#dddddd", linewidth=0.6)
