@@ -94,8 +94,8 @@ def changed(number, **fields):
 
 @pytest.mark.parametrize(("data", "message"), [
     (changed(3, kind="sort"), "layers.3: a layer's kind is one of linear, conv, pool, "
-                              "depthwise, add, binary_linear, binary_conv; if it is 'sort', a newer "
-                              "version wrote this file"),
+                              "depthwise, add, binary_linear, binary_conv; if it is 'sort', a "
+                              "newer version wrote this file"),
     (changed(3, kind=[[]]), "layers.3: a layer's kind is one of"),
     (changed(3, kind=None), "layers.3.rows: Field required"),
     (changed(3, kind="linear"), "layers.3.rows: Field required"),
