@@ -16,7 +16,8 @@ from .pool import Pool
 from .window import Window
 
 __all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "BinaryLinear",
-           "BinaryConv", "Layer", "Network", "kind_of", "beyond_arrays"]
+           "BinaryConv", "Layer", "Network", "kind_of", "beyond_arrays",
+           "check_runnable"]
 
 #: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too, and a
 #: :class:`BinaryConv` a :class:`BinaryLinear` one.
@@ -209,3 +210,17 @@ def beyond_arrays(network: Network) -> list[str]:
     """Names of the layers that no array has an operation for: binary ones. The engine golden runs
     such a network all the same."""
     return [layer.name for layer in network.layers if layer.operation not in OPERATIONS]
+
+
+def check_runnable(network: Network) -> None:
+    """Refuse a network that no array can run, whatever its configuration.
+
+    Raises
+    ------
+    InputError : names the first of its binary layers.
+    """
+    layers = beyond_arrays(network)
+    if layers:
+        raise InputError(f"layer {layers[0]!r} of network {network.name!r} is binary, and no array "
+                         f"has a binary mode yet; run the network with the engine golden and "
+                         f"without a configuration, as in openeie sim NET.eie --engine golden")
