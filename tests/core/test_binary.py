@@ -205,8 +205,8 @@ def test_a_file_that_lies_about_a_binary_layer_is_refused(data, message):
         artefact.loads(data)
 
 
-REFUSAL = "layer 'conv' of network 'binary' is binary, and no array has a binary mode yet; run the " \
-          "network with the engine golden"
+REFUSAL = "layer 'conv' of network 'binary' is binary, and no array has a binary mode yet; run " \
+          "the network with the engine golden"
 
 
 @pytest.mark.parametrize("act", [
