@@ -91,7 +91,7 @@ def measure(task: Task, mode: str, train_set: tuple, test: tuple, seed: int, out
     """One mode's row."""
     model, seconds = weights_of(task, mode, train_set, seed, out)
     images, labels = test
-    answers, margins = float_answers(model, tensors(images, labels)[0])
+    answers, margins = float_answers(model, tensors(task, images, labels)[0])
     accuracy = float((answers == labels).mean())
     network = exported(task, mode, model, train_set[0], seed=seed, float_accuracy=accuracy)
     data = artefact.dumps(network)
@@ -140,7 +140,7 @@ def main() -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     task, load = TASKS[options.task], _LOADERS[options.task]
-    train_set = tensors(*load(options.folder, "train"))
+    train_set = tensors(task, *load(options.folder, "train"))
     test, rows = load(options.folder, "test"), []
     for mode in options.modes.split(","):
         rows.append(measure(task, mode, train_set, test, options.seed, options.out))

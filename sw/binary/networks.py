@@ -21,7 +21,7 @@ NETWORK_MODES = ("float", *MODES)
 
 
 def lenet5(mode: str) -> nn.Sequential:
-    """LeNet-5 with Caffe's sizes (20, 50, 500, 10) for MNIST pictures, float32 [batch, 784].
+    """LeNet-5 with Caffe's sizes (20, 50, 500, 10) for MNIST pictures, float32 [batch, 1, 28, 28].
 
     Raises
     ------
@@ -29,15 +29,13 @@ def lenet5(mode: str) -> nn.Sequential:
     """
     _check_mode(mode)
     return nn.Sequential(OrderedDict([
-        ("input", nn.Unflatten(1, (1, 28, 28))), *_first(1, 20, 5),
-        ("pool1", nn.MaxPool2d(2)),
+        *_first(1, 20, 5), ("pool1", nn.MaxPool2d(2)),
         *_conv(mode, "2", 20, 50, 5), *_linear(mode, "1", 50, 50 * 4 * 4, 500),
         *_last(mode, 500, 10)]))
 
 
 def cifar_net(mode: str) -> nn.Sequential:
-    """Three convolutions and two linear layers for CIFAR-10 pictures, float32 [batch, 3072] in
-    (channel, row, column) order.
+    """Three convolutions and two linear layers for CIFAR-10 pictures, float32 [batch, 3, 32, 32].
 
     Raises
     ------
@@ -45,7 +43,7 @@ def cifar_net(mode: str) -> nn.Sequential:
     """
     _check_mode(mode)
     return nn.Sequential(OrderedDict([
-        ("input", nn.Unflatten(1, (3, 32, 32))), *_first(3, 32, 5, stride=2, padding=2),
+        *_first(3, 32, 5, stride=2, padding=2),
         *_conv(mode, "2", 32, 64, 3, padding=1), *_conv(mode, "3", 64, 128, 3, padding=1),
         *_linear(mode, "1", 128, 128 * 4 * 4, 256), *_last(mode, 256, 10)]))
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.graph import Network
-from ..compress.train import Schedule, deterministic, fit
+from ..compress.train import Schedule, cross_entropy, deterministic, fit
 from .export import export
 from .networks import cifar_net, lenet5
 
@@ -39,15 +39,15 @@ TASKS = {
     "mnist": Task(name="lenet-5", build=lenet5, shape=(1, 28, 28),
                   schedule=Schedule(epochs=5, rate=2e-3, final_rate=1e-5)),
     "cifar10": Task(name="cifar-net", build=cifar_net, shape=(3, 32, 32),
-                    schedule=Schedule(epochs=5, rate=2e-3, final_rate=1e-5)),
+                    schedule=Schedule(epochs=6, rate=2e-3, final_rate=1e-5)),
 }
 
 
-def tensors(images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Pictures uint8 [n, ...] and labels uint8 [n] as what a network takes: float32 [n, pixels] of
-    0 .. 255 / 256, and int64 [n]."""
-    pixels = torch.from_numpy(images.reshape(len(images), -1).astype(np.float32))
-    return pixels * _PIXEL_SCALE, torch.from_numpy(labels.astype(np.int64))
+def tensors(task: Task, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Pictures uint8 [n, channels, height, width], flat or not, and labels uint8 [n] as what a
+    network takes: float32 maps of 0 .. 255 / 256, and int64 [n]."""
+    maps = torch.from_numpy(images.reshape(len(images), *task.shape).astype(np.float32))
+    return maps * _PIXEL_SCALE, torch.from_numpy(labels.astype(np.int64))
 
 
 def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -> nn.Sequential:
@@ -63,8 +63,13 @@ def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -
     """
     with deterministic(seed) as generator:
         model = task.build(mode)
-        fit(model, images, labels, task.schedule, generator=generator)
+        fit(model, images, labels, task.schedule, generator=generator, loss=_loss)
     return model.eval()
+
+
+def _loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy; in this layout convolutions of several channels take a third less time."""
+    return cross_entropy(model, images.contiguous(memory_format=torch.channels_last), labels)
 
 
 def exported(task: Task, mode: str, model: nn.Sequential, images: Tensor, *, seed: int,

@@ -239,3 +239,14 @@ def test_branches_are_not_computed_in_torch():
     net = Network(name="n", layers=(first, other, last))
     with pytest.raises(InputError, match="must be a chain of layers, but 'other' does not read"):
         exact_outputs(net, np.zeros((1, net.inputs), int))
+
+
+def test_a_flat_input_may_be_unflattened_first():
+    torch.manual_seed(1)
+    model = nn.Sequential(nn.Unflatten(1, (2, 3, 4)), nn.Conv2d(2, 3, 2), nn.Flatten(),
+                          modules.BinaryLinear(18, 4, mode="bwn")).eval()
+    maps = torch.randint(0, 256, (5, 2, 3, 4))
+    net, same = exported(model, maps.flatten(1)), exported(model[1:], maps)
+    assert [layer.inputs for layer in net.layers] == [24, 18]
+    assert all(np.array_equal(one, other) for one, other in zip(
+        golden.network(net, flat(maps)), golden.network(same, flat(maps))))
