@@ -154,13 +154,17 @@ def describe_error(error: OpenEIEError) -> dict[str, str]:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that appears complete or not at all."""
+    temporary = None
     try:
         with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
                                          delete=False) as file:
+            temporary = Path(file.name)
             file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        os.chmod(temporary, 0o644)
+        os.replace(temporary, path)
     except OSError as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
