@@ -14,6 +14,7 @@ from . import (
     boards,
     build,
     compile,
+    compress,
     demo,
     doctor,
     inspect,
@@ -36,8 +37,8 @@ app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
                   rich_markup_mode=None,        # brackets in a help text are its own
                   help="Compress a network, run it cycle by cycle on an EIE-style array, and "
                        "check that every engine agrees.")
-for verb in (demo, doctor, inspect, compile, sim, report, verify, wave, bench, sweep, zoo, boards,
-             build, program, board_sim, run, test):
+for verb in (demo, doctor, compress, inspect, compile, sim, report, verify, wave, bench, sweep,
+             zoo, boards, build, program, board_sim, run, test):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)
 
 

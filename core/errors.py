@@ -5,8 +5,8 @@ A message says what went wrong, where, the rule, the offending value and the nex
 command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
 """
 
-__all__ = ["OpenEIEError", "ConfigError", "InputError", "EncodingError", "CapacityError",
-           "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
+__all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
 
 
 class OpenEIEError(Exception):
@@ -22,6 +22,17 @@ class ConfigError(OpenEIEError, ValueError):
 
 class InputError(OpenEIEError, ValueError):
     """An input array or command-line value of the wrong shape, type or range."""
+
+
+class BudgetError(InputError):
+    """An accuracy budget that no choice met; ``best`` is the choice that came nearest."""
+
+    def __init__(self, message: str, best: object) -> None:
+        super().__init__(message)
+        self.best = best
+
+    def __reduce__(self) -> tuple:
+        return type(self), (str(self), self.best)
 
 
 class EncodingError(OpenEIEError, ValueError):

@@ -18,8 +18,9 @@ _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, SyntaxE
 
 
 def read_arrays(path: str | Path, what: str,
-                names: Sequence[str]) -> np.ndarray | dict[str, np.ndarray]:
-    """The array of an ``.npy`` file, or those of an ``.npz`` file's arrays that are in ``names``.
+                names: Sequence[str] | None = None) -> np.ndarray | dict[str, np.ndarray]:
+    """The array of an ``.npy`` file, or those of an ``.npz`` file's arrays that are in ``names``,
+    or all.
 
     Parameters
     ----------
@@ -36,10 +37,11 @@ def read_arrays(path: str | Path, what: str,
             return loaded
         with loaded as file:
             there = list(file.files)
-            arrays = {name: file[name] for name in names if name in there}
+            arrays = {name: file[name] for name in there
+                      if names is None or name in names}
     except _UNREADABLE as error:
         raise InputError(f"cannot read {what} from {path}: {error}") from error
-    if names[0] not in arrays:
+    if names and names[0] not in arrays:
         raise InputError(f"{path} has no array {names[0]!r}; it has: "
                          f"{', '.join(there) or 'nothing'}")
     for name, array in arrays.items():

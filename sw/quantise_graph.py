@@ -13,7 +13,7 @@ from .quantise_layers import layer_window, make_add, make_matrix, make_pool
 from .quantise_options import QuantiseOptions
 from .scales import group_scales, joined
 
-__all__ = ["quantise_graph"]
+__all__ = ["check_graph", "quantise_graph"]
 
 _FUSED = ("relu", "flatten", "concat")
 
@@ -50,11 +50,25 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     return _quantise(_single_relus(graph), calibration, options)
 
 
-def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptions) -> Network:
+def check_graph(graph: FloatGraph) -> None:
+    """Refuse what an array cannot run, whatever its weights are.
+
+    Raises
+    ------
+    InputError : everything in the graph that cannot be done, at once.
+    """
+    _check(_single_relus(graph))
+
+
+def _check(graph: FloatGraph) -> None:
     problems = _unsupported(graph)
     if problems:
         raise InputError(f"network {graph.name!r} cannot be run on an array: "
                          + "; ".join(problems))
+
+
+def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptions) -> Network:
+    _check(graph)
     fused = _fuse(graph)
     scales = _scales(graph, fused, calibration, options)
     high = {INPUT: max(map(abs, options.input_range))}

@@ -18,7 +18,7 @@ from .data import load_mnist
 from .compress.order import order_units
 from .compress.prune import keep_schedule, kept, prune
 from .compress.share import share
-from .compress.train import Affine, Schedule, error_rate, fit
+from .compress.train import Affine, Loss, Schedule, cross_entropy, error_rate, fit
 
 __all__ = ["Labelled", "Recipe", "Course", "integer_error", "regenerate"]
 
@@ -38,7 +38,7 @@ class Recipe:
     rounds : pruning steps; each is followed by a short retraining (``between``).
     between, sparse, centroids : training during and after pruning, and after sharing.
     slots : codebook size of every layer, slot 0 (zero) included.
-    augment : random distortion of every training picture.
+    augment : random distortion of every training picture; None for none.
     calibration : training pictures that choose the activations' scales.
     act_width, acc_width : widths that the integer network must respect.
     """
@@ -47,7 +47,7 @@ class Recipe:
     between: Schedule
     sparse: Schedule
     centroids: Schedule
-    augment: Affine
+    augment: Affine | None
     slots: int = 16
     calibration: int = 2000
     act_width: int = 16
@@ -65,6 +65,7 @@ class Course:
     pixel_scale : what one unit of a pixel is worth to the model.
     generator : source of every random choice.
     progress : called with one line after each step.
+    loss : what training lowers, e.g. a distillation.
     errors : error rate on the test set after each step.
     """
     model: nn.Module
@@ -74,6 +75,7 @@ class Course:
     recipe: Recipe
     generator: torch.Generator
     progress: Progress
+    loss: Loss = cross_entropy
     errors: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -83,7 +85,7 @@ class Course:
     def learn(self, schedule: Schedule) -> None:
         """Train for a stretch."""
         fit(self.model, *self._train, schedule, generator=self.generator,
-            augment=self.recipe.augment)
+            augment=self.recipe.augment, loss=self.loss)
 
     def measure(self, step: str) -> None:
         """Note the error after a step."""

@@ -6,10 +6,21 @@ from torch import Tensor, nn
 from ...core.errors import InputError
 from .prune import WEIGHTED, weighted_layers
 
-__all__ = ["order_units"]
+__all__ = ["unorderable", "order_units"]
 
 #: What keeps the order of channels, or flattens them in order.
-_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten)
+_BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten,
+            nn.Dropout, nn.Identity)
+
+
+def unorderable(model: nn.Module) -> list[str]:
+    """The modules for which a network's units cannot be ordered; the network itself if it is no
+    chain."""
+    if not isinstance(model, nn.Sequential):
+        return [type(model).__name__]
+    return [f"{name} ({type(module).__name__})" for name, module in model.named_children()
+            if not isinstance(module, (*WEIGHTED, *_BETWEEN))
+            or (isinstance(module, nn.Conv2d) and module.groups != 1)]
 
 
 def order_units(model: nn.Sequential) -> None:
@@ -24,9 +35,7 @@ def order_units(model: nn.Sequential) -> None:
     InputError : a module that cannot stand between the layers, or a grouped convolution; all of
         them are named.
     """
-    wrong = [f"{name} ({type(module).__name__})" for name, module in model.named_children()
-             if not isinstance(module, (*WEIGHTED, *_BETWEEN))
-             or (isinstance(module, nn.Conv2d) and module.groups != 1)]
+    wrong = unorderable(model)
     if wrong:
         raise InputError(f"units can be ordered in a chain of ungrouped convolutions, linear "
                          f"layers, ReLUs, pools and flattening, not {', '.join(wrong)}")

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Magnitude pruning of any module's layers with weights: masks that training cannot undo."""
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "kept", "keep_schedule"]
+from ...core.errors import InputError
+
+__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "hold_zeros",
+           "release", "kept", "keep_schedule", "gradual_schedule"]
 
 #: Modules whose ``weight`` is pruned and shared.
 WEIGHTED = (nn.Conv2d, nn.Linear)
+_PRUNED = -1.0              # score of a weight that was pruned before: below every magnitude
 
 
 class _Mask(nn.Module):
@@ -24,49 +29,180 @@ class _Mask(nn.Module):
         return weight * self.mask
 
 
-def weighted_layers(model: nn.Module) -> dict[str, nn.Conv2d | nn.Linear]:
-    """Every convolution and linear layer inside ``model`` by its dotted name, in the order of
-    definition."""
-    return {name: module for name, module in model.named_modules()
-            if isinstance(module, WEIGHTED)}
+def weighted_layers(model: nn.Module, names: Iterable[str] | None = None
+                    ) -> dict[str, nn.Conv2d | nn.Linear]:
+    """The convolutions and linear layers inside ``model`` by their dotted names, in the order of
+    definition; all of them, or those in ``names``.
+
+    Raises
+    ------
+    InputError : a name that no such layer has.
+    """
+    layers = {name: module for name, module in model.named_modules()
+              if isinstance(module, WEIGHTED)}
+    if names is None:
+        return layers
+    chosen = set()
+    for name in names:
+        if name not in layers:
+            raise InputError(f"layer must be one of {', '.join(layers)}, not {name!r}")
+        chosen.add(name)
+    return {name: layer for name, layer in layers.items() if name in chosen}
 
 
 def top_magnitudes(weight: Tensor, count: int) -> Tensor:
-    """Boolean mask of exactly the ``count`` largest magnitudes; of equals the first are kept."""
-    if not 0 <= count <= weight.numel():
-        raise ValueError(f"count must be in 0 .. {weight.numel()}, not {count!r}")
-    order = torch.argsort(weight.detach().abs().reshape(-1), descending=True, stable=True)
-    mask = torch.zeros(weight.numel(), dtype=torch.bool)
-    mask[order[:count]] = True
-    return mask.reshape(weight.shape)
+    """Boolean mask of exactly the ``count`` largest magnitudes; of equals the first are kept.
+
+    Raises
+    ------
+    ValueError : there are not so many.
+    """
+    return _largest(weight.detach().abs().reshape(-1), count).reshape(weight.shape)
 
 
-def prune(model: nn.Module, keep: Mapping[str, float]) -> None:
+def _largest(scores: Tensor, count: int) -> Tensor:
+    """Boolean mask of the ``count`` largest of ``scores`` [n]; of equals the first."""
+    if not 0 <= count <= len(scores):
+        raise ValueError(f"count must be in 0 .. {len(scores)}, not {count!r}")
+    if count in (0, len(scores)):
+        return torch.full((len(scores),), count > 0)
+    threshold = torch.kthvalue(scores, len(scores) - count + 1).values
+    mask = scores > threshold
+    equal = torch.nonzero(scores == threshold).reshape(-1)
+    mask[equal[:count - int(mask.sum())]] = True
+    return mask
+
+
+def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = None) -> None:
     """Keep the largest weights of the named layers, in place; call again to keep fewer.
 
-    A weight once pruned stays pruned: its magnitude is zero from then on.
+    A weight once pruned stays pruned, even where more are asked for later.
 
     Parameters
     ----------
     keep : layer name -> fraction of its weights to keep, rounded to a count.
+    balance : number of PEs among which each layer's weights are to be spread evenly
+        (load-balance-aware pruning, ESE, section 3.2). PE k of N owns the rows (output channels)
+        i with i mod N = k, and the largest weights are chosen inside each PE's rows: no two PEs'
+        counts differ by more than one, unless a PE has fewer weights left than its share. By
+        default they are chosen among all of the layer.
 
     Raises
     ------
-    ValueError : an unknown layer, or a fraction outside 0 .. 1.
+    InputError : an unknown layer, a fraction outside 0 .. 1, fewer than one PE, a layer whose
+        weights are shared already or are not all finite. Nothing is pruned then.
     """
-    layers = weighted_layers(model)
+    layers = weighted_layers(model, keep)
+    if balance is not None and balance < 1:
+        raise InputError(f"balance must be a number of PEs, at least 1, not {balance!r}")
     for name, fraction in keep.items():
-        if name not in layers:
-            raise ValueError(f"layer to prune must be one of {', '.join(layers)}, not {name!r}")
         if not 0 <= fraction <= 1:
-            raise ValueError(f"fraction kept of layer {name!r} must be in 0 .. 1, "
+            raise InputError(f"fraction kept of layer {name!r} must be in 0 .. 1, "
                              f"not {fraction!r}")
-    for name, fraction in keep.items():
-        layer = layers[name]
-        mask = top_magnitudes(layer.weight, round(fraction * layer.weight.numel()))
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight")
-        parametrize.register_parametrization(layer, "weight", _Mask(mask.to(layer.weight.dtype)))
+    scores = {name: _scores(name, layer) for name, layer in layers.items()}
+    for name, layer in layers.items():
+        count = round(keep[name] * layer.weight.numel())
+        _set_mask(layer, _balanced(scores[name], count, balance or 1))
+
+
+def prune_global(model: nn.Module, keep: float, *, layers: Iterable[str] | None = None,
+                 normalise: bool = False) -> None:
+    """Keep the largest weights of several layers together, in place: one threshold for all.
+
+    Parameters
+    ----------
+    keep : fraction of all their weights to keep; exactly ``round(keep * total)`` are kept,
+        fewer only if fewer were left before. Of equal magnitudes the first are kept.
+    layers : names of the layers, by default all.
+    normalise : compare magnitudes divided by the root mean square of what is left of their
+        layer, so that layers with small weights are not pruned first.
+
+    Raises
+    ------
+    InputError : as :func:`prune`.
+    """
+    chosen = weighted_layers(model, layers)
+    if not chosen:
+        raise InputError("a network to prune must have a convolution or a linear layer")
+    if not 0 <= keep <= 1:
+        raise InputError(f"fraction kept must be in 0 .. 1, not {keep!r}")
+    scores = [_scores(name, layer).reshape(-1) for name, layer in chosen.items()]
+    sizes = [len(score) for score in scores]
+    if normalise:
+        scores = [torch.where(score < 0, score, score / _root_mean_square(score))
+                  for score in scores]
+    together = torch.cat(scores)
+    count = min(round(keep * len(together)), int((together >= 0).sum()))
+    for layer, mask in zip(chosen.values(), _largest(together, count).split(sizes)):
+        _set_mask(layer, mask.reshape(layer.weight.shape))
+
+
+def _root_mean_square(score: Tensor) -> float:
+    left = score[score >= 0].double()
+    return float(left.square().mean().sqrt()) if len(left) and left.any() else 1.0
+
+
+def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
+    """Magnitudes, shaped as the weight; :data:`_PRUNED` where the weight was pruned before."""
+    magnitude = layer.weight.detach().abs()
+    if not torch.isfinite(magnitude).all():
+        raise InputError(f"layer {name!r}: weights must be finite numbers to be pruned, and "
+                         f"{int((~torch.isfinite(magnitude)).sum())} are not")
+    if not parametrize.is_parametrized(layer, "weight"):
+        return magnitude
+    part = layer.parametrizations.weight[0]
+    if not isinstance(part, _Mask):
+        raise InputError(f"layer {name!r} must be pruned before its weights are shared")
+    return torch.where(part.mask != 0, magnitude, _PRUNED)
+
+
+def _balanced(scores: Tensor, count: int, pes: int) -> Tensor:
+    """Mask of the largest ``scores``, ``count`` in all, spread evenly over ``pes`` PEs' rows."""
+    parts = [scores[pe::pes].reshape(-1) for pe in range(min(pes, len(scores)))]
+    room = np.array([int((part >= 0).sum()) for part in parts])
+    count = min(count, int(room.sum()))
+    # The level to which all are filled; some take one more.
+    low, high = 0, int(room.max())
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(room, middle).sum() <= count else (low, middle - 1)
+    quotas = np.minimum(room, low)
+    more = [_nth_largest(part, low + 1) if quota > low else _PRUNED
+            for part, quota in zip(parts, room)]
+    quotas[np.argsort(more, kind="stable")[::-1][:count - int(quotas.sum())]] += 1
+    mask = torch.zeros(scores.shape, dtype=torch.bool)
+    for pe, (part, quota) in enumerate(zip(parts, quotas)):
+        rows = mask[pe::pes]
+        rows.copy_(_largest(part, int(quota)).reshape(rows.shape))
+    return mask
+
+
+def _nth_largest(scores: Tensor, n: int) -> float:
+    return float(torch.kthvalue(scores, len(scores) - n + 1).values)
+
+
+def _set_mask(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> None:
+    release(layer)
+    parametrize.register_parametrization(layer, "weight", _Mask(mask.to(layer.weight.dtype)))
+
+
+def hold_zeros(layer: nn.Conv2d | nn.Linear) -> None:
+    """Weights of a layer that are zero now stay zero, as pruned ones do."""
+    _set_mask(layer, layer.weight.detach() != 0)
+
+
+def release(layer: nn.Conv2d | nn.Linear) -> None:
+    """Make the weight of a layer a plain parameter again, of the values it has.
+
+    torch's ``remove_parametrizations`` alone takes the weight from every copy of the layer, too:
+    copies share the class that it changes.
+    """
+    if parametrize.is_parametrized(layer, "weight"):
+        cls = type(layer)
+        own = {name: value for name, value in vars(cls).items()
+               if name not in ("__dict__", "__weakref__")}
+        layer.__class__ = type(cls.__name__, cls.__bases__, own)
+        parametrize.remove_parametrizations(layer, "weight")
 
 
 def kept(model: nn.Module) -> dict[str, int]:
@@ -80,9 +216,31 @@ def keep_schedule(final: float, rounds: int) -> list[float]:
 
     Each round removes the same share of what is left, so that the last and most harmful rounds
     take the fewest weights.
+
+    Raises
+    ------
+    InputError : no round, or ``final`` outside 0 .. 1 or 0.
     """
-    if rounds < 1:
-        raise ValueError(f"rounds must be at least 1, not {rounds!r}")
-    if not 0 < final <= 1:
-        raise ValueError(f"final must be in 0 .. 1 and above 0, not {final!r}")
+    _check_schedule(final, rounds)
     return [math.exp(math.log(final) * (step + 1) / rounds) for step in range(rounds)]
+
+
+def gradual_schedule(final: float, rounds: int) -> list[float]:
+    """Fractions kept after each round: the share removed is ``(1 - final) (1 - (1 - t)^3)`` after
+    a part t of the rounds (Zhu and Gupta, 2017, equation 1).
+
+    Most is removed at first, while there is much to choose from.
+
+    Raises
+    ------
+    InputError : no round, or ``final`` outside 0 .. 1 or 0.
+    """
+    _check_schedule(final, rounds)
+    return [final + (1 - final) * (1 - (step + 1) / rounds) ** 3 for step in range(rounds)]
+
+
+def _check_schedule(final: float, rounds: int) -> None:
+    if rounds < 1:
+        raise InputError(f"rounds must be at least 1, not {rounds!r}")
+    if not 0 < final <= 1:
+        raise InputError(f"final must be in 0 .. 1 and above 0, not {final!r}")

@@ -1,37 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weight sharing (Deep Compression, section 3): k-means per layer, then trained centroids."""
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from .prune import weighted_layers
+from ...core.errors import InputError
+from . import cluster
+from .prune import release, weighted_layers
 
-__all__ = ["kmeans", "gather_centroids", "share", "shared"]
+__all__ = ["MAX_SLOTS", "gather_centroids", "share", "share_layer", "shared",
+           "set_shared"]
 
-
-def kmeans(values: np.ndarray, count: int, *, iterations: int = 100) -> np.ndarray:
-    """Centroids of one-dimensional k-means by Lloyd's iterations, ascending, float64 [count].
-
-    They start evenly spaced from the smallest to the largest value ("linear initialisation",
-    best in Deep Compression's comparison); a cluster that loses its members stays where it is.
-    """
-    values = np.sort(np.asarray(values, np.float64).reshape(-1))
-    if count < 1 or not len(values):
-        raise ValueError(f"k-means needs at least one centroid and one value, "
-                         f"not {count!r} and {len(values)}")
-    centroids = np.linspace(values[0], values[-1], count)
-    sums = np.concatenate([[0.0], np.cumsum(values)])
-    for _ in range(iterations):
-        middles = (centroids[1:] + centroids[:-1]) / 2
-        ends = np.concatenate([[0], np.searchsorted(values, middles), [len(values)]])
-        members = np.diff(ends)
-        means = np.diff(sums[ends]) / np.maximum(members, 1)
-        moved = np.where(members > 0, means, centroids)
-        if np.array_equal(moved, centroids):
-            break
-        centroids = np.sort(moved)
-    return centroids
+#: Most slots of a codebook: codes have at most 8 bits.
+MAX_SLOTS = 256
 
 
 class _Gather(torch.autograd.Function):
@@ -41,7 +25,8 @@ class _Gather(torch.autograd.Function):
     def forward(ctx, centroids: Tensor, codes: Tensor) -> Tensor:
         ctx.save_for_backward(codes)
         ctx.count = len(centroids)
-        return torch.cat([centroids.new_zeros(1), centroids])[codes]
+        table = torch.cat([centroids.new_zeros(1), centroids])
+        return table.index_select(0, codes.reshape(-1).int()).reshape(codes.shape)
 
     @staticmethod
     def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:
@@ -75,7 +60,8 @@ class _Shared(nn.Module):
         return self.initial.clone()
 
 
-def share(model: nn.Module, *, slots: int = 16) -> None:
+def share(model: nn.Module, *, slots: int | Mapping[str, int] = 16, init: str = "linear",
+          generator: torch.Generator | None = None, optimal: bool = False) -> None:
     """Replace each layer's weights by at most ``slots`` values, in place.
 
     Slot 0 is reserved for zero (EIE's filler needs it), which leaves ``slots - 1`` centroids.
@@ -83,26 +69,73 @@ def share(model: nn.Module, *, slots: int = 16) -> None:
 
     Parameters
     ----------
-    slots : codebook size, at least 2.
+    slots : codebook size, 2 .. 256: of all layers, or of each by its name.
+    init, generator : where k-means starts, see :func:`~openeie.sw.compress.cluster.kmeans`.
+    optimal : the least sum of squared distances instead of k-means, see
+        :func:`~openeie.sw.compress.cluster.optimal`.
 
     Raises
     ------
-    ValueError : fewer than two slots, or a layer without any weight.
+    InputError : slots out of range, an unknown layer or one without slots, a layer without any
+        weight or with one that is not finite, or what ``kmeans`` refuses.
     """
-    if slots < 2:
-        raise ValueError(f"slots must be at least 2 (slot 0 is zero), not {slots!r}")
-    for name, layer in weighted_layers(model).items():
-        weight = layer.weight.detach().numpy().astype(np.float64)
-        nonzero = weight != 0
-        if not nonzero.any():
-            raise ValueError(f"layer {name!r} must have a weight other than zero")
-        centroids = kmeans(weight[nonzero], slots - 1)
-        nearest = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, weight) + 1
-        codes = torch.from_numpy(np.where(nonzero, nearest, 0))
-        if parametrize.is_parametrized(layer, "weight"):
-            parametrize.remove_parametrizations(layer, "weight")
-        start = torch.from_numpy(centroids).to(layer.weight.dtype)
-        parametrize.register_parametrization(layer, "weight", _Shared(codes, start), unsafe=True)
+    layers = weighted_layers(model)
+    sizes = dict.fromkeys(layers, slots) if not isinstance(slots, Mapping) else slots
+    missing = [name for name in layers if name not in sizes]
+    if missing or len(sizes) != len(layers):
+        raise InputError(f"slots must be given for each of the layers {', '.join(layers)}, "
+                         f"not for {', '.join(sizes)}")
+    found = {name: _clustered(name, layer, sizes[name], init, generator, optimal)
+             for name, layer in layers.items()}
+    for name, (codes, centroids) in found.items():
+        set_shared(layers[name], codes, centroids)
+
+
+def share_layer(model: nn.Module, name: str, *, slots: int, init: str = "linear",
+                generator: torch.Generator | None = None, optimal: bool = False) -> None:
+    """Share the weights of one layer alone, in place; see :func:`share`.
+
+    Raises
+    ------
+    InputError : as :func:`share`.
+    """
+    layer = weighted_layers(model, [name])[name]
+    set_shared(layer, *_clustered(name, layer, slots, init, generator, optimal))
+
+
+def _clustered(name: str, layer: nn.Conv2d | nn.Linear, slots: int, init: str,
+               generator: torch.Generator | None, optimal: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Codes uint8, shaped as the weight, and centroids float64 [slots - 1]."""
+    if not 2 <= slots <= MAX_SLOTS:
+        raise InputError(f"slots of layer {name!r} must be 2 .. {MAX_SLOTS} (slot 0 is zero), "
+                         f"not {slots!r}")
+    weight = layer.weight.detach().numpy()
+    wrong = weight.size - int(np.count_nonzero(np.isfinite(weight)))
+    if wrong:
+        raise InputError(f"layer {name!r}: weights must be finite numbers to be shared, and "
+                         f"{wrong} of {weight.size} are not")
+    nonzero = weight != 0
+    values = weight[nonzero]
+    if not len(values):
+        raise InputError(f"layer {name!r} must have a weight other than zero")
+    centroids = cluster.optimal(values, slots - 1) if optimal \
+        else cluster.kmeans(values, slots - 1, init=init, generator=generator)
+    codes = np.zeros(weight.shape, np.uint8)
+    codes[nonzero] = cluster.assign(values, centroids) + np.uint8(1)
+    return codes, centroids
+
+
+def set_shared(layer: nn.Conv2d | nn.Linear, codes: np.ndarray, centroids: np.ndarray) -> None:
+    """Make the weight of a layer ``concat(0, centroids)[codes]``, whose centroids are trained.
+
+    Parameters
+    ----------
+    codes : uint8, shaped as the weight.
+    centroids : real [slots - 1].
+    """
+    release(layer)
+    part = _Shared(torch.from_numpy(codes), torch.from_numpy(centroids).to(layer.weight.dtype))
+    parametrize.register_parametrization(layer, "weight", part, unsafe=True)
 
 
 def shared(layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
@@ -110,16 +143,16 @@ def shared(layer: nn.Conv2d | nn.Linear) -> tuple[np.ndarray, np.ndarray]:
 
     Returns
     -------
-    codes : int64, shaped as the weight, codebook slots.
+    codes : uint8, shaped as the weight, codebook slots.
     codebook : float64 [slots], slot 0 is 0.0.
 
     Raises
     ------
-    ValueError : the layer's weights are not shared.
+    InputError : the layer's weights are not shared.
     """
     if not (parametrize.is_parametrized(layer, "weight")
             and isinstance(layer.parametrizations.weight[0], _Shared)):
-        raise ValueError("layer must have shared weights; call share() first")
+        raise InputError("layer must have shared weights; call share() first")
     holder = layer.parametrizations.weight
     centroids = holder.original.detach().numpy().astype(np.float64)
     return holder[0].codes.numpy().copy(), np.concatenate([[0.0], centroids])

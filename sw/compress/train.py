@@ -2,18 +2,35 @@
 """The float training loop: seeded, deterministic, with affine augmentation of small pictures."""
 import contextlib
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["Affine", "Schedule", "Loss", "deterministic", "cross_entropy", "fit", "error_rate"]
+from ...core.errors import InputError
+
+__all__ = ["Affine", "Schedule", "Loss", "Watch", "Inputs", "deterministic", "channels_last",
+           "cross_entropy", "fit", "error_rate"]
 
 #: What training lowers: of a model on a batch of pictures and their labels, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+#: Told after each epoch: epochs done, epochs in all, mean loss.
+Watch = Callable[[int, int, float], None]
+
+
+class Inputs(Protocol):
+    """Pictures that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, chosen: Tensor) -> Tensor: ...
+
+    def split(self, size: int) -> Iterable[Tensor]:
+        """All of them, in parts of ``size``."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,29 +43,45 @@ class Affine:
     rotate : largest rotation, degrees.
     scale : largest relative change of size along each axis, e.g. 0.1.
     shear : largest shear, as a tangent.
+    flip : turn every second picture, at random, to its mirror image.
     """
     shift: float = 0.0
     rotate: float = 0.0
     scale: float = 0.0
     shear: float = 0.0
+    flip: bool = False
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Mapped copies of ``images`` [batch, side * side], bilinear, zero outside."""
-        side = math.isqrt(images.shape[1])
-        if side * side != images.shape[1]:
-            raise ValueError(f"images must be square, not {images.shape[1]} pixels")
+        """Mapped copies of ``images`` [batch, side * side] or [batch, channels, height, width],
+        bilinear, zero outside."""
+        shape = _map_shape(images)
         draw = torch.rand(len(images), 6, generator=generator) * 2 - 1
         angle = draw[:, 0] * math.radians(self.rotate)
         cos, sin = torch.cos(angle), torch.sin(angle)
         x_size, y_size = (1 + draw[:, 1:3] * self.scale).unbind(1)
         shear = draw[:, 3] * self.shear
-        offset = draw[:, 4:6] * (2 * self.shift / side)
-        rows = [torch.stack([x_size * cos, x_size * (shear * cos - sin), offset[:, 0]], 1),
-                torch.stack([y_size * sin, y_size * (shear * sin + cos), offset[:, 1]], 1)]
-        shape = [len(images), 1, side, side]
-        grid = functional.affine_grid(torch.stack(rows, 1), shape, align_corners=False)
+        right = draw[:, 4] * (2 * self.shift / shape[3])
+        down = draw[:, 5] * (2 * self.shift / shape[2])
+        rows = [torch.stack([x_size * cos, x_size * (shear * cos - sin), right], 1),
+                torch.stack([y_size * sin, y_size * (shear * sin + cos), down], 1)]
+        maps = torch.stack(rows, 1).to(images.device)
+        grid = functional.affine_grid(maps, shape, align_corners=False)
         mapped = functional.grid_sample(images.reshape(shape), grid, align_corners=False)
+        if self.flip:
+            turned = torch.rand(len(images), generator=generator).to(images.device) < 0.5
+            mapped = torch.where(turned.reshape(-1, 1, 1, 1), mapped.flip(3), mapped)
         return mapped.reshape(images.shape)
+
+
+def _map_shape(images: Tensor) -> list[int]:
+    """Batch, channels, height and width of pictures, which may be flat if they are square."""
+    if images.ndim == 4:
+        return list(images.shape)
+    side = math.isqrt(images.shape[1])
+    if images.ndim != 2 or side * side != images.shape[1]:
+        raise InputError(f"pictures that are augmented must be maps or flat squares, not "
+                         f"{list(images.shape[1:])}")
+    return [len(images), 1, side, side]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,23 +109,31 @@ class Schedule:
 
 
 @contextlib.contextmanager
-def deterministic(seed: int) -> Iterator[torch.Generator]:
+def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator]:
     """Everything torch does inside is repeatable bit for bit; yields a seeded generator.
 
-    One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
+    Where not ``strict``, algorithms for which torch has no repeatable one are allowed, which some
+    are on CUDA. One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
     initial weights from it); all three are put back afterwards.
     """
     threads = torch.get_num_threads()
-    strict = torch.are_deterministic_algorithms_enabled()
+    before = (torch.are_deterministic_algorithms_enabled(),
+              torch.is_deterministic_algorithms_warn_only_enabled())
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(1)
-        torch.use_deterministic_algorithms(True)
+        torch.use_deterministic_algorithms(True, warn_only=not strict)
         try:
             yield torch.Generator().manual_seed(seed)
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(strict)
+            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def channels_last(images: Tensor) -> Tensor:
+    """The same maps in the layout that convolutions of several channels are fastest with, on a
+    processor by more than half; what is no map, or of one channel, as it is."""
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
 def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
@@ -100,9 +141,9 @@ def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(model(images), labels)
 
 
-def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
+def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
         generator: torch.Generator, augment: Affine | None = None,
-        loss: Loss = cross_entropy) -> float:
+        loss: Loss = cross_entropy, watch: Watch = lambda done, total, loss: None) -> float:
     """Train ``model`` in place; returns the last epoch's mean loss.
 
     Whatever requires a gradient is trained: parametrisations (masks, shared centroids) need no
@@ -110,19 +151,24 @@ def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
 
     Parameters
     ----------
-    images : float32 [n, pixels].
+    images : float32 [n, ...], where the model is, or what gives such tensors.
     labels : int64 [n].
-    generator : source of every random choice (order, augmentation).
+    generator : on the CPU, source of every random choice (order, augmentation).
     loss : of the model on a batch, ``loss(model, images, labels)``.
+    watch : told after each epoch.
+
+    Raises
+    ------
+    InputError : a batch larger than all pictures, or a loss that is not finite any more.
     """
     steps = len(images) // schedule.batch
     if steps < 1:
-        raise ValueError(f"batch must be at most the {len(images)} pictures, "
+        raise InputError(f"batch must be at most the {len(images)} pictures to train with, "
                          f"not {schedule.batch!r}")
     optimiser = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad],
                                   lr=schedule.rate, weight_decay=schedule.decay)
     model.train()
-    loss_sum = 0.0
+    mean = 0.0
     for epoch in range(schedule.epochs):
         order = torch.randperm(len(images), generator=generator)
         loss_sum = 0.0
@@ -132,18 +178,24 @@ def fit(model: nn.Module, images: Tensor, labels: Tensor, schedule: Schedule, *,
             chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
             x = images[chosen]
             x = x if augment is None else augment(x, generator)
-            value = loss(model, x, labels[chosen])
+            value = loss(model, channels_last(x), labels[chosen])
             optimiser.zero_grad()
             value.backward()
             optimiser.step()
             loss_sum += value.item()
+        mean = loss_sum / steps
+        if not math.isfinite(mean):
+            raise InputError(f"training diverges: the loss of epoch {epoch + 1} must be a finite "
+                             f"number, not {mean}; take a rate below {schedule.rate!r}")
+        watch(epoch + 1, schedule.epochs, mean)
     model.eval()
-    return loss_sum / steps
+    return mean
 
 
-def error_rate(model: nn.Module, images: Tensor, labels: Tensor) -> float:
+def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:
     """Fraction of pictures whose largest output is not their label."""
     model.eval()
     with torch.no_grad():
-        answers = np.concatenate([model(part).argmax(1).numpy() for part in images.split(1000)])
-    return float(np.mean(answers != labels.numpy()))
+        answers = torch.cat([model(channels_last(part)).flatten(1).argmax(1)
+                             for part in images.split(1000)])
+    return float(np.mean((answers != labels).cpu().numpy()))

@@ -8,7 +8,7 @@ import numpy as np
 from ...core.errors import ToolError
 from ..float_graph import FloatGraph
 
-__all__ = ["as_graph"]
+__all__ = ["as_graph", "need"]
 
 
 def as_graph(source, example: np.ndarray) -> FloatGraph:
@@ -23,11 +23,11 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
     InputError : another source; what is not supported of it, all at once.
     ToolError : torch or onnx is not installed.
     """
-    _need("torch", "train")
+    need("torch", "train")
     if isinstance(source, FloatGraph):
         return source
     if isinstance(source, (str, PathLike)):
-        _need("onnx", "onnx")
+        need("onnx", "onnx")
         from .onnx import load_onnx
         return load_onnx(source)
     from .torch_module import load_module
@@ -35,7 +35,13 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
     return load_module(source, np.repeat(example[:1], 2, axis=0))
 
 
-def _need(package: str, extra: str) -> None:
+def need(package: str, extra: str) -> None:
+    """Refuse to go on without a package that an extra of this one brings.
+
+    Raises
+    ------
+    ToolError : it is not installed.
+    """
     try:
         importlib.import_module(package)
     except ImportError as error:

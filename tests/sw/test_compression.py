@@ -15,7 +15,8 @@ from openeie.sw.lenet import LenetRecipe, compress_lenet
 from openeie.sw.compress.order import order_units
 from openeie.sw.compress.prune import keep_schedule, kept, prune, top_magnitudes
 from openeie.sw.quantise import accumulator_bound, quantise
-from openeie.sw.compress.share import gather_centroids, kmeans, share, shared
+from openeie.sw.compress.cluster import kmeans
+from openeie.sw.compress.share import gather_centroids, share, shared
 from openeie.sw.compress.train import Affine, Schedule, deterministic, fit
 from torch import nn
 
@@ -50,7 +51,7 @@ def test_pruned_weights_stay_pruned_through_training():
 
 
 def test_pruning_refuses():
-    with pytest.raises(ValueError, match="layer to prune must be one of 0, 2, not 'fc'"):
+    with pytest.raises(ValueError, match="layer must be one of 0, 2, not 'fc'"):
         prune(network(), {"fc": 0.5})
     with pytest.raises(ValueError, match="fraction kept of layer '0' must be in 0 .. 1, not 1.5"):
         prune(network(), {"0": 1.5})

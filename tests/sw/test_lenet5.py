@@ -21,7 +21,7 @@ from openeie.sw.compress.order import order_units
 from openeie.sw.compress.prune import kept, prune, weighted_layers
 from openeie.sw.quantise_graph import quantise_graph
 from openeie.sw.recipe import integer_error
-from openeie.sw.sequential import to_module, with_weights
+from openeie.sw.graph_module import to_module, with_weights
 from openeie.sw.compress.share import share, shared
 from openeie.sw.compress.train import Affine, Schedule
 from torch import nn

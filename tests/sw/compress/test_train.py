@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from openeie.sw.compress.train import Affine, Schedule, deterministic, error_rate, fit
+from openeie.sw.compress.train import (Affine, Schedule, channels_last, deterministic,
+                                       error_rate, fit)
 from torch import nn
 
 
@@ -53,9 +54,17 @@ def test_rate_falls_from_first_to_last():
 
 
 def test_fewer_pictures_than_a_batch_are_refused():
-    with pytest.raises(ValueError, match="batch must be at most the 4 pictures, not 128"):
+    with pytest.raises(ValueError, match="batch must be at most the 4 pictures to train with, not 128"):
         fit(nn.Linear(4, 2), torch.zeros(4, 4), torch.zeros(4, dtype=torch.long),
             Schedule(epochs=1), generator=torch.Generator())
+
+
+def test_the_layout_in_memory_changes_no_value_and_a_single_channel_not_at_all():
+    maps, flat = torch.rand(2, 3, 4, 5), torch.rand(2, 60)
+    assert torch.equal(channels_last(maps), maps)
+    assert channels_last(maps).is_contiguous(memory_format=torch.channels_last)
+    single = maps[:, :1].contiguous()
+    assert channels_last(single).data_ptr() == single.data_ptr() and channels_last(flat) is flat
 
 
 def test_error_rate_counts_wrong_answers():

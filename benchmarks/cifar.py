@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CifarNet trained on CIFAR-10 from nothing: the float weights that its compression starts from.
+
+    python benchmarks/cifar.py DIR -o cifar.safetensors
+
+DIR holds ``cifar10_train_jpeg.npz``. The last 5,000 training pictures are kept from training, and
+errors are of them; the test set is not looked at. The weights are written after every epoch, and
+the same seed and tool versions give the same bytes.
+"""
+import argparse
+import inspect
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from openeie.sw.cifar10 import load_cifar10
+from openeie.sw.compress.cycle import (Cycle, FlipShift, fit_cycle, predict,
+                                       smooth_cross_entropy)
+from openeie.sw.compress.train import deterministic
+from openeie.sw.networks.cifar import CifarNet
+from safetensors.torch import save_file
+from torch import nn
+
+HELD_OUT = 5000
+SCALE = 1 / 255
+CYCLE = Cycle(epochs=11, rate=0.1)
+AUGMENT = FlipShift(shift=2)
+LOSS = smooth_cross_entropy(0.1)
+
+
+def save(model: nn.Module, path: Path) -> None:
+    """The module's parameters and statistics, each as PyTorch's default layout has it."""
+    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+
+
+def main() -> None:
+    """Train, and say how it goes."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DIR")
+    parser.add_argument("--seed", type=int, default=0, help="of every random choice")
+    parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.safetensors")
+    options = parser.parse_args()
+    pictures, labels = load_cifar10(options.data, "train")
+    begin = time.monotonic()
+    with deterministic(options.seed) as generator:
+        model = CifarNet()
+
+        def each_epoch(epoch: int, loss: float) -> None:
+            answers = predict(model, pictures[-HELD_OUT:], scale=SCALE)
+            save(model, options.out)
+            print(f"epoch {epoch:2} of {CYCLE.epochs}  loss {loss:.4f}  held-out error "
+                  f"{np.mean(answers != labels[-HELD_OUT:]):.2%}  "
+                  f"{time.monotonic() - begin:5.0f} s, {time.process_time():5.0f} s of processor",
+                  flush=True)
+        fit_cycle(model, pictures[:-HELD_OUT], labels[:-HELD_OUT], CYCLE, scale=SCALE,
+                  generator=generator, loss=LOSS, augment=AUGMENT, each_epoch=each_epoch)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What each step of a compression leaves to the next, in memory and in a folder."""
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from ...core.errors import ArtefactError, InputError
+
+__all__ = ["State", "Checkpoints", "digest"]
+
+_RUN = "run.json"
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class State:
+    """All that a step leaves: a run goes on from it in the same process or in another one.
+
+    Attributes
+    ----------
+    tensors : by name, on the CPU.
+    notes : what JSON can hold.
+    """
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict)
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with ``prefix`` and a slash, without these."""
+        return {name.removeprefix(f"{prefix}/"): one for name, one in self.tensors.items()
+                if name.startswith(f"{prefix}/")}
+
+    def after(self, *, notes: Mapping[str, Any] | None = None,
+              **parts: Mapping[str, Tensor]) -> "State":
+        """The state with some parts replaced, and notes added."""
+        tensors = {name: one for name, one in self.tensors.items()
+                   if name.partition("/")[0] not in parts}
+        for prefix, tensors_of in parts.items():
+            tensors |= {f"{prefix}/{name}": one.detach().cpu().clone().contiguous()
+                        for name, one in tensors_of.items()}
+        return State(tensors=tensors, notes=self.notes | dict(notes or {}))
+
+
+class Checkpoints:
+    """A folder with ``run.json``, which says of what run it is, and a file for each finished
+    step. Every file appears complete or not at all.
+
+    Parameters
+    ----------
+    folder : made if it is not there.
+    run : everything that the steps' results follow from, as JSON values.
+
+    Raises
+    ------
+    InputError : the folder has checkpoints of another run, or cannot be written.
+    """
+    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+        self.folder = folder
+        text = json.dumps(run, indent=1, sort_keys=True)
+        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        path = folder / _RUN
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            there = path.read_text() if path.exists() else None
+            if there is None:
+                strange = sorted(folder.glob("*.safetensors"))
+                if strange:
+                    raise InputError(f"{folder} has no {_RUN} but {strange[0].name}: it is no "
+                                     f"folder of checkpoints; give another one")
+                _write(path, text.encode())
+        except OSError as error:
+            raise InputError(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
+        if there is not None and there != text:
+            raise InputError(
+                f"{folder} has checkpoints of another run: {_differences(there, run)}; give "
+                f"another folder, or remove this one. Nothing in it was changed")
+
+    def _path(self, number: int, name: str) -> Path:
+        return self.folder / f"{number:02}-{name}.safetensors"
+
+    def load(self, number: int, name: str) -> State | None:
+        """What step ``number`` left, or None if it has not finished.
+
+        Raises
+        ------
+        ArtefactError : the file is damaged, or has been put there from another run.
+        """
+        path = self._path(number, name)
+        if not path.exists():
+            return None
+        try:
+            with safetensors.safe_open(path, "pt") as file:
+                metadata = file.metadata() or {}
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            notes = json.loads(metadata["notes"])
+            state = State(tensors=tensors, notes=notes)
+            sound = metadata["digest"] == self._stamp(state)
+        except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
+            raise ArtefactError(f"checkpoint {path} cannot be read: {error}; remove it, and the "
+                                f"step is done again") from error
+        if not sound:
+            raise ArtefactError(f"checkpoint {path} is damaged, or of another run; remove it, and "
+                                f"the step is done again")
+        return state
+
+    def save(self, number: int, name: str, state: State) -> None:
+        """Keep what a step left.
+
+        Raises
+        ------
+        InputError : the folder cannot be written.
+        """
+        metadata = {"notes": json.dumps(state.notes, sort_keys=True),
+                    "digest": self._stamp(state)}
+        try:
+            _write(self._path(number, name), safetensors.torch.save(state.tensors, metadata))
+        except OSError as error:
+            raise InputError(f"cannot keep checkpoints in {self.folder}: "
+                             f"{error.strerror}") from error
+
+    def _stamp(self, state: State) -> str:
+        """SHA-256 over the run and everything in the state."""
+        return digest(state.tensors, self._digest, json.dumps(state.notes, sort_keys=True))
+
+
+def digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
+    """SHA-256 of tensors by name, and of texts, hex."""
+    total = hashlib.sha256("\0".join(texts).encode())
+    for name, tensor in sorted(tensors.items()):
+        total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        total.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+    return total.hexdigest()
+
+
+def _differences(there: str, run: Mapping[str, Any]) -> str:
+    """Which parts of a run are not the same."""
+    try:
+        other = json.loads(there)
+        parts = [f"{name} is {_short(run[name])}, and was {_short(other.get(name))}"
+                 for name in run if run[name] != other.get(name)]
+    except (ValueError, AttributeError):
+        return f"its {_RUN} cannot be read"
+    return "; ".join(_flat(parts, run, other)) or f"its {_RUN} is of another version"
+
+
+def _flat(parts: list[str], run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
+    """The same, of a recipe key by key."""
+    ours, theirs = (_keys(one.get("recipe") or {}) for one in (run, other))
+    keys = [f"recipe: {key} is {ours.get(key)!r}, and was {theirs.get(key)!r}"
+            for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+    return keys + [part for part in parts if not part.startswith("recipe is")]
+
+
+def _keys(fields: Any, path: str = "") -> dict[str, Any]:
+    if not isinstance(fields, dict):
+        return {path: fields}
+    return {key: value for name, inner in fields.items()
+            for key, value in _keys(inner, f"{path}.{name}" if path else name).items()}
+
+
+def _short(value: Any) -> str:
+    text = str(value)
+    return f"{text[:12]}..." if len(text) > 40 else text
+
+
+def _write(path: Path, data: bytes) -> None:
+    """A file that appears complete or not at all."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
+                                     delete=False) as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(file.name, path)
+
+

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clustering of weights: k-means in one dimension, from three beginnings, and its optimum."""
+from collections.abc import Iterator
+
+import kmeans1d
+import numpy as np
+import torch
+
+from ...core.errors import InputError
+
+__all__ = ["INITS", "kmeans", "optimal", "assign"]
+
+#: Where the centroids start (Deep Compression, section 3.2).
+INITS = ("linear", "density", "random")
+#: Values worked on at a time; bounds the memory beside the values themselves.
+_CHUNK = 1 << 20
+
+
+def kmeans(values: np.ndarray, count: int, *, init: str = "linear",
+           generator: torch.Generator | None = None, iterations: int = 100) -> np.ndarray:
+    """Centroids of one-dimensional k-means by Lloyd's iterations, ascending, float64 [count].
+
+    Where they start (Deep Compression, section 3.2):
+
+    - ``linear``: evenly spaced from the smallest to the largest value; the few large weights get
+      centroids of their own. Best in the paper's comparison.
+    - ``density``: at the quantiles (k + 1/2) / count, where most values are.
+    - ``random``: at ``count`` of the values, drawn without replacement (Forgy).
+
+    A cluster that loses its members stays where it is. Beside ``values`` it takes the memory of a
+    sorted copy and of its sums, 8 bytes a value.
+
+    Parameters
+    ----------
+    values : any shape, float32 or float64.
+    generator : draws for ``random``.
+    iterations : at most; it stops when no centroid moves.
+
+    Raises
+    ------
+    InputError : no centroid, no value, one that is not finite, an unknown ``init``, or
+        ``random`` without a generator.
+    """
+    values = np.sort(_checked(values, count))
+    centroids = _start(values, count, init, generator)
+    sums = np.zeros(len(values) + 1)
+    np.cumsum(values, dtype=np.float64, out=sums[1:])
+    for _ in range(iterations):
+        ends = np.concatenate([[0], _below(values, _middles(centroids)), [len(values)]])
+        members = np.diff(ends)
+        means = np.diff(sums[ends]) / np.maximum(members, 1)
+        moved = np.where(members > 0, means, centroids)
+        if np.array_equal(moved, centroids):
+            break
+        centroids = np.sort(moved)
+    return centroids
+
+
+def optimal(values: np.ndarray, count: int) -> np.ndarray:
+    """Centroids with the least sum of squared distances there is, ascending, float64 [count].
+
+    By dynamic programming (Wu, 1991), in O(count * n): exact in one dimension. Takes about
+    ``4 * count + 100`` bytes a value. Where fewer values than centroids differ, the last centroid
+    stands several times.
+
+    Raises
+    ------
+    InputError : no centroid, no value, or one that is not finite.
+    """
+    values = _checked(values, count).astype(np.float64)
+    distinct = np.unique(values)
+    best = distinct if len(distinct) <= count \
+        else np.sort(kmeans1d.cluster(values.tolist(), count).centroids)
+    return np.concatenate([best, np.full(count - len(best), best[-1])])
+
+
+def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
+    """Number of the nearest centroid for each value, of two equally near the smaller.
+
+    Parameters
+    ----------
+    values : any shape.
+    centroids : ascending, at most 256.
+
+    Returns
+    -------
+    uint8, shaped as ``values``.
+
+    Raises
+    ------
+    InputError : no centroid, or more than 256.
+    """
+    if not 1 <= len(centroids) <= 256:
+        raise InputError(f"centroids must be 1 .. 256, not {len(centroids)}")
+    values, middles = np.asarray(values), _middles(centroids)
+    codes = np.empty(values.size, np.uint8)
+    for part, of in _chunks(values.reshape(-1), codes):
+        of[:] = np.searchsorted(middles, part)
+    return codes.reshape(values.shape)
+
+
+def _checked(values: np.ndarray, count: int) -> np.ndarray:
+    """The values as a vector of float32 or float64."""
+    values = np.asarray(values).reshape(-1)
+    if values.dtype not in (np.float32, np.float64):
+        values = values.astype(np.float64)
+    if count < 1 or not len(values):
+        raise InputError(f"k-means needs at least one centroid and one value, "
+                         f"not {count!r} and {len(values)}")
+    wrong = sum(int(np.count_nonzero(~np.isfinite(part))) for part, in _chunks(values))
+    if wrong:
+        raise InputError(f"values to cluster must be finite numbers, and {wrong} of "
+                         f"{len(values)} are not")
+    return values
+
+
+def _start(values: np.ndarray, count: int, init: str,
+           generator: torch.Generator | None) -> np.ndarray:
+    """Where the centroids start among sorted values."""
+    if init == "linear":
+        return np.linspace(np.float64(values[0]), np.float64(values[-1]), count)
+    if init == "density":
+        places = (np.arange(count) + 0.5) / count * len(values)
+        return values[places.astype(np.int64)].astype(np.float64)
+    if init != "random":
+        raise InputError(f"init must be one of {', '.join(INITS)}, not {init!r}")
+    if generator is None:
+        raise InputError("init 'random' needs a seeded generator, for the same result each time")
+    drawn = _sample(len(values), min(count, len(values)), generator)
+    drawn += [max(drawn)] * (count - len(drawn))
+    return np.sort(values[drawn].astype(np.float64))
+
+
+def _sample(population: int, count: int, generator: torch.Generator) -> list[int]:
+    """``count`` different numbers below ``population`` (Floyd's algorithm)."""
+    chosen: list[int] = []
+    for last in range(population - count, population):
+        drawn = int(torch.randint(last + 1, (), generator=generator))
+        chosen.append(last if drawn in chosen else drawn)
+    return chosen
+
+
+def _middles(centroids: np.ndarray) -> np.ndarray:
+    centroids = np.asarray(centroids, np.float64)
+    return (centroids[1:] + centroids[:-1]) / 2
+
+
+def _below(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """How many of the sorted ``values`` are below each limit, which are float64.
+
+    In the values' own type, since the search would otherwise copy them all: a value is below a
+    limit exactly if it is below the limit rounded up to that type.
+    """
+    rounded = limits.astype(values.dtype)
+    up = np.where(rounded < limits, np.nextafter(rounded, np.array(np.inf, values.dtype)), rounded)
+    return np.searchsorted(values, up)
+
+
+def _chunks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+    """The same stretches of several vectors."""
+    for at in range(0, len(arrays[0]), _CHUNK):
+        yield tuple(array[at:at + _CHUNK] for array in arrays)

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Training of a float network from nothing: SGD in one cycle, on pictures kept as bytes."""
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .train import Loss, channels_last
+
+__all__ = ["Cycle", "FlipShift", "fit_cycle", "predict", "smooth_cross_entropy"]
+
+Augment = Callable[[Tensor, torch.Generator], Tensor]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cycle:
+    """SGD with Nesterov momentum; the rate climbs from zero to its peak and falls, linearly.
+
+    Attributes
+    ----------
+    epochs : passes over the data.
+    rate : the largest learning rate.
+    rise : fraction of all steps until the peak.
+    batch : pictures in a step; what is left over in an epoch is skipped.
+    momentum : of SGD.
+    decay : weight decay (added to the gradient, as usual for SGD).
+    """
+    epochs: int
+    rate: float = 0.1
+    rise: float = 0.2
+    batch: int = 128
+    momentum: float = 0.9
+    decay: float = 5e-4
+
+    def rate_at(self, progress: float) -> float:
+        """Learning rate after a fraction ``progress`` of all steps."""
+        if progress < self.rise:
+            return self.rate * progress / self.rise
+        return self.rate * (1 - progress) / (1 - self.rise)
+
+
+@dataclass(frozen=True, kw_only=True)
+class FlipShift:
+    """Mirrors every other picture, on average, and shifts each by whole pixels; zero outside.
+
+    Attributes
+    ----------
+    shift : largest shift along each axis, pixels.
+    """
+    shift: int = 4
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        """Changed copies of ``images`` [batch, channels, height, width] of any type."""
+        n, _, height, width = images.shape
+        offsets = torch.randint(2 * self.shift + 1, (2, n), generator=generator)
+        mirrored = torch.rand(n, generator=generator) < 0.5
+        padded = functional.pad(images, (self.shift,) * 4)
+        windows = padded.unfold(2, height, 1).unfold(3, width, 1)
+        moved = windows[torch.arange(n), :, offsets[0], offsets[1]]
+        return torch.where(mirrored[:, None, None, None], moved.flip(3), moved)
+
+
+def smooth_cross_entropy(smoothing: float) -> Loss:
+    """Cross-entropy with labels that leave ``smoothing`` of their weight to all the classes."""
+    def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+        return functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
+    return loss
+
+
+def fit_cycle(model: nn.Module, images: np.ndarray, labels: np.ndarray, cycle: Cycle, *,
+              scale: float, generator: torch.Generator, loss: Loss,
+              augment: Augment | None = None,
+              each_epoch: Callable[[int, float], None] = lambda epoch, loss: None) -> None:
+    """Train ``model`` in place.
+
+    Parameters
+    ----------
+    images : uint8 [n, channels, height, width].
+    labels : uint8 [n].
+    scale : what one unit of a pixel is worth to the model.
+    generator : source of every random choice (order, augmentation).
+    loss : of the model on a batch, ``loss(model, images, labels)``.
+    each_epoch : called after each epoch, in eval mode, with its number from 1 and its mean loss.
+
+    Raises
+    ------
+    ValueError : fewer pictures than a batch has.
+    """
+    steps = len(images) // cycle.batch
+    if steps < 1:
+        raise ValueError(f"batch must be at most the {len(images)} pictures, not {cycle.batch!r}")
+    pixels, classes = torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
+    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=cycle.rate,
+                                momentum=cycle.momentum, nesterov=cycle.momentum > 0,
+                                weight_decay=cycle.decay)
+    for epoch in range(cycle.epochs):
+        order, total = torch.randperm(len(images), generator=generator), 0.0
+        model.train()
+        for step in range(steps):
+            optimiser.param_groups[0]["lr"] = cycle.rate_at(
+                (epoch + (step + 1) / (steps + 1)) / cycle.epochs)
+            chosen = order[step * cycle.batch:(step + 1) * cycle.batch]
+            x = pixels[chosen]
+            x = x if augment is None else augment(x, generator)
+            value = loss(model, _floats(x, scale), classes[chosen])
+            optimiser.zero_grad()
+            value.backward()
+            optimiser.step()
+            total += value.item()
+        model.eval()
+        each_epoch(epoch + 1, total / steps)
+
+
+def _floats(pixels: Tensor, scale: float) -> Tensor:
+    """What the model takes."""
+    return channels_last(pixels).to(torch.float32) * scale
+
+
+def predict(model: nn.Module, images: np.ndarray, *, scale: float,
+            batch: int = 500) -> np.ndarray:
+    """The class of the largest output of each picture, uint8 [n, channels, height, width]."""
+    model.eval()
+    with torch.no_grad():
+        return np.concatenate([
+            model(_floats(torch.from_numpy(images[at:at + batch]), scale)).argmax(1).numpy()
+            for at in range(0, len(images), batch)])

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Recipes in files: TOML in, everything that is wrong at once, and TOML out again."""
+import difflib
+import json
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel, ValidationError
+
+from ...core.errors import InputError
+from .recipe import Recipe
+
+__all__ = ["read_recipe", "dump_recipe"]
+
+
+def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
+    """A recipe from a TOML file's path, the name of one that comes with the package, or a
+    mapping; one that is a recipe already stays.
+
+    Raises
+    ------
+    InputError : the file cannot be read, or every key that is unknown, missing or out of range,
+        a line each.
+    """
+    if isinstance(source, Recipe):
+        return source
+    where, fields = "recipe", source
+    if not isinstance(source, Mapping):
+        where = str(source)
+        try:
+            fields = tomllib.loads(_find(where).read_text())
+        except InputError:
+            raise
+        except (OSError, ValueError) as error:
+            raise InputError(f"cannot read the recipe {source}: {error}") from error
+    try:
+        return Recipe.model_validate(fields)
+    except ValidationError as error:
+        raise InputError(_all_wrong(where, error)) from None
+
+
+def _find(name: str) -> Any:
+    """A file, or the recipe of that name in the package."""
+    shipped = resources.files(__package__.rpartition(".")[0]) / "recipes"
+    if name.endswith(".toml") or Path(name).exists():
+        return Path(name)
+    names = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir()
+                   if file.name.endswith(".toml"))
+    if name not in names:
+        raise InputError(f"no recipe {name!r} comes with the package; give a .toml file, or one "
+                         f"of {', '.join(names)}")
+    return shipped / f"{name}.toml"
+
+
+def _all_wrong(where: str, error: ValidationError) -> str:
+    problems = [_problem(one) for one in error.errors()]
+    count = f"{len(problems)} keys are" if len(problems) > 1 else "a key is"
+    return "\n  ".join([f"{where}: {count} wrong:", *problems])
+
+
+def _problem(error: Any) -> str:
+    """One wrong key: where, rule, and the value that breaks it."""
+    loc = [str(part) for part in error["loc"] if not str(part).startswith(("dict[", "list["))]
+    key = ".".join(loc) or "the recipe"
+    if error["type"] == "extra_forbidden":
+        known = _known(loc[:-1])
+        near = difflib.get_close_matches(loc[-1], known, 1)
+        table = f"[{'.'.join(loc[:-1])}]" if loc[:-1] else "a recipe"
+        return f"{key} is unknown; " + (f"did you mean {near[0]}? " if near else "") \
+            + f"{table} has {', '.join(known)}"
+    if error["type"] == "missing":
+        return f"{key} is missing"
+    rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if error["type"] == "value_error" and isinstance(error["input"], Mapping) \
+            and not rule.startswith("must"):
+        return f"{key}: {rule}"
+    return f"{key} {rule}, not {error['input']!r}"
+
+
+def _known(path: list[str]) -> list[str]:
+    """The keys of a table of the recipe."""
+    model: type[BaseModel] = Recipe
+    for part in path:
+        annotation = model.model_fields[part].annotation
+        model = next(kind for kind in (annotation, *get_args(annotation))
+                     if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return list(model.model_fields)
+
+
+def dump_recipe(recipe: Recipe) -> str:
+    """The recipe as TOML, every key with its value; those that are not set are left out."""
+    return "\n".join(_table(recipe.model_dump(exclude_none=True, mode="json"), [])) + "\n"
+
+
+def _table(fields: Mapping[str, Any], path: list[str]) -> list[str]:
+    """A table's own keys, then its tables."""
+    own = [f"{_key(name)} = {_value(value)}" for name, value in fields.items()
+           if not isinstance(value, Mapping)]
+    lines = ([f"[{'.'.join(map(_key, path))}]"] if path and own else []) + own
+    for name, value in fields.items():
+        if isinstance(value, Mapping):
+            inner = _table(value, [*path, name])
+            lines += ([""] if lines and inner else []) + inner
+    return lines
+
+
+def _key(name: str) -> str:
+    bare = name and all(one.isascii() and (one.isalnum() or one in "-_") for one in name)
+    return name if bare else json.dumps(name)
+
+
+def _value(value: Any) -> str:
+    """Numbers, texts and lists: what JSON writes is TOML, too."""
+    return json.dumps(value)

@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The float network that a compression starts from: how it is made, and what it becomes."""
+import copy
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from torch import nn
+
+from ...core.errors import InputError
+from ..float_graph import FloatGraph
+from ..graph_module import to_module, with_weights
+from ..importers.source import as_graph
+from ..importers.torch_module import load_module
+from ..importers.user_class import load_factory
+from ..importers.weights import check_finite, load_weights
+from .checkpoint import digest
+
+__all__ = ["Source", "find_source", "structure_digest"]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """A float network.
+
+    Attributes
+    ----------
+    title : what the user called it, for provenance.
+    make : gives a new module of it, to be trained.
+    trained : whether ``make`` gives it with its weights.
+    weights : file with the weights, or None.
+    imported : the graph of a network that was no module.
+    """
+    title: str
+    make: Callable[[], nn.Module]
+    trained: bool
+    weights: Path | None = None
+    imported: FloatGraph | None = None
+
+    @property
+    def has_weights(self) -> bool:
+        """Whether it needs no training."""
+        return self.trained or self.weights is not None
+
+    def module(self) -> nn.Module:
+        """A new module, with its weights if it has any.
+
+        Raises
+        ------
+        InputError : the user's code raises, weights that do not fit, or are not finite.
+        """
+        module = self.make()
+        if self.weights is not None:
+            load_weights(module, self.weights)
+        check_finite(module)
+        return module
+
+    def graph(self, module: nn.Module, example: np.ndarray) -> FloatGraph:
+        """What a module of this source computes now, batch normalisation folded; on the CPU.
+
+        Raises
+        ------
+        InputError : what the importer refuses, all at once.
+        """
+        if self.imported is not None:
+            return with_weights(self.imported, module)
+        return load_module(module, np.repeat(example[:1], 2, axis=0))
+
+    @property
+    def weights_digest(self) -> str:
+        """SHA-256 of the weights it starts from, hex; empty without any."""
+        if self.weights is not None:
+            return hashlib.sha256(self.weights.read_bytes()).hexdigest()
+        if not self.trained:
+            return ""
+        return digest(self.make().state_dict())
+
+
+def structure_digest(graph: FloatGraph) -> str:
+    """SHA-256 of operators, names and shapes, hex; not of weights."""
+    rows = [(node.name, node.op, node.inputs, node.shape, node.kernel, node.stride, node.pad,
+             node.groups, node.ceil, node.pad_counts,
+             None if node.weight is None else node.weight.shape, node.bias is None)
+            for node in graph.nodes]
+    return hashlib.sha256(repr(rows).encode()).hexdigest()
+
+
+def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str | PathLike",
+                weights: "str | PathLike | None" = None) -> Source:
+    """The source that a user's words stand for.
+
+    Parameters
+    ----------
+    network : ``FILE.py:CLASS`` or ``MODULE:CLASS``; the path of an ONNX file; a live module,
+        which is copied; a class or function that makes one; or a graph.
+    weights : file with the weights, see :func:`~openeie.sw.importers.weights.read_weights`.
+
+    Raises
+    ------
+    InputError : no such thing, or weights beside a network that has its own.
+    """
+    file = None if weights is None else Path(weights)
+    if file is not None and not file.is_file():
+        raise InputError(f"cannot read weights from {file}: no such file")
+    if isinstance(network, (str, PathLike)) and not str(network).endswith(".onnx"):
+        return Source(title=str(network), make=load_factory(str(network)), trained=False,
+                      weights=file)
+    if isinstance(network, nn.Module):
+        frozen = copy.deepcopy(network).cpu()
+        return Source(title=type(network).__name__, make=lambda: copy.deepcopy(frozen),
+                      trained=True, weights=file)
+    if isinstance(network, (str, PathLike, FloatGraph)):
+        if file is not None:
+            raise InputError(f"{network if not isinstance(network, FloatGraph) else 'a graph'} has "
+                             f"its weights; leave out {file}")
+        title = Path(network).name if not isinstance(network, FloatGraph) else network.name
+        graph = as_graph(network, np.zeros((0,), np.float32))
+        return Source(title=title, make=lambda: to_module(graph), trained=True, imported=graph)
+    if callable(network):
+        return Source(title=getattr(network, "__name__", "network"), make=_checked(network),
+                      trained=False, weights=file)
+    raise InputError(f"a network must be FILE.py:CLASS, MODULE:CLASS, an ONNX file, a module, or "
+                     f"what makes one, not {type(network).__name__}")
+
+
+def _checked(factory: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    def make() -> nn.Module:
+        module = factory()
+        if not isinstance(module, nn.Module):
+            raise InputError(f"{factory!r} must make a torch.nn.Module, "
+                             f"not {type(module).__name__}")
+        return module
+    return make
+
+

@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The steps of a compression: each takes a state and leaves one; nothing else passes between."""
+from collections.abc import Callable
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...core import artefact
+from ...core.errors import BudgetError
+from ...core.graph import Network
+from ..graph_module import with_weights
+from ..integer_run import integer_error
+from ..quantise_graph import quantise_graph
+from .bits import Bits, choose_bits
+from .checkpoint import State
+from .course import Course
+from .order import order_units, unorderable
+from .prune import gradual_schedule, keep_schedule, prune, prune_global, weighted_layers
+from .ratios import choose_ratios, stored_bits
+from .recipe import AUTO, Recipe
+from .share import share, shared
+
+__all__ = ["Step", "steps_of", "network_of"]
+
+Step = Callable[[Course, State], State]
+_SCHEDULES = {"geometric": keep_schedule, "gradual": gradual_schedule}
+#: Of the budget, what pruning alone may use where it chooses for itself; the rest is for sharing
+#: and integers.
+_PRUNING = 0.5
+_FLOAT_BITS = 32.0
+
+
+def steps_of(recipe: Recipe) -> dict[str, Step]:
+    """The steps that a recipe asks for, in order."""
+    wanted = {"float": make_float, "prune": recipe.prune and make_pruned,
+              "retrain": recipe.retrain and retrain,
+              "bits": recipe.share and recipe.share.auto and choose_slots,
+              "share": recipe.share and make_shared,
+              "centroids": recipe.centroids and train_centroids,
+              "quantise": make_integer, "measure": measure}
+    return {name: step for name, step in wanted.items() if step}
+
+
+def make_float(course: Course, state: State) -> State:
+    """The float network: its weights, or its training."""
+    model, more = course.source.module(), {}
+    if not course.source.has_weights:
+        more["loss"] = course.fit(model, course.recipe.train)
+    model.eval()
+    parameters = sum(one.numel() for one in model.parameters())
+    facts = course.facts(model, bytes=4 * parameters, **more)
+    return State().after(model=model.state_dict(), notes={"float": facts})
+
+
+def make_pruned(course: Course, state: State) -> State:
+    """Pruned in rounds, or as far as the budget allows; then units in order."""
+    recipe = course.recipe.prune
+    model = course.live(state)
+    if recipe.keep == AUTO:
+        model = _prune_within_budget(course, state, model)
+    elif isinstance(recipe.keep, dict):
+        schedules = {name: _SCHEDULES[recipe.schedule](keep, recipe.rounds)
+                     for name, keep in recipe.keep.items()}
+        for number in range(recipe.rounds):
+            prune(model, {name: keeps[number] for name, keeps in schedules.items()},
+                  balance=recipe.balance)
+            _between(course, model)
+    else:
+        for keep in _SCHEDULES[recipe.schedule](recipe.keep, recipe.rounds):
+            prune_global(model, keep)
+            _between(course, model)
+    if recipe.balance is None and not unorderable(model):
+        order_units(model)
+    return _pruned(course, state, model, {})
+
+
+def _between(course: Course, model: nn.Module) -> None:
+    if course.recipe.prune.between is not None:
+        course.fit(model, course.recipe.prune.between)
+
+
+def _prune_within_budget(course: Course, state: State, model: nn.Module) -> nn.Module:
+    found = choose_ratios(
+        model, measure=lambda one: course.error(one, "held_out"), loss=course.loss,
+        retrain=lambda one: _between(course, one), balance=course.recipe.prune.balance,
+        budget=state.notes["float"]["held_out_error"] + _PRUNING * course.budget)
+    return found.model
+
+
+def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State:
+    """The state with a pruned module, and which layers must keep their zeros."""
+    layers = weighted_layers(model)
+    left = {name: int(torch.count_nonzero(layer.weight.detach()))
+            for name, layer in layers.items()}
+    keep = {name: left[name] / layer.weight.numel() for name, layer in layers.items()}
+    size = sum(stored_bits(layer.weight.numel(), left[name], _FLOAT_BITS)
+               for name, layer in layers.items())
+    facts = course.facts(model, bytes=round(size / 8), keep=keep, **more)
+    masked = [name for name, layer in layers.items() if hasattr(layer, "parametrizations")]
+    return state.after(model=course.plain(model), notes={"pruned": masked, "prune": facts})
+
+
+def retrain(course: Course, state: State) -> State:
+    """The weights that are left, trained."""
+    model = course.live(state)
+    loss = course.fit(model, course.recipe.retrain)
+    return _pruned(course, state, model, {"loss": loss})
+
+
+def choose_slots(course: Course, state: State) -> State:
+    """The fewest bits of each layer's codes that the budget allows."""
+    try:
+        found = choose_bits(course.folded(state), loss=course.loss,
+                            measure=lambda one: course.error(one, "held_out"),
+                            budget=state.notes["float"]["held_out_error"] + course.budget)
+    except BudgetError as error:        # training the centroids may still mend it
+        found = cast(Bits, error.best)
+    return state.after(notes={"slots": found.slots, "bits": {
+        "bits": found.bits, "held_out_error": found.error, "trials": len(found.trials)}})
+
+
+def make_shared(course: Course, state: State) -> State:
+    """The weights of each layer replaced by a few values."""
+    model = course.folded(state)
+    if course.recipe.prune is not None and course.recipe.prune.balance is None \
+            and unorderable(course.live(state)) and not unorderable(model):
+        order_units(model)          # which batch normalisation kept from being done before
+    recipe = course.recipe.share
+    slots = state.notes.get("slots") or recipe.by_layer(list(weighted_layers(model)))
+    share(model, slots=slots, init=recipe.init, generator=course.generator)
+    return _shared(course, state.after(notes={"slots": slots}), model, {})
+
+
+def train_centroids(course: Course, state: State) -> State:
+    """The shared values trained; which weight has which stays."""
+    model = course.folded(state)
+    loss = course.fit(model, course.recipe.centroids)
+    return _shared(course, state, model, {"loss": loss})
+
+
+def _shared(course: Course, state: State, model: nn.Module, more: dict) -> State:
+    size = 0.0
+    for layer in weighted_layers(model).values():
+        codes, codebook = shared(layer)
+        size += stored_bits(codes.size, int(np.count_nonzero(codes)),
+                            float(np.log2(len(codebook)))) + 16 * len(codebook)
+    facts = course.facts(model, bytes=round(size / 8), **more)
+    return state.after(shared=course.shared(model), notes={"share": facts})
+
+
+def make_integer(course: Course, state: State) -> State:
+    """The integer network."""
+    recipe, data = course.recipe, course.data
+    graph = course.graph(state)
+    if state.part("shared"):
+        graph = with_weights(graph, course.folded(state))
+    network = quantise_graph(
+        replace(graph, name=recipe.name or graph.name),
+        data.floats(course.train[0][:recipe.quantise.calibration]),
+        input_range=data.input_range, input_scale=data.scale,
+        act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
+        encoding=recipe.encoding)
+    data_bytes = artefact.dumps(network)
+    return State(notes=state.notes | {"quantise": {"bytes": len(data_bytes)}}).after(
+        network={"artefact": torch.frombuffer(bytearray(data_bytes), dtype=torch.uint8)})
+
+
+def measure(course: Course, state: State) -> State:
+    """What the integer network misreads."""
+    network, data = network_of(state), course.data
+
+    def error(split: str) -> float | None:
+        images, labels = getattr(course, split)
+        if not len(images):
+            return None
+        parts = [integer_error(network, data.integers(images[at:at + 1000]),
+                               labels[at:at + 1000]) * len(labels[at:at + 1000])
+                 for at in range(0, len(images), 1000)]
+        return round(sum(parts)) / len(images)
+    return state.after(notes={"integer": {"held_out_error": error("held_out"),
+                                          "test_error": error("test")}})
+
+
+def network_of(state: State) -> Network:
+    """The integer network that a state holds."""
+    return artefact.loads(state.tensors["network/artefact"].numpy().tobytes())
+
+

@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Weights from files into a module: names and shapes checked all at once; nothing is unpickled
+but tensors."""
+import pickle
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import InputError
+from ..npz import read_arrays
+
+__all__ = ["SUFFIXES", "read_weights", "load_weights", "check_finite"]
+
+#: What is read, by the file's name.
+SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz")
+#: How an ``.npz`` file may call a layer's arrays, see :mod:`.caffe_npz`.
+_ENDINGS = {"weight": (".weight", "_w", "/weight"), "bias": (".bias", "_b", "/bias")}
+_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, KeyError, AttributeError, TypeError,
+           pickle.UnpicklingError, zipfile.BadZipFile, safetensors.SafetensorError)
+_MOST_TOLD = 20
+
+
+def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
+    """The tensors of a file, by name.
+
+    Parameters
+    ----------
+    path : ``.safetensors``; ``.pt``, ``.pth`` or ``.bin``, a ``state_dict`` alone or under the
+        key ``state_dict``, read with ``weights_only``; or ``.npz``, whose arrays may be called
+        ``<layer>_w`` and ``<layer>_b`` as Caffe's are.
+    names : of the module's tensors, to which those of an ``.npz`` are turned.
+
+    Raises
+    ------
+    InputError : another file, or one that cannot be read or holds anything but tensors.
+    """
+    path = Path(path)
+    if path.suffix not in SUFFIXES:
+        raise InputError(f"weights must be a file {', '.join(SUFFIXES)}, not {path}")
+    if path.suffix == ".npz":
+        return _read_npz(path, names)
+    try:
+        if path.suffix == ".safetensors":
+            tensors = safetensors.torch.load_file(path)
+        else:
+            tensors = torch.load(path, map_location="cpu", weights_only=True)
+    except _DAMAGE as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise InputError(f"cannot read weights from {path}: {reason}; a .pt file must be what "
+                         f"torch.save(module.state_dict(), file) writes") from error
+    if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
+        tensors = tensors["state_dict"]
+    if not isinstance(tensors, Mapping) or not all(
+            isinstance(name, str) and isinstance(one, Tensor) for name, one in tensors.items()):
+        raise InputError(f"{path} must hold a state_dict, tensors by name, "
+                         f"not {type(tensors).__name__}")
+    return dict(tensors)
+
+
+def _read_npz(path: Path, names: list[str]) -> dict[str, Tensor]:
+    wanted = {}                                     # an array's name -> the module's
+    for name in names:
+        layer, _, kind = name.rpartition(".")
+        for ending in _ENDINGS.get(kind, ()):
+            wanted[layer + ending] = name
+        wanted[name] = name
+    arrays = read_arrays(path, "weights")
+    if not isinstance(arrays, dict):
+        raise InputError(f"{path} holds one array; weights need one for each tensor")
+    kinds = {name: array.dtype for name, array in arrays.items() if array.dtype.kind not in "fiub"}
+    if kinds:
+        raise InputError(f"{path}: arrays must be numbers, not {kinds}")
+    return {wanted.get(name, name): torch.from_numpy(np.array(array))
+            for name, array in arrays.items()}
+
+
+def load_weights(module: nn.Module, path: str | Path) -> None:
+    """Give ``module`` a file's weights, in place.
+
+    A prefix ``module.`` of all names, of ``DataParallel``, is taken off; batch counters may be
+    missing.
+
+    Raises
+    ------
+    InputError : the file cannot be read; tensors that are missing, unknown, of another shape or
+        not finite numbers, all at once. The module is then as it was.
+    """
+    own = module.state_dict()
+    tensors = read_weights(path, list(own))
+    if tensors and all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): one for name, one in tensors.items()}
+    problems = [f"{name} is missing, {list(one.shape)}" for name, one in own.items()
+                if name not in tensors and not name.endswith("num_batches_tracked")]
+    for name, one in tensors.items():
+        if name not in own:
+            problems.append(f"{name} is unknown, {list(one.shape)}")
+        elif one.shape != own[name].shape:
+            problems.append(f"{name} must be {list(own[name].shape)}, not {list(one.shape)}")
+        elif own[name].is_floating_point() != one.is_floating_point():
+            problems.append(f"{name} must be {own[name].dtype}, not {one.dtype}")
+        elif not torch.isfinite(one).all():
+            problems.append(f"{name} must be finite numbers, and "
+                            f"{int((~torch.isfinite(one)).sum())} of {one.numel()} are not")
+    if problems:
+        more = len(problems) - _MOST_TOLD
+        raise InputError("\n  ".join([f"{path} does not fit {type(module).__name__}:",
+                                      *problems[:_MOST_TOLD]]
+                                     + ([f"and {more} more"] if more > 0 else [])))
+    module.load_state_dict({name: tensors.get(name, one) for name, one in own.items()})
+
+
+def check_finite(module: nn.Module) -> None:
+    """Refuse a module with weights that are not finite numbers.
+
+    Raises
+    ------
+    InputError : names all tensors that have such weights.
+    """
+    wrong = [f"{name} ({int((~torch.isfinite(one)).sum())} of {one.numel()})"
+             for name, one in module.state_dict().items() if not torch.isfinite(one).all()]
+    if wrong:
+        raise InputError(f"weights of {type(module).__name__} must be finite numbers; these have "
+                         f"others: {', '.join(wrong)}")

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The integer network's values, many times faster than the specification and equal to it."""
+import numpy as np
+
+from ..core import golden
+from ..core.graph import INPUT, Network
+from ..core.layers import Conv, Linear
+from ..core.fixed import requantise
+
+__all__ = ["run_integer", "integer_error"]
+
+_VALUES = 1 << 21               # of unfolded windows at a time
+
+
+def run_integer(network: Network, x: np.ndarray) -> np.ndarray:
+    """Outputs int64 [batch, m] of the last layer for integer inputs x [batch, n].
+
+    Matrices are multiplied as float64. That is exact: every product and every partial sum is an
+    integer that fits an accumulator of at most 48 bits, and float64 holds those of 53.
+    """
+    x = network.check_inputs(x)
+    matrices = {layer.name: layer.weights.dense().astype(np.float64).T
+                for layer in network.layers if isinstance(layer, Linear)}
+    part = max(1, _VALUES // max(_unfolded(layer) for layer in network.layers))
+    return np.concatenate([_run(network, x[at:at + part], matrices)
+                           for at in range(0, len(x), part)])
+
+
+def _unfolded(layer) -> int:
+    """Values that a layer's windows see of one input."""
+    return layer.positions * layer.window.columns if isinstance(layer, Conv) else layer.inputs
+
+
+def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> np.ndarray:
+    values = {INPUT: x}
+    result = x
+    for number, layer in enumerate(network.layers):
+        read = network.read(number, values)
+        if layer.name in matrices:
+            seen = layer.window.gather(read) if isinstance(layer, Conv) else read[:, np.newaxis]
+            sums = (seen.astype(np.float64) @ matrices[layer.name]).astype(np.int64)
+            result = requantise(sums, **layer.writeback(network.act_width), relu=layer.relu,
+                                act_width=network.act_width).reshape(len(x), layer.outputs)
+        else:
+            result = golden.layer(layer, read, network.act_width)
+        values[layer.name] = result
+    return result
+
+
+def integer_error(network: Network, x: np.ndarray, labels: np.ndarray) -> float:
+    """Share of the inputs x [batch, n] whose largest output is not their label."""
+    return float(np.mean(run_integer(network, x).argmax(1) != labels))

@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is stored: how often each code and run occurs, and their bits before and after Huffman
+coding (Deep Compression, section 4)."""
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ...core.artefact import loads, read_bytes, read_header
+from ...core.huffman import MAX_LENGTH, CanonicalCode
+from ...core.kinds import MatrixHeader
+from ...core.stream import split_runs
+from .figure import Figure, Panel, series
+
+__all__ = ["Symbols", "symbols_of", "symbol_figure"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Symbols:
+    """Codes or runs of one layer.
+
+    Attributes
+    ----------
+    layer, kind : of which; ``code`` or ``run``.
+    counts : how often each symbol occurs, fillers included.
+    bits_fixed : of one symbol without coding.
+    bits_huffman, entropy : mean bits of one symbol, coded, and the bound for any code.
+    """
+    layer: str
+    kind: str
+    counts: tuple[int, ...]
+    bits_fixed: int
+    bits_huffman: float
+    entropy: float
+
+
+def symbols_of(path: Path) -> list[Symbols]:
+    """Codes and runs of every layer with a codebook in an artefact.
+
+    Raises
+    ------
+    ArtefactError : the file is damaged.
+    """
+    data = read_bytes(path)
+    network = loads(data, source=str(path))
+    header, _ = read_header(data, source=str(path))
+    result = []
+    for head, layer in zip(header.layers, network.layers):
+        if not isinstance(head, MatrixHeader) or not head.shape.codebook:
+            continue
+        weights = layer.weights
+        runs, codes = split_runs(weights.columns.astype(np.int64) * weights.shape[0]
+                                 + weights.rows, weights.codes, (1 << head.shape.run_width) - 1)
+        result += [_measure(layer.name, "code", codes, head.shape.codebook),
+                   _measure(layer.name, "run", runs, 1 << head.shape.run_width)]
+    return result
+
+
+def _measure(layer: str, kind: str, symbols: np.ndarray, size: int) -> Symbols:
+    counts = np.bincount(symbols, minlength=size)
+    shares = counts[counts > 0] / len(symbols)
+    bits = CanonicalCode.of(symbols, size, MAX_LENGTH).bits(symbols)
+    return Symbols(layer=layer, kind=kind, counts=tuple(map(int, counts)),
+                   bits_fixed=max(1, (size - 1).bit_length()), bits_huffman=bits / len(symbols),
+                   entropy=float(-(shares * np.log2(shares)).sum()))
+
+
+def symbol_figure(symbols: list[Symbols], network: str) -> Figure:
+    """Shares of the codes and of the runs, layer by layer, and their bits (the paper's
+    Figure 5)."""
+    panels = []
+    for kind in ("code", "run"):
+        mine = [one for one in symbols if one.kind == kind]
+        lines = [series(one.layer, range(len(one.counts)),
+                        np.array(one.counts) / sum(one.counts),
+                        "bars" if kind == "code" else "filled") for one in mine]
+        panels.append(Panel(title=f"{kind}s", x_label=_LABELS[kind], y_label="share of entries",
+                            series=tuple(lines), percent="y"))
+    note = "bits of a code: " + "; ".join(
+        f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
+        if one.kind == "code") + "\nbits of a run: " + "; ".join(
+        f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
+        if one.kind == "run")
+    return Figure(name=f"symbols-{network}", title=f"Codes and runs, {network}",
+                  panels=tuple(panels), note=note)
+
+
+_LABELS = {"code": "slot of the codebook", "run": "zeros before the weight"}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CifarNet from nothing to an artefact, on a few pictures made here."""
+from collections import OrderedDict
+
+import cifar_files
+import numpy as np
+import torch
+from openeie.core import artefact, golden
+from openeie.sw.compress.cycle import Cycle, fit_cycle, predict
+from openeie.sw.compress.fold import fold_batch_norms
+from openeie.sw.compress.order import order_units
+from openeie.sw.compress.pipeline import compress
+from openeie.sw.compress.prune import kept, prune
+from openeie.sw.compress.share import share
+from openeie.sw.compress.train import cross_entropy, deterministic
+from openeie.sw.importers.torch_module import load_module
+from openeie.sw.networks.cifar import CifarNet
+from openeie.sw.quantise_graph import quantise_graph
+from torch import nn
+from openeie.sw.graph_module import with_weights
+
+SCALE = 1 / 255
+
+
+def test_the_shapes_that_are_documented():
+    model = CifarNet().eval()
+    assert round(sum(one.numel() for one in model.parameters()), -3) == 541_000
+    x, sizes = torch.zeros(1, 3, 32, 32), []
+    for name, part in model.named_children():
+        x = part(x)
+        if name.startswith(("relu", "pool")):
+            sizes.append((x.shape[1], x.shape[2]))
+    assert sizes == [(32, 16), (64, 16), (64, 8), (128, 8), (128, 8), (128, 4), (256, 4), (256, 1)]
+    assert x.shape == (1, 10)
+
+
+def test_from_nothing_to_an_artefact():
+    pictures, labels = cifar_files.coloured(120)
+    with deterministic(0) as generator:
+        model = CifarNet()
+        fit_cycle(model, pictures, labels, Cycle(epochs=5, batch=12, rate=0.02), scale=SCALE,
+                  generator=generator, loss=cross_entropy)
+        fold_batch_norms(model)
+        float_answers = predict(model, pictures, scale=SCALE)
+        assert np.mean(float_answers == labels) > 0.5       # colours: half of it is enough here
+        prune(model, dict.fromkeys(kept(model), 0.5))
+        order_units(model)
+        share(model, slots=32)
+        answers = predict(model, pictures, scale=SCALE)
+    floats = pictures.astype(np.float32) * np.float32(SCALE)
+    network = quantise_graph(with_weights(load_module(model, floats[:1]), model), floats,
+                             input_range=(0, 255), input_scale=SCALE, acc_width=32,
+                             encoding="huffman")
+    data = artefact.dumps(network)
+    loaded = artefact.loads(data)
+    x = pictures[:20].transpose(0, 2, 3, 1).reshape(20, -1).astype(np.int64)
+    outputs = golden.network(loaded, x)[-1]
+    assert np.array_equal(outputs, golden.network(network, x)[-1])
+    assert np.mean(outputs.argmax(1) == answers[:20]) >= 0.9
+    assert len(data) < 4 * 541_000 / 6
+
+
+class Small(nn.Sequential):
+    """A chain with batch normalisation, as CifarNet is one."""
+
+    def __init__(self):
+        super().__init__(OrderedDict(
+            conv1=nn.Conv2d(3, 16, 3, stride=4, bias=False), norm1=nn.BatchNorm2d(16),
+            relu1=nn.ReLU(), pool=nn.AdaptiveAvgPool2d(1), flatten=nn.Flatten(),
+            classes=nn.Linear(16, 10)))
+
+
+def test_units_are_ordered_once_normalisation_is_folded():
+    """And the integer network still answers as the pruned one does."""
+    train, test = cifar_files.coloured(200), cifar_files.coloured(100, seed=1)
+    result = compress(Small, {"train_images": train[0], "train_labels": train[1],
+                              "test_images": test[0], "test_labels": test[1]},
+                      {"data": {"hold_out": 0}, "train": {"epochs": 12, "batch": 20, "rate": 0.02},
+                       "prune": {"keep": {"conv1": 0.3}}, "share": {"bits": 5}})
+    left = np.count_nonzero(result.network.layers[0].weights.dense(), axis=1)
+    assert (np.diff(left) <= 0).all() and left[0] > left[-1]
+    assert result.errors["float"] < 0.3
+    assert abs(result.errors["integer"] - result.errors["pruned"]) <= 0.1
