@@ -92,7 +92,7 @@ class SparseWeights:
     def from_codes(cls, codes: np.ndarray, codebook: np.ndarray) -> "SparseWeights":
         """From a dense matrix [m, n] of codebook slots; slot 0 means "no weight"."""
         indptr, rows, kept = _by_column(np.asarray(codes))
-        return cls(shape=codes.shape, indptr=indptr, rows=rows, codes=kept, codebook=codebook,
+        return cls(shape=np.shape(codes), indptr=indptr, rows=rows, codes=kept, codebook=codebook,
                    values=np.asarray(codebook)[kept if kept.dtype.kind in "iu"
                                                else kept.astype(np.int64)])
 
