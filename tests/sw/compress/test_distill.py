@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from openeie.core.errors import InputError
 from openeie.sw.compress.distill import distillation
 from openeie.sw.compress.train import Schedule, cross_entropy, deterministic, error_rate, fit
-from openeie.sw.recipe import Course, Recipe
 from torch import nn
 
 
@@ -99,27 +98,6 @@ def test_a_student_learns_from_its_teacher_alone_and_leaves_it_as_it_was():
     assert error_rate(student, x, answers) < 0.03 < 0.3 < error_rate(student, x, nonsense)
     assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
     assert all(parameter.grad is None for parameter in teacher.parameters())
-
-
-def test_a_course_lowers_the_loss_it_is_given():
-    """Pruned and shared with the teacher's answers as the only aim: the labels say nothing."""
-    with deterministic(5) as generator:
-        pixels = torch.randint(0, 256, (300, 9), generator=generator)
-        teacher = nn.Linear(9, 3)
-        answers = teacher(pixels / 255).argmax(1)
-        nothing = torch.zeros(300, dtype=torch.uint8)
-        schedule = Schedule(epochs=20, rate=2e-2, batch=50)
-        course = Course(
-            model=nn.Sequential(nn.Linear(9, 12), nn.ReLU(), nn.Linear(12, 3)),
-            train=(pixels.numpy().astype(np.uint8), nothing.numpy()), pixel_scale=1 / 255,
-            test=(pixels.numpy().astype(np.uint8), answers.numpy().astype(np.uint8)),
-            recipe=Recipe(keep=(0.6, 0.9), rounds=2, between=schedule, sparse=schedule,
-                          centroids=schedule, augment=None),
-            generator=generator, progress=lambda line: None,
-            loss=distillation(teacher, temperature=2, soft=1))
-        course.learn(schedule)
-        course.compress()
-    assert max(course.errors.values()) < 0.1 < (answers != 0).float().mean()
 
 
 @pytest.mark.parametrize("temperature", [0, -1, float("nan"), float("inf"), True, "20", None])
