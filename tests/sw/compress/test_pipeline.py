@@ -219,8 +219,9 @@ TRAIN = {"train": QUICK}
                         r"classes.bias \(1 of 10\)"),
     (Chain, TRAIN | {"data": {"shape": [8, 2, 4], "hold_out": 600}}, {},
      "hold_out must be less than the 600"),
-    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data of "
-                                           r"arrays has them, but raises Runtime.*; data.sh"),
+    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data "
+                                           r"of arrays has them, but raises RuntimeError: .*; "
+                                           r"data.shape in the recipe gives them another shape"),
     (lambda: nn.Conv2d(1, 3, 3), TRAIN, {}, r"one tensor \[batch, classes\], not \[2, 3, 6, 6\]"),
     (Two, TRAIN, {}, "must return one tensor .*, not tuple"),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), TRAIN, {},
