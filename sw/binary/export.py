@@ -67,7 +67,7 @@ def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
         if not isinstance(module, nn.Unflatten) and not shape[0]:
             channels, height, width = (*values.shape[1:], 1, 1)[:3]
             shape = (channels, height, width)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, nn.BatchNorm1d)):
             values = values.flatten(1)
         try:
             values = module(values)
