@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import onnx_models
 import openeie
 import pytest
 import torch
@@ -185,6 +186,20 @@ def test_a_graph_with_branches():
     by_pe = np.bincount(layers["last"].weights.rows % 4)
     assert by_pe.max() - by_pe.min() <= 1
     assert all(len(layer.weights.codebook) == 8 for layer in layers.values())
+
+
+def test_an_onnx_file(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "net.onnx"
+    path.write_bytes(onnx_models.model(
+        [onnx_models.node("Flatten", "x", "flat"), onnx_models.node("MatMul", "flat w", "y")],
+        (None, 1, 8, 8), w=rng.normal(0, 0.1, (64, 10))).SerializeToString())
+    result = compress(path, DATA, {"prune": {"keep": 0.25}, "share": {},
+                                   "retrain": QUICK | {"epochs": 6, "rate": 2e-2}})
+    layer, = result.network.layers
+    assert layer.weights.nnz == 160 and len(layer.weights.codebook) == 16
+    assert result.float_error > 0.5 > result.integer_error
+    with pytest.raises(InputError, match="net.onnx has its weights; leave out"):
+        compress(path, DATA, {}, weights=path)
 
 
 class Unsupported(nn.Sequential):
