@@ -29,12 +29,12 @@ from torch import nn
 import openeie
 from openeie.core import artefact
 from openeie.core.graph import Network
+from openeie.sw.compress.dataset import Dataset, Labelled
 from openeie.sw.compress.distill import distillation
-from openeie.sw.compress.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
-                                       error_rate, fit)
+from openeie.sw.compress.pipeline import Compressed, compress
+from openeie.sw.compress.recipe import Data, Distill, Prune, Recipe, Share, Training
+from openeie.sw.compress.train import Affine, Loss, Schedule, deterministic, error_rate, fit
 from openeie.sw.data import load_mnist
-from openeie.sw.quantise import quantise
-from openeie.sw.recipe import Course, Labelled, Recipe
 
 TEACHER, STUDENT = (784, 800, 800, 10), (784, 30, 30, 10)
 TEMPERATURE, SOFT = 4.0, 0.9
@@ -52,18 +52,18 @@ class Experiment:
     Attributes
     ----------
     teach, augment, dropout : training of the teacher.
-    learn : of a student.
-    recipe : of a student's compression.
+    recipe : of a student, in float and compressed.
     """
     teach: Schedule = Schedule(epochs=16, rate=1e-3, final_rate=1e-5, batch=256)
     augment: Affine = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1)
     dropout: float = 0.2
-    learn: Schedule = Schedule(epochs=30, rate=3e-3, final_rate=1e-5, batch=256)
     recipe: Recipe = Recipe(
-        keep=(0.15, 0.45, 0.6), rounds=4, augment=None,
-        between=Schedule(epochs=2, rate=2e-3, final_rate=5e-4, batch=256),
-        sparse=Schedule(epochs=12, rate=2e-3, final_rate=1e-5, batch=256),
-        centroids=Schedule(epochs=6, rate=5e-4, final_rate=1e-5, batch=256))
+        name="student", data=Data(hold_out=0),
+        train=Training(epochs=30, rate=3e-3, final_rate=1e-5, batch=256),
+        prune=Prune(keep={"0": 0.15, "2": 0.45, "4": 0.6}, rounds=4, between=Training(
+            epochs=2, rate=2e-3, final_rate=5e-4, batch=256)),
+        retrain=Training(epochs=12, rate=2e-3, final_rate=1e-5, batch=256), share=Share(),
+        centroids=Training(epochs=6, rate=5e-4, final_rate=1e-5, batch=256))
 
 
 class Remembering(nn.Module):
@@ -107,26 +107,22 @@ def taught(train: Labelled, experiment: Experiment, seed: int) -> Remembering:
     return Remembering(teacher)
 
 
-def student(train: Labelled, test: Labelled, experiment: Experiment, seed: int, loss: Loss,
-            progress: Callable[[str], None]) -> Course:
-    """A student's course after its training in float, the error measured."""
+def student(train: Labelled, experiment: Experiment, seed: int, loss: Loss) -> nn.Sequential:
+    """A float student."""
     with deterministic(seed) as generator:
-        course = Course(model=perceptron(STUDENT), train=train, test=test, loss=loss,
-                        pixel_scale=_PIXEL_SCALE, recipe=experiment.recipe, generator=generator,
-                        progress=progress)
-        course.learn(experiment.learn)
-        course.measure("float")
-    return course
+        model = perceptron(STUDENT)
+        fit(model, *tensors(train), experiment.recipe.train.schedule, generator=generator,
+            loss=loss)
+    return model
 
 
-def compressed(course: Course, seed: int) -> Network:
-    """The integer network of a trained student."""
-    with deterministic(seed):
-        course.compress()
-    network = quantise(course.model, name="student", layer_names=("ip1", "ip2", "ip3"),
-                       calibration=course.train[0][:course.recipe.calibration],
-                       input_range=(0, 255), input_scale=_PIXEL_SCALE)
-    return course.finish(network, seed=seed)
+def compressed(data: Dataset, experiment: Experiment, seed: int,
+               teacher: nn.Module | None) -> Compressed:
+    """A student, from nothing to integers; with its teacher, if it has one."""
+    distill = None if teacher is None else Distill(temperature=TEMPERATURE, soft=SOFT)
+    return compress(lambda: perceptron(STUDENT), data,
+                    experiment.recipe.model_copy(update={"distill": distill}), seed=seed,
+                    teacher=teacher)
 
 
 def on_the_array(network: Network, test: Labelled, rtl_images: int) -> dict:
@@ -155,21 +151,20 @@ def run(train: Labelled, test: Labelled, experiment: Experiment, *, seeds: Seque
     teacher = taught(train, experiment, seeds[0])
     teacher_error = error_rate(teacher, *tensors(test))
     progress(f"teacher  test error {teacher_error:.2%}")
-    losses = {"labels": cross_entropy,
-              "distilled": distillation(teacher, temperature=TEMPERATURE, soft=SOFT)}
+    data = Dataset(name="mnist", train=train, test=test, scale=_PIXEL_SCALE)
     rows = []
     for seed in seeds:
-        for name, loss in losses.items():
-            progress(f"seed {seed}, {name}:")
-            course = student(train, test, experiment, seed, loss, progress)
-            network = compressed(course, seed)
+        for name, teaches in (("labels", None), ("distilled", teacher)):
+            result = compressed(data, experiment, seed, teaches)
+            progress(f"seed {seed}, {name}: " + ", ".join(
+                f"{step} {error:.2%}" for step, error in result.errors.items()))
             shown = rtl_images if name == "distilled" and seed == seeds[0] else 0
             rows.append({"student": name, "seed": seed, "parameters": _parameters(STUDENT)}
-                        | {step: course.errors[f"{step}_error"] for step in STEPS}
-                        | on_the_array(network, test, shown))
+                        | result.errors | on_the_array(result.network, test, shown))
             assert rows[-1]["error"] == rows[-1]["integer"]     # fast is the golden model
     summary = {name: {column: spread([row[column] for row in rows if row["student"] == name])
-                      for column in (*STEPS, "bytes", "cycles_per_picture")} for name in losses}
+                      for column in (*STEPS, "bytes", "cycles_per_picture")}
+               for name in ("labels", "distilled")}
     return {"temperature": TEMPERATURE, "soft": SOFT, "teacher": {
         "sizes": TEACHER, "parameters": _parameters(TEACHER), "error": teacher_error},
         "student_sizes": STUDENT, "students": rows, "summary": summary}
@@ -184,8 +179,8 @@ def sweep(train: Labelled, experiment: Experiment, *, seeds: Sequence[int], hold
     result = {"teacher": error_rate(teacher, *tensors(held)), "rows": []}
     for soft, temperature in SWEEP:
         loss = distillation(teacher, temperature=temperature, soft=soft)
-        errors = [student(rest, held, experiment, seed, loss, lambda line: None).errors[
-            "float_error"] for seed in seeds]
+        errors = [error_rate(student(rest, experiment, seed, loss), *tensors(held))
+                  for seed in seeds]
         result["rows"].append({"temperature": temperature, "soft": soft, "errors": errors}
                               | spread(errors))
         progress(json.dumps(result["rows"][-1]))

@@ -4,7 +4,8 @@ import numpy as np
 
 from .errors import EncodingError
 
-__all__ = ["MAX_LENGTH", "package_merge", "CanonicalCode", "pack_bits", "table_words"]
+__all__ = ["MAX_LENGTH", "package_merge", "CanonicalCode", "BitPacker", "pack_bits",
+           "table_words"]
 
 #: Longest codeword any code may have: a length fits four bits in a file.
 MAX_LENGTH = 15
@@ -125,16 +126,47 @@ class CanonicalCode:
         return ranked[np.clip(rank, 0, len(ranked) - 1)], length
 
 
+class BitPacker:
+    """Concatenates codewords, in as many parts as one likes; first bit at the top of byte 0."""
+
+    def __init__(self) -> None:
+        self._bytes: list[bytes] = []
+        self._left = (0, 0)             # bits that do not fill a byte yet: value, length
+
+    def add(self, values: np.ndarray, lengths: np.ndarray) -> None:
+        """Append codewords of given lengths (at most 32 bits)."""
+        lengths = np.concatenate([[self._left[1]], np.asarray(lengths, np.int64)])
+        values = np.concatenate([[self._left[0]], np.asarray(values, np.int64)])
+        values = (values & ((1 << lengths) - 1)).astype(np.uint64)
+        end = np.cumsum(lengths)
+        start = end - lengths
+        word = start >> 6
+        # A codeword ends inside the 64-bit word where it starts, or in the next one.
+        over = end - (word << 6) - 64
+        here = np.where(over > 0, values >> np.maximum(over, 0).astype(np.uint64),
+                        values << np.maximum(-over, 0).astype(np.uint64))
+        words = np.zeros((int(end[-1]) >> 6) + 2, np.uint64)
+        first = np.flatnonzero(np.diff(word, prepend=-1))
+        words[word[first]] = np.bitwise_or.reduceat(here, first)
+        split = np.flatnonzero(over > 0)
+        words[word[split] + 1] |= values[split] << (64 - over[split]).astype(np.uint64)
+        whole, rest = divmod(int(end[-1]), 8)
+        data = words.astype(">u8").tobytes()
+        self._bytes.append(data[:whole])
+        self._left = (data[whole] >> (8 - rest), rest)
+
+    def finish(self) -> bytes:
+        """All bytes, the last one filled with zeros."""
+        value, length = self._left
+        last = bytes([value << (8 - length)]) if length else b""
+        return b"".join(self._bytes) + last
+
+
 def pack_bits(values: np.ndarray, lengths: np.ndarray) -> bytes:
     """Concatenate codewords of given lengths (at most 32 bits), first bit at the top of byte 0."""
-    lengths = np.asarray(lengths, np.int64)
-    start = np.concatenate([[0], np.cumsum(lengths)])
-    bits = np.zeros(int(start[-1]), np.uint8)
-    values = np.asarray(values, np.int64)
-    for bit in range(int(lengths.max(initial=0))):          # bit counts from a codeword's end
-        here = lengths > bit
-        bits[start[1:][here] - 1 - bit] = (values[here] >> bit) & 1
-    return np.packbits(bits).tobytes()
+    packer = BitPacker()
+    packer.add(values, lengths)
+    return packer.finish()
 
 
 def table_words(run: CanonicalCode, code: CanonicalCode, max_length: int) -> list[dict[str, int]]:

@@ -1,31 +1,92 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry stream of an artefact: positions to runs, and bits back to (run, code)."""
+"""The entry stream of an artefact: gaps to runs and bits, and bits back to (run, code)."""
+from dataclasses import dataclass
+
 import numpy as np
 
 from .errors import EncodingError
-from .huffman import MAX_LENGTH
+from .huffman import MAX_LENGTH, BitPacker
 
-__all__ = ["split_runs", "decode_stream"]
+__all__ = ["Gaps", "split_runs", "encode_stream", "decode_stream"]
 
-#: Bit positions decoded at a time; bounds the memory of decoding.
+#: Bit positions decoded, or weights encoded, at a time; bounds the memory of both.
 _CHUNK = 1 << 18
+#: Longer gaps are so rare that they may be sorted.
+_LONG = 1 << 16
 
 
-def split_runs(position: np.ndarray, symbols: np.ndarray,
-               longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Runs and symbols, int64 [entries], of weights at increasing positions [nnz].
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Gaps:
+    """Zeros before each weight of a vector, since the weight before it.
 
-    A run counts zeros since the weight before it; one beyond ``longest`` is split by fillers,
-    entries of the longest run with symbol 0.
+    Attributes
+    ----------
+    each : unsigned [nnz].
+    length, count : int64, the different gaps, ascending, and how often each comes.
     """
-    gap = np.diff(position, prepend=-1) - 1
-    fillers = gap // (longest + 1)
+    each: np.ndarray
+    length: np.ndarray
+    count: np.ndarray
+
+    @classmethod
+    def of(cls, position: np.ndarray) -> "Gaps":
+        """Of weights at increasing positions, int64 [nnz]."""
+        dtype = np.uint32 if not len(position) or position[-1] < 1 << 32 else np.uint64
+        each: np.ndarray = np.empty(len(position), dtype)
+        each[:1] = position[:1]
+        for at in range(1, len(position), _CHUNK):
+            to = min(at + _CHUNK, len(position))
+            each[at:to] = position[at:to] - position[at - 1:to - 1] - 1
+        short = np.zeros(_LONG, np.int64)
+        for at in range(0, len(each), _CHUNK):
+            part = each[at:at + _CHUNK]
+            short += np.bincount(part[part < _LONG].astype(np.int64), minlength=_LONG)
+        length = np.flatnonzero(short)
+        far, many = np.unique(each[each >= _LONG].astype(np.int64), return_counts=True)
+        return cls(each=each, length=np.concatenate([length, far]),
+                   count=np.concatenate([short[length], many]))
+
+    def runs(self, width: int) -> tuple[int, np.ndarray]:
+        """Fillers that runs of ``width`` bits need, and how often each run comes, int64."""
+        fillers = int(np.dot(self.length >> width, self.count))
+        run = self.length & ((1 << width) - 1)
+        often = np.bincount(run, weights=self.count, minlength=1 << width).astype(np.int64)
+        often[-1] += fillers
+        return fillers, often
+
+
+def split_runs(gap: np.ndarray, symbols: np.ndarray,
+               width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Runs and symbols, int64 [entries], of weights after gaps [nnz].
+
+    A gap beyond the longest run of ``width`` bits is split by fillers, entries of that run with
+    symbol 0.
+    """
+    fillers = (gap >> width).astype(np.int64)
     place = np.arange(len(gap)) + np.cumsum(fillers)
-    total = len(gap) + int(fillers.sum())
-    run = np.full(total, longest, np.int64)
-    code = np.zeros(total, np.int64)
-    run[place], code[place] = gap % (longest + 1), symbols
+    longest = (1 << width) - 1
+    run = np.full(len(gap) + int(fillers.sum()), longest, np.int64)
+    code = np.zeros(len(run), np.int64)
+    run[place], code[place] = gap & longest, symbols
     return run, code
+
+
+def encode_stream(gaps: Gaps, symbols: np.ndarray, width: int, run_code, symbol_code) -> bytes:
+    """The bits of all entries.
+
+    Parameters
+    ----------
+    symbols : [nnz].
+    width : of a run before Huffman coding.
+    run_code, symbol_code : each turns runs or symbols, int64, into their codewords and the
+        lengths of these, at most 16 bits.
+    """
+    packer = BitPacker()
+    for at in range(0, len(symbols), _CHUNK):
+        run, symbol = split_runs(gaps.each[at:at + _CHUNK], symbols[at:at + _CHUNK], width)
+        (first, first_size), (second, second_size) = run_code(run), symbol_code(symbol)
+        packer.add(first << second_size | second, first_size + second_size)
+    return packer.finish()
 
 
 def decode_stream(shape, bits: np.ndarray, codes) -> tuple[np.ndarray, np.ndarray]:

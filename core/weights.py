@@ -70,8 +70,10 @@ class SparseWeights:
         if len(self.rows) and not (self.rows.min() >= 0 and self.rows.max() < m):
             raise InputError(f"rows must be in 0 .. {m - 1}, "
                              f"not {self.rows.min()} .. {self.rows.max()}")
-        position = np.repeat(np.arange(n, dtype=np.int64), np.diff(self.indptr)) * m + self.rows
-        if np.any(np.diff(position) <= 0):
+        rising = self.rows[1:] > self.rows[:-1]
+        starts = self.indptr[(self.indptr > 0) & (self.indptr < len(self.rows))]
+        rising[starts - 1] = True                   # from one column to the next, any row follows
+        if not rising.all():
             raise InputError("rows must be strictly increasing inside each column")
         if self.codebook is None:
             if not self.values.all():
@@ -89,20 +91,16 @@ class SparseWeights:
     @classmethod
     def from_codes(cls, codes: np.ndarray, codebook: np.ndarray) -> "SparseWeights":
         """From a dense matrix [m, n] of codebook slots; slot 0 means "no weight"."""
-        codes = np.asarray(codes)
-        columns, rows = np.nonzero(codes.T)
-        kept = codes[rows, columns]
-        return cls(shape=codes.shape, indptr=_indptr(columns, codes.shape[1]), rows=rows,
-                   codes=kept, codebook=codebook,
-                   values=np.asarray(codebook)[kept.astype(np.int64)])
+        indptr, rows, kept = _by_column(np.asarray(codes))
+        return cls(shape=codes.shape, indptr=indptr, rows=rows, codes=kept, codebook=codebook,
+                   values=np.asarray(codebook)[kept if kept.dtype.kind in "iu"
+                                               else kept.astype(np.int64)])
 
     @classmethod
     def from_dense(cls, weights: np.ndarray) -> "SparseWeights":
         """From a dense integer matrix [m, n]; weights stand in place, zeros are not stored."""
-        weights = np.asarray(weights)
-        columns, rows = np.nonzero(weights.T)
-        return cls(shape=weights.shape, indptr=_indptr(columns, weights.shape[1]), rows=rows,
-                   values=weights[rows, columns])
+        indptr, rows, kept = _by_column(np.asarray(weights))
+        return cls(shape=np.shape(weights), indptr=indptr, rows=rows, values=kept)
 
     @property
     def nnz(self) -> int:
@@ -121,8 +119,15 @@ class SparseWeights:
         return result
 
 
-def _indptr(columns: np.ndarray, n: int) -> np.ndarray:
-    return np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=n))])
+def _by_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Column pointers int64 [n + 1], rows int32 [nnz] and the elements [nnz] other than zero."""
+    columns = np.ascontiguousarray(matrix.T)
+    set_ = columns != 0
+    indptr = np.concatenate([[0], np.cumsum(np.count_nonzero(set_, axis=1))])
+    rows = np.empty(indptr[-1], np.int32)
+    for column, start, end in zip(set_, indptr[:-1], indptr[1:]):
+        rows[start:end] = np.flatnonzero(column)
+    return indptr, rows, columns[set_]
 
 
 def spread_columns(weights: SparseWeights, columns: np.ndarray) -> SparseWeights:

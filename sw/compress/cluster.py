@@ -12,8 +12,10 @@ __all__ = ["INITS", "kmeans", "optimal", "assign"]
 
 #: Where the centroids start (Deep Compression, section 3.2).
 INITS = ("linear", "density", "random")
-#: Values worked on at a time; bounds the memory beside the values themselves.
-_CHUNK = 1 << 20
+#: Values worked on at a time: what a core's cache holds.
+_CHUNK = 1 << 16
+#: Up to so many limits are compared one by one, which is faster than to search among them.
+_FEW = 48
 
 
 def kmeans(values: np.ndarray, count: int, *, init: str = "linear",
@@ -44,7 +46,10 @@ def kmeans(values: np.ndarray, count: int, *, init: str = "linear",
     values = np.sort(_checked(values, count))
     centroids = _start(values, count, init, generator)
     sums = np.zeros(len(values) + 1)
-    np.cumsum(values, dtype=np.float64, out=sums[1:])
+    for at in range(0, len(values), _CHUNK):    # in parts: float32 would be copied as a whole
+        part = sums[at:at + _CHUNK + 1]
+        part[1:] = values[at:at + _CHUNK]
+        np.cumsum(part, out=part)
     for _ in range(iterations):
         ends = np.concatenate([[0], _below(values, _middles(centroids)), [len(values)]])
         members = np.diff(ends)
@@ -92,10 +97,15 @@ def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     """
     if not 1 <= len(centroids) <= 256:
         raise InputError(f"centroids must be 1 .. 256, not {len(centroids)}")
-    values, middles = np.asarray(values), _middles(centroids)
-    codes = np.empty(values.size, np.uint8)
+    values = np.asarray(values)
+    limits = _rounded(_middles(centroids), values.dtype, down=True)
+    codes = np.zeros(values.size, np.uint8)
     for part, of in _chunks(values.reshape(-1), codes):
-        of[:] = np.searchsorted(middles, part)
+        if len(limits) > _FEW:
+            of[:] = np.searchsorted(limits, part)
+        else:
+            for limit in limits:
+                of += part > limit
     return codes.reshape(values.shape)
 
 
@@ -146,14 +156,21 @@ def _middles(centroids: np.ndarray) -> np.ndarray:
 
 
 def _below(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """How many of the sorted ``values`` are below each limit, which are float64.
+    """How many of the sorted ``values`` are below each limit."""
+    return np.searchsorted(values, _rounded(limits, values.dtype, down=False))
 
-    In the values' own type, since the search would otherwise copy them all: a value is below a
-    limit exactly if it is below the limit rounded up to that type.
+
+def _rounded(limits: np.ndarray, dtype: np.dtype, *, down: bool) -> np.ndarray:
+    """Limits float64 in the type of the values, which would otherwise all be converted.
+
+    Nothing else changes: what is above a limit is above it rounded down, what is below it is
+    below it rounded up.
     """
-    rounded = limits.astype(values.dtype)
-    up = np.where(rounded < limits, np.nextafter(rounded, np.array(np.inf, values.dtype)), rounded)
-    return np.searchsorted(values, up)
+    if dtype != np.float32:
+        return limits
+    rounded = limits.astype(np.float32)
+    wrong = rounded > limits if down else rounded < limits
+    return np.where(wrong, np.nextafter(rounded, np.float32(-np.inf if down else np.inf)), rounded)
 
 
 def _chunks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

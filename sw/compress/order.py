@@ -28,12 +28,17 @@ def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
     return getattr(model, "chain", None) or [("the network", model)]
 
 
-def order_units(model: nn.Module) -> None:
+def order_units(model: nn.Module, *, balance: int | None = None) -> None:
     """Reorder hidden units and channels by how many weights they have left, most first, in place.
 
     The function computed stays the same. Weights of a column move closer together, so the file
     needs fewer fillers and shorter runs; and since PE k owns the units k, k + N, ..., every PE
     gets its share of the heavy ones. Call between pruning and sharing.
+
+    Parameters
+    ----------
+    balance : of a network that was pruned evenly for so many PEs: units are ordered inside each
+        PE alone, which leaves every PE the weights it has.
 
     Raises
     ------
@@ -47,7 +52,7 @@ def order_units(model: nn.Module) -> None:
     layers = [module for _, module in _chain(model) if isinstance(module, WEIGHTED)]
     for before, after in zip(layers, layers[1:]):
         weights = torch.count_nonzero(before.weight.detach().flatten(1), dim=1)
-        order = torch.argsort(weights, descending=True, stable=True)
+        order = _heaviest_first(weights, balance or 1)
         # Behind a flattened map, each channel is a block of columns.
         block = after.weight.shape[1] // len(order)
         columns = (order[:, None] * block + torch.arange(block)).reshape(-1)
@@ -56,6 +61,14 @@ def order_units(model: nn.Module) -> None:
                 before.bias.copy_(before.bias[order].clone())
             _permute(before, order, dim=0)
             _permute(after, columns, dim=1)
+
+
+def _heaviest_first(weights: Tensor, pes: int) -> Tensor:
+    """Order of the units; those of PE k stay at k, k + pes, ..."""
+    order = torch.empty_like(weights)
+    for pe in range(min(pes, len(weights))):
+        order[pe::pes] = pe + pes * torch.argsort(weights[pe::pes], descending=True, stable=True)
+    return order
 
 
 def _permute(layer: nn.Conv2d | nn.Linear, order: Tensor, *, dim: int) -> None:

@@ -109,9 +109,9 @@ def _table(fields: Mapping[str, Any], path: list[str]) -> list[str]:
 
 def _key(name: str) -> str:
     bare = name and all(one.isascii() and (one.isalnum() or one in "-_") for one in name)
-    return name if bare else json.dumps(name)
+    return name if bare else _value(name)
 
 
 def _value(value: Any) -> str:
-    """Numbers, texts and lists: what JSON writes is TOML, too."""
-    return json.dumps(value)
+    """Numbers, texts and lists: what JSON writes is TOML, too, but for one character."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

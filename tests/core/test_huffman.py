@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openeie.core.errors import EncodingError
-from openeie.core.huffman import CanonicalCode, package_merge, pack_bits, table_words
+from openeie.core.huffman import (BitPacker, CanonicalCode, pack_bits, package_merge,
+                                  table_words)
 
 
 def unbounded_cost(frequencies):
@@ -77,6 +78,20 @@ def test_tables_decode_as_the_hardware_does(frequencies, longest, data):
 def test_pack_bits_puts_the_first_bit_on_top():
     assert pack_bits([0b1, 0b01, 0b11111], [1, 2, 5]) == bytes([0b10111111])
     assert pack_bits([], []) == b""
+
+
+@given(st.lists(st.tuples(st.integers(0, 2**32 - 1), st.integers(0, 32)), max_size=60),
+       st.lists(st.integers(0, 60), max_size=5))
+def test_codewords_are_packed_bit_by_bit_in_any_parts(words, cuts):
+    text = "".join(f"{value % (1 << length):0{length}b}" if length else ""
+                   for value, length in words)
+    text += "0" * (-len(text) % 8)
+    wanted = bytes(int(text[at:at + 8], 2) for at in range(0, len(text), 8))
+    values, lengths = np.array(words, np.int64).reshape(-1, 2).T
+    packer = BitPacker()
+    for part in np.split(np.arange(len(words)), sorted(cuts)):
+        packer.add(values[part], lengths[part])
+    assert pack_bits(values, lengths) == packer.finish() == wanted
 
 
 def test_errors():

@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Clustering and Huffman coding of a layer as large as AlexNet's fc6; one JSON object.
+
+    python benchmarks/clustering.py [--rows 4096] [--columns 9216] [--seed 1]
+
+The weights are normal. ``clustering``: all of them to 16 centroids from each beginning, and codes
+for all. ``encoding``: codes of a layer of which 9 % (as Deep Compression keeps) or all weights are
+kept, shared by k-means to 15 centroids, then Huffman coded as in a file; ``columns`` is the time
+to bring them into columns before. Every case is a process of its own on one thread;
+``peak_bytes`` is the most memory that this process held, Python and its libraries included
+(``base_bytes``: before the first weight was drawn).
+"""
+import argparse
+import inspect
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+def peak() -> int:
+    """Most memory that this process has held, bytes."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+class Clock:
+    """Seconds of each step, on the wall and of the processor."""
+
+    def __init__(self) -> None:
+        self.steps: dict[str, float] = {}
+        self._lap()
+
+    def _lap(self) -> None:
+        self._began = time.perf_counter(), time.process_time()
+
+    def note(self, step: str) -> None:
+        """The step that ends here."""
+        self.steps[f"{step}_seconds"] = time.perf_counter() - self._began[0]
+        self.steps[f"{step}_cpu_seconds"] = time.process_time() - self._began[1]
+        self._lap()
+
+
+def cluster_all(options: argparse.Namespace) -> dict:
+    """K-means of all weights, and their codes."""
+    import numpy as np
+    import torch
+    from openeie.sw.compress.cluster import assign, kmeans
+    base = peak()
+    values = np.random.default_rng(options.seed).standard_normal(
+        options.rows * options.columns, dtype=np.float32)
+    clock = Clock()
+    centroids = kmeans(values, 16, init=options.case,
+                       generator=torch.Generator().manual_seed(options.seed))
+    clock.note("kmeans")
+    codes = assign(values, centroids)
+    clock.note("assign")
+    error = sum(float(np.square(part - centroids[code], dtype=np.float64).sum()) for part, code in
+                zip(np.array_split(values, 64), np.array_split(codes, 64))) / len(values)
+    return {"weights": len(values), "mean_square_error": error, "base_bytes": base,
+            "peak_bytes": peak()} | clock.steps
+
+
+def encode(options: argparse.Namespace) -> dict:
+    """Huffman coding of one layer's codes."""
+    import numpy as np
+    from openeie.core.layers import Linear
+    from openeie.core.payload import encode_payload
+    from openeie.core.weights import SparseWeights
+    from openeie.sw.compress.cluster import assign, kmeans
+    base, keep = peak(), float(options.case)
+    weight = np.random.default_rng(options.seed).standard_normal(
+        (options.rows, options.columns), dtype=np.float32)
+    if keep < 1:
+        weight[np.abs(weight) < np.quantile(np.abs(weight[:256]), 1 - keep)] = 0
+    kept = weight != 0
+    values = weight[kept]
+    centroids = kmeans(values, 15)
+    codes = np.zeros(weight.shape, np.uint8)
+    codes[kept] = assign(values, centroids) + np.uint8(1)
+    del weight, kept, values
+    clock = Clock()
+    table = np.concatenate([[0], np.rint(centroids / np.abs(centroids).max() * 16383)])
+    weights = SparseWeights.from_codes(codes, table.astype(np.int64))
+    del codes
+    clock.note("columns")
+    ones = np.ones(options.rows, np.int64)
+    layer = Linear(name="fc6", relu=True, encoding="huffman", weights=weights, bias=0 * ones,
+                   multiplier=16384 * ones, shift=14 * ones, weight_scale=1.0, output_scale=1.0)
+    clock.note("layer")
+    before = peak()
+    shape, data = encode_payload(layer)
+    clock.note("encode")
+    return {"kept": weights.nnz, "entries": shape.entries, "payload_bytes": len(data),
+            "base_bytes": base, "peak_before_bytes": before, "peak_bytes": peak()} | clock.steps
+
+
+CASES = {"clustering": (cluster_all, ("linear", "density", "random")),
+         "encoding": (encode, ("0.09", "1"))}
+
+
+def main() -> None:
+    """Print the result."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=4096)
+    parser.add_argument("--columns", type=int, default=9216)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--part", choices=CASES, help="run one case in this process:")
+    parser.add_argument("--case", help="which")
+    options = parser.parse_args()
+    if options.part:
+        print(json.dumps(CASES[options.part][0](options)))
+        return
+    result: dict = {"rows": options.rows, "columns": options.columns}
+    for part, (_, cases) in CASES.items():
+        result[part] = {}
+        for case in cases:
+            print(f"{part} {case}", file=sys.stderr)
+            done = subprocess.run([sys.executable, *sys.argv, "--part", part, "--case", case],
+                                  env=os.environ | _ONE_THREAD, stdout=subprocess.PIPE, check=True)
+            result[part][case] = json.loads(done.stdout)
+    print(json.dumps(result))
+
+
+if __name__ == "__main__":
+    main()

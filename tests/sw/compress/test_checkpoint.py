@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: what is kept comes back, and nothing else is taken for it."""
+import pytest
+import torch
+from openeie.core.errors import ArtefactError, InputError
+from openeie.sw.compress.checkpoint import Checkpoints, State, digest
+
+RUN = {"recipe": {"prune": {"rounds": 2}, "name": "a"}, "seed": 1, "data": "0" * 64}
+
+
+def state():
+    return State(notes={"float": {"error": 0.1}, "none": None}).after(
+        model={"a": torch.randn(3, 4), "b.c": torch.arange(5), "scalar": torch.tensor(2.5)},
+        other={"bytes": torch.arange(3, dtype=torch.uint8)})
+
+
+def same(one, other):
+    return one.notes == other.notes and digest(one.tensors) == digest(other.tensors)
+
+
+def test_what_is_kept_comes_back(tmp_path):
+    before, store = state(), Checkpoints(tmp_path / "new", RUN)
+    assert store.load(1, "float") is None
+    store.save(1, "float", before)
+    again = Checkpoints(tmp_path / "new", RUN).load(1, "float")
+    assert same(again, before) and again.part("model").keys() == {"a", "b.c", "scalar"}
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == [
+        "01-float.safetensors", "run.json"]
+
+
+def test_parts_are_replaced_and_copied():
+    first = state()
+    weight = torch.ones(2)
+    second = first.after(notes={"x": 1}, model={"w": weight})
+    weight += 1
+    assert second.part("model").keys() == {"w"} and second.part("model")["w"].tolist() == [1, 1]
+    assert second.part("other").keys() == {"bytes"} and "x" not in first.notes
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"seed": 2}, "seed is 2, and was 1; give another folder"),
+    ({"recipe": {"prune": {"rounds": 3}}}, "recipe: name is None, and was 'a'; recipe: "
+                                           "prune.rounds is 3, and was 2"),
+    ({"data": "1" * 64}, "data is 111111111111..., and was 000000000000..."),
+])
+def test_another_run_is_refused_and_nothing_changed(tmp_path, changes, message):
+    Checkpoints(tmp_path, RUN).save(1, "float", state())
+    before = {path: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(InputError, match=f"checkpoints of another run: {message}"):
+        Checkpoints(tmp_path, RUN | changes)
+    assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_damage_is_seen(tmp_path):
+    store = Checkpoints(tmp_path, RUN)
+    store.save(1, "float", state())
+    path = tmp_path / "01-float.safetensors"
+    sound = path.read_bytes()
+    for damaged in (sound[:-1], sound[:40], b"", sound[:-3] + b"abc", bytes(len(sound))):
+        path.write_bytes(damaged)
+        with pytest.raises(ArtefactError, match="01-float.safetensors .*remove it, and the step"):
+            store.load(1, "float")
+    other = Checkpoints(tmp_path / "other", RUN | {"seed": 2})
+    other.save(1, "float", state())
+    path.write_bytes((tmp_path / "other" / path.name).read_bytes())
+    with pytest.raises(ArtefactError, match="is damaged, or of another run"):
+        store.load(1, "float")
+
+
+def test_folders_that_cannot_be(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="cannot keep checkpoints in .*file: "):
+        Checkpoints(tmp_path / "file", RUN)
+    (tmp_path / "model.safetensors").write_text("")
+    with pytest.raises(InputError, match="has no run.json but model.safetensors"):
+        Checkpoints(tmp_path, RUN)
+    (tmp_path / "run.json").write_text("[")
+    with pytest.raises(InputError, match="its run.json cannot be read"):
+        Checkpoints(tmp_path, RUN)

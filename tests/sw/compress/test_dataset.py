@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Data sets: what the float network and the array see of a picture, and what is refused."""
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from openeie.core.errors import InputError
+from openeie.sw.compress.dataset import Dataset, load_dataset
+from pictures import arrays
+
+
+def data(**changes):
+    images = np.zeros((4, 2, 3, 5), np.uint8)
+    fields = {"name": "d", "train": (images, np.arange(4)), "test": (images[:2], np.arange(2))}
+    return Dataset(**(fields | changes))
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(7,), (1, 4, 6), (3, 5, 4)]), st.booleans(),
+       st.floats(1e-3, 10))
+@settings(max_examples=40)
+def test_the_array_sees_what_the_float_network_sees(seed, shape, by_channel, scale):
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (5, *shape)).astype(np.uint8)
+    many = by_channel and len(shape) == 3 and shape[0] > 1
+    offset = tuple(rng.integers(-50, 200, shape[0]).tolist()) if many else int(rng.integers(200))
+    one = Dataset(name="d", train=(images, np.zeros(5, int)), test=(images, np.zeros(5, int)),
+                  scale=scale, offset=offset)
+    integers, floats = one.integers(images), one.floats(images)
+    low, high = one.input_range
+    assert low <= integers.min() and integers.max() <= high and high - low >= 255
+    in_order = floats if len(shape) == 1 else floats.transpose(0, 2, 3, 1)
+    assert np.allclose(in_order.reshape(5, -1), integers * scale, rtol=1e-6)
+    if len(shape) == 3:                             # (row, column, channel) order
+        pixel = integers.reshape(5, *shape[1:], shape[0])[2, 1, 3, 0]
+        assert pixel == int(images[2, 0, 1, 3]) - np.atleast_1d(offset)[0]
+
+
+def test_the_last_training_pictures_are_held_out():
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1)
+    one = data(train=(images, np.arange(40)), test=(images, np.arange(40)))
+    train, held = one.held_out(3)
+    assert held[1].tolist() == [37, 38, 39] and train[1].tolist() == list(range(37))
+    assert len(one.held_out(None)[1][0]) == 4 and len(one.held_out(0)[1][0]) == 0
+    with pytest.raises(InputError, match="hold_out must be less than the 40 training pictures"):
+        one.held_out(40)
+
+
+def test_shapes_scales_and_digests():
+    one = load_dataset(arrays(20, 10))
+    assert one.shape == (1, 8, 8) and one.shaped() is one
+    flat = one.shaped(shape=[64], scale=0.5, offset=3)
+    assert flat.shape == (64,) and (flat.scale, flat.offset) == (0.5, 3)
+    assert len({one.digest, flat.digest, one.shaped(shape=[64]).digest,
+                load_dataset(arrays(20, 11)).digest}) == 4
+    assert load_dataset(arrays(20, 10)).digest == one.digest
+    with pytest.raises(InputError, match=r"data.shape must be .* 64 values .* not \[3, 8, 8\]"):
+        one.shaped(shape=[3, 8, 8])
+
+
+IMAGES, LABELS = np.zeros((4, 6), np.uint8), np.zeros(4, int)
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"train": (IMAGES.astype(float), LABELS)}, r"train_images must be uint8 .* not float64 "
+                                                r"\[4, 6\]; turn real numbers"),
+    ({"train": (IMAGES[:0], LABELS[:0])}, r"not uint8 \[0, 6\]"),
+    ({"test": (IMAGES, LABELS[:3])}, r"test_labels must be integers \[4\].* not int64 \[3\]"),
+    ({"test": (IMAGES, LABELS + 0.5)}, r"test_labels must be integers"),
+    ({"test": (IMAGES, LABELS - 1)}, "test_labels must be classes from 0 on, not -1 .. -1"),
+    ({"test": (IMAGES[:, :5], LABELS)}, r"test_images must have the shape of train_images, \[6\]"),
+    ({"scale": float("nan")}, "scale must be a positive finite number, not nan"),
+    ({"scale": 0}, "scale must be a positive"), ({"offset": 0.5}, "offset must be an integer"),
+    ({"offset": (1, 2)}, r"offset must be one integer, or one for each channel .* \[6\], not 2"),
+])
+def test_refusals(changes, message):
+    with pytest.raises(InputError, match=f"^data d: .*{message}"):
+        data(**({"train": (IMAGES, LABELS), "test": (IMAGES, LABELS)} | changes))
+
+
+def test_everything_wrong_is_told_at_once():
+    with pytest.raises(InputError, match="train_images .*train_labels .*test_images .*scale"):
+        data(train=(IMAGES + 0.5, LABELS - 1), test=(IMAGES[0], LABELS[0]), scale=-1)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "d.npz"
+    np.savez(path, **arrays(20, 10), scale=0.25, offset=[7])
+    one = load_dataset(path)
+    assert (one.scale, one.offset, one.name) == (0.25, 7, "d.npz")
+    np.savez(path, train_images=IMAGES, test_images=IMAGES)
+    with pytest.raises(InputError, match="missing: train_labels, test_labels"):
+        load_dataset(path)
+    np.savez(path, **arrays(20, 10), scale=[1, 2])
+    with pytest.raises(InputError, match=r"scale must be a positive finite number, not \[1, 2\]"):
+        load_dataset(path)
+    np.save(tmp_path / "a.npy", IMAGES)
+    for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, cifar10:FOLDER or an .npz"),
+                            ("mnist", "must be mnist:FOLDER"), ("mnist:/none", "MNIST file .*none"),
+                            (tmp_path / "no.npz", "cannot read pictures from .*no.npz")):
+        with pytest.raises(InputError, match=message):
+            load_dataset(source)

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The whole compression: what it promises of its result, resumption, refusals before any work."""
+import shutil
+
+import numpy as np
+import onnx_models
+import openeie
+import pytest
+import torch
+from openeie.core import artefact, golden
+from openeie.core.errors import BudgetError, InputError
+from openeie.core.layers import Weighted
+from openeie.sw.compress.course import Silent
+from openeie.sw.compress.pipeline import compress
+from openeie.sw.float_graph import FloatGraph, Node
+from pictures import Chain, Residual, arrays
+from torch import nn
+
+DATA = arrays()
+KEEP = {"stem.0": 0.9, "conv": 0.5, "classes": 0.4}
+SLOTS = {"stem.0": 12, "conv": 8, "classes": 5}
+QUICK = {"epochs": 1, "batch": 50, "rate": 3e-3}
+RECIPE = {"name": "mine", "train": QUICK | {"epochs": 4},
+          "data": {"augment": {"shift": 0.5}, "offset": 100, "scale": 0.01},
+          "prune": {"keep": KEEP, "rounds": 2, "between": QUICK}, "retrain": QUICK | {"epochs": 3},
+          "share": {"slots": SLOTS}, "centroids": QUICK, "distill": {"soft": 0.5}}
+STEPS = ["float", "prune", "retrain", "share", "centroids", "quantise", "measure"]
+
+
+class Told(Silent):
+    """Remembers what it is told."""
+    def __init__(self):
+        self.steps, self.epochs, self.facts = [], [], []
+
+    def step(self, number, total, name):
+        self.steps.append((number, total, name))
+
+    def epoch(self, done, total, loss):
+        self.epochs.append(self.steps[-1][2])
+
+    def finished(self, facts):
+        self.facts.append(facts)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A result, what was told, and the folder of checkpoints."""
+    folder, told = tmp_path_factory.mktemp("run") / "steps", Told()
+    return compress(Residual, DATA, RECIPE, seed=3, budget=0.9, checkpoints=folder,
+                    watch=told), told, folder
+
+
+def test_the_result_is_what_the_recipe_asks_for(finished):
+    result, told, folder = finished
+    layers = {layer.name: layer for layer in result.network.layers if isinstance(layer, Weighted)}
+    assert set(layers) == set(KEEP) and result.network.name == "mine"
+    for name, layer in layers.items():
+        stored = layer.weights
+        assert len(stored.codebook) == SLOTS[name] and len(np.unique(stored.values)) < SLOTS[name]
+        assert stored.nnz == round(KEEP[name] * np.prod(stored.shape))
+        assert layer.encoding == "huffman"
+    assert told.steps == [(number, 7, name) for number, name in enumerate(STEPS, 1)]
+    assert told.epochs == ["float"] * 4 + ["prune"] * 2 + ["retrain"] * 3 + ["centroids"]
+    assert told.facts[2]["kept"] == sum(layer.weights.nnz for layer in layers.values())
+    assert sorted(path.name for path in folder.iterdir()) == sorted(
+        [f"{number:02}-{name}.safetensors" for number, name in enumerate(STEPS, 1)] + ["run.json"])
+
+
+def test_errors_are_those_of_the_network_that_is_returned(finished):
+    result, _, _ = finished
+    for images, labels, told in (
+            (DATA["test_images"], DATA["test_labels"], result.errors),
+            (DATA["train_images"][-60:], DATA["train_labels"][-60:], result.held_out_errors)):
+        x = images.reshape(len(images), -1).astype(int) - 100
+        answers = golden.network(result.network, x)[-1].argmax(1)
+        assert told["integer"] == np.mean(answers != labels)
+        assert list(told) == ["float", "pruned", "shared", "integer"]
+    assert result.integer_error < 0.4 and abs(result.integer_error - result.shared_error) < 0.05
+    provenance = artefact.loads(artefact.dumps(result.network)).provenance
+    assert provenance["integer_error"] == result.integer_error and provenance["seed"] == 3
+    assert provenance["recipe"]["data"]["hold_out"] == 60
+    assert provenance["recipe"]["data"]["shape"] == [1, 8, 8]
+    assert result.excess == result.held_out_errors["integer"] - result.held_out_errors["float"]
+    assert result.to_dict()["rate"] == result.rate > 3
+
+
+@pytest.mark.parametrize("done", [0, 2, 4])
+def test_a_run_goes_on_to_the_same_bytes(finished, tmp_path, done):
+    result, _, folder = finished
+    shutil.copytree(folder, tmp_path / "steps")
+    for path in sorted((tmp_path / "steps").glob("0*"))[done:]:
+        path.unlink()
+    told, torch_state = Told(), torch.get_rng_state()
+    again = compress(Residual, DATA, RECIPE, seed=3, checkpoints=tmp_path / "steps", watch=told)
+    assert artefact.dumps(again.network) == artefact.dumps(result.network)
+    assert told.facts == finished[1].facts
+    assert not {"float", "prune", "retrain", "share"}.intersection(STEPS[:done]) & set(told.epochs)
+    assert torch.equal(torch_state, torch.get_rng_state())
+
+
+def test_checkpoints_of_another_run_are_refused(finished, tmp_path):
+    folder = finished[2]
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    other = RECIPE | {"retrain": QUICK | {"epochs": 9}}
+    for options, message in (({"recipe": other}, "retrain.epochs is 9, and was 3"),
+                             ({"seed": 4}, "seed is 4, and was 3"),
+                             ({"data": arrays(600, 199)}, "data is .*, and was"),
+                             ({"network": Chain, "recipe": RECIPE | {
+                                 "prune": {"keep": 0.5}, "share": {}}}, "network is .*, and was")):
+        with pytest.raises(InputError, match=f"checkpoints of another run: .*{message}"):
+            compress(**({"network": Residual, "data": DATA, "recipe": RECIPE, "seed": 3,
+                         "checkpoints": folder} | options))
+    assert {path: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def trained_chain(seed=0):
+    """A trained module."""
+    torch.manual_seed(seed)
+    module = Chain()
+    optimiser = torch.optim.Adam(module.parameters(), 1e-2)
+    x = torch.from_numpy(DATA["train_images"]).float() / 255
+    for _ in range(60):
+        loss = nn.functional.cross_entropy(module(x), torch.from_numpy(DATA["train_labels"]))
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+    return module.eval()
+
+
+def test_a_live_module_is_taken_as_it_is_and_left_so():
+    module = trained_chain()
+    before = {name: value.clone() for name, value in module.state_dict().items()}
+    result = openeie.compress(module, DATA, {"train": QUICK, "prune": {"keep": 0.3}})
+    assert isinstance(result, openeie.Compressed)
+    assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
+    assert result.float_error < 0.05                # nothing was trained: weights were there
+    layers = result.network.layers
+    total = sum(layer.weights.nnz for layer in layers)
+    assert total == round(0.3 * (64 * 24 + 240)) and result.shared_error is None
+    assert {layer.encoding for layer in layers} == {"csr"}
+    shares = [layer.weights.nnz / np.prod(layer.weights.shape) for layer in layers]
+    assert abs(shares[0] - shares[1]) > 0.02        # one threshold for both
+    rows = [np.count_nonzero(layer.weights.dense(), axis=1) for layer in layers]
+    assert np.all(np.diff(rows[0]) <= 0)            # units in order
+
+
+def test_the_pipeline_decides_within_a_budget():
+    module = trained_chain()
+    recipe = {"prune": {"keep": "auto", "between": QUICK}, "share": {"bits": "auto"}}
+    result = compress(module, DATA, recipe, budget=0.05)
+    assert result.excess <= 0.05 and result.chosen == ("prune.keep", "share.slots")
+    assert set(result.recipe.prune.keep) == {"1", "3"} and not result.recipe.decides
+    for layer in result.network.layers:
+        assert len(layer.weights.codebook) == result.recipe.share.slots[layer.name]
+        kept = layer.weights.nnz / np.prod(layer.weights.shape)
+        assert kept == result.recipe.prune.keep[layer.name] < 0.9
+    assert result.rate > 3
+
+
+def test_a_budget_that_is_not_met_gives_the_network_all_the_same():
+    with pytest.raises(BudgetError, match=r"budget is not met: .* error is .*%, .*% above the "
+                                          r"float network's, and may be 1.00% above") as caught:
+        compress(trained_chain(), DATA, {"prune": {"keep": {"1": 0.01}}}, budget=0.01)
+    best = caught.value.best
+    assert best.excess > 0.01 and best.budget == 0.01
+    assert golden.network(best.network, np.zeros((1, 64), int))[-1].shape == (1, 10)
+
+
+def test_a_graph_with_branches():
+    rng = np.random.default_rng(0)
+
+    def weight(*shape):
+        return rng.normal(0, np.prod(shape[1:]) ** -0.5, shape).astype(np.float32)
+    graph = FloatGraph(name="branches", nodes=(
+        Node(name="x", op="input", shape=(1, 8, 8)),
+        Node(name="a", op="conv", inputs=("x",), kernel=(3, 3), weight=weight(4, 1, 3, 3)),
+        Node(name="b", op="conv", inputs=("x",), kernel=(3, 3), weight=weight(3, 1, 3, 3)),
+        Node(name="cat", op="concat", inputs=("a", "b")),
+        Node(name="flat", op="flatten", inputs=("cat",)),
+        Node(name="last", op="linear", inputs=("flat",), weight=weight(10, 252))))
+    result = compress(graph, DATA, {"prune": {"keep": {"last": 0.2, "a": 0.5}, "balance": 4},
+                                    "retrain": QUICK, "share": {"bits": 3}})
+    layers = {layer.name: layer for layer in result.network.layers}
+    assert {name: layer.weights.nnz for name, layer in layers.items()} == {
+        "a": 18, "b": 27, "last": 504}
+    by_pe = np.bincount(layers["last"].weights.rows % 4)
+    assert by_pe.max() - by_pe.min() <= 1
+    assert all(len(layer.weights.codebook) == 8 for layer in layers.values())
+
+
+def test_an_onnx_file(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "net.onnx"
+    path.write_bytes(onnx_models.model(
+        [onnx_models.node("Flatten", "x", "flat"), onnx_models.node("MatMul", "flat w", "y")],
+        (None, 1, 8, 8), w=rng.normal(0, 0.1, (64, 10))).SerializeToString())
+    result = compress(path, DATA, {"prune": {"keep": 0.25}, "share": {},
+                                   "retrain": QUICK | {"epochs": 6, "rate": 2e-2}})
+    layer, = result.network.layers
+    assert layer.weights.nnz == 160 and len(layer.weights.codebook) == 16
+    assert result.float_error > 0.5 > result.integer_error
+    with pytest.raises(InputError, match="net.onnx has its weights; leave out"):
+        compress(path, DATA, {}, weights=path)
+
+
+class Unsupported(nn.Sequential):
+    def __init__(self):
+        super().__init__(nn.Flatten(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 32),
+                         nn.Sigmoid(), nn.Linear(32, 10))
+
+
+def broken():
+    module = Residual()
+    module.conv.weight.data[0] = torch.nan
+    module.classes.bias.data[3] = torch.inf
+    return module
+
+
+class Two(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1)), x
+
+
+TRAIN = {"train": QUICK}
+
+
+@pytest.mark.parametrize("network, recipe, options, message", [
+    (Unsupported, TRAIN, {}, r"(?s)'2' \(aten.gelu.default\): is not supported; supported: a ReLU."
+                             r"*'4' \(aten.sigmoid.default\)"),
+    (broken, TRAIN, {}, r"must be finite numbers; these have others: conv.weight \(54 of 324\), "
+                        r"classes.bias \(1 of 10\)"),
+    (Chain, TRAIN | {"data": {"shape": [8, 2, 4], "hold_out": 600}}, {},
+     "hold_out must be less than the 600"),
+    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data "
+                                           r"of arrays has them, but raises RuntimeError: .*; "
+                                           r"data.shape in the recipe gives them another shape"),
+    (lambda: nn.Conv2d(1, 3, 3), TRAIN, {}, r"one tensor \[batch, classes\], not \[2, 3, 6, 6\]"),
+    (Two, TRAIN, {}, "must return one tensor .*, not tuple"),
+    (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), TRAIN, {},
+     "labels of data of arrays must be in 0 .. 8, for the 9 outputs of <lambda>, not 9"),
+    (Chain, {}, {}, r"Chain has no weights: give a file of them, or a section \[train\]"),
+    (Chain, TRAIN | {"prune": {"keep": {"1": 0.5, "fc": 0.5}}, "share": {"slots": {"30": 4}}}, {},
+     r"(?s)2 layers are wrong:.*prune.keep.fc is no layer; the layers are 1, 3.*share.slots.30 is "
+     r"no layer; did you mean 3\?"),
+    (Chain, TRAIN | {"prune": {"keep": "auto"}}, {}, "\"auto\" needs a budget"),
+    (Chain, TRAIN | {"data": {"hold_out": 0}}, {"budget": 0.1}, "kept on held-out pictures"),
+    (Chain, {"train": QUICK | {"batch": 541}}, {}, "train.batch must be at most the 540 pic"),
+    (Chain, TRAIN | {"quantise": {"act_width": 8}}, {}, "input_range must be two integers"),
+    (Chain, TRAIN, {"budget": 2}, "budget must be a share in 0 .. 1, not 2"),
+    (Chain, TRAIN, {"seed": -1}, "seed must be an integer in 0"),
+    (Chain, TRAIN, {"device": "tpu"}, "device must be cpu or cuda, not 'tpu'"),
+    (Chain, TRAIN, {"teacher": Chain()}, r"a teacher needs a section \[distill\]"),
+    (Chain, TRAIN, {"weights": "none.pt"}, "cannot read weights from none.pt"),
+    (lambda: nn.Sequential(nn.Flatten(), torch.nn.utils.parametrizations.weight_norm(
+        nn.Linear(64, 10))), TRAIN, {}, "must be plain parameters, not computed .* pruned: 1"),
+    (7, TRAIN, {}, "a network must be FILE.py:CLASS, MODULE:CLASS, an ONNX file, a module"),
+])
+def test_refusals_before_any_work(network, recipe, options, message, tmp_path):
+    told = Told()
+    with pytest.raises(InputError, match=message):
+        compress(network, DATA, recipe, watch=told, checkpoints=tmp_path / "steps", **options)
+    assert not told.steps and not (tmp_path / "steps").exists()
+
+
+def test_training_that_diverges():
+    with pytest.raises(InputError, match="training diverges: .* take a rate below 1e.30"):
+        compress(Chain, DATA, {"train": QUICK | {"rate": 1e30, "epochs": 3}})

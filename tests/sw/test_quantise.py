@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantisation of a chain of linear layers: the integers compute what the floats do."""
+import numpy as np
+import pytest
+import torch
+from float_nodes import integers_of
+from modules import chain
+from openeie.core import golden
+from openeie.core.bounds import accumulator_needs
+from openeie.core.errors import InputError
+from openeie.sw.compress.prune import prune
+from openeie.sw.compress.share import share
+from torch import nn
+
+
+@pytest.mark.parametrize("act_width", [8, 16])
+def test_the_integer_network_computes_the_float_one(act_width):
+    model = chain(sizes=(30, 20, 7))
+    prune(model, {"0": 0.5, "2": 0.5})
+    share(model)
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 128 if act_width == 8 else 256, (400, 30))
+    high = 127 if act_width == 8 else 255
+    net = integers_of(model, x, high=high, act_width=act_width)
+    with torch.no_grad():
+        wanted = model(torch.tensor(x / high, dtype=torch.float32)).numpy()
+    got = golden.network(net, x)[-1] * net.layers[-1].output_scale
+    # Rounding of codebook, bias and activations: a few units of the last place of the output.
+    bound = np.abs(wanted).max() * (0.1 if act_width == 8 else 0.001)
+    assert np.abs(got - wanted).max() < bound
+    close = np.sort(wanted, axis=1)
+    clear = close[:, -1] - close[:, -2] > 2 * bound
+    assert clear.sum() > 50
+    assert np.array_equal(got.argmax(1)[clear], wanted.argmax(1)[clear])
+
+
+def test_no_sum_can_leave_the_accumulator():
+    model = chain(sizes=(300, 20, 7))
+    share(model)
+    x = np.full((2, 300), 200)
+    net = integers_of(model, x, high=255, acc_width=28)
+    needs = [bits for _, bits, _, _ in accumulator_needs(net)]
+    assert len(needs) == 2 and max(needs) <= 28
+    with pytest.raises(InputError, match="'0': its sums need more than the 16 bits of an acc"):
+        integers_of(model, x, high=255, acc_width=16)
+
+
+@pytest.mark.parametrize("calibration, factor, message", [
+    (0, 1e38, "node '0': sums cannot be turned into outputs"),
+    (1, np.nan, "node '0': its outputs on the calibration inputs must be finite numbers, not nan"),
+])
+def test_weights_beyond_what_scales_can_be(calibration, factor, message):
+    model = nn.Sequential(nn.Linear(4, 3, bias=False))
+    share(model)
+    with torch.no_grad():
+        for table in model.parameters():
+            if table.is_floating_point():
+                table.mul_(factor)
+    with pytest.raises(InputError, match=message):
+        integers_of(model, np.full((1, 4), calibration), high=1)
