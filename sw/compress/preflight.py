@@ -27,7 +27,7 @@ __all__ = ["check_options", "check_pictures", "check_network", "identity", "vers
 
 def check_options(recipe: Recipe, source: Source, budget: Any, seed: Any, device: Any,
                   teacher: Any) -> None:
-    """Refuse options out of range, and a network without weights or training.
+    """Refuse options out of range, and a network with neither weights nor training, or both.
 
     Raises
     ------
@@ -45,6 +45,12 @@ def check_options(recipe: Recipe, source: Source, budget: Any, seed: Any, device
         raise InputError(f"teacher must be a torch.nn.Module, not {type(teacher).__name__}")
     if teacher is not None and recipe.distill is None:
         raise InputError("a teacher needs a section [distill] in the recipe")
+    if recipe.distill is not None and teacher is None and not recipe.trains_compressed:
+        raise InputError("a section [distill] for [train] alone needs a teacher; for the float "
+                         "network to be the teacher, add [retrain], [centroids] or prune.between")
+    if source.has_weights and recipe.train is not None:
+        raise InputError(f"{source.title} has its weights already: leave out the section [train], "
+                         f"or {'the weights' if source.weights else 'give its class'}")
     if not source.has_weights and recipe.train is None:
         raise InputError(f"{source.title} has no weights: give a file of them, or a section "
                          f"[train] in the recipe")
