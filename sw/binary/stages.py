@@ -3,6 +3,7 @@
 and the ReLU behind it, a pool, or a batch norm that stands alone."""
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from torch import nn
 
@@ -55,7 +56,7 @@ def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
     ------
     InputError : modules that no stage can be made of, all at once.
     """
-    if not isinstance(model, nn.Sequential):
+    if not _is_chain(model):
         raise InputError(f"a model to export must be a Sequential, not a {type(model).__name__}; "
                          f"put its modules into one, in the order they run")
     reader = _Reader(maps)
@@ -69,12 +70,17 @@ def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
 
 
 def _leaves(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules by name, in order."""
-    for name, module in model.named_children():
-        if isinstance(module, nn.Sequential):
+    """Modules by name, in order; one that stands in several places comes as often."""
+    for name, module in model._modules.items():
+        if _is_chain(module):
             yield from _leaves(module, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", module
+
+
+def _is_chain(module: nn.Module | None) -> TypeGuard[nn.Sequential]:
+    """It runs its modules one after the other, and does nothing else."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 class _Reader:
