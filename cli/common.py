@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options, output and errors that all verbs share."""
 import json
-import os
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +16,7 @@ from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..core.files import replace_file
 from ..core.graph import Network
 from ..sw.npz import read_arrays
 
@@ -162,17 +161,9 @@ def make_folder(path: Path) -> None:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that appears complete or not at all."""
-    temporary = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
-                                         delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data)
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
+        replace_file(path, data)
     except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 

@@ -44,8 +44,8 @@ def _checked(done, code):
     return done
 
 
-def run_json(*arguments, code=0):
+def run_json(*arguments, code=0, cwd=None):
     """What it prints with ``--json``."""
-    result = json.loads(run(*arguments, "--json", code=code).stdout)
+    result = json.loads(run(*arguments, "--json", code=code, cwd=cwd).stdout)
     assert result["schema_version"] == 1
     return result

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.graph import Network
+from ..quantise_options import QuantiseOptions
 from .integer_layers import Options, integer_layer
 from .stages import Stage, stages_of
 
@@ -39,14 +40,16 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
     Raises
     ------
     InputError : modules that cannot be exported, all at once; inputs that the model does not take;
-        a layer whose numbers do not fit.
+        a range, scale or width that cannot be; a layer whose numbers do not fit.
     """
+    checked = QuantiseOptions(input_range=input_range, input_scale=input_scale,
+                              act_width=act_width, acc_width=acc_width)
     values = torch.as_tensor(calibration).detach().double()
     if values.ndim not in (2, 4) or not values.numel():
         raise InputError(f"calibration must be [batch, n] or [batch, channels, height, width], "
                          f"not {list(values.shape)}")
-    options = Options(act_width=act_width, acc_width=acc_width)
-    scale, layers = input_scale, []
+    options = Options(act_width=checked.act_width, acc_width=checked.acc_width)
+    scale, layers = checked.input_scale, []
     stages = stages_of(copy.deepcopy(model).double().eval(), maps=values.ndim == 4)
     with torch.no_grad():
         for number, stage in enumerate(stages):
@@ -55,8 +58,9 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
                 stage, shape, source_scale=scale, largest=float(values.abs().max()),
                 exact=_feeds_signs(stages[number + 1:]), options=options))
             scale = layers[-1].output_scale
-    return Network(name=name, layers=tuple(layers), act_width=act_width, input_range=input_range,
-                   input_scale=input_scale, provenance=dict(provenance or {}))
+    return Network(name=name, layers=tuple(layers), act_width=checked.act_width,
+                   input_range=checked.input_range, input_scale=checked.input_scale,
+                   provenance=dict(provenance or {}))
 
 
 def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
@@ -67,7 +71,7 @@ def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
         if not isinstance(module, nn.Unflatten) and not shape[0]:
             channels, height, width = (*values.shape[1:], 1, 1)[:3]
             shape = (channels, height, width)
-        if isinstance(module, nn.Linear):
+        if isinstance(module, (nn.Linear, nn.BatchNorm1d)):
             values = values.flatten(1)
         try:
             values = module(values)

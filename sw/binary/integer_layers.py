@@ -50,7 +50,7 @@ def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: f
     scale = source_scale if isinstance(stage.core, nn.MaxPool2d) \
         else activation_scale(largest, options.act_width, _where(stage))
     fields = {"name": stage.name, "relu": stage.relu, "output_scale": scale}
-    if isinstance(stage.core, (nn.MaxPool2d, nn.AvgPool2d)):
+    if isinstance(stage.core, (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
         return _pool(stage, shape, source_scale / scale, fields)
     make = _matrix if stage.has_weights else _norm
     return make(stage, shape, source_scale / scale, fields, exact, options)
@@ -65,6 +65,8 @@ def _window(shape: Shape, core=None) -> Window:
     channels, height, width = shape
     if core is None:
         return Window(height=height, width=width, channels=channels)
+    if isinstance(core, nn.AdaptiveAvgPool2d):
+        return Window(height=height, width=width, channels=channels, kernel=(height, width))
     pad = _pair(core.padding)
     return Window(height=height, width=width, channels=channels, kernel=_pair(core.kernel_size),
                   stride=_pair(core.stride), pad=(*pad, *pad))

@@ -3,6 +3,7 @@
 and the ReLU behind it, a pool, or a batch norm that stands alone."""
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 from torch import nn
 
@@ -14,7 +15,8 @@ __all__ = ["Stage", "stages_of"]
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
 _CONVS, _LINEARS, _NORMS = (nn.Conv2d, BinaryConv2d), (nn.Linear, BinaryLinear), \
     (nn.BatchNorm1d, nn.BatchNorm2d)
-_POOLS, _NOTHING = (nn.MaxPool2d, nn.AvgPool2d), (nn.Identity, nn.Dropout, nn.Dropout2d)
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
+_NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +56,7 @@ def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
     ------
     InputError : modules that no stage can be made of, all at once.
     """
-    if not isinstance(model, nn.Sequential):
+    if not _is_chain(model):
         raise InputError(f"a model to export must be a Sequential, not a {type(model).__name__}; "
                          f"put its modules into one, in the order they run")
     reader = _Reader(maps)
@@ -68,12 +70,17 @@ def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
 
 
 def _leaves(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules by name, in order."""
-    for name, module in model.named_children():
-        if isinstance(module, nn.Sequential):
+    """Modules by name, in order; one that stands in several places comes as often."""
+    for name, module in model._modules.items():
+        if _is_chain(module):
             yield from _leaves(module, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", module
+
+
+def _is_chain(module: nn.Module | None) -> TypeGuard[nn.Sequential]:
+    """It runs its modules one after the other, and does nothing else."""
+    return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 class _Reader:
@@ -83,7 +90,8 @@ class _Reader:
         self.stages: list[Stage] = []
         self.problems: list[str] = []
         self.maps = maps                # what the next module reads is maps
-        self.flat = False               # it was, and is flattened
+        self.pixel = False              # these have one pixel
+        self.flat = False               # it was maps of several pixels, and is flattened
         self.shape: tuple[nn.Module, ...] = ()
 
     def read(self, name: str, module: nn.Module) -> None:
@@ -94,6 +102,7 @@ class _Reader:
         if isinstance(module, (*_CONVS, *_LINEARS, *_POOLS)):
             self._begin(name, module, core=module)
             self.maps, self.flat = not isinstance(module, _LINEARS), False
+            self.pixel = isinstance(module, nn.AdaptiveAvgPool2d)
         elif isinstance(module, _NORMS):
             last = self.stages[-1] if self.stages else None
             if last is not None and last.has_weights and last.norm is None and not last.relu:
@@ -105,7 +114,7 @@ class _Reader:
         elif isinstance(module, nn.Unflatten):
             self.shape, self.maps = (module,), True
         elif isinstance(module, nn.Flatten):
-            self.maps, self.flat = False, self.flat or self.maps
+            self.maps, self.flat = False, self.flat or (self.maps and not self.pixel)
 
     def _begin(self, name: str, module: nn.Module, **fields) -> None:
         self.stages.append(Stage(name=name, modules=(*self.shape, module), **fields))
@@ -141,6 +150,8 @@ def _problem(module: nn.Module) -> str:
         return ": groups and dilation must be 1, padding a number of zeros"
     if isinstance(module, _NORMS) and module.running_mean is None:
         return ": it must track running statistics"
+    if isinstance(module, nn.AdaptiveAvgPool2d):
+        return "" if module.output_size in (1, (1, 1)) else ": its output must be one pixel"
     if isinstance(module, _POOLS) and module.ceil_mode:
         return ": ceil_mode must be off"
     if isinstance(module, nn.MaxPool2d) and module.dilation not in (1, (1, 1)):

@@ -16,8 +16,9 @@ _MOST_SLOTS = 256                       # codes of eight bits
 
 
 class Section(BaseModel):
-    """A table of a recipe: unknown keys are refused, and nothing changes afterwards."""
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    """A table of a recipe: unknown keys are refused, and values of another type (an integer may
+    stand for a real number); nothing changes afterwards."""
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 def _number(value: Any) -> bool:
@@ -44,6 +45,17 @@ def _slots(least: int, most: int) -> BeforeValidator:
             return value
         raise ValueError(f"must be \"auto\", an integer in {least} .. {most}, or a table of such "
                          f"integers by layer")
+    return BeforeValidator(check)
+
+
+def _integers(rule: str, *, alone: bool) -> BeforeValidator:
+    """One rule for a list of integers, and one integer ``alone``; a tuple is taken for a list."""
+    def check(value: Any) -> Any:
+        parts = value if isinstance(value, (list, tuple)) else [value] if alone else []
+        if value is None or (parts and all(isinstance(one, int) and not isinstance(one, bool)
+                                           for one in parts)):
+            return list(value) if isinstance(value, tuple) else value
+        raise ValueError(rule)
     return BeforeValidator(check)
 
 
@@ -97,8 +109,10 @@ class Data(Section):
     """
     hold_out: int | None = Field(default=None, ge=0)
     scale: float | None = Field(default=None, gt=0)
-    offset: int | list[int] | None = None
-    shape: list[Annotated[int, Field(ge=1)]] | None = None
+    offset: Annotated[int | list[int] | None, _integers(
+        "must be an integer, or a list of one for each channel", alone=True)] = None
+    shape: Annotated[list[Annotated[int, Field(ge=1)]] | None, _integers(
+        "must be a list of integers", alone=False)] = None
     augment: Augmentation | None = None
 
 
@@ -126,6 +140,15 @@ class Prune(Section):
         if self.balance is not None and isinstance(self.keep, float):
             raise ValueError("balance spreads the weights of single layers; give keep by layer, or "
                              "\"auto\"")
+        return self
+
+    @model_validator(mode="after")
+    def _scheduled(self) -> "Prune":
+        if self.keep == AUTO and (self.rounds != 1 or self.schedule != "geometric"):
+            raise ValueError("keep = \"auto\" chooses its rounds by itself; leave out rounds and "
+                             "schedule")
+        if self.schedule != "geometric" and self.rounds == 1:
+            raise ValueError(f"a schedule, {self.schedule!r}, needs rounds of 2 or more")
         return self
 
 
@@ -215,7 +238,19 @@ class Recipe(Section):
     def _steps(self) -> "Recipe":
         if self.centroids is not None and self.share is None:
             raise ValueError("[centroids] trains the values of [share], which is missing")
+        if self.retrain is not None and self.prune is None:
+            raise ValueError("[retrain] trains what [prune] leaves, which is missing; [train] makes "
+                             "a float network")
+        if self.distill is not None and self.train is None and not self.trains_compressed:
+            raise ValueError("[distill] says how is trained, and nothing is: add [retrain], "
+                             "[centroids], prune.between or [train]")
         return self
+
+    @property
+    def trains_compressed(self) -> bool:
+        """Whether anything is trained after the float network."""
+        between = self.prune is not None and self.prune.between is not None
+        return between or self.retrain is not None or self.centroids is not None
 
     @property
     def decides(self) -> bool:

@@ -82,8 +82,8 @@ def make_pruned(course: Course, state: State) -> State:
 def _order(course: Course, model: nn.Module) -> None:
     """Units in order, where there are chains to be ordered; once they are, nothing moves."""
     recipe = course.recipe.prune
-    if recipe is not None and recipe.balance is None and not unorderable(model):
-        order_units(model)
+    if recipe is not None and not unorderable(model):
+        order_units(model, balance=recipe.balance)
 
 
 def _between(course: Course, model: nn.Module) -> None:

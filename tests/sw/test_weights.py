@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from files, and networks from a user's code: taken exactly, or one error for all."""
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +146,24 @@ def test_classes_of_files_and_modules(tmp_path, monkeypatch):
                           ("Needs", "must make a network without arguments; it raises TypeError")):
         with pytest.raises(InputError, match=message):
             load_factory(f"{path}:{name}")()
+
+
+def test_a_file_s_code_runs_as_python_runs_a_module(tmp_path):
+    (tmp_path / "lazy_part.py").write_text("WIDTH = 6\n")
+    path = tmp_path / "typed.py"
+    path.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport sys\n"
+        "from torch import nn\n"
+        "@dataclass\nclass Config:\n    width: int = 4\n"
+        "class Net(nn.Linear):\n    def __init__(self):\n"
+        "        import lazy_part\n        super().__init__(lazy_part.WIDTH, Config().width)\n"
+        "def leave():\n    sys.exit('enough')\n")
+    net = load_factory(f"{path}:Net")()
+    assert (net.in_features, net.out_features) == (6, 4)
+    with pytest.raises(InputError, match="without arguments; it raises SystemExit: enough"):
+        load_factory(f"{path}:leave")()
+    before = set(sys.modules)
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(InputError, match="leaves.py cannot be imported: SystemExit: 3"):
+        load_factory(f"{tmp_path}/leaves.py:Net")
+    assert set(sys.modules) == before and str(tmp_path) not in sys.path

@@ -3,6 +3,7 @@
 import copy
 import dataclasses
 import re
+from collections import OrderedDict
 from fractions import Fraction
 
 import numpy as np
@@ -47,7 +48,7 @@ def draw_module(seed):
              modules.BinaryConv2d(a, b, 3, stride=int(rng.integers(1, 3)), mode=mode,
                                   padding=int(rng.integers(3)), bias=bool(rng.integers(2))),
              *[nn.BatchNorm2d(b)] * int(rng.integers(2)), nn.ReLU(), nn.Dropout(0.5),
-             nn.BatchNorm2d(b), nn.Flatten()]
+             nn.BatchNorm2d(b), *[nn.AdaptiveAvgPool2d(1)] * int(rng.integers(2)), nn.Flatten()]
     x = torch.rand(4, 2, 9, 8)
     features = nn.Sequential(*parts).eval()(x).shape[1]
     model = nn.Sequential(*parts, modules.BinaryLinear(features, c, mode=mode), nn.BatchNorm1d(c),
@@ -93,19 +94,20 @@ def test_a_module_s_integers_are_near_its_floats_and_the_same_in_torch(seed):
 
 
 def test_the_layers_of_a_network():
-    model, _ = draw_module(3)
+    model = nn.Sequential(OrderedDict([
+        ("conv", nn.Conv2d(2, 4, 3)), ("norm", norm(4)), ("relu", nn.ReLU()),
+        ("pool", nn.MaxPool2d(2)), ("sign", norm(4)),
+        ("inner", nn.Sequential(modules.BinaryConv2d(4, 6, 3, padding=1, mode="xnor"), norm(6))),
+        ("mean", nn.AdaptiveAvgPool2d(1)), ("clip", nn.ReLU()), ("flatten", nn.Flatten()),
+        ("vector", nn.BatchNorm1d(6)), ("binary", modules.BinaryLinear(6, 5, mode="bwn")),
+        ("drop", nn.Dropout()), ("last", nn.Linear(5, 3))])).eval()
     net = exported(model, torch.randint(0, 256, (4, 2, 9, 8)))
-    kinds = [type(layer) for layer in net.layers]
-    assert kinds == [Conv, Pool, Depthwise, BinaryConv, Depthwise, BinaryLinear, Linear]
-    assert [layer.name for layer in net.layers] == ["0", *(str(k) for k in _begin(model))]
-
-
-def _begin(model):
-    """Numbers of the modules that begin a stage, the first one excepted."""
-    names = [type(module).__name__ for module in model]
-    pool = next(k for k, name in enumerate(names) if name.endswith("Pool2d"))
-    conv, linear = names.index("BinaryConv2d"), names.index("BinaryLinear")
-    return [pool, pool + 1, conv, linear - 2, linear, len(names) - 1]
+    assert [(layer.name, type(layer), layer.relu) for layer in net.layers] == [
+        ("conv", Conv, True), ("pool", Pool, False), ("sign", Depthwise, False),
+        ("inner.0", BinaryConv, False), ("mean", Pool, True), ("vector", Depthwise, False),
+        ("binary", BinaryLinear, False), ("last", Linear, False)]
+    assert net.layers[4].window.kernel == (3, 3) and net.layers[3].mode == "xnor"
+    assert net.layers[3].window.pad == (1, 1, 1, 1) and net.inputs == 2 * 9 * 8
 
 
 @given(SEEDS)
@@ -192,6 +194,7 @@ class Odd(nn.Module):
       "3.1 (Sigmoid): there is no such layer", "4 (BatchNorm2d): it must track",
       "6 (BatchNorm1d) behind a Flatten: .*put a BatchNorm2d before the Flatten",
       "8 (Conv2d): it reads no map", "9 (Unflatten)", "10 (AvgPool2d): with padding"]),
+    (nn.Sequential(nn.AdaptiveAvgPool2d((2, 1))), ["(AdaptiveAvgPool2d): its output must be one"]),
     (nn.Sequential(nn.Linear(4, 2)), ["0 (Linear) reads a map; put a Flatten before it"]),
     (nn.Sequential(nn.Flatten(2), nn.MaxPool2d(2, dilation=2), nn.AvgPool2d(2, divisor_override=3)),
      ["0 (Flatten): it must begin at axis 1", "1 (MaxPool2d): dilation", "2 (AvgPool2d): divisor"]),
@@ -250,3 +253,22 @@ def test_a_flat_input_may_be_unflattened_first():
     assert [layer.inputs for layer in net.layers] == [24, 18]
     assert all(np.array_equal(one, other) for one, other in zip(
         golden.network(net, flat(maps)), golden.network(same, flat(maps))))
+
+
+def test_a_module_that_stands_in_two_places_is_two_layers():
+    relu, pool, block = nn.ReLU(), nn.MaxPool2d(2), nn.Sequential(nn.Conv2d(2, 2, 1), nn.ReLU())
+    model = nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), relu, pool, block, block, relu, pool,
+                          nn.Flatten(), nn.Linear(8, 3), relu).eval()
+    x = torch.randint(0, 256, (16, 2, 9, 8), generator=torch.Generator().manual_seed(1))
+    net = exported(model, x)
+    assert [layer.name for layer in net.layers] == ["0", "2", "3.0", "4.0", "6", "8"]
+    with torch.no_grad():
+        floats = model.double()(x.double() / 256).numpy()
+    outputs = golden.network(net, flat(x))[-1] * net.layers[-1].output_scale
+    assert np.abs(outputs - floats).max() < 2e-3 * np.abs(floats).max()
+
+    class Doubled(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x) * 2
+    with pytest.raises(InputError, match="model to export must be a Sequential, not a Doubled"):
+        exported(Doubled(nn.Flatten(), nn.Linear(144, 3)), x)

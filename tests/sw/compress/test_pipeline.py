@@ -3,6 +3,7 @@
 import shutil
 
 import numpy as np
+import onnx_models
 import openeie
 import pytest
 import torch
@@ -129,7 +130,7 @@ def trained_chain(seed=0):
 def test_a_live_module_is_taken_as_it_is_and_left_so():
     module = trained_chain()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    result = openeie.compress(module, DATA, {"train": QUICK, "prune": {"keep": 0.3}})
+    result = openeie.compress(module, DATA, {"prune": {"keep": 0.3}})
     assert isinstance(result, openeie.Compressed)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert result.float_error < 0.05                # nothing was trained: weights were there
@@ -187,6 +188,20 @@ def test_a_graph_with_branches():
     assert all(len(layer.weights.codebook) == 8 for layer in layers.values())
 
 
+def test_an_onnx_file(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "net.onnx"
+    path.write_bytes(onnx_models.model(
+        [onnx_models.node("Flatten", "x", "flat"), onnx_models.node("MatMul", "flat w", "y")],
+        (None, 1, 8, 8), w=rng.normal(0, 0.1, (64, 10))).SerializeToString())
+    result = compress(path, DATA, {"prune": {"keep": 0.25}, "share": {},
+                                   "retrain": QUICK | {"epochs": 6, "rate": 2e-2}})
+    layer, = result.network.layers
+    assert layer.weights.nnz == 160 and len(layer.weights.codebook) == 16
+    assert result.float_error > 0.5 > result.integer_error
+    with pytest.raises(InputError, match="net.onnx has its weights; leave out"):
+        compress(path, DATA, {}, weights=path)
+
+
 class Unsupported(nn.Sequential):
     def __init__(self):
         super().__init__(nn.Flatten(), nn.Linear(64, 32), nn.GELU(), nn.Linear(32, 32),
@@ -219,12 +234,15 @@ TRAIN = {"train": QUICK}
                         r"classes.bias \(1 of 10\)"),
     (Chain, TRAIN | {"data": {"shape": [8, 2, 4], "hold_out": 600}}, {},
      "hold_out must be less than the 600"),
-    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data of "
-                                           r"arrays has them, but raises Runtime.*; data.sh"),
+    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data "
+                                           r"of arrays has them, but raises RuntimeError: .*; "
+                                           r"data.shape in the recipe gives them another shape"),
     (lambda: nn.Conv2d(1, 3, 3), TRAIN, {}, r"one tensor \[batch, classes\], not \[2, 3, 6, 6\]"),
     (Two, TRAIN, {}, "must return one tensor .*, not tuple"),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), TRAIN, {},
      "labels of data of arrays must be in 0 .. 8, for the 9 outputs of <lambda>, not 9"),
+    (Chain(), TRAIN, {}, r"Chain has its weights already: leave out the section \[train\]"),
+    (Chain, TRAIN | {"distill": {}}, {}, r"\[distill\] for \[train\] alone needs a teacher"),
     (Chain, {}, {}, r"Chain has no weights: give a file of them, or a section \[train\]"),
     (Chain, TRAIN | {"prune": {"keep": {"1": 0.5, "fc": 0.5}}, "share": {"slots": {"30": 4}}}, {},
      r"(?s)2 layers are wrong:.*prune.keep.fc is no layer; the layers are 1, 3.*share.slots.30 is "
