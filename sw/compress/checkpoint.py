@@ -77,7 +77,7 @@ class Checkpoints:
                 replace_file(path, text.encode())
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
-        except ValueError as error:
+        except UnicodeDecodeError as error:
             raise InputError(f"{path} is damaged, no text in UTF-8; give another folder, or remove "
                              f"this one. Nothing in it was changed") from error
         if there is not None and there != text:

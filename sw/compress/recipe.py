@@ -239,8 +239,8 @@ class Recipe(Section):
         if self.centroids is not None and self.share is None:
             raise ValueError("[centroids] trains the values of [share], which is missing")
         if self.retrain is not None and self.prune is None:
-            raise ValueError("[retrain] trains what [prune] leaves, which is missing; [train] makes "
-                             "a float network")
+            raise ValueError("[retrain] trains what [prune] leaves, which is missing; [train] "
+                             "makes a float network")
         if self.distill is not None and self.train is None and not self.trains_compressed:
             raise ValueError("[distill] says how is trained, and nothing is: add [retrain], "
                              "[centroids], prune.between or [train]")

@@ -117,8 +117,8 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
             problems.append(f"{name} must be {list(own[name].shape)}, not {list(one.shape)}")
         elif own[name].is_floating_point() != one.is_floating_point():
             problems.append(f"{name} must be {own[name].dtype}, not {one.dtype}")
-        elif one.layout != torch.strided or one.is_quantized:
-            problems.append(f"{name} must be a dense tensor, not {_layout(one)}")
+        elif one.layout != torch.strided:
+            problems.append(f"{name} must be a dense tensor, not {one.layout}")
         else:
             problems += _not_finite(name, one.to(own[name].dtype))
     if problems:
@@ -127,10 +127,6 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
                                       *problems[:_MOST_TOLD]]
                                      + ([f"and {more} more"] if more > 0 else [])))
     module.load_state_dict({name: tensors.get(name, one) for name, one in own.items()})
-
-
-def _layout(one: Tensor) -> str:
-    return "a quantised one" if one.is_quantized else str(one.layout).removeprefix("torch.")
 
 
 def _not_finite(name: str, one: Tensor) -> list[str]:

@@ -167,3 +167,40 @@ def test_a_file_s_code_runs_as_python_runs_a_module(tmp_path):
     with pytest.raises(InputError, match="leaves.py cannot be imported: SystemExit: 3"):
         load_factory(f"{tmp_path}/leaves.py:Net")
     assert set(sys.modules) == before and str(tmp_path) not in sys.path
+
+
+def test_arrays_of_other_machines_and_of_more_digits(tmp_path):
+    module, path = trained(), tmp_path / "w.npz"
+    arrays = {name: one.numpy() for name, one in module.state_dict().items()}
+    arrays["conv.weight"] = arrays["conv.weight"].astype(">f4")
+    arrays["classes.bias"] = arrays["classes.bias"].astype(np.longdouble)
+    np.savez(path, **arrays)
+    other = Residual()
+    load_weights(other, path)
+    assert all(torch.equal(one, other.state_dict()[name])
+               for name, one in module.state_dict().items())
+    np.savez(path, classes_w=arrays["classes.weight"], **arrays)
+    with pytest.raises(InputError, match="one array for each tensor; classes_w and classes.weight "
+                                         "are both classes.weight"):
+        load_weights(Residual(), path)
+
+
+def test_tensors_of_few_bits_and_of_other_layouts(tmp_path):
+    net = nn.Linear(4, 3)
+    eighths = {name: one.to(torch.float8_e4m3fn) for name, one in net.state_dict().items()}
+    safetensors.torch.save_file(eighths, tmp_path / "w.safetensors")
+    load_weights(net, tmp_path / "w.safetensors")
+    assert torch.equal(net.weight, eighths["weight"].float())
+    eighths["bias"] = torch.tensor([1.0, torch.nan, 2.0]).to(torch.float8_e4m3fn)
+    safetensors.torch.save_file(eighths, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="bias must be finite numbers, and 1 of 3 are not"):
+        load_weights(net, tmp_path / "w.safetensors")
+    before = net.weight.detach().clone()
+    torch.save({"weight": torch.eye(3, 4).to_sparse(), "bias": torch.ones(3)}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match="weight must be a dense tensor, not torch.sparse_coo"):
+        load_weights(net, tmp_path / "w.pt")
+    assert torch.equal(net.weight, before)
+    large = {"weight": torch.full((3, 4), 1e300, dtype=torch.float64), "bias": torch.ones(3)}
+    torch.save(large, tmp_path / "w.pt")        # finite there, and not here
+    with pytest.raises(InputError, match="weight must be finite numbers, and 12 of 12 are not"):
+        load_weights(net, tmp_path / "w.pt")

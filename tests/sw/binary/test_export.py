@@ -272,3 +272,14 @@ def test_a_module_that_stands_in_two_places_is_two_layers():
             return super().forward(x) * 2
     with pytest.raises(InputError, match="model to export must be a Sequential, not a Doubled"):
         exported(Doubled(nn.Flatten(), nn.Linear(144, 3)), x)
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"input_scale": -1.0}, "input_scale must be a positive finite number, .* not -1.0"),
+    ({"input_scale": float("nan")}, "input_scale must be a positive finite number"),
+    ({"input_range": (5, 4)}, r"input_range must be two integers, low <= high, .* not \(5, 4\)"),
+    ({"act_width": 12}, "act_width must be 8 or 16, not 12"),
+    ({"acc_width": 49}, "acc_width must be an integer in 16 .. 48, not 49")])
+def test_options_are_checked(options, message):
+    with pytest.raises(InputError, match=message):
+        exported(nn.Sequential(nn.Linear(4, 3)), torch.ones(2, 4), **options)

@@ -141,7 +141,8 @@ def test_another_module_of_the_same_graph_is_another_run(tmp_path, old, new, par
 
 
 def test_code_that_a_network_s_own_file_does_not_have_counts_too(tmp_path):
-    (tmp_path / "made.py").write_text("from parts_of_it import Net\ndef make():\n    return Net()\n")
+    (tmp_path / "made.py").write_text("from parts_of_it import Net\n"
+                                      "def make():\n    return Net()\n")
     (tmp_path / "parts_of_it.py").write_text(NET)
     first = known_as(f"{tmp_path}/made.py:make")
     (tmp_path / "parts_of_it.py").write_text(NET + "# changed\n")

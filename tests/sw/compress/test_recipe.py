@@ -68,7 +68,7 @@ EPOCH = {"epochs": 1}
     ({"prune": {"keep": True}}, "prune.keep must be"),
     ({"share": {"bits": 9}}, r"share.bits must be \"auto\", an integer in 1 .. 8"),
     ({"retrain": {"epochs": 1, "rate": float("nan")}}, "retrain.rate must be"),
-    ({"prune": {"keep": "auto", "rounds": 7}}, "prune: keep = \"auto\" chooses its rounds by itself"),
+    ({"prune": {"keep": "auto", "rounds": 7}}, "prune: keep = \"auto\" chooses its rounds by it"),
     ({"prune": {"keep": "auto", "schedule": "gradual"}}, "leave out rounds and schedule"),
     ({"prune": {"keep": 0.5, "schedule": "gradual"}}, "a schedule, 'gradual', needs rounds of 2"),
     ({"train": EPOCH, "distill": {}, "prune": {"keep": 0.5}, "retrain": EPOCH | {"epochs": True}},
