@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batch normalisation folded into the layer before it, in a live module."""
 from collections import Counter
+from typing import Any
 
 import torch
 from torch import Tensor, fx, nn
@@ -76,7 +77,7 @@ def _pairs(module: nn.Module) -> dict[str, str]:
     return pairs
 
 
-def _outputs(layer: nn.Module) -> int:
+def _outputs(layer: Any) -> int:
     return layer.out_channels if isinstance(layer, nn.Conv2d) else layer.out_features
 
 

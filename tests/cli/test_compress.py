@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_json
+from commands import run_alone, run_json
 from openeie.cli import main
 from openeie.cli.compress import _share
 from openeie.core.errors import InputError
@@ -115,8 +115,8 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
     assert process.returncode == -signal.SIGKILL and not (example / "killed.eie").exists()
     assert not (steps / "03-retrain.safetensors").exists()
     kept = {path: path.stat().st_mtime_ns for path in steps.glob("*.safetensors")}
-    run(*arguments("killed.eie", "--checkpoints", "killed", "-q"), cwd=example,
-        env={"OMP_NUM_THREADS": "2"})
+    run_alone(*arguments("killed.eie", "--checkpoints", "killed", "-q"), cwd=example,
+              env={"OMP_NUM_THREADS": "2"})
     assert (example / "killed.eie").read_bytes() == (example / "whole.eie").read_bytes()
     assert kept == {path: path.stat().st_mtime_ns for path in kept}     # not done again
 

@@ -86,7 +86,7 @@ def test_a_normalisation_of_another_axis_is_left():
     assert fold_batch_norms(module, x) == {} and module.training and module[1].training
     assert all(torch.equal(one, state[name]) for name, one in module.state_dict().items())
     assert_same(used(nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(5))), (5, 4), {})
-    with pytest.raises(InputError, match=r"must run on the example of shape \[3, 4, 5\], but raises"):
+    with pytest.raises(InputError, match=r"on the example of shape \[3, 4, 5\], but raises"):
         fold_batch_norms(module, torch.randn(3, 4, 5))
     assert fold_batch_norms(module, x[0]) == {"1": "0"}
     assert not module[1]._forward_pre_hooks and isinstance(module[1], nn.Identity)
