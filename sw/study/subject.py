@@ -37,7 +37,7 @@ class Effort:
     dense: Schedule
     retrain: Schedule
     strengths: tuple[float, ...] = (0.25, 0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
-    slots: tuple[int, ...] = (2, 3, 4, 8, 16, 64, 256)
+    slots: tuple[int, ...] = (2, 4, 8, 16, 64, 256)
     joint_slots: tuple[int, ...] = (4, 8, 16)
     rates: tuple[float, ...] = (0.5, 0.3, 0.2, 0.1, 0.07, 0.05, 0.03, 0.02)
     bits: tuple[int, ...] = (2, 3, 4, 5, 6, 7, 8)
