@@ -17,9 +17,10 @@ import json
 import statistics
 import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -27,43 +28,33 @@ import torch
 from torch import nn
 
 import openeie
-from openeie.core import artefact
 from openeie.core.graph import Network
-from openeie.sw.compress.dataset import Dataset, Labelled
 from openeie.sw.compress.distill import distillation
-from openeie.sw.compress.pipeline import Compressed, compress
-from openeie.sw.compress.recipe import Data, Distill, Prune, Recipe, Share, Training
-from openeie.sw.compress.train import Affine, Loss, Schedule, deterministic, error_rate, fit
+from openeie.sw.compress.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
+                                       error_rate, fit)
 from openeie.sw.data import load_mnist
 
+Labelled = tuple[np.ndarray, np.ndarray]
+
 TEACHER, STUDENT = (784, 800, 800, 10), (784, 30, 30, 10)
-TEMPERATURE, SOFT = 4.0, 0.9
+DISTILL = {"temperature": 4.0, "soft": 0.9}
 #: Shares of the teacher's part, and temperatures; at 0 the teacher is not heard.
 SWEEP = ((0.0, 1.0), *((0.9, temperature) for temperature in (1.0, 2.0, 4.0, 8.0, 20.0)),
          (0.5, 4.0), (1.0, 4.0))
 STEPS = ("float", "pruned", "shared", "integer")
-_PIXEL_SCALE = 1 / 255
-
-
-@dataclass(frozen=True, kw_only=True)
-class Experiment:
-    """Every hyper-parameter but the loss.
-
-    Attributes
-    ----------
-    teach, augment, dropout : training of the teacher.
-    recipe : of a student, in float and compressed.
-    """
-    teach: Schedule = Schedule(epochs=16, rate=1e-3, final_rate=1e-5, batch=256)
-    augment: Affine = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1)
-    dropout: float = 0.2
-    recipe: Recipe = Recipe(
-        name="student", data=Data(hold_out=0),
-        train=Training(epochs=30, rate=3e-3, final_rate=1e-5, batch=256),
-        prune=Prune(keep={"0": 0.15, "2": 0.45, "4": 0.6}, rounds=4, between=Training(
-            epochs=2, rate=2e-3, final_rate=5e-4, batch=256)),
-        retrain=Training(epochs=12, rate=2e-3, final_rate=1e-5, batch=256), share=Share(),
-        centroids=Training(epochs=6, rate=5e-4, final_rate=1e-5, batch=256))
+#: How the teacher is taught, and how a student learns in float.
+TEACH = Schedule(epochs=12, rate=1e-3, final_rate=1e-5, batch=256)
+AUGMENT, DROPOUT = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1), 0.2
+LEARN = {"epochs": 20, "rate": 3e-3, "final_rate": 1e-5, "batch": 256}
+#: Of a student, from random weights to the integer network; pictures are not distorted.
+RECIPE = {
+    "name": "student", "data": {"hold_out": 0}, "train": LEARN,
+    "prune": {"keep": {"ip1": 0.15, "ip2": 0.45, "ip3": 0.6}, "rounds": 4,
+              "between": {"epochs": 1, "rate": 2e-3, "final_rate": 5e-4, "batch": 256}},
+    "retrain": {"epochs": 10, "rate": 2e-3, "final_rate": 1e-5, "batch": 256},
+    "share": {"slots": 16},
+    "centroids": {"epochs": 4, "rate": 5e-4, "final_rate": 1e-5, "batch": 256},
+}
 
 
 class Remembering(nn.Module):
@@ -85,51 +76,40 @@ class Remembering(nn.Module):
 
 
 def perceptron(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
-    """Linear layers with ReLUs between, each followed by dropout if there is any."""
-    modules: list[nn.Module] = []
-    for a, b in zip(sizes, sizes[1:]):
-        modules += [nn.Linear(a, b), nn.ReLU(), *([nn.Dropout(dropout)] if dropout else [])]
-    return nn.Sequential(*modules[:-1 - bool(dropout)])
+    """Linear layers ip1, ip2, ... of maps, with ReLUs between, each followed by dropout if there
+    is any."""
+    modules: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())]
+    for number, (a, b) in enumerate(pairwise(sizes), 1):
+        if number > 1:
+            modules += [(f"relu{number}", nn.ReLU()), (f"dropout{number}", nn.Dropout(dropout))]
+        modules.append((f"ip{number}", nn.Linear(a, b)))
+    return nn.Sequential(OrderedDict(one for one in modules
+                                     if dropout or not isinstance(one[1], nn.Dropout)))
+
+
+def student() -> nn.Sequential:
+    """A student with random weights."""
+    return perceptron(STUDENT)
 
 
 def tensors(pictures: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pixels in 0 .. 1, float32, and labels, int64."""
-    return (torch.from_numpy(pictures[0].astype(np.float32)) * _PIXEL_SCALE,
-            torch.from_numpy(pictures[1].astype(np.int64)))
+    """Pixels in 0 .. 1, float32 maps, and labels, int64."""
+    images = torch.from_numpy(pictures[0].astype(np.float32)) / 255
+    return images.reshape(-1, 1, 28, 28), torch.from_numpy(pictures[1].astype(np.int64))
 
 
-def taught(train: Labelled, experiment: Experiment, seed: int) -> Remembering:
+def taught(train: Labelled, seed: int) -> nn.Sequential:
     """The teacher."""
     with deterministic(seed) as generator:
-        teacher = perceptron(TEACHER, experiment.dropout)
-        fit(teacher, *tensors(train), experiment.teach, generator=generator,
-            augment=experiment.augment)
-    return Remembering(teacher)
-
-
-def student(train: Labelled, experiment: Experiment, seed: int, loss: Loss) -> nn.Sequential:
-    """A float student."""
-    with deterministic(seed) as generator:
-        model = perceptron(STUDENT)
-        fit(model, *tensors(train), experiment.recipe.train.schedule, generator=generator,
-            loss=loss)
-    return model
-
-
-def compressed(data: Dataset, experiment: Experiment, seed: int,
-               teacher: nn.Module | None) -> Compressed:
-    """A student, from nothing to integers; with its teacher, if it has one."""
-    distill = None if teacher is None else Distill(temperature=TEMPERATURE, soft=SOFT)
-    return compress(lambda: perceptron(STUDENT), data,
-                    experiment.recipe.model_copy(update={"distill": distill}), seed=seed,
-                    teacher=teacher)
+        teacher = perceptron(TEACHER, DROPOUT)
+        fit(teacher, *tensors(train), TEACH, generator=generator, augment=AUGMENT)
+    return teacher
 
 
 def on_the_array(network: Network, test: Labelled, rtl_images: int) -> dict:
-    """Bytes of the artefact, cycles and errors on EIE16; ``rtl`` compared on the first pictures."""
+    """Cycles and errors on EIE16; ``rtl`` is compared with ``fast`` on the first pictures."""
     run = openeie.simulate(network, test[0], config="EIE16", engine="fast")
-    result = {"bytes": len(artefact.dumps(network)),
-              "cycles_per_picture": float(run.cycles.sum()) / len(test[0]),
+    result = {"cycles_per_picture": float(run.cycles.sum()) / len(test[0]),
               "error": float(np.mean(run.outputs.argmax(1) != test[1]))}
     if rtl_images:
         few = test[0][:rtl_images]
@@ -145,42 +125,53 @@ def spread(values: Sequence[float]) -> dict[str, float]:
             "deviation": statistics.stdev(values) if len(values) > 1 else 0.0}
 
 
-def run(train: Labelled, test: Labelled, experiment: Experiment, *, seeds: Sequence[int],
-        rtl_images: int, progress: Callable[[str], None]) -> dict:
+def run(train: Labelled, test: Labelled, *, seeds: Sequence[int], rtl_images: int,
+        progress: Callable[[str], None]) -> dict:
     """The whole experiment, as plain values."""
-    teacher = taught(train, experiment, seeds[0])
+    teacher = taught(train, seeds[0])
     teacher_error = error_rate(teacher, *tensors(test))
-    progress(f"teacher  test error {teacher_error:.2%}")
-    data = Dataset(name="mnist", train=train, test=test, scale=_PIXEL_SCALE)
+    progress(f"teacher: {teacher_error:.2%} wrong")
+    data = {"train_images": train[0].reshape(-1, 1, 28, 28), "train_labels": train[1],
+            "test_images": test[0].reshape(-1, 1, 28, 28), "test_labels": test[1]}
     rows = []
     for seed in seeds:
-        for name, teaches in (("labels", None), ("distilled", teacher)):
-            result = compressed(data, experiment, seed, teaches)
-            progress(f"seed {seed}, {name}: " + ", ".join(
-                f"{step} {error:.2%}" for step, error in result.errors.items()))
-            shown = rtl_images if name == "distilled" and seed == seeds[0] else 0
-            rows.append({"student": name, "seed": seed, "parameters": _parameters(STUDENT)}
-                        | result.errors | on_the_array(result.network, test, shown))
-            assert rows[-1]["error"] == rows[-1]["integer"]     # fast is the golden model
+        for name in ("labels", "distilled"):
+            heard = name == "distilled"
+            made = openeie.compress(
+                student, data, RECIPE | ({"distill": DISTILL} if heard else {}), seed=seed,
+                teacher=Remembering(teacher) if heard else None)
+            rows.append({"student": name, "seed": seed, **made.errors, "bytes": made.file_bytes}
+                        | on_the_array(made.network, test,
+                                       rtl_images if heard and seed == seeds[0] else 0))
+            assert rows[-1]["error"] == made.integer_error      # fast is the golden model
+            progress(json.dumps(rows[-1]))
     summary = {name: {column: spread([row[column] for row in rows if row["student"] == name])
                       for column in (*STEPS, "bytes", "cycles_per_picture")}
                for name in ("labels", "distilled")}
-    return {"temperature": TEMPERATURE, "soft": SOFT, "teacher": {
-        "sizes": TEACHER, "parameters": _parameters(TEACHER), "error": teacher_error},
-        "student_sizes": STUDENT, "students": rows, "summary": summary}
+    return DISTILL | {
+        "teacher": {"sizes": TEACHER, "parameters": _parameters(TEACHER), "error": teacher_error},
+        "student": {"sizes": STUDENT, "parameters": _parameters(STUDENT)}, "students": rows,
+        "summary": summary}
 
 
-def sweep(train: Labelled, experiment: Experiment, *, seeds: Sequence[int], hold_out: int,
+def sweep(train: Labelled, *, seeds: Sequence[int], hold_out: int,
           progress: Callable[[str], None]) -> dict:
     """Errors of float students on held-out training pictures, over temperatures and shares."""
-    rest, held = (tuple(array[part] for array in train)
+    rest, held = ((train[0][part], train[1][part])
                   for part in (slice(-hold_out), slice(-hold_out, None)))
-    teacher = taught(rest, experiment, seeds[0])
+    teacher = taught(rest, seeds[0])
+    remembering = Remembering(teacher)
+
+    def error(loss: Loss, seed: int) -> float:
+        with deterministic(seed) as generator:
+            model = student()
+            fit(model, *tensors(rest), Schedule(**LEARN), generator=generator, loss=loss)
+        return error_rate(model, *tensors(held))
     result = {"teacher": error_rate(teacher, *tensors(held)), "rows": []}
     for soft, temperature in SWEEP:
-        loss = distillation(teacher, temperature=temperature, soft=soft)
-        errors = [error_rate(student(rest, experiment, seed, loss), *tensors(held))
-                  for seed in seeds]
+        loss = distillation(remembering, temperature=temperature, soft=soft) if soft \
+            else cross_entropy
+        errors = [error(loss, seed) for seed in seeds]
         result["rows"].append({"temperature": temperature, "soft": soft, "errors": errors}
                               | spread(errors))
         progress(json.dumps(result["rows"][-1]))
@@ -188,7 +179,7 @@ def sweep(train: Labelled, experiment: Experiment, *, seeds: Sequence[int], hold
 
 
 def _parameters(sizes: Sequence[int]) -> int:
-    return sum(a * b + b for a, b in zip(sizes, sizes[1:]))
+    return sum(a * b + b for a, b in pairwise(sizes))
 
 
 def main() -> None:
@@ -211,9 +202,9 @@ def main() -> None:
     train, seeds = load_mnist(options.mnist, "train"), range(options.seed,
                                                              options.seed + options.seeds)
     if options.sweep:
-        result = sweep(train, Experiment(), seeds=seeds, hold_out=5000, progress=progress)
+        result = sweep(train, seeds=seeds, hold_out=5000, progress=progress)
     else:
-        result = run(train, load_mnist(options.mnist, "test"), Experiment(), seeds=seeds,
+        result = run(train, load_mnist(options.mnist, "test"), seeds=seeds,
                      rtl_images=options.rtl, progress=progress)
     text = json.dumps({"schema_version": 1, "seed": options.seed, "torch": torch.__version__,
                        "seconds": round(time.monotonic() - began)} | result, indent=2)

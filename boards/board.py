@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, ConfigError
-from ..core.program import CHANNEL_WORD
+from ..core.footprint import memory_bits
 from .family import Family
 from .pll import Pll
 
@@ -157,15 +157,7 @@ class Board:
     @staticmethod
     def memory_budget(config: ArrayConfig) -> dict[str, int]:
         """Bits that the memories of all PEs take, by kind."""
-        channel = sum(width for _, width in CHANNEL_WORD)
-        per_pe = {
-            "entries": config.entry_depth * config.word_width,
-            "pointers": config.pointer_depth * config.pointer_width,
-            "activations": config.act_depth * config.act_width,
-            "accumulators": config.acc_banks * config.acc_depth * config.acc_width,
-            "channels": config.channel_depth * channel,
-        }
-        return {name: config.pes * bits for name, bits in per_pe.items()}
+        return memory_bits(config)
 
     def check_budget(self) -> None:
         """The array's memories must fit the chip's, logic apart.

@@ -51,7 +51,8 @@ def command(data: Data = None, weights: Weights = None, figure: Only = None, qui
         make_folder(out)
     calm = quiet or as_json
     result: dict[str, Any] = {"seed": seed, "quick": quick, "networks": _networks()}
-    figures, files = [], {}
+    figures: list = []
+    files: dict[str, bytes] = {}
     if _SYMBOLS in names:
         figures += _symbol_figures(result)
     if trained:
@@ -128,7 +129,7 @@ def _studied(folder: Path, weights: Path | None, names: list[str], quick: bool, 
             model = train_float(train, effort, seed)
     subject = Subject(model=model, train=train, test=test, effort=effort, seed=seed)
     buffer = io.BytesIO()
-    np.savez(buffer, **weights_of(model))
+    np.savez(buffer, allow_pickle=False, **weights_of(model))
     files["float.npz"] = buffer.getvalue()
     done = 0
     with progress("measuring", quiet=quiet) as update:

@@ -12,7 +12,7 @@ from ..core.config import ArrayConfig
 from ..core.errors import InputError, Mismatch
 from ..core.run import Run
 from ..sw.npz import read_arrays
-from .common import (AsJson, Quiet, Seed, emit, make_folder, progress, working,
+from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, emit, make_folder, progress, working,
                      write_atomically)
 from .models import load_model
 from .tables import plain_table
@@ -39,21 +39,28 @@ def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
             timing: Timing = "array", seed: Seed = 1, out: OutFolder = None,
             as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Reproduce the measurements of EIE's paper, with its own numbers beside ours."""
-    _check(engine, timing, out)
+    _check(engine, timing)
     calm = quiet or as_json
     layers = _layers(layer or (_RTL_LAYERS if engine == "rtl" and not npz else ()), npz or (),
                      seed)
-    from ..sim.study.eie import CLOCK_MHZ, measure, paper_array
+    if out is not None:
+        from ..sim.picture import check_picture
+        check_picture(Path("figure.svg"))
+        make_folder(out)
+    from ..sim.study.eie import CLOCK_MHZ, PAPER, measure, paper_array
     config = paper_array()
     with working("the layers' times", quiet=calm):
         times = [one.time(config) for one in layers]
-        rows = [measure(one, time) for one, time in zip(layers, times)]
+        papers = {} if npz else {row.name: row for row in PAPER}
+        rows = [measure(one, time, paper=papers.get(one.name))
+                for one, time in zip(layers, times)]
         if timing == "authors":
             from ..sim.study.authors import authors_cycles
             rows = [dataclasses.replace(row, cycles=cycles, actual_us=cycles / CLOCK_MHZ)
                     for row, one in zip(rows, layers)
                     for cycles in [authors_cycles(one, config.pes)]]
-    result: dict = {"config": config.to_dict(), "clock_mhz": CLOCK_MHZ, "seed": seed,
+    result: dict = {"schema_version": SCHEMA_VERSION, "config": config.to_dict(),
+                    "clock_mhz": CLOCK_MHZ, "seed": seed,
                     "timing": timing, "layers": [_row_dict(row) for row in rows]}
     lines: list = []
     if engine == "rtl":
@@ -62,14 +69,15 @@ def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
                          "compared": sum(compared)}
         lines.append(f"equal: rtl = fast on {', '.join(one.name for one in layers)}: "
                      f"{sum(compared):,} words, cycle counts and counters compared")
-    else:
+    elif timing == "array":             # the figures are of our array
         result |= _figures(layers, config, out, lines, quiet=calm)
     if out is not None:
         write_atomically(out / "eie.json", json.dumps(result, indent=2).encode())
-    emit(result, lambda: [*_tables(rows, timing, seed), *lines], as_json=as_json, quiet=quiet)
+    emit(result, lambda: [*_tables(rows, timing, None if npz else seed), *lines],
+         as_json=as_json, quiet=quiet)
 
 
-def _check(engine: str, timing: str, out: Path | None) -> None:
+def _check(engine: str, timing: str) -> None:
     """Refuse at once what cannot be done."""
     for name, value, known in (("--engine", engine, ("fast", "rtl")),
                                ("--timing", timing, ("array", "authors"))):
@@ -77,10 +85,6 @@ def _check(engine: str, timing: str, out: Path | None) -> None:
             raise InputError(f"{name} must be {' or '.join(known)}, not {value!r}")
     if engine == "rtl" and timing == "authors":
         raise InputError("--timing authors has no gateware; leave out --engine rtl")
-    if out is not None:
-        from ..sim.picture import check_picture
-        check_picture(Path("figure.svg"))
-        make_folder(out)
 
 
 def _layers(names, files, seed: int):
@@ -93,6 +97,11 @@ def _layers(names, files, seed: int):
         if names:
             raise InputError(f"--layer {names[0]} names one of the paper's layers, but --npz "
                              f"{files[0]} brings others; give one of the two")
+        stems = [path.stem for path in files]
+        twice = next((stem for stem in stems if stems.count(stem) > 1), None)
+        if twice:
+            raise InputError(f"two files are called {twice!r}, which names their layers; rename "
+                             f"one")
         return [workload_of(_read(path), path.stem) for path in files]
     unknown = [name for name in names if name not in {row.name for row in PAPER}]
     if unknown:
@@ -148,9 +157,11 @@ def _row_dict(row) -> dict:
     return result
 
 
-def _tables(rows, timing: str, seed: int) -> list:
+def _tables(rows, timing: str, seed: int | None) -> list:
     """Table IV side by side, and what was read."""
-    times = plain_table(f"EIE, Table IV: 64 PEs, 800 MHz, us, seed {seed}, timing of the {timing}",
+    drawn = "" if seed is None else f", seed {seed}"
+    times = plain_table(f"EIE, Table IV: 64 PEs, 800 MHz, us{drawn}, cycles of the {timing}; "
+                        f"balance and reads of our array",
                         "layer", "theo-\nretical", "paper's", "actual", "paper's ", "cycles",
                         "load\nbalance")
     reads = plain_table("what was read, and the energy (a model)", "layer", "entries", "fillers",

@@ -1,9 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Options, output and errors that all verbs share."""
 import json
-import os
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -18,6 +16,7 @@ from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..core.files import replace_file
 from ..core.graph import Network
 from ..sw.npz import read_arrays
 
@@ -163,11 +162,7 @@ def make_folder(path: Path) -> None:
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that appears complete or not at all."""
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
-                                         delete=False) as file:
-            file.write(data)
-        os.chmod(file.name, 0o644)
-        os.replace(file.name, path)
+        replace_file(path, data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 

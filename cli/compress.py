@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie compress``: a float network through a recipe to an artefact."""
+import math
 import re
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_MOST_BARE = 0.2                # a budget without %, above which it is asked for
 _SECONDS = 10                   # between two lines on an epoch, where there is no terminal
 
 Network = Annotated[str, typer.Argument(
@@ -29,7 +32,7 @@ Data = Annotated[str, typer.Option(
          "test_labels.")]
 RecipeFile = Annotated[str, typer.Option(
     "--recipe", metavar="R.toml", help="A file, or a recipe that comes with the package: "
-                                       "lenet-300-100, lenet-5.")]
+                                       "lenet-300-100, lenet-5, cifar.")]
 Weights = Annotated[Path | None, typer.Option(
     help="The float network's: .safetensors, a state_dict (.pt), or Caffe's in an .npz; without "
          "it the recipe's [train] makes them.")]
@@ -54,6 +57,8 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
     need("torch", "train")
     if out.suffix != ".eie" or not out.parent.is_dir():
         raise InputError(f"--out must be a file .eie in a folder that exists, not {out}")
+    best = out.with_suffix(".best.eie")
+    _check_writable(out, best, _recipe_file(out), _recipe_file(best))
     share = None if budget is None else _share(budget)
     from ..sw.compress.pipeline import compress
     from ..sw.compress.recipe_file import read_recipe
@@ -69,26 +74,53 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
                               device=device, checkpoints=checkpoints, watch=watch)
         except BudgetError as error:
             result = cast("Compressed", error.best)
-            out = out.with_suffix(".best.eie")
-            failure = BudgetError(f"{error}. The best network is in {out}", result)
+            older = f"; {out} is of an earlier run, and was left as it was" if out.exists() else ""
+            out = best
+            failure = BudgetError(f"{error}. The best network is in {out}{older}", result)
     files = _write(result, out)
     emit(files | result.to_dict(), lambda: _tables(result, files), as_json=as_json, quiet=quiet,
          failure=failure)
 
 
 def _share(text: str) -> float:
-    """``0.5%`` or ``0.005``."""
-    match = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)(%?)", text.strip())
-    value = float(match[1]) / (100 if match[2] else 1) if match else None
-    if value is None or value > 1:
+    """``0.5%`` or ``0.005``. A share of 0.2 or more without % is one that has lost it."""
+    match = re.fullmatch(r"((?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?) ?(%?)",
+                         text.strip())
+    value = float(match[1]) / (100 if match[2] else 1) if match else math.inf
+    if match and not match[2] and _MOST_BARE <= value < math.inf:
+        number = float(match[1])
+        readings = [f"{number:g}% or {number / 100:g}"] * (number <= 100) \
+            + [f"{100 * number:g}%"] * (number <= 1)
+        raise InputError(f"--budget must be a share below {_MOST_BARE} or have a %, such as 0.5% "
+                         f"or 0.005, not {text!r}"
+                         + (f"; write {', or '.join(readings)}" if readings else ""))
+    if value > 1:
         raise InputError(f"--budget must be a share such as 0.5% or 0.005, not {text!r}")
     return value
+
+
+def _recipe_file(out: Path) -> Path:
+    """Beside an artefact, the recipe as it was run."""
+    return out.with_suffix(".recipe.toml")
+
+
+def _check_writable(*paths: Path) -> None:
+    """Refuse now what could not be written when all the work is done."""
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder")
+    folder = paths[0].parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{paths[0].name}."):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
 
 
 def _write(result: "Compressed", out: Path) -> dict[str, str]:
     """The artefact, and beside it the recipe as it was run."""
     from ..sw.compress.recipe_file import dump_recipe
-    beside = out.with_suffix(".recipe.toml")
+    beside = _recipe_file(out)
     save(result.network, out)
     write_atomically(beside, dump_recipe(result.recipe).encode())
     return {"artefact": str(out), "recipe_file": str(beside)}

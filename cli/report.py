@@ -9,7 +9,7 @@ import typer
 from ..core.artefact import loads, read_bytes
 from ..core.compile import compile_network
 from ..core.config import PRESETS, ArrayConfig
-from ..core.errors import InputError
+from ..core.errors import CapacityError, InputError
 from ..core.graph import Network
 from ..core.inspect import inspect
 from ..core.program import Program
@@ -55,8 +55,7 @@ def command(model: Model, config: Config64 = None, changes: Set = None, against:
     network, contents = loads(data, source=str(path)), inspect(data)
     arrays = _arrays(network, config, changes, against)
     x, _ = inputs_for(network, inputs, images, _IMAGES)
-    programs = [compile_network(network, array, vectors=vectors, encoding=encoding)
-                for _, array in arrays]
+    programs = [_program(network, name, array, vectors, encoding) for name, array in arrays]
     options = {"jobs": jobs} if engine == "fast" else {"seed": seed}
     reports, runs = [], []
     for (name, _), program in zip(arrays, programs):
@@ -116,6 +115,14 @@ def _arrays(network: Network, config: str | None, changes: list[str] | None,
         if arrays[0][0] == arrays[1][0]:
             arrays[1] = (f"{arrays[1][0]} (2)", arrays[1][1])
     return arrays
+
+
+def _program(network: Network, name: str, array: ArrayConfig, vectors: int,
+             encoding: str | None) -> Program:
+    try:
+        return compile_network(network, array, vectors=vectors, encoding=encoding)
+    except CapacityError as error:
+        raise CapacityError(f"array {name}: {error}") from error
 
 
 def _name(network: Network, config: str | None, changes: list[str] | None) -> str:

@@ -54,23 +54,34 @@ def command(file: File = None, grid: Grid = None, changes: Set = None, layer: La
     from ..sim.study.grid import read_sweep
     from ..sim.study.sweep import run_sweep
     asked = {"base": config, "images": images, "seed": seed, "mhz": mhz,
-             "grid": dict(_assignment("--grid", text, many=True) for text in grid or ()),
-             "set": dict(_assignment("--set", text, many=False) for text in changes or ()),
+             "grid": _assignments("--grid", grid, many=True),
+             "set": _assignments("--set", changes, many=False),
              "layer": [_parse_layer(text) for text in layer or ()], "networks": network or []}
     sweep = read_sweep(file, {name: value for name, value in asked.items()
                               if value not in (None, [], {})})
     if restart and out is None:
         raise InputError("--restart forgets what is in a folder; name it with -o")
     networks = {name: _network(name, sweep.images, sweep.seed) for name in sweep.networks}
-    journal = None if out is None else _journal(out, restart)
+    journal = None if out is None else _journal(out)
     with progress("points", quiet=quiet or as_json) as update:
-        rows = run_sweep(sweep, networks, journal=journal, jobs=jobs, scheduler=scheduler,
-                         progress=update)
+        rows = run_sweep(sweep, networks, journal=journal, restart=restart, jobs=jobs,
+                         scheduler=scheduler, progress=update)
     if out is not None:
+        _forget(out)
         write_atomically(out / "sweep.json", sweep.model_dump_json(indent=2).encode())
         _write(out, sweep, rows)
     emit({"sweep": sweep.model_dump(mode="json"), "points": rows}, lambda: _lines(rows, out),
          as_json=as_json, quiet=quiet)
+
+
+def _assignments(option: str, texts: list[str] | None, *, many: bool) -> dict[str, Any]:
+    pairs = [_assignment(option, text, many=many) for text in texts or ()]
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise InputError(f"{option} {twice} is given twice; give it once"
+                         + (", with all its values" if many else ""))
+    return dict(pairs)
 
 
 def _assignment(option: str, text: str, *, many: bool) -> tuple[str, Any]:
@@ -85,10 +96,11 @@ def _assignment(option: str, text: str, *, many: bool) -> tuple[str, Any]:
 
 
 def _value(name: str, text: str) -> int | list[str]:
-    """Names joined by + for fields that are lists of them, otherwise an integer."""
+    """Names joined by + (or, of one value, by a comma) for fields that are lists of them,
+    otherwise an integer."""
     from ..core.limits import NAMES
     if name in NAMES:
-        return text.split("+")
+        return text.replace(",", "+").split("+")
     try:
         return int(text)
     except ValueError:
@@ -110,32 +122,35 @@ def _network(name: str, count: int, seed: int):
     """A network and its inputs: shipped images where they fit, otherwise random ones."""
     from ..sw.data import shipped_test_set
     network = load_model(name)
+    low, high = network.input_range
     x, _ = shipped_test_set()
-    if network.inputs == x.shape[1]:
+    if network.inputs == x.shape[1] and low <= 0 and high >= 255:
         if count > len(x):
             raise InputError(f"images must be in 1 .. {len(x)}, not {count}")
         return network, x[:count]
-    low, high = network.input_range
     rng = np.random.default_rng(seed)
     return network, rng.integers(low, high, (count, network.inputs), endpoint=True)
 
 
-def _journal(out: Path, restart: bool) -> Path:
+def _journal(out: Path) -> Path:
     """The journal of a folder, which is made."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        path = out / "points.jsonl"
-        if restart:
-            path.unlink(missing_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot use the folder {out}: {error.strerror}") from error
     try:
         import matplotlib  # noqa: F401
         import pyarrow  # noqa: F401
     except ImportError as error:
         raise ToolError(f"tables and pictures need {error.name}, which is not installed; install "
                         f"it: pip install 'openeie[report]'") from None
-    return path
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot use the folder {out}: {error.strerror}") from error
+    return out / "points.jsonl"
+
+
+def _forget(out: Path) -> None:
+    """Remove the pictures of an earlier sweep, of whose fields this one may have none."""
+    for path in out.glob("cycles-*.svg"):
+        path.unlink()
 
 
 def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
@@ -144,7 +159,7 @@ def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
     from pyarrow import csv, parquet
     from ..sim.study.charts import draw_chart
     from ..sim.study.sweep import columns_of
-    from ..sim.study.sweep_charts import sweep_charts
+    from ..sim.study.sweep_charts import draw_front, sweep_charts
     table = pa.table({name: [row[name] if not isinstance(row[name], list)
                              else json.dumps(row[name]) for row in rows]
                       for name in columns_of(sweep)})
@@ -154,6 +169,7 @@ def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
         write_atomically(out / name, buffer.getvalue())
     for chart in sweep_charts(sweep, rows):
         write_atomically(out / f"{chart.name}.svg", draw_chart(chart))
+    write_atomically(out / "front.svg", draw_front(rows))
 
 
 def _lines(rows: list[dict[str, Any]], out: Path | None) -> list:

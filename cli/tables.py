@@ -130,7 +130,8 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
             if per_pe:
                 entry["counters_per_pe"] = layer.counters.sum(axis=0).tolist()
         layers.append(entry)
-    result = {"engine": run.engine, "config": run.config.to_dict(), "inputs": len(run.outputs),
+    result = {"engine": run.engine, "config": run.config and run.config.to_dict(),
+              "inputs": len(run.outputs),
               "layers": layers}
     if run.layers[0].cycles is not None:
         result |= {"starts": len(run.cycles), "cycles": int(run.cycles.sum())}

@@ -6,7 +6,6 @@ A valid safetensors file of uint8 tensors: one per layer with weights
 JSON. ``docs/artefact.md``.
 """
 import os
-import tempfile
 import zlib
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import safetensors
 import safetensors.numpy
 
 from .errors import ArtefactError, EncodingError, InputError
+from .files import replace_file
 from .graph import Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .kinds import write_layer
@@ -133,17 +133,9 @@ def save(network: Network, path: str | os.PathLike, *, encoding: str | None = No
     """
     data = dumps(network, encoding=encoding)
     path = Path(path)
-    written = None
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
-                                         delete=False) as file:
-            written = Path(file.name)
-            file.write(data)
-        written.chmod(0o644)
-        written.replace(path)
+        replace_file(path, data)
     except OSError as error:
-        if written is not None:
-            written.unlink(missing_ok=True)
         raise ArtefactError(f"cannot write {path}: {error.strerror}") from error
     return len(data)
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from . import golden
 from .errors import InputError
-from .graph import INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool
+from .graph import (INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool,
+                    check_runnable)
 from .layers import Weighted
 from .weights import SparseWeights, permuted
 
@@ -175,9 +176,10 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
 
     Raises
     ------
-    InputError : clusters that do not divide the PEs; rates of a layer that is not there; and
-        what :func:`balance_rows` refuses.
+    InputError : clusters that do not divide the PEs; rates of a layer that is not there; a
+        network that no array runs; and what :func:`balance_rows` refuses.
     """
+    check_runnable(network)
     if clusters < 1 or pes % clusters:
         raise InputError(f"clusters must divide the {pes} PEs, but {clusters} do not")
     names = {layer.name for layer in network.layers}

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from .binary import BinaryLinear
+from .errors import CapacityError
 from .fixed import int_bits, int_range, requantise
 from .graph import INPUT, Layer, Network, Pool
 from .window import Window
 
-__all__ = ["accumulator_bounds", "accumulator_needs"]
+__all__ = ["EXACT_BITS", "accumulator_bounds", "accumulator_needs", "prove_exact"]
 
-_EXACT = 48             # bits of a sum that numpy's integers requantise exactly
+#: Bits of a sum that integers of 64 bits requantise exactly.
+EXACT_BITS = 48
 
 
 def accumulator_bounds(layer: Layer, low, high) -> tuple[np.ndarray, np.ndarray]:
@@ -19,6 +22,8 @@ def accumulator_bounds(layer: Layer, low, high) -> tuple[np.ndarray, np.ndarray]
     Inputs lie in ``low`` .. ``high``, numbers or int64 [columns of the weights]; a subset may be
     empty, so the bounds enclose 0. Every order of accumulation stays inside them.
     """
+    if isinstance(layer, BinaryLinear):
+        return layer.bounds(int(np.min(low)), int(np.max(high)))
     weights = layer.weights
     values = weights.values.astype(np.int64) * layer.repeats
     ends = np.stack([values * np.broadcast_to(end, weights.shape[1])[weights.columns]
@@ -45,9 +50,23 @@ def accumulator_needs(network: Network) -> Iterator[tuple[str, int, int, int]]:
             if isinstance(layer, Pool) and layer.maximum else _sums(layer, low, high, width)
         bits = int_bits(least, greatest)
         yield layer.name, bits, least, greatest
-        if bits > _EXACT:
+        if bits > EXACT_BITS:
             return
         ranges[layer.name] = outputs()
+
+
+def prove_exact(network: Network) -> None:
+    """Refuse a network whose sums the engine golden could not compute exactly.
+
+    Raises
+    ------
+    CapacityError : names the layer, and the bits its sums need.
+    """
+    for name, bits, least, greatest in accumulator_needs(network):
+        if bits > EXACT_BITS:
+            raise CapacityError(f"layer {name!r}: its sums must fit {EXACT_BITS} bits, but reach "
+                                f"{least:,} .. {greatest:,}, which needs {bits}; give it fewer "
+                                f"inputs or smaller weights")
 
 
 def _sums(layer: Layer, low, high, width: int):

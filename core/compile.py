@@ -8,7 +8,7 @@ from .capacity import Capacity, activation_needs
 from .cluster import Group, choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
 from .errors import CapacityError, ConfigError, InputError
-from .graph import Layer, Network
+from .graph import Layer, Network, check_runnable
 from .image import Image
 from .program import Program
 from .schedule import Tile, tiles_of
@@ -39,8 +39,10 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
     ------
     CapacityError : everything that does not fit, with what is needed and available, and the
         smallest configuration that would do.
-    InputError : a bad argument, or an encoding that a layer or the configuration cannot have.
+    InputError : a bad argument, an encoding that a layer or the configuration cannot have, or a
+        layer that no array runs.
     """
+    check_runnable(network)
     if balance:
         network = balanced(network, config.pes,
                            clusters=1 if clustered is False else config.clusters)
@@ -57,6 +59,7 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
                 encoding: str | None = None, clustered: bool | None = None
                 ) -> tuple[Program | None, Capacity]:
     """The program, or None, and what it lacks; arguments as for :func:`compile_network`."""
+    check_runnable(network)
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
     names = [_encoding(layer, config, encoding) for layer in network.layers]

@@ -2,10 +2,14 @@
 """The specification of every value: integer arithmetic, to be read beside docs/numerics.md."""
 import numpy as np
 
+from .bounds import prove_exact
 from .fixed import requantise
 from .graph import INPUT, Layer, Network
+from .run import LayerRun, Run
 
-__all__ = ["layer", "network"]
+__all__ = ["layer", "network", "run"]
+
+_BATCH = 250                # inputs of which windows are unfolded at a time
 
 
 def layer(this: Layer, x: np.ndarray, act_width: int) -> np.ndarray:
@@ -26,3 +30,20 @@ def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
         values[this.name] = layer(this, net.read(number, values), net.act_width)
         outputs.append(values[this.name])
     return outputs
+
+
+def run(net: Network, x: np.ndarray) -> Run:
+    """Every layer's output on inputs x [batch, n] without an array: of a network that was not
+    compiled, or that no array can run.
+
+    Raises
+    ------
+    InputError : inputs that the network does not take.
+    CapacityError : a layer's sums need more bits than are computed exactly.
+    """
+    prove_exact(net)
+    x = net.check_inputs(x)
+    parts = [network(net, x[first:first + _BATCH]) for first in range(0, max(len(x), 1), _BATCH)]
+    return Run(engine="golden", config=None, layers=tuple(
+        LayerRun(name=this.name, outputs=np.concatenate(outputs))
+        for this, outputs in zip(net.layers, zip(*parts))))

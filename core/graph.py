@@ -5,19 +5,23 @@ from functools import cached_property
 
 import numpy as np
 
+from .binary import BinaryConv, BinaryLinear
 from .errors import InputError
 from .fixed import int_range
 from .layers import Conv, Linear, Windowed
 from .layout import Layout
+from .limits import OPERATIONS
 from .local import Add, Depthwise
 from .pool import Pool
 from .window import Window
 
-__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "Layer", "Network",
-           "kind_of"]
+__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "BinaryLinear",
+           "BinaryConv", "Layer", "Network", "kind_of", "beyond_arrays",
+           "check_runnable"]
 
-#: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too.
-Layer = Linear | Pool | Depthwise | Add
+#: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too, and a
+#: :class:`BinaryConv` a :class:`BinaryLinear` one.
+Layer = Linear | Pool | Depthwise | Add | BinaryLinear
 
 
 def kind_of(layer: Layer) -> str:
@@ -200,3 +204,23 @@ class Network:
             i, j = bad[0]
             raise InputError(f"input [{i}, {j}] must be in {low} .. {high}, not {x[i, j]}")
         return x.astype(np.int64)
+
+
+def beyond_arrays(network: Network) -> list[str]:
+    """Names of the layers that no array has an operation for: binary ones. The engine golden runs
+    such a network all the same."""
+    return [layer.name for layer in network.layers if layer.operation not in OPERATIONS]
+
+
+def check_runnable(network: Network) -> None:
+    """Refuse a network that no array can run, whatever its configuration.
+
+    Raises
+    ------
+    InputError : names the first of its binary layers.
+    """
+    layers = beyond_arrays(network)
+    if layers:
+        raise InputError(f"layer {layers[0]!r} of network {network.name!r} is binary, and no array "
+                         f"has a binary mode yet; run the network with the engine golden and "
+                         f"without a configuration, as in openeie sim NET.eie --engine golden")

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from .artefact import loads, read_bytes, read_header
+from .binary_header import BinaryHeader
 from .graph import Layer
 from .kinds import MatrixHeader
 from .layer_header import LayerHeader
@@ -17,11 +18,13 @@ __all__ = ["LayerColumns", "Contents", "inspect"]
 class LayerColumns:
     """One layer, or the total. Bits are averages over the entries, fillers included.
 
-    A layer without weights, such as a pool, has zeros.
+    A layer without weights, such as a pool, has zeros; a binary one has all its weights, a bit
+    each.
 
     Attributes
     ----------
-    name, kind, encoding : the layer's; ``total`` and empty for the total.
+    name, kind, encoding : the layer's, a binary one's mode as its encoding; ``total`` and empty
+        for the total.
     window : of a layer that walks a map.
     weights, kept : weights of the dense matrix, and those stored.
     fillers : entries that only carry a run.
@@ -109,11 +112,17 @@ def inspect(source: str | os.PathLike | bytes) -> Contents:
                     payload_bytes=sum(map(len, payloads)), layers=layers, total=_total(layers),
                     provenance=header.provenance,
                     float_bytes=4 * sum(layer.rows * (layer.cols + 1) for layer in header.layers
-                                        if isinstance(layer, MatrixHeader)))
+                                        if isinstance(layer, (MatrixHeader, BinaryHeader))))
 
 
 def _columns(layer: LayerHeader, decoded: Layer) -> LayerColumns:
     common: dict = {"name": layer.name, "kind": layer.label, "window": layer.walked}
+    if isinstance(layer, BinaryHeader):
+        signs, weights = layer.sections["signs"], layer.rows * layer.cols
+        return LayerColumns(
+            **common, encoding=layer.mode, weights=weights, kept=weights, weight_bits=1,
+            weight_bits_huffman=1, bytes_shared=signs, bytes_stored=signs,
+            bytes_other=sum(layer.sections.values()) - signs)
     if not isinstance(layer, MatrixHeader):
         return LayerColumns(**common)
     kept = decoded.weights.nnz

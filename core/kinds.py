@@ -9,6 +9,7 @@ from typing import Annotated, ClassVar, Literal
 
 import pydantic
 
+from .binary_header import BinaryConvHeader, BinaryLinearHeader
 from .errors import ArtefactError, EncodingError
 from .fixed import MAX_SHIFT, MULTIPLIER_BITS
 from .graph import Add, Conv, Depthwise, Layer, Linear, Pool
@@ -209,7 +210,8 @@ class PoolHeader(Walked):
 
 KINDS: dict[str, type[LayerHeader]] = {
     "linear": LinearHeader, "conv": ConvHeader, "pool": PoolHeader,
-    "depthwise": DepthwiseHeader, "add": AddHeader}
+    "depthwise": DepthwiseHeader, "add": AddHeader,
+    "binary_linear": BinaryLinearHeader, "binary_conv": BinaryConvHeader}
 _BY_CLASS = {header.makes: header for header in KINDS.values()}
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers with a matrix: matrix-vector products and convolutions.
 
-Every class of layers answers the same questions (those of :class:`Linear` without a docstring of
+Every class of layers answers the same questions (those of :class:`Product` without a docstring of
 their own are explained there), so that compiler, proof and engines need not ask for its class.
 """
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from .window import Window
 if TYPE_CHECKING:
     from .memory import Placement
 
-__all__ = ["Weighted", "Windowed", "Linear", "Conv"]
+__all__ = ["Weighted", "Windowed", "Product", "Linear", "Conv", "check_writeback"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -53,19 +53,7 @@ class Weighted:
     output_scale: float = 1.0
 
     def __post_init__(self) -> None:
-        m = self.weights.shape[0]
-        for name, dtype, (low, high) in (
-                ("bias", np.int32, int_range(BIAS_BITS)),
-                ("multiplier", np.int32, (1, (1 << MULTIPLIER_BITS) - 1)),
-                ("shift", np.uint8, (0, MAX_SHIFT))):
-            array = frozen(getattr(self, name), dtype)
-            if array.shape != (m,):
-                raise InputError(f"layer {self.name!r}: {name} must have shape ({m},), "
-                                 f"not {array.shape}")
-            if array.min() < low or array.max() > high:
-                raise InputError(f"layer {self.name!r}: {name} must be in {low} .. {high}, "
-                                 f"not {array.min()} .. {array.max()}")
-            object.__setattr__(self, name, array)
+        check_writeback(self, self.weights.shape[0])
         if self.encoding not in ENCODINGS:
             raise InputError(f"layer {self.name!r}: encoding must be one of "
                              f"{', '.join(ENCODINGS)}, not {self.encoding!r}")
@@ -81,6 +69,28 @@ class Weighted:
         """``bias``, ``multiplier`` and ``shift`` of each channel, int64 [m]."""
         return {name: getattr(self, name).astype(np.int64)
                 for name in ("bias", "multiplier", "shift")}
+
+
+def check_writeback(layer, m: int) -> None:
+    """Make ``bias``, ``multiplier`` and ``shift`` of a layer with ``m`` channels read-only arrays
+    of their types.
+
+    Raises
+    ------
+    InputError : one of them has another shape, or values out of range.
+    """
+    for name, dtype, (low, high) in (
+            ("bias", np.int32, int_range(BIAS_BITS)),
+            ("multiplier", np.int32, (1, (1 << MULTIPLIER_BITS) - 1)),
+            ("shift", np.uint8, (0, MAX_SHIFT))):
+        array = frozen(getattr(layer, name), dtype)
+        if array.shape != (m,):
+            raise InputError(f"layer {layer.name!r}: {name} must have shape ({m},), "
+                             f"not {array.shape}")
+        if array.min() < low or array.max() > high:
+            raise InputError(f"layer {layer.name!r}: {name} must be in {low} .. {high}, "
+                             f"not {array.min()} .. {array.max()}")
+        object.__setattr__(layer, name, array)
 
 
 class Windowed:
@@ -107,12 +117,8 @@ class Windowed:
         return Walk.of_window(self.window, source.rows(pes), maps[0].origin, maps[0].stride)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Linear(Weighted):
-    """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
-
-    ``weights`` is the matrix, m x n.
-    """
+class Product:
+    """What a layer answers that multiplies all it reads, as one vector, with a matrix."""
     #: Which of :data:`openeie.core.config.OPERATIONS` an array must have.
     operation: ClassVar[str] = "linear"
     #: Every PE takes its own activations, and keeps the largest product instead of the sum.
@@ -122,6 +128,14 @@ class Linear(Weighted):
     repeats: ClassVar[int] = 1
     #: Several sources are read side by side, and not one after the other.
     concatenates: ClassVar[bool] = True
+    if TYPE_CHECKING:       # what is there at run time is a field, or found when it is asked for
+        name: str
+
+        @property
+        def weights(self) -> SparseWeights: ...
+
+        @property
+        def channels(self) -> int: ...
 
     @property
     def inputs(self) -> int:
@@ -170,6 +184,13 @@ class Linear(Weighted):
                              f"concatenation; make it a convolution with a kernel of the whole map")
         return Walk.of_vector(source.pixels * rows, maps[0].origin)
 
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Linear(Weighted, Product):
+    """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
+
+    ``weights`` is the matrix, m x n.
+    """
     def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
         """The accumulators for activations x int64 [batch, inputs]: [batch, positions, m]."""
         return x[:, np.newaxis] @ self.weights.dense().T

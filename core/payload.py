@@ -16,7 +16,8 @@ from .weights import SparseWeights
 from .huffman import MAX_LENGTH, CanonicalCode, package_merge
 from .stream import Gaps, decode_stream, encode_stream
 
-__all__ = ["PayloadShape", "encode_payload", "decode_payload", "WEIGHT_BITS"]
+__all__ = ["PayloadShape", "encode_payload", "decode_payload", "split_sections",
+           "encode_writeback", "decode_writeback", "WEIGHT_BITS"]
 
 #: Bits of a weight stored in place.
 WEIGHT_BITS = 16
@@ -86,12 +87,24 @@ def encode_payload(layer: Weighted) -> tuple[PayloadShape, bytes]:
                key=lambda plan: (plan.bits, plan.shape.run_width))
     shape = plan.shape
     stream = encode_stream(gaps, symbols, shape.run_width, plan.run_code, plan.symbol_code)
-    bias = layer.bias.astype("<i4").view(np.uint8).reshape(m, 4)[:, :shape.bias_bytes].tobytes()
-    channels = slice(0, 1) if shape.uniform else slice(None)
     codebook = b"" if weights.codebook is None else weights.codebook.astype("<i2").tobytes()
-    return shape, b"".join([stream, codebook, *plan.tables, bias,
-                            layer.multiplier[channels].astype("<u2").tobytes(),
-                            layer.shift[channels].tobytes()])
+    _, writeback = encode_writeback(layer, uniform=shape.uniform)
+    return shape, b"".join([stream, codebook, *plan.tables, writeback])
+
+
+def encode_writeback(layer, *, uniform: bool) -> tuple[int, bytes]:
+    """Bytes of each bias, and all biases, multipliers and shifts; the latter two once if they are
+    ``uniform``."""
+    size = _bias_bytes(layer.bias)
+    bias = layer.bias.astype("<i4").view(np.uint8).reshape(-1, 4)[:, :size].tobytes()
+    channels = slice(0, 1) if uniform else slice(None)
+    return size, b"".join([bias, layer.multiplier[channels].astype("<u2").tobytes(),
+                           layer.shift[channels].tobytes()])
+
+
+def _bias_bytes(bias: np.ndarray) -> int:
+    return next(size for size in (1, 2, 3, 4) if np.all(
+        np.abs(bias.astype(np.int64) * 2 + 1) < 1 << (8 * size)))
 
 
 def _count(codes: np.ndarray, slots: int) -> np.ndarray:
@@ -130,9 +143,7 @@ def _plan(layer: Weighted, gaps: Gaps, often: np.ndarray | None, width: int) -> 
         tables = [_pack_nibbles(code.lengths) for code in codes]
     shape = PayloadShape(
         entries=entries, run_width=width, codebook=codebook, huffman=layer.encoding == "huffman",
-        run_bits=run_bits, code_bits=code_bits,
-        bias_bytes=next(size for size in (1, 2, 3, 4) if np.all(
-            np.abs(layer.bias.astype(np.int64) * 2 + 1) < 1 << (8 * size))),
+        run_bits=run_bits, code_bits=code_bits, bias_bytes=_bias_bytes(layer.bias),
         uniform=bool(np.all(layer.multiplier == layer.multiplier[0])
                      and np.all(layer.shift == layer.shift[0])))
     return _Plan(bits=run_bits + code_bits + 8 * sum(map(len, tables)), shape=shape,
@@ -157,13 +168,7 @@ def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int)
     ------
     EncodingError : the payload does not have the size its shape says, or is not well formed.
     """
-    sections = shape.sections(rows)
-    if len(data) != sum(sections.values()):
-        raise EncodingError(f"the payload has {len(data)} bytes, its header asks for "
-                            f"{sum(sections.values())}")
-    parts, at = {}, 0
-    for name, size in sections.items():
-        parts[name], at = data[at:at + size], at + size
+    parts = split_sections(shape.sections(rows), data)
     total = shape.run_bits + shape.code_bits
     if not 2 * shape.entries <= total <= 2 * MAX_LENGTH * shape.entries:
         raise EncodingError(f"{shape.entries} entries cannot take {total} bits: each has a run "
@@ -175,11 +180,32 @@ def decode_payload(shape: PayloadShape, data: bytes, *, rows: int, columns: int)
     codes = _codes(shape, parts)
     run, code = decode_stream(shape, bits, codes)
     weights = _weights(shape, run, code, codebook, rows, columns)
-    bias = np.frombuffer(parts["bias"], np.uint8).reshape(rows, shape.bias_bytes)
+    return {"weights": weights} | decode_writeback(parts, rows, shape.bias_bytes)
+
+
+def split_sections(sections: dict[str, int], data: bytes) -> dict[str, bytes]:
+    """The parts of a payload, whose bytes ``sections`` has in order.
+
+    Raises
+    ------
+    EncodingError : the payload has another size.
+    """
+    if len(data) != sum(sections.values()):
+        raise EncodingError(f"the payload has {len(data)} bytes, its header asks for "
+                            f"{sum(sections.values())}")
+    parts, at = {}, 0
+    for name, size in sections.items():
+        parts[name], at = data[at:at + size], at + size
+    return parts
+
+
+def decode_writeback(parts: dict[str, bytes], rows: int, bias_bytes: int) -> dict[str, np.ndarray]:
+    """Bias, multiplier and shift of each row, from the sections of these names."""
+    bias = np.frombuffer(parts["bias"], np.uint8).reshape(rows, bias_bytes)
     sign = np.where(bias[:, -1:] > 127, 255, 0).astype(np.uint8)
-    wide = np.concatenate([bias, np.repeat(sign, 4 - shape.bias_bytes, axis=1)], axis=1)
-    spread = np.ones(rows if shape.uniform else 1, np.int64)
-    return {"weights": weights, "bias": np.ascontiguousarray(wide).view("<i4").reshape(rows),
+    wide = np.concatenate([bias, np.repeat(sign, 4 - bias_bytes, axis=1)], axis=1)
+    spread = np.ones(rows // len(parts["shift"]), np.int64)
+    return {"bias": np.ascontiguousarray(wide).view("<i4").reshape(rows),
             "multiplier": np.frombuffer(parts["multiplier"], "<u2").astype(np.int64) * spread,
             "shift": np.frombuffer(parts["shift"], np.uint8).astype(np.int64) * spread}
 

@@ -51,9 +51,10 @@ class LayerRun:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """A program executed on a batch by one engine (``golden``, ``fast``, ``rtl`` or ``board``);
-    ``layers`` are its tiles in the order they ran, the network's layers if none is tiled."""
+    ``layers`` are its tiles in the order they ran, the network's layers if none is tiled.
+    ``config`` is None of a network that ``golden`` ran without an array."""
     engine: str
-    config: ArrayConfig
+    config: ArrayConfig | None
     layers: tuple[LayerRun, ...]
 
     @property

@@ -91,7 +91,8 @@ class SparseWeights:
     @classmethod
     def from_codes(cls, codes: np.ndarray, codebook: np.ndarray) -> "SparseWeights":
         """From a dense matrix [m, n] of codebook slots; slot 0 means "no weight"."""
-        indptr, rows, kept = _by_column(np.asarray(codes))
+        codes = np.asarray(codes)
+        indptr, rows, kept = _by_column(codes)
         return cls(shape=codes.shape, indptr=indptr, rows=rows, codes=kept, codebook=codebook,
                    values=np.asarray(codebook)[kept if kept.dtype.kind in "iu"
                                                else kept.astype(np.int64)])
@@ -99,8 +100,9 @@ class SparseWeights:
     @classmethod
     def from_dense(cls, weights: np.ndarray) -> "SparseWeights":
         """From a dense integer matrix [m, n]; weights stand in place, zeros are not stored."""
-        indptr, rows, kept = _by_column(np.asarray(weights))
-        return cls(shape=np.shape(weights), indptr=indptr, rows=rows, values=kept)
+        weights = np.asarray(weights)
+        indptr, rows, kept = _by_column(weights)
+        return cls(shape=weights.shape, indptr=indptr, rows=rows, values=kept)
 
     @property
     def nnz(self) -> int:

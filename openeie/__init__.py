@@ -18,7 +18,9 @@ from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
                           EncodingError, InputError, Mismatch, OpenEIEError, ToolError)
+from .core.golden import run as _run_golden
 from .core.graph import Linear, Network
+from .core.graph import beyond_arrays as _beyond_arrays
 from .core.weights import SparseWeights
 from .core.inspect import Contents, inspect
 from .core.program import Program
@@ -141,7 +143,7 @@ def _program(model, config, vectors: int, encoding: str | None, balance: bool) -
     return compile(model, config, vectors=vectors, encoding=encoding, balance=balance)
 
 
-def simulate(model, x, *, config: str | ArrayConfig = "EIE64", engine: str = "fast",
+def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str = "fast",
              vectors: int = 1, encoding: str | None = None, balance: bool = False,
              **options) -> Run:
     """Run inputs through one engine.
@@ -151,7 +153,8 @@ def simulate(model, x, *, config: str | ArrayConfig = "EIE64", engine: str = "fa
     model : a :class:`Network`, the path of an artefact, or a :class:`Program` (then ``config``,
         ``vectors``, ``encoding`` and ``balance`` do not apply).
     x : integers [batch, n]; see :meth:`Network.check_inputs`.
-    config : a preset's name or an :class:`ArrayConfig`.
+    config : a preset's name or an :class:`ArrayConfig`; None: ``"EIE64"``, or no array at all for
+        a binary network, which the engine ``"golden"`` alone runs.
     engine : ``"golden"`` (values), ``"fast"`` or ``"rtl"`` (values, cycles, counters).
     vectors : inputs of one start; the batch must be a multiple.
     encoding : of every layer, instead of the layers' own.
@@ -164,7 +167,13 @@ def simulate(model, x, *, config: str | ArrayConfig = "EIE64", engine: str = "fa
     OpenEIEError : one of its kinds, saying what is wrong.
     """
     from .sim.engines import simulate as execute
-    return execute(_program(model, config, vectors, encoding, balance), x, engine, **options)
+    if isinstance(model, (str, _PathLike)):
+        model = load(model)
+    if engine == "golden" and config is None and isinstance(model, Network) \
+            and _beyond_arrays(model):
+        return _run_golden(model, x)
+    program = _program(model, config or "EIE64", vectors, encoding, balance)
+    return execute(program, x, engine, **options)
 
 
 def verify(model, x, *, config: str | ArrayConfig = "TINY", vectors: int = 1,

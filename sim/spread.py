@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
 
-from ..core.errors import ToolError
+from ..core.errors import InputError, ToolError
 
 __all__ = ["spread"]
 
@@ -19,21 +19,43 @@ def spread(task: Callable[[Any], Any], items: Sequence, jobs: int, scheduler: st
 
     Raises
     ------
-    ToolError : no scheduler answers there.
+    InputError : an empty address.
+    ToolError : no scheduler answers there, no process can be started, or a worker or the scheduler
+        was lost.
     """
+    if scheduler == "":
+        raise InputError("a scheduler's address must be like tcp://host:8786, not ''")
     if jobs <= 1 and scheduler is None:
         yield from enumerate(map(task, items))
         return
     from distributed import Client, LocalCluster, as_completed
     with ExitStack() as stack:
-        where = scheduler or stack.enter_context(LocalCluster(
-            n_workers=min(jobs, len(items)), threads_per_worker=1, dashboard_address=":0"))
+        try:
+            where = scheduler or stack.enter_context(LocalCluster(
+                n_workers=min(jobs, len(items)), threads_per_worker=1, dashboard_address=":0"))
+        except (OSError, RuntimeError) as error:
+            raise ToolError(f"cannot start {jobs} processes: {error}; take fewer jobs") from error
         try:
             client = stack.enter_context(Client(where, timeout=_PATIENCE))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise ToolError(f"no Dask scheduler answers at {scheduler}: {error}; start one (dask "
                             f"scheduler), or leave out --scheduler") from error
         futures = client.map(task, items, pure=False, retries=0)
         numbers = {future.key: number for number, future in enumerate(futures)}
-        for future, result in as_completed(futures, with_results=True):
+        # Results come with their futures: to ask for one later could wait for ever, if it was
+        # lost with its worker.
+        for future, result in as_completed(futures, with_results=True, raise_errors=False):
+            if future.status != "finished":
+                raise _failure(future.status, result)
             yield numbers[future.key], result
+
+
+def _failure(status: str, result: Any) -> BaseException:
+    """What to raise for a future without a result; an error comes as (type, error, traceback)."""
+    from distributed import KilledWorker
+    advice = "what was done is kept; give the same command again"
+    error = result[1] if status == "error" else None
+    if isinstance(error, KilledWorker):
+        return ToolError(f"worker processes died at the task {error.task}, maybe for want of "
+                         f"memory; take fewer jobs; {advice}")
+    return error or ToolError(f"the scheduler was lost, or gave a task up ({status}); {advice}")

@@ -12,7 +12,7 @@ from .compress.prune import weighted_layers
 from .compress.share import shared
 from .float_graph import FloatGraph, Node
 
-__all__ = ["GraphModule", "with_weights"]
+__all__ = ["GraphModule", "chain_of", "with_weights"]
 
 
 class GraphModule(nn.Module):
@@ -36,15 +36,6 @@ class GraphModule(nn.Module):
             self._steps.append((plain, made))       # a list, so that it is no child
         self._readers = {name: number for number, (node, _) in enumerate(self._steps)
                          for name in node.inputs}
-
-    @property
-    def chain(self) -> list[tuple[str, nn.Module]]:
-        """Its modules in order, by their nodes' names; none where nodes do not read the one before
-        them, and it alone."""
-        pairs = zip(self._steps, self._steps[1:])
-        if any(node.inputs != (before.name,) for (before, _), (node, _) in pairs):
-            return []
-        return [(node.name, made[0]) for node, made in self._steps[1:]]
 
     def _place(self, name: str, layer: nn.Module) -> None:
         """Makes the layer a child at a dotted path, as it was in the module it comes from."""
@@ -76,6 +67,15 @@ class GraphModule(nn.Module):
                 if self._readers[name] == number:
                     values.pop(name, None)
         return value
+
+
+def chain_of(module: GraphModule) -> list[tuple[str, nn.Module]]:
+    """Its modules in order, by their nodes' names; none where nodes do not read the one before
+    them, and it alone. No method: a layer may be called as one likes."""
+    steps = module._steps
+    if any(node.inputs != (before.name,) for (before, _), (node, _) in zip(steps, steps[1:])):
+        return []
+    return [(node.name, made[0]) for node, made in steps[1:]]
 
 
 def _add(parent: nn.Module, name: str, child: nn.Module) -> None:

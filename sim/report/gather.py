@@ -11,18 +11,12 @@ from ...core.graph import Network
 from ...core.inspect import Contents
 from ...core.program import Program
 from ...core.run import Run
-from ..items import map_items, position_entries
-from ..read import reader
-from ..recurrence import TOKEN
-from ..study.energy import EVENT_PJ, energy
-from ..study.workload import LayerTime
+from ..study.run_energy import run_energy
 from ..summary import Summary, summarise
 from .trace import Queue, occupancy, traces
 
-__all__ = ["UNITS", "Report", "gather", "shape_text"]
+__all__ = ["Report", "gather", "shape_text"]
 
-#: Of the energy, in the order of the path through a PE.
-UNITS = ("lnzd", *EVENT_PJ)
 #: Plans whose queues are drawn: those with the most cycles.
 _QUEUES = 8
 
@@ -104,7 +98,7 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
         busy=np.array([_busy(layer) for layer in run.whole_layers]),
         queues=tuple(queue for _, queue in drawn if queue is not None),
         untold=tuple(name for name, queue in drawn if queue is None),
-        energy=_energy(program, run, x))
+        energy=run_energy(program, run, x, starts=1))
 
 
 def _busy(layer) -> np.ndarray:
@@ -123,25 +117,3 @@ def shape_text(network: Network, number: int) -> str:
         map(str, dict.fromkeys(window.stride)))
     return (f"{window.height}x{window.width}x{window.channels} to {window.out_height}x"
             f"{window.out_width}x{channels}, {kernel}{stride}")
-
-
-def _energy(program: Program, run: Run, x) -> tuple[dict[str, float], ...]:
-    """By layer and unit, of the first start. Tiles add up; each cluster counts as an array of its
-    own, with its own lnzd."""
-    totals = [dict.fromkeys(UNITS, 0.0) for _ in program.network.layers]
-    read = reader(program, run, x)
-    for number, plan in enumerate(program.layers):
-        items = map_items(program, number, read(plan.layer)[:program.vectors] != 0)
-        vector = np.cumsum(items == TOKEN) - (items == TOKEN)
-        counts, fillers = position_entries(plan, program.config)
-        pes = counts.shape[1]
-        for cluster in range(plan.clusters):
-            mine = items[(vector % plan.clusters == cluster) & (items != TOKEN)]
-            time = LayerTime(
-                config=program.config.replace(pes=pes, clusters=1), columns=mine,
-                counts=np.ascontiguousarray(counts), fillers=fillers,
-                cycles=int(run.layers[number].cycles[0]),
-                counters=run.layers[number].counters[0, cluster * pes:(cluster + 1) * pes])
-            for unit, picojoules in energy(time).by_unit.items():
-                totals[plan.layer][unit] += picojoules
-    return tuple(totals)

@@ -4,9 +4,10 @@ import math
 from pathlib import Path
 
 from ...core.errors import InputError, ToolError
+from ..study.run_energy import UNITS
 from ..summary import SHARES, LayerSummary
 from .charts import LEVELS, bar, heat, queue_chart
-from .gather import UNITS, Report
+from .gather import Report
 
 __all__ = ["check_page", "render"]
 

@@ -13,6 +13,7 @@ __all__ = ["ARRAYS", "workload_of"]
 #: Arrays that are understood; ``acts`` must be there, and either ``weights`` or the others.
 ARRAYS = ("acts", "weights", "pointers", "runs", "codes", "codebook", "outputs")
 _ENTRIES = ("pointers", "runs", "codes", "codebook")
+_MOST_OUTPUTS = 1 << 24
 
 
 def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
@@ -36,15 +37,16 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
                          f"{', '.join(arrays) or 'none'}")
     entries = [key for key in _ENTRIES if key in arrays]
     if "weights" in arrays:
-        if entries:
-            raise InputError(f"layer {name!r} has both 'weights' and {entries[0]!r}; give its "
+        more = [*entries, *(key for key in ("outputs",) if key in arrays)]
+        if more:
+            raise InputError(f"layer {name!r} has both 'weights' and {more[0]!r}; give its "
                              f"matrix one way")
         return Workload.from_dense(arrays["weights"], arrays["acts"], name=name)
     missing = [key for key in _ENTRIES if key not in arrays]
     if missing:
         raise InputError(f"layer {name!r} lacks {missing[0]!r}: its matrix is either 'weights' or "
                          f"{', '.join(_ENTRIES)}")
-    for key in (*_ENTRIES, "acts"):
+    for key in (*_ENTRIES, "acts", *(key for key in ("outputs",) if key in arrays)):
         if np.asarray(arrays[key]).dtype.kind not in "iu":
             raise InputError(f"layer {name!r}: {key} must be integers, "
                              f"not {np.asarray(arrays[key]).dtype}")
@@ -56,14 +58,15 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
 def _matrix(name: str, parts, outputs):
     """The weights that the entries stand for; parts as in :data:`_ENTRIES`."""
     pointers, runs, codes, codebook = parts
+    if codebook.ndim != 1 or not 1 <= len(codebook) <= 256 or codebook[0] != 0 \
+            or np.any(codebook[1:] == 0) or codebook.min() < -32768 or codebook.max() > 32767:
+        raise InputError(f"layer {name!r}: codebook must be [1 .. 256] of 16 bits, slot 0 and no "
+                         f"other holding 0")
     count = _counts(name, pointers, runs, codes)
     for key, values, most in (("runs", runs, 255), ("codes", codes, len(codebook) - 1)):
         if len(values) and not 0 <= values.min() <= values.max() <= most:
             raise InputError(f"layer {name!r}: {key} must be in 0 .. {most}, "
                              f"not {values.min()} .. {values.max()}")
-    if codebook.ndim != 1 or not len(codebook) or codebook[0] != 0 \
-            or np.abs(codebook).max() > 32767:
-        raise InputError(f"layer {name!r}: codebook must be [K] of 16 bits, slot 0 holding 0")
     filler, longest = codes == 0, runs.max(initial=0)
     if np.any(runs[filler] != longest):
         raise InputError(f"layer {name!r}: an entry of code 0 is a filler, and must have the "
@@ -75,6 +78,8 @@ def _matrix(name: str, parts, outputs):
     if outputs is not None and np.size(outputs) != 1:
         raise InputError(f"layer {name!r}: outputs must be one number, not {np.shape(outputs)}")
     m = least if outputs is None else int(np.asarray(outputs).item())
+    if not 1 <= m <= _MOST_OUTPUTS:
+        raise InputError(f"layer {name!r}: outputs must be in 1 .. {_MOST_OUTPUTS}, not {m}")
     try:
         return decode_entries(entries, m)
     except EncodingError as error:
@@ -89,7 +94,7 @@ def _counts(name: str, pointers, runs, codes) -> np.ndarray:
     count = np.diff(pointers, axis=1)
     if np.any(pointers[:, 0]) or np.any(count < 0):
         raise InputError(f"layer {name!r}: each PE's pointers must begin at 0 and never fall")
-    total = int(pointers[:, -1].sum())
+    total = sum(pointers[:, -1].tolist())       # of Python: they may be as large as they like
     for key, values in (("runs", runs), ("codes", codes)):
         if values.shape != (total,):
             raise InputError(f"layer {name!r}: the pointers end after {total} entries in all PEs, "

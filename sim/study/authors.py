@@ -11,6 +11,7 @@ form as ours (``docs/timing.md``), so published counts can be met without steppi
 import numpy as np
 from numba import njit
 
+from ...core.errors import InputError
 from .workload import Workload, occupancy
 
 __all__ = ["TAIL", "authors_cycles", "bias_column"]
@@ -53,13 +54,20 @@ def bias_column(n: int, pes: int) -> int:
 
 def authors_cycles(layer: Workload, pes: int, *, run_width: int = 4, buffer_size: int = 8,
                    bias: bool = True) -> int:
-    """Cycles of the first vector of ``layer``.
+    """Cycles of ``layer``, which has one vector.
 
     Parameters
     ----------
     buffer_size : of each queue; one place of it stays empty.
     bias : whether there is a column for it, full and always broadcast.
+
+    Raises
+    ------
+    InputError : the layer has several vectors, which that simulator has not.
     """
+    if len(layer.acts) != 1:
+        raise InputError(f"layer {layer.name!r}: the authors' timing is of one vector, not of "
+                         f"{len(layer.acts)}; give its activations as [n]")
     counts, _ = occupancy(layer.weights, pes, run_width)
     columns = np.flatnonzero(layer.acts[0]).astype(np.int32)
     m, n = layer.shape

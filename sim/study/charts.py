@@ -1,25 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """A figure as an SVG; the same numbers give the same bytes."""
 import io
+from collections.abc import Callable
 
 from ..picture import STYLE
 from .figures import Figure
 
-__all__ = ["draw_chart"]
+__all__ = ["COLOURS", "MARKERS", "svg", "draw_chart"]
 
 #: The colours of Okabe and Ito, and markers, so that lines are told apart without colours, too.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
             "#7A4B00", "#4B0082")
-_MARKERS = "osv^D<>pXd"
+MARKERS = "osv^D<>pXd"
 
 
-def draw_chart(chart: Figure) -> bytes:
-    """The picture of a figure; matplotlib loads only here."""
+def svg(fill: Callable, size: tuple[float, float]) -> bytes:
+    """What ``fill`` draws on a canvas of ``size`` inches; matplotlib loads only here."""
     import matplotlib
     from matplotlib.figure import Figure as Canvas
     buffer = io.BytesIO()
     with matplotlib.rc_context(STYLE):
-        canvas = Canvas(figsize=(7.2, 4.2), layout="constrained")
+        canvas = Canvas(figsize=size, layout="constrained")
+        fill(canvas)
+        canvas.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def draw_chart(chart: Figure) -> bytes:
+    """The picture of a figure."""
+    def fill(canvas) -> None:
         axes = canvas.subplots()
         (_draw_bars if isinstance(chart.x[0], str) else _draw_lines)(axes, chart)
         if len(chart.series) > 1:
@@ -33,15 +42,14 @@ def draw_chart(chart: Figure) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
         if chart.note:
             canvas.supxlabel(chart.note, fontsize=8, x=0.02, ha="left", color="#555555")
-        canvas.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    return svg(fill, (7.2, 4.2))
 
 
 def _draw_bars(axes, chart: Figure) -> None:
     """A word, a bar and its number, for each value of the only line."""
     (values,) = chart.series.values()
     for number, value in enumerate(values):
-        axes.bar(number, value, width=0.6, color=_COLOURS[0])
+        axes.bar(number, value, width=0.6, color=COLOURS[0])
         axes.text(number, value, f"{value:.2%}" if chart.share else f"{value:,g}", ha="center",
                   va="bottom")
     axes.set_xticks(range(len(values)), list(chart.x))
@@ -53,8 +61,8 @@ def _draw_lines(axes, chart: Figure) -> None:
     """A line for each series, over powers of two."""
     from matplotlib.ticker import FixedLocator, NullLocator
     for number, (name, values) in enumerate(chart.series.items()):
-        axes.plot(chart.x, values, _MARKERS[number % len(_MARKERS)] + "-", markersize=4,
-                  linewidth=1.2, color=_COLOURS[number % len(_COLOURS)], label=name)
+        axes.plot(chart.x, values, MARKERS[number % len(MARKERS)] + "-", markersize=4,
+                  linewidth=1.2, color=COLOURS[number % len(COLOURS)], label=name)
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([float(value) for value in chart.x]))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -91,8 +91,9 @@ class Measurement:
     paper: PaperLayer | None = None
 
 
-def measure(layer: Workload, time: LayerTime, *, clock_mhz: float = CLOCK_MHZ) -> Measurement:
-    """What Table IV says, of ``layer`` on the array of ``time``."""
+def measure(layer: Workload, time: LayerTime, *, paper: PaperLayer | None = None,
+            clock_mhz: float = CLOCK_MHZ) -> Measurement:
+    """What Table IV says, of ``layer`` on the array of ``time``; ``paper``: what EIE has for it."""
     spent = energy(time)
     return Measurement(
         name=layer.name, cycles=time.cycles, theoretical_us=time.least_cycles / clock_mhz,
@@ -100,4 +101,4 @@ def measure(layer: Workload, time: LayerTime, *, clock_mhz: float = CLOCK_MHZ) -
         filler_share=int(time.fillers.sum()) / max(1, int(time.counts.sum())),
         entries=time.entries, pointer_reads=spent.events["pointers"],
         word_reads=spent.events["entries"], energy=spent,
-        paper=next((row for row in PAPER if row.name == layer.name), None))
+        paper=paper)

@@ -75,10 +75,11 @@ def words_read(time: LayerTime, word_width: int | None = None, encoding: str = "
     return int(_words(time.columns, time.counts, slots))
 
 
-def events(time: LayerTime) -> dict[str, int]:
+def events(time: LayerTime, encoding: str = "codebook") -> dict[str, int]:
     """How often each unit of :data:`EVENT_PJ` did its work, in all PEs together."""
     broadcasts = len(time.columns) * time.config.pes
-    return {"queue": broadcasts, "pointers": broadcasts, "entries": words_read(time),
+    return {"queue": broadcasts, "pointers": broadcasts,
+            "entries": words_read(time, encoding=encoding),
             "arithmetic": time.entries, "accumulators": time.total("busy")}
 
 
@@ -100,9 +101,9 @@ class Energy:
         return sum(self.by_unit.values())
 
 
-def energy(time: LayerTime) -> Energy:
-    """The model's energy of one start."""
-    happened = events(time)
+def energy(time: LayerTime, encoding: str = "codebook") -> Energy:
+    """The model's energy of one start, its entries held in ``encoding``."""
+    happened = events(time, encoding)
     around = EVENT_PJ["entries"] * (1 - _MEMORY_SHARE)
     cost = EVENT_PJ | {"entries": around + word_pj(time.config.word_width)}
     nodes, row = 0, time.config.pes

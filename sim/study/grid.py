@@ -2,7 +2,6 @@
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
 import dataclasses
 import difflib
-import hashlib
 import itertools
 import json
 import math
@@ -15,12 +14,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.config import ArrayConfig, preset
 from ...core.errors import ConfigError, InputError
+from ...core.limits import NAMES
 
 __all__ = ["Layer", "Sweep", "read_sweep"]
 
 _FIELDS = {field.name: field.type for field in dataclasses.fields(ArrayConfig)}
 #: More points than a table can hold in a person's memory, or this program in the machine's.
 _MOST_POINTS = 1_000_000
+#: Non-zero weights, or activations, of a random layer: they take some 20 bytes each.
+_MOST_WEIGHTS = 1 << 28
 
 
 class _Strict(BaseModel):
@@ -67,13 +69,15 @@ class Sweep(_Strict):
         ------
         InputError, ConfigError
         """
-        for name in self.grid:
-            _check_field(name, "grid")
-        for name in self.set:
+        for name, value in self.set.items():
             _check_field(name, "set")
+            _check_value(name, value, "set")
         for name, values in self.grid.items():
+            _check_field(name, "grid")
             if not values:
                 raise InputError(f"grid.{name} has no values; give at least one")
+            for value in values:
+                _check_value(name, value, "grid")
             if len({json.dumps(value) for value in values}) != len(values):
                 raise InputError(f"grid.{name} has a value twice: {values}")
             if name in self.set:
@@ -91,12 +95,14 @@ class Sweep(_Strict):
         count = len(names) * math.prod(map(len, self.grid.values()))
         if count > _MOST_POINTS:
             raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
-        preset(self.base)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256, hex: results of another sweep are not this one's."""
-        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+        for layer in self.layer:
+            size = layer.inputs * layer.outputs * layer.weight_density
+            if max(size, layer.inputs * layer.vectors) > _MOST_WEIGHTS:
+                raise InputError(f"layer {layer.name!r} would have {size:,.0f} weights and "
+                                 f"{layer.inputs * layer.vectors:,} activations; each may be "
+                                 f"{_MOST_WEIGHTS:,}")
+        preset(self.base).replace(**{name: tuple(value) if name in NAMES else value
+                                     for name, value in self.set.items()})
 
     def points(self) -> Iterable[dict[str, Any]]:
         """Fields of each point of the grid, in order."""
@@ -124,6 +130,17 @@ def _check_field(name: str, where: str) -> None:
                          f"{', '.join(near)}?")
 
 
+def _check_value(name: str, value: Any, where: str) -> None:
+    """Integers as the table can hold them; lists of names for the fields that are such."""
+    if name in NAMES:
+        if not (isinstance(value, (list, tuple)) and value
+                and all(isinstance(one, str) for one in value)):
+            raise InputError(f"{where}.{name} takes lists of names out of "
+                             f"{', '.join(NAMES[name])}, not {value!r}")
+    elif not isinstance(value, int) or isinstance(value, bool) or not -1 << 63 <= value < 1 << 63:
+        raise InputError(f"{where}.{name} takes integers of 64 bits, not {value!r}")
+
+
 def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
     """The sweep of a TOML file, with ``changes`` over it; lists and tables are added to the
     file's.
@@ -139,19 +156,24 @@ def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
             fields = tomllib.loads(path.read_text())
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read the sweep {path}: {error}") from error
+        _validated(fields, str(path))       # before options are added to what is no list or table
     for name, value in changes.items():
-        if isinstance(value, dict) and isinstance(fields.get(name, {}), dict):
+        if isinstance(value, dict):
             fields[name] = fields.get(name, {}) | value
-        elif isinstance(value, list) and isinstance(fields.get(name, []), list):
+        elif isinstance(value, list):
             fields[name] = fields.get(name, []) + value
         else:
             fields[name] = value
-    try:
-        sweep = Sweep(**fields)
-    except ValidationError as error:
-        raise InputError(f"{path or 'the sweep'}: {_first(error)}") from None
+    sweep = _validated(fields, str(path or "the sweep"))
     sweep.check()
     return sweep
+
+
+def _validated(fields: dict[str, Any], source: str) -> Sweep:
+    try:
+        return Sweep(**fields)
+    except ValidationError as error:
+        raise InputError(f"{source}: {_first(error)}") from None
 
 
 def _first(error: ValidationError) -> str:

@@ -6,8 +6,7 @@ where the entries are is worked out once for them. What a task found is appended
 synced before the next is looked at, so a killed sweep goes on where it was.
 """
 import functools
-import json
-import os
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,25 +14,31 @@ from typing import Any
 
 import numpy as np
 
+from ...core.artefact import dumps
 from ...core.compile import compile_network
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
-from ...core.errors import InputError, OpenEIEError
+from ...core.errors import CapacityError, InputError, OpenEIEError
+from ...core.footprint import memory_bits
 from ...core.graph import Network
 from ..fast import run
 from ..spread import spread
 from .area import array_luts
 from .energy import energy
 from .grid import Layer, Sweep
+from .journal import open_journal
 from .pareto import pareto_front
+from .run_energy import run_energy
 from .workload import LayerTime, Workload, load_balance, random_workload
 
 __all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
 
-#: What is measured at each point; ``energy_pj`` only of layers.
+#: What is measured at each point.
 MEASURES = ("cycles", "us", "utilisation", "balance", "fillers", "energy_pj", "memory_bits", "luts")
 #: What a point on the Pareto front is not beaten in.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
+#: Points of a task: what is lost with it, and what one process has to itself.
+_MOST_TOGETHER = 16
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,50 @@ def _work(task: _Task) -> list[tuple[int, dict[str, Any]]]:
 def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
     """The recurrence alone: no memory need hold the layer, and its own bits are what counts."""
     layer = _layer(task.what, task.sweep.seed)
+    encoding = _encoding_on(layer, config)
     time = layer.time(config)
+    if time.cycles >> config.counter_width:
+        raise CapacityError(f"counter_width must hold {time.cycles} cycles, not "
+                            f"{config.counter_width} bits")
     return {"cycles": time.cycles, "balance": time.balance, "fillers": time.total("filler"),
             "utilisation": time.total("busy") / (config.pes * time.cycles),
-            "energy_pj": energy(time).total, "memory_bits": _layer_bits(layer, time)}
+            "energy_pj": energy(time, encoding).total,
+            "memory_bits": _layer_bits(layer, time, encoding)}
 
 
-def _layer_bits(layer: Workload, time: LayerTime) -> int:
+def _encoding_on(layer: Workload, config: ArrayConfig) -> str:
+    """How the array holds the layer's entries.
+
+    Raises
+    ------
+    CapacityError : its weights or activations do not fit the array's, or it decodes only huffman,
+        whose words this model does not count.
+    """
+    weights = layer.weights
+    encoding = next((name for name in ("codebook", "csr") if name in config.encodings), None)
+    if encoding is None:
+        raise CapacityError("a layer is counted in codebook or csr, and the array has neither")
+    assert weights.codebook is not None
+    for name, has, needs in (
+            ("code_width", config.code_width, (len(weights.codebook) - 1).bit_length()),
+            ("weight_width", config.weight_width, _signed_bits(weights.codebook)),
+            ("act_width", config.act_width, _signed_bits(layer.acts))):
+        if needs > has and not (name == "code_width" and encoding == "csr"):
+            raise CapacityError(f"{name} must be at least {needs} for layer {layer.name!r}, "
+                                f"not {has}")
+    return encoding
+
+
+def _signed_bits(values: np.ndarray) -> int:
+    """Of two's complement for all of them."""
+    return max(int(values.max(initial=0)), -1 - int(values.min(initial=0))).bit_length() + 1
+
+
+def _layer_bits(layer: Workload, time: LayerTime, encoding: str) -> int:
     """Memory that the layer takes: words of entries, pointers, activations, accumulators and
     channel words of its rows; as much in every PE as in the fullest."""
     config, (m, n) = time.config, layer.shape
-    slots = config.word_width // config.entry_widths["codebook"]
+    slots = config.word_width // config.entry_widths[encoding]
     words = -(-int(time.counts.sum(axis=0).max()) // slots)
     inputs, rows = -(-n // config.pes), -(-m // config.pes)
     return config.pes * (words * config.word_width + (n + 1) * config.pointer_width
@@ -97,32 +135,39 @@ def _layer_bits(layer: Workload, time: LayerTime) -> int:
 
 def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, Any]:
     """A network must fit; its memory is the array's."""
-    done = run(compile_network(network, config), x)
+    program = compile_network(network, config)
+    done = run(program, x)
+    picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
     counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
     total, cycles = dict(zip(COUNTERS, counters.tolist())), int(done.cycles.sum())
     return {"cycles": cycles / len(x), "fillers": total["filler"] / len(x),
-            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": None,
+            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": picojoules / len(x),
             "balance": load_balance(counters),
-            "memory_bits": _array_bits(config)}
+            "memory_bits": sum(memory_bits(config).values())}
 
 
-def _array_bits(config: ArrayConfig) -> int:
-    """All memories of an array."""
-    return config.pes * (
-        config.entry_depth * config.word_width + config.pointer_depth * config.pointer_width
-        + 2 * config.act_depth * config.act_width + config.channel_depth * 64
-        + config.acc_banks * config.acc_depth * config.acc_width
-        + config.max_layers * (1 << config.code_width) * config.weight_width)
+def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> str:
+    """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs,
+    this version."""
+    from ... import __version__
+    digest = hashlib.sha256(f"{__version__} {sweep.model_dump_json()}".encode())
+    for name, (network, x) in networks.items():
+        digest.update(name.encode() + dumps(network) + np.ascontiguousarray(x).tobytes())
+    return digest.hexdigest()
+
+
+def _asked(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]
+           ) -> dict[str, Layer | tuple[Network, np.ndarray]]:
+    """What is run at every point, by name, in order."""
+    return {layer.name: layer for layer in sweep.layer} | {
+        name: networks[name] for name in sweep.networks}
 
 
 def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
            known: set[int]) -> list[_Task]:
     """Work for the points that are not ``known``; points are numbered name by name."""
     tasks, number = [], 0
-    asked: dict[str, Layer | tuple[Network, np.ndarray]] = {
-        layer.name: layer for layer in sweep.layer} | {
-        name: networks[name] for name in sweep.networks}
-    for name, what in asked.items():
+    for name, what in _asked(sweep, networks).items():
         groups: dict[tuple, list] = {}
         for point in sweep.points():
             if number not in known:
@@ -130,82 +175,44 @@ def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
                     else (number,)
                 groups.setdefault(key, []).append((number, point))
             number += 1
-        tasks += [_Task(sweep, name, what, tuple(points)) for points in groups.values()]
+        tasks += [_Task(sweep, name, what, tuple(points[at:at + _MOST_TOGETHER]))
+                  for points in groups.values() for at in range(0, len(points), _MOST_TOGETHER)]
     return tasks
 
 
-class _Journal:
-    """Points as lines of a file behind a first line that says whose they are."""
-
-    def __init__(self, path: Path | None, sweep: Sweep):
-        self._path, self.rows = path, dict[int, dict[str, Any]]()
-        self._head = json.dumps({"sweep": sweep.digest})
-        if path is not None and path.exists():
-            self._read(path)
-
-    def _read(self, path: Path) -> None:
-        try:
-            head, *lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
-        if head.decode(errors="replace") != self._head and lines:
-            raise InputError(f"{path} has the points of another sweep; choose another folder with "
-                             f"-o, or give these up with --restart")
-        for line in lines[:-1]:         # what follows the last end of line is torn, or nothing
-            self.rows |= dict(json.loads(line))
-
-    def start(self) -> None:
-        """Make the file end in a whole line."""
-        if self._path is not None:
-            text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
-            temporary = self._path.with_suffix(".new")
-            self._write(temporary, "w", "\n".join(text) + "\n")
-            os.replace(temporary, self._path)
-
-    def add(self, rows: list[tuple[int, dict[str, Any]]]) -> None:
-        """Keep them, whatever happens next."""
-        self.rows |= dict(rows)
-        if self._path is not None:
-            self._write(self._path, "a", json.dumps(rows) + "\n")
-
-    @staticmethod
-    def _write(path: Path, mode: str, text: str) -> None:
-        try:
-            with open(path, mode) as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
-                             f"kept: make room and give the same command again") from error
-
-
 def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
-              journal: Path | None = None, jobs: int = 1, scheduler: str | None = None,
+              journal: Path | None = None, restart: bool = False, jobs: int = 1,
+              scheduler: str | None = None,
               progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
     """All rows of a sweep, in the order of its points; keys are :func:`columns_of`.
 
     Parameters
     ----------
     networks : each of ``sweep.networks`` with its inputs [batch, n].
-    journal : file that keeps finished points; those that are in it are not worked out again.
+    journal : file that keeps finished points; those that are in it are not worked out again,
+        unless ``restart``.
     jobs, scheduler : see :func:`openeie.sim.spread.spread`.
     progress : called with (points done, points).
 
     Raises
     ------
     InputError : a journal of another sweep, or one that cannot be written; no point has an array.
-    ToolError : the scheduler does not answer.
+    ToolError : the scheduler does not answer, or it or a worker was lost.
     """
-    kept = _Journal(journal, sweep)
-    kept.start()
-    tasks = _tasks(sweep, networks, set(kept.rows))
-    total = len(kept.rows) + sum(len(task.points) for task in tasks)
-    if tasks:
-        for _, rows in spread(_work, tasks, jobs, scheduler):
-            kept.add(rows)
-            if progress:
-                progress(len(kept.rows), total)
+    names = [name for name in _asked(sweep, networks) for _ in sweep.points()]
+
+    def valid(number: int, row: dict[str, Any]) -> bool:
+        return 0 <= number < len(names) and row.get("name") == names[number] and "status" in row \
+            and (row["status"] != "ok" or all(isinstance(row.get(key), (int, float))
+                                              for key in MEASURES))
+    with open_journal(journal, _owner(sweep, networks), valid, restart=restart) as kept:
+        tasks = _tasks(sweep, networks, set(kept.rows))
+        total = len(kept.rows) + sum(len(task.points) for task in tasks)
+        if tasks:
+            for _, rows in spread(_work, tasks, jobs, scheduler):
+                kept.add(rows)
+                if progress:
+                    progress(len(kept.rows), total)
     rows = [kept.rows[number] for number in range(total)]
     if all(row["status"] != "ok" for row in rows):
         raise InputError(f"no point of the sweep has an array; the first is "

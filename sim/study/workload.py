@@ -13,7 +13,7 @@ from numba import njit
 
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
-from ...core.errors import InputError
+from ...core.errors import ConfigError, InputError
 from ...core.fixed import int_range
 from ...core.graph import Linear, Network
 from ...core.weights import SparseWeights
@@ -22,8 +22,9 @@ from ..fast import broadcast_items, layer_cycles
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
 _CODES = 16             # of EIE's codebook, 0 among them
-#: What a random workload's activations are at most, and its 15 weights: none is 0.
-_LARGEST_ACT, _WEIGHTS = 4095, np.arange(-7, 8) * 256 + 128
+#: What a random workload's activations are at most, and its 15 weights: none is 0, and all fit
+#: the narrowest array that has activations.
+_LARGEST_ACT, _WEIGHTS = 127, np.arange(-7, 8) * 16 + 8
 
 
 @njit(cache=True, nogil=True)
@@ -178,7 +179,15 @@ class Workload:
 
         ``pes``, ``queue_depth``, ``run_width``, ``acc_banks`` and what of the others changes the
         descriptor's length count; depths of memories do not.
+
+        Raises
+        ------
+        ConfigError : several vectors on several clusters, whose sharing the compiler decides.
         """
+        if config.clusters > 1 and len(self.acts) > 1:
+            raise ConfigError(f"layer {self.name!r} has {len(self.acts)} vectors, and clusters "
+                              f"must be 1 to time more than one, not {config.clusters}; compile "
+                              f"it as a network instead")
         counts, fillers = self.occupancy(config.pes, config.run_width)
         cycles, counters = layer_cycles(self._items, counts, fillers, config=config,
                                         outputs=self.shape[0])
@@ -203,6 +212,7 @@ def _integers(name: str, what: str, array) -> np.ndarray:
             where = np.argwhere(~np.isfinite(array))[0].tolist()
             raise InputError(f"layer {name!r}: {what} must be finite; {where} is "
                              f"{array[tuple(where)]}")
+        array = array.astype(np.float64)        # half precision would round the bound itself
         largest = np.abs(array).max(initial=0)
         scaled = np.rint(array / (largest or 1) * int_range(16)[1])
         array = np.where((scaled == 0) & (array != 0), np.sign(array), scaled)

@@ -2,8 +2,6 @@
 """What each step of a compression leaves to the next, in memory and in a folder."""
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ import torch
 from torch import Tensor
 
 from ...core.errors import ArtefactError, InputError
+from ...core.files import replace_file
 
 __all__ = ["State", "Checkpoints", "digest"]
 
@@ -69,15 +68,18 @@ class Checkpoints:
         path = folder / _RUN
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            there = path.read_text() if path.exists() else None
+            there = path.read_text(encoding="utf-8") if path.exists() else None
             if there is None:
                 strange = sorted(folder.glob("*.safetensors"))
                 if strange:
                     raise InputError(f"{folder} has no {_RUN} but {strange[0].name}: it is no "
                                      f"folder of checkpoints; give another one")
-                _write(path, text.encode())
+                replace_file(path, text.encode())
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is damaged, no text in UTF-8; give another folder, or remove "
+                             f"this one. Nothing in it was changed") from error
         if there is not None and there != text:
             raise InputError(
                 f"{folder} has checkpoints of another run: {_differences(there, run)}; give "
@@ -121,7 +123,7 @@ class Checkpoints:
         metadata = {"notes": json.dumps(state.notes, sort_keys=True),
                     "digest": self._stamp(state)}
         try:
-            _write(self._path(number, name), safetensors.torch.save(state.tensors, metadata))
+            replace_file(self._path(number, name), safetensors.torch.save(state.tensors, metadata))
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {self.folder}: "
                              f"{error.strerror}") from error
@@ -170,16 +172,3 @@ def _keys(fields: Any, path: str = "") -> dict[str, Any]:
 def _short(value: Any) -> str:
     text = str(value)
     return f"{text[:12]}..." if len(text) > 40 else text
-
-
-def _write(path: Path, data: bytes) -> None:
-    """A file that appears complete or not at all."""
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
-                                     delete=False) as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.chmod(file.name, 0o644)
-    os.replace(file.name, path)
-
-

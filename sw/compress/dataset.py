@@ -49,7 +49,7 @@ class Dataset:
     def __post_init__(self) -> None:
         problems: list[str] = []
         for split in ("train", "test"):
-            images, labels = map(np.asarray, getattr(self, split))
+            images, labels = map(np.ascontiguousarray, getattr(self, split))
             problems += _wrong(split, images, labels)
             if images.ndim == 3:
                 images = images[:, np.newaxis]
@@ -223,7 +223,7 @@ def _of_arrays(arrays: dict[str, np.ndarray], name: str) -> Dataset:
             else scale.tolist()
     if "offset" in arrays:
         offset = np.asarray(arrays["offset"])
-        values = tuple(int(one) if float(one) == int(one) else float(one)
+        values = tuple(int(one) if np.isfinite(one) and float(one) == int(one) else float(one)
                        for one in offset.reshape(-1)) if offset.dtype.kind in "fiu" else ()
         fields["offset"] = values[0] if len(values) == 1 else values
     return Dataset(name=name, train=(arrays["train_images"], arrays["train_labels"]),

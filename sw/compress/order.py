@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Reordering of a chain's units, so that weights of a column lie together."""
+from collections import Counter
+
 import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
+from ..graph_module import GraphModule, chain_of
 from .prune import WEIGHTED
 
 __all__ = ["unorderable", "order_units"]
@@ -16,16 +19,27 @@ _BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatte
 def unorderable(model: nn.Module) -> list[str]:
     """The modules for which a network's units cannot be ordered; the network itself if it is no
     chain."""
-    return [f"{name} ({type(module).__name__})" for name, module in _chain(model)
+    chain = _chain(model)
+    readers = Counter(where for _, module in chain for where in _storages(module))
+    return [f"{name} ({type(module).__name__})" for number, (name, module) in enumerate(chain)
             if not isinstance(module, (*WEIGHTED, *_BETWEEN))
-            or (isinstance(module, nn.Conv2d) and module.groups != 1)]
+            or (isinstance(module, nn.Conv2d) and module.groups != 1)
+            or (isinstance(module, nn.Unflatten) and number > 0)
+            or any(readers[where] > 1 for where in _storages(module))]
+
+
+def _storages(module: nn.Module) -> set[int]:
+    """Where the parameters of a layer lie; those of two layers, or of one that runs twice, cannot
+    be moved for one of them alone."""
+    return {one.untyped_storage().data_ptr() for one in module.parameters() if one.numel()}
 
 
 def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
     """What a model calls one after the other; the model itself unless it is such a chain."""
-    if isinstance(model, nn.Sequential):
-        return list(model.named_children())
-    return getattr(model, "chain", None) or [("the network", model)]
+    if isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward:
+        return list(model._modules.items())
+    chain = chain_of(model) if isinstance(model, GraphModule) else []
+    return chain or [("the network", model)]
 
 
 def order_units(model: nn.Module, *, balance: int | None = None) -> None:
@@ -42,13 +56,14 @@ def order_units(model: nn.Module, *, balance: int | None = None) -> None:
 
     Raises
     ------
-    InputError : a module that cannot stand between the layers, or a grouped convolution; all of
-        them are named.
+    InputError : a module that cannot stand between the layers, a grouped convolution, a layer
+        that runs twice or whose weights are another's, too; all of them are named.
     """
     wrong = unorderable(model)
     if wrong:
         raise InputError(f"units can be ordered in a chain of ungrouped convolutions, linear "
-                         f"layers, ReLUs, pools and flattening, not {', '.join(wrong)}")
+                         f"layers, ReLUs, pools and flattening, each with weights of its own, "
+                         f"not {', '.join(wrong)}")
     layers = [module for _, module in _chain(model) if isinstance(module, WEIGHTED)]
     for before, after in zip(layers, layers[1:]):
         weights = torch.count_nonzero(before.weight.detach().flatten(1), dim=1)

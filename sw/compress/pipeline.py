@@ -139,7 +139,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         "offset": list(offset) if isinstance(offset, tuple) else offset})
     check_pictures(recipe, budget, len(train[0]))
     with deterministic(seed, strict=device == "cpu") as generator:
-        graph = check_network(source, recipe, loaded)
+        graph = check_network(source, recipe, loaded, teacher)
         store = None if checkpoints is None else Checkpoints(Path(checkpoints), identity(
             source, graph, recipe, loaded, seed=seed, device=device, budget=budget,
             teacher=teacher))

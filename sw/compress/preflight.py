@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a compression checks before any work, and what its result follows from."""
+import copy
 import difflib
 import platform
+import re
 from importlib import metadata
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import nn
 
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
+from ..graph_module import GraphModule
 from ..quantise_graph import check_graph
 from ..quantise_options import QuantiseOptions
 from .checkpoint import digest
@@ -24,7 +27,7 @@ __all__ = ["check_options", "check_pictures", "check_network", "identity", "vers
 
 def check_options(recipe: Recipe, source: Source, budget: Any, seed: Any, device: Any,
                   teacher: Any) -> None:
-    """Refuse options out of range, and a network without weights or training.
+    """Refuse options out of range, and a network with neither weights nor training, or both.
 
     Raises
     ------
@@ -42,6 +45,12 @@ def check_options(recipe: Recipe, source: Source, budget: Any, seed: Any, device
         raise InputError(f"teacher must be a torch.nn.Module, not {type(teacher).__name__}")
     if teacher is not None and recipe.distill is None:
         raise InputError("a teacher needs a section [distill] in the recipe")
+    if recipe.distill is not None and teacher is None and not recipe.trains_compressed:
+        raise InputError("a section [distill] for [train] alone needs a teacher; for the float "
+                         "network to be the teacher, add [retrain], [centroids] or prune.between")
+    if source.has_weights and recipe.train is not None:
+        raise InputError(f"{source.title} has its weights already: leave out the section [train], "
+                         f"or {'the weights' if source.weights else 'give its class'}")
     if not source.has_weights and recipe.train is None:
         raise InputError(f"{source.title} has no weights: give a file of them, or a section "
                          f"[train] in the recipe")
@@ -68,24 +77,36 @@ def check_pictures(recipe: Recipe, budget: float | None, count: int) -> None:
                              f"not {training.batch}")
 
 
-def check_network(source: Source, recipe: Recipe, data: Dataset) -> FloatGraph:
+def check_network(source: Source, recipe: Recipe, data: Dataset,
+                  teacher: nn.Module | None = None) -> FloatGraph:
     """The graph of the network as it starts.
 
     Raises
     ------
-    InputError : pictures of another shape than it takes; weights that are not finite; what the
-        importer or an array cannot do, all at once; labels that are no output; numbers out of
-        range; layers in the recipe that it has not.
+    InputError : pictures of another shape than it takes, in eval mode or while it is trained;
+        weights that are not finite, or one and the same in two places; what the importer or an
+        array cannot do, all at once; labels that are no output; numbers out of range; layers in
+        the recipe that it has not; a teacher that answers otherwise.
     """
     module = source.module().eval()
+    _check_tied(source.title, module)
     example = data.floats(data.train[0][:2])
-    outputs = _run(source, module, example, data)
+    two = np.repeat(example[:1], 2, axis=0)
+    outputs = _run(source.title, module, two, data)
     most = max(int(labels.max()) for _, labels in (data.train, data.test))
     if most >= outputs:
         raise InputError(f"labels of data {data.name} must be in 0 .. {outputs - 1}, for the "
                          f"{outputs} outputs of {source.title}, not {most}")
+    _check_training(source, recipe, module, data, outputs)
+    if teacher is not None:
+        answers = _run("teacher", copy.deepcopy(teacher).cpu().eval(), two, data)
+        if answers != outputs:
+            raise InputError(f"teacher must answer with the {outputs} outputs of {source.title}, "
+                             f"not {answers}")
     graph = source.graph(module, example)
     check_graph(graph)
+    if recipe.share is not None:
+        GraphModule(graph)              # refuses names of layers
     QuantiseOptions(input_range=data.input_range, input_scale=data.scale,
                     act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
                     encoding=recipe.encoding)
@@ -99,22 +120,53 @@ def check_network(source: Source, recipe: Recipe, data: Dataset) -> FloatGraph:
     return graph
 
 
-def _run(source: Source, module: nn.Module, example: np.ndarray, data: Dataset) -> int:
-    """Outputs of the module on a picture."""
-    shape = list(data.shape)
+def _run(title: str, module: nn.Module, pictures: np.ndarray, data: Dataset,
+         advice: str = "data.shape in the recipe gives them another shape") -> int:
+    """Outputs of the module on pictures, float32 [batch, ...]."""
+    mode, batch = " while it is trained" if module.training else "", len(pictures)
     try:
         with torch.no_grad():
-            outputs = module(torch.from_numpy(np.repeat(example[:1], 2, axis=0)))
-    except Exception as error:          # whatever the module's own code raises
+            outputs = module(torch.from_numpy(pictures))
+    except (Exception, SystemExit) as error:        # whatever the module's own code raises
         reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{source.title} must run on pictures of shape {shape} as data "
+        raise InputError(f"{title} must run{mode} on pictures of shape {list(data.shape)} as data "
                          f"{data.name} has them, but raises {type(error).__name__}: {reason}; "
-                         f"data.shape in the recipe gives them another shape") from error
-    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != 2:
+                         f"{advice}") from error
+    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != batch:
         found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise InputError(f"{source.title} must return one tensor [batch, classes], not {found} of "
-                         f"a batch of 2")
+        raise InputError(f"{title} must return{mode} one tensor [batch, classes], not {found} of "
+                         f"a batch of {batch}")
     return outputs.shape[1]
+
+
+def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dataset,
+                    outputs: int) -> None:
+    """Refuses a module that cannot be trained as it is run otherwise, with the smallest batch that
+    it will see. Centroids are those of its graph, which runs as in eval mode."""
+    batches = {key: training.batch for key, training in (
+        ("train", None if source.has_weights else recipe.train),
+        ("prune.between", recipe.prune and recipe.prune.between),
+        ("retrain", recipe.retrain)) if training is not None}
+    if not batches:
+        return
+    key = min(batches, key=lambda one: batches[one])
+    trained = copy.deepcopy(module).train()
+    found = _run(source.title, trained, data.floats(data.train[0][:batches[key]]), data,
+                 f"{key}.batch in the recipe is {batches[key]}")
+    if found != outputs:
+        raise InputError(f"{source.title} must have the same outputs while it is trained, "
+                         f"{outputs}, not {found}")
+
+
+def _check_tied(title: str, module: nn.Module) -> None:
+    """Refuses weights that are another layer's, too: each step treats every layer by itself."""
+    places: dict[object, list[str]] = {}
+    for name, one in module.named_parameters(remove_duplicate=False):
+        places.setdefault(one.data_ptr() or id(one), []).append(name)
+    tied = [" = ".join(names) for names in places.values() if len(names) > 1]
+    if tied:
+        raise InputError(f"every weight of {title} must belong to one layer, to be pruned and "
+                         f"shared there; these are one and the same: {', '.join(tied)}")
 
 
 def _check_layers(recipe: Recipe, pruned: list[str], shared: list[str]) -> None:
@@ -137,10 +189,20 @@ def _check_layers(recipe: Recipe, pruned: list[str], shared: list[str]) -> None:
 
 def identity(source: Source, graph: FloatGraph, recipe: Recipe, data: Dataset, *, seed: int,
              device: str, budget: float | None, teacher: nn.Module | None) -> dict[str, Any]:
-    """Everything that a run's result follows from, as JSON values."""
+    """Everything that a run's result follows from, as JSON values.
+
+    A module is known by its graph, its classes' code, what it prints as, and the weights that it
+    starts from with this seed.
+    """
+    torch.manual_seed(seed)                 # as the first step begins
+    module = source.make()
+    printed = re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))         # without addresses
     return {"recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "network": structure_digest(graph), "weights": source.weights_digest,
-            "data": data.digest, "seed": seed, "device": device,
+            "network": structure_digest(graph), "module": digest({}, printed),
+            "code": source.code_digest(module), "weights": source.weights_digest(module),
+            "data": data.digest, "source": source.title, "data_name": data.name,
+            "weights_name": "" if source.weights is None else source.weights.name,
+            "seed": seed, "device": device,
             "budget": budget if recipe.decides else None,
             "teacher": "" if teacher is None else digest(teacher.state_dict()),
             "versions": versions()}

@@ -76,7 +76,8 @@ def _largest(scores: Tensor, count: int) -> Tensor:
 def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = None) -> None:
     """Keep the largest weights of the named layers, in place; call again to keep fewer.
 
-    A weight once pruned stays pruned, even where more are asked for later.
+    A weight once pruned stays pruned, even where more are asked for later. A layer that has a
+    weight keeps one at least.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = 
                              f"not {fraction!r}")
     scores = {name: _scores(name, layer) for name, layer in layers.items()}
     for name, layer in layers.items():
-        count = round(keep[name] * layer.weight.numel())
+        count = max(1, round(keep[name] * layer.weight.numel()))
         _set_mask(layer, _balanced(scores[name], count, balance or 1))
 
 
@@ -112,7 +113,8 @@ def prune_global(model: nn.Module, keep: float, *, layers: Iterable[str] | None 
     Parameters
     ----------
     keep : fraction of all their weights to keep; exactly ``round(keep * total)`` are kept,
-        fewer only if fewer were left before. Of equal magnitudes the first are kept.
+        fewer only if fewer were left before, and more only so that each layer keeps its largest
+        one. Of equal magnitudes the first are kept.
     layers : names of the layers, by default all.
     normalise : compare magnitudes divided by the root mean square of what is left of their
         layer, so that layers with small weights are not pruned first.
@@ -126,13 +128,17 @@ def prune_global(model: nn.Module, keep: float, *, layers: Iterable[str] | None 
         raise InputError("a network to prune must have a convolution or a linear layer")
     if not 0 <= keep <= 1:
         raise InputError(f"fraction kept must be in 0 .. 1, not {keep!r}")
-    scores = [_scores(name, layer).reshape(-1) for name, layer in chosen.items()]
+    scores = [_scores(name, layer).reshape(-1).clone() for name, layer in chosen.items()]
     sizes = [len(score) for score in scores]
     if normalise:
         scores = [torch.where(score < 0, score, score / _root_mean_square(score))
                   for score in scores]
+    for score in scores:                # each layer's largest one comes before all others
+        if score.numel() and float(score.max()) > 0:
+            score[int(torch.nonzero(score == score.max())[0])] = torch.inf
     together = torch.cat(scores)
-    count = min(round(keep * len(together)), int((together >= 0).sum()))
+    count = max(min(round(keep * len(together)), int((together >= 0).sum())),
+                int((together == torch.inf).sum()))
     for layer, mask in zip(chosen.values(), _largest(together, count).split(sizes)):
         _set_mask(layer, mask.reshape(layer.weight.shape))
 

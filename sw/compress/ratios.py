@@ -131,7 +131,8 @@ def _next(state: nn.Module, search: "_Search", loss: Measure, fractions: Sequenc
     """Fractions to keep next and the price of a bit; None if nothing can be given up."""
     found = scan(state, loss, fractions, search.names, relative=True)
     left = kept(state)
-    counts = {name: [round(fraction * left[name]) for fraction in found.fractions]
+    counts = {name: [max(min(1, left[name]), round(fraction * left[name]))
+                     for fraction in found.fractions]
               for name in search.names}
     bits = {name: [stored_bits(found.weights[name], count, search.code_bits)
                    for count in counts[name]] for name in search.names}

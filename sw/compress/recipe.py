@@ -1,50 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
 """The recipe of a compression: every hyper-parameter of the pipeline, checked before it starts."""
-from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from .recipe_rules import AUTO, integers_rule, keep_rule, slots_rule
 from .train import Affine, Schedule
 
 __all__ = ["AUTO", "Section", "Training", "Augmentation", "Data", "Prune", "Share", "Distill",
            "Quantise", "Recipe"]
 
-#: Where the pipeline chooses by itself, from the held-out pictures.
-AUTO = "auto"
 _MOST_SLOTS = 256                       # codes of eight bits
 
 
 class Section(BaseModel):
-    """A table of a recipe: unknown keys are refused, and nothing changes afterwards."""
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def _keep(value: Any) -> Any:
-    """A share of the weights, or one for each of some layers, or ``"auto"``."""
-    rule = "must be \"auto\", a number above 0 and at most 1 (of the whole network), or a table " \
-           "of such numbers by layer"
-    parts = list(value.values()) if isinstance(value, Mapping) else [value]
-    if value == AUTO or (parts and all(_number(one) and 0 < one <= 1 for one in parts)):
-        return value
-    raise ValueError(rule)
-
-
-def _slots(least: int, most: int) -> BeforeValidator:
-    """Whole numbers in a range, as ``_keep`` has shares."""
-    def check(value: Any) -> Any:
-        parts = list(value.values()) if isinstance(value, Mapping) else [value]
-        if value == AUTO or value is None or (parts and all(
-                isinstance(one, int) and not isinstance(one, bool) and least <= one <= most
-                for one in parts)):
-            return value
-        raise ValueError(f"must be \"auto\", an integer in {least} .. {most}, or a table of such "
-                         f"integers by layer")
-    return BeforeValidator(check)
+    """A table of a recipe: unknown keys are refused, and values of another type (an integer may
+    stand for a real number); nothing changes afterwards."""
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Training(Section):
@@ -97,8 +69,10 @@ class Data(Section):
     """
     hold_out: int | None = Field(default=None, ge=0)
     scale: float | None = Field(default=None, gt=0)
-    offset: int | list[int] | None = None
-    shape: list[Annotated[int, Field(ge=1)]] | None = None
+    offset: Annotated[int | list[int] | None, integers_rule(
+        "must be an integer, or a list of one for each channel", alone=True)] = None
+    shape: Annotated[list[Annotated[int, Field(ge=1)]] | None, integers_rule(
+        "must be a list of integers", alone=False)] = None
     augment: Augmentation | None = None
 
 
@@ -115,7 +89,7 @@ class Prune(Section):
     balance : PEs that shall keep equally many weights of each layer; None: as the magnitudes are.
     between : training after each round.
     """
-    keep: Annotated[float | dict[str, float] | Literal["auto"], BeforeValidator(_keep)]
+    keep: Annotated[float | dict[str, float] | Literal["auto"], BeforeValidator(keep_rule)]
     schedule: Literal["geometric", "gradual"] = "geometric"
     rounds: int = Field(default=1, ge=1)
     balance: int | None = Field(default=None, ge=1)
@@ -128,6 +102,15 @@ class Prune(Section):
                              "\"auto\"")
         return self
 
+    @model_validator(mode="after")
+    def _scheduled(self) -> "Prune":
+        if self.keep == AUTO and (self.rounds != 1 or self.schedule != "geometric"):
+            raise ValueError("keep = \"auto\" chooses its rounds by itself; leave out rounds and "
+                             "schedule")
+        if self.schedule != "geometric" and self.rounds == 1:
+            raise ValueError(f"a schedule, {self.schedule!r}, needs rounds of 2 or more")
+        return self
+
 
 class Share(Section):
     """How many values the weights of a layer may have.
@@ -138,8 +121,9 @@ class Share(Section):
     bits : the same as a power of two, or ``"auto"``: the fewest that the held-out pictures allow.
     init : where k-means starts: ``linear``, ``density`` or ``random`` (Deep Compression, 3.2).
     """
-    slots: Annotated[int | dict[str, int] | Literal["auto"] | None, _slots(2, _MOST_SLOTS)] = None
-    bits: Annotated[int | dict[str, int] | Literal["auto"] | None, _slots(1, 8)] = None
+    slots: Annotated[int | dict[str, int] | Literal["auto"] | None,
+                     slots_rule(2, _MOST_SLOTS)] = None
+    bits: Annotated[int | dict[str, int] | Literal["auto"] | None, slots_rule(1, 8)] = None
     init: Literal["linear", "density", "random"] = "linear"
 
     @model_validator(mode="after")
@@ -215,7 +199,19 @@ class Recipe(Section):
     def _steps(self) -> "Recipe":
         if self.centroids is not None and self.share is None:
             raise ValueError("[centroids] trains the values of [share], which is missing")
+        if self.retrain is not None and self.prune is None:
+            raise ValueError("[retrain] trains what [prune] leaves, which is missing; [train] "
+                             "makes a float network")
+        if self.distill is not None and self.train is None and not self.trains_compressed:
+            raise ValueError("[distill] says how is trained, and nothing is: add [retrain], "
+                             "[centroids], prune.between or [train]")
         return self
+
+    @property
+    def trains_compressed(self) -> bool:
+        """Whether anything is trained after the float network."""
+        between = self.prune is not None and self.prune.between is not None
+        return between or self.retrain is not None or self.centroids is not None
 
     @property
     def decides(self) -> bool:

@@ -31,13 +31,13 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     if not isinstance(source, Mapping):
         where = str(source)
         try:
-            fields = tomllib.loads(_find(where).read_text())
+            fields = tomllib.loads(_find(where).read_text(encoding="utf-8"))
         except InputError:
             raise
         except (OSError, ValueError) as error:
             raise InputError(f"cannot read the recipe {source}: {error}") from error
     try:
-        return Recipe.model_validate(fields)
+        return Recipe.model_validate(dict(fields))
     except ValidationError as error:
         raise InputError(_all_wrong(where, error)) from None
 

@@ -134,6 +134,7 @@ def set_shared(layer: nn.Conv2d | nn.Linear, codes: np.ndarray, centroids: np.nd
     centroids : real [slots - 1].
     """
     release(layer)
+    layer.weight.grad = None            # of another shape than the centroids'
     part = _Shared(torch.from_numpy(codes), torch.from_numpy(centroids).to(layer.weight.dtype))
     parametrize.register_parametrization(layer, "weight", part, unsafe=True)
 

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float network that a compression starts from: how it is made, and what it becomes."""
 import copy
+import functools
 import hashlib
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
@@ -69,14 +71,31 @@ class Source:
             return with_weights(self.imported, module)
         return load_module(module, np.repeat(example[:1], 2, axis=0))
 
-    @property
-    def weights_digest(self) -> str:
-        """SHA-256 of the weights it starts from, hex; empty without any."""
+    def weights_digest(self, module: nn.Module) -> str:
+        """SHA-256 of the weights it starts from, hex: a file's, or those of ``module``, which
+        :attr:`make` gave."""
         if self.weights is not None:
             return hashlib.sha256(self.weights.read_bytes()).hexdigest()
-        if not self.trained:
-            return ""
-        return digest(self.make().state_dict())
+        return digest(module.state_dict())
+
+    def code_digest(self, module: nn.Module) -> str:
+        """SHA-256 of the files that have the code of what made ``module``, and of the classes of
+        its modules, hex. torch's own are not among them, nor what was typed in."""
+        made = (inspect.unwrap(self.make), *(type(one) for one in module.modules()))
+        files = {file for thing in made if (file := _file_of(thing)) is not None}
+        contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+        return hashlib.sha256(" ".join(contents).encode()).hexdigest()
+
+
+def _file_of(thing: Callable) -> Path | None:
+    """The file with the source of a class or function, if there is one and it is not torch's."""
+    if (getattr(thing, "__module__", None) or "").partition(".")[0] == "torch":
+        return None
+    try:
+        file = inspect.getsourcefile(thing)
+    except (TypeError, OSError):        # of a builtin, of a call's partial, of what was typed in
+        return None
+    return Path(file) if file is not None and Path(file).is_file() else None
 
 
 def structure_digest(graph: FloatGraph) -> str:
@@ -133,6 +152,6 @@ def _checked(factory: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
             raise InputError(f"{factory!r} must make a torch.nn.Module, "
                              f"not {type(module).__name__}")
         return module
-    return make
+    return functools.update_wrapper(make, factory, updated=())
 
 

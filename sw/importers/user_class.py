@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network's class by name: ``mynet.py:Net``, ``mypackage.nets:Net``."""
 import contextlib
+import functools
+import hashlib
 import importlib
 import importlib.util
 import sys
@@ -33,7 +35,7 @@ def load_factory(target: str) -> Callable[[], nn.Module]:
     if not colon or not where or not name:
         raise InputError(f"a network must be FILE.py:CLASS, MODULE:CLASS or an .onnx file, "
                          f"not {target!r}")
-    loaded = _load(where)
+    loaded, folder = _load(where)
     factory = getattr(loaded, name, None)
     if not callable(factory):
         known = [one for one, value in vars(loaded).items() if isinstance(value, type)
@@ -43,34 +45,50 @@ def load_factory(target: str) -> Callable[[], nn.Module]:
 
     def make() -> nn.Module:
         try:
-            module = factory()
-        except Exception as error:      # whatever the user's code raises
+            with _searching(folder):        # it may import more
+                module = factory()
+        except (Exception, SystemExit) as error:        # whatever the user's code raises
             raise InputError(f"{target} must make a network without arguments; it raises "
                              f"{type(error).__name__}: {error}") from error
         if not isinstance(module, nn.Module):
             raise InputError(f"{target} must make a torch.nn.Module, "
                              f"not {type(module).__name__}")
         return module
-    return make
+    return functools.update_wrapper(make, factory, updated=())
 
 
-def _load(where: str) -> ModuleType:
+def _load(where: str) -> tuple[ModuleType, Path]:
+    """A file or module that was executed, and the folder where its imports are searched for."""
     path = Path(where)
+    folder = path.resolve().parent if path.suffix == ".py" else Path.cwd()
     try:
-        if path.suffix != ".py":
-            with _searching(Path.cwd()):
-                return importlib.import_module(where)
-        if not path.is_file():
-            raise InputError(f"no such file: {path}")
-        spec = importlib.util.spec_from_file_location(path.stem, path)
-        module = importlib.util.module_from_spec(spec)
-        with _searching(path.resolve().parent):
-            spec.loader.exec_module(module)
-        return module
+        with _searching(folder):
+            if path.suffix != ".py":
+                return importlib.import_module(where), folder
+            if not path.is_file():
+                raise InputError(f"no such file: {path}")
+            return _execute(path.resolve()), folder
     except InputError:
         raise
-    except Exception as error:          # whatever the user's code raises
+    except (Exception, SystemExit) as error:            # whatever the user's code raises
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
+
+
+def _execute(path: Path) -> ModuleType:
+    """A file as a module under a name of its own, known while it runs, as dataclasses need it."""
+    name = f"_openeie_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    module = importlib.util.module_from_spec(spec)
+    before = sys.modules.get(name)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        if before is not None:
+            sys.modules[name] = before
+        raise
+    return module
 
 
 @contextlib.contextmanager
@@ -80,4 +98,5 @@ def _searching(folder: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        sys.path.remove(str(folder))
+        with contextlib.suppress(ValueError):       # the code may have taken it out
+            sys.path.remove(str(folder))

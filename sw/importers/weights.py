@@ -74,8 +74,23 @@ def _read_npz(path: Path, names: list[str]) -> dict[str, Tensor]:
     kinds = {name: array.dtype for name, array in arrays.items() if array.dtype.kind not in "fiub"}
     if kinds:
         raise InputError(f"{path}: arrays must be numbers, not {kinds}")
-    return {wanted.get(name, name): torch.from_numpy(np.array(array))
+    sources: dict[str, list[str]] = {}
+    for name in arrays:
+        sources.setdefault(wanted.get(name, name), []).append(name)
+    twice = [f"{' and '.join(given)} are both {name}" for name, given in sources.items()
+             if len(given) > 1]
+    if twice:
+        raise InputError(f"{path} must have one array for each tensor; {'; '.join(twice)}")
+    return {wanted.get(name, name): torch.from_numpy(_native(array))
             for name, array in arrays.items()}
+
+
+def _native(array: np.ndarray) -> np.ndarray:
+    """A copy in this machine's byte order, of a type that torch has."""
+    dtype = array.dtype.newbyteorder("=")
+    if dtype.kind == "f" and dtype.itemsize > 8:
+        dtype = np.dtype(np.float64)
+    return np.array(array, dtype)
 
 
 def load_weights(module: nn.Module, path: str | Path) -> None:
@@ -102,15 +117,22 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
             problems.append(f"{name} must be {list(own[name].shape)}, not {list(one.shape)}")
         elif own[name].is_floating_point() != one.is_floating_point():
             problems.append(f"{name} must be {own[name].dtype}, not {one.dtype}")
-        elif not torch.isfinite(one).all():
-            problems.append(f"{name} must be finite numbers, and "
-                            f"{int((~torch.isfinite(one)).sum())} of {one.numel()} are not")
+        elif one.layout != torch.strided:
+            problems.append(f"{name} must be a dense tensor, not {one.layout}")
+        else:
+            problems += _not_finite(name, one.to(own[name].dtype))
     if problems:
         more = len(problems) - _MOST_TOLD
         raise InputError("\n  ".join([f"{path} does not fit {type(module).__name__}:",
                                       *problems[:_MOST_TOLD]]
                                      + ([f"and {more} more"] if more > 0 else [])))
     module.load_state_dict({name: tensors.get(name, one) for name, one in own.items()})
+
+
+def _not_finite(name: str, one: Tensor) -> list[str]:
+    """What is wrong with a tensor as the module would have it."""
+    wrong = int((~torch.isfinite(one)).sum())
+    return [f"{name} must be finite numbers, and {wrong} of {one.numel()} are not"] if wrong else []
 
 
 def check_finite(module: nn.Module) -> None:

@@ -24,7 +24,7 @@ class CifarNet(nn.Sequential):
             **_block(5, 128, 256), pool5=nn.AdaptiveAvgPool2d(1),   # 256 x 1
             flatten=nn.Flatten(), classes=nn.Linear(256, 10)))
         # The layout in memory that convolutions on a processor are fastest with.
-        self.to(memory_format=torch.channels_last)
+        self.to(memory_format=torch.channels_last)      # type: ignore[call-overload]
 
 
 def _block(number: int, inputs: int, outputs: int, *, kernel: int = 3,

@@ -72,7 +72,7 @@ def _colours(figure: Figure) -> dict[str, int]:
 
 
 def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
     bars = [series for series in panel.series if series.style == "bars"]
     for series in panel.series:
         number = colours[series.name]
@@ -80,8 +80,8 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
         _draw_series(axes, series, _COLOURS[number % len(_COLOURS)],
                      _MARKERS[number % len(_MARKERS)], place)
     axes.set_title(panel.title, loc="left")
-    axes.set_xlabel(panel.x_label)
-    axes.set_ylabel(panel.y_label)
+    axes.set_xlabel(panel.x_label + (", %" if "x" in panel.percent else ""))
+    axes.set_ylabel(panel.y_label + (", %" if "y" in panel.percent else ""))
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
         if name in panel.log:
             getattr(axes, f"set_{name}scale")("log")
@@ -89,7 +89,10 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
             axis.set_minor_locator(NullLocator())
             axis.set_major_formatter(lambda value, _: f"{value:g}")
         if name in panel.percent:
-            axis.set_major_formatter(lambda value, _: f"{100 * value:g} %")
+            axis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+    if "x" not in panel.log and all(float(value).is_integer() for series in panel.series
+                                    for value in series.x):
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.y_range:
         axes.set_ylim(*panel.y_range)
     axes.grid(color="#dddddd", linewidth=0.6)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Accuracy against the rate of compression: pruning, sharing, both, and low rank."""
 import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from torch import nn
@@ -85,41 +86,12 @@ def pruned_models(subject: Subject, progress: Callable[[str], None] = lambda lin
 def rate_points(subject: Subject, pruned: Iterable[Pruned],
                 progress: Callable[[str], None] = lambda line: None) -> list[RatePoint]:
     """All networks of all methods; ``progress`` is called with a line for each."""
-    points: list[RatePoint] = []
-
-    def note(method: str, setting: str, bits: int, error_cut: float, error: float) -> None:
-        points.append(RatePoint(method=method, setting=setting, error_cut=error_cut, error=error,
-                                rate=bits / (FLOAT_BITS * subject.weights)))
-        progress(f"{method}, {setting}: {points[-1].rate:.2%} of the size, error {error:.2%}")
-
-    for one in pruned:
-        note("pruned", _kept_text(one), sum(map(sparse_bits, _weights(one.model))),
-             one.error_cut, one.error)
-        for slots in subject.effort.joint_slots:
-            cut, model = copy.deepcopy(one.cut), copy.deepcopy(one.model)
-            share(cut, slots=slots)
-            codes = _share_and_retrain(subject, model, slots)
-            errors = subject.error(cut), subject.error(model)
-            setting = f"{_kept_text(one)}, {slots} slots"
-            note("pruned, shared", setting,
-                 sum(sparse_codebook_bits(layer, slots) for layer in codes), *errors)
-            note("pruned, shared, Huffman coded", setting,
-                 sum(huffman_bits(layer, slots) for layer in codes), *errors)
-    for slots in subject.effort.slots:
-        cut, model = subject.copy(), subject.copy()
-        share(cut, slots=slots)
-        codes = _share_and_retrain(subject, model, slots)
-        note("shared", f"{slots} slots", sum(codebook_bits(layer.size, slots) for layer in codes),
-             subject.error(cut), subject.error(model))
-    for rate in subject.effort.rates:
-        ranks = ranks_for(subject.model, rate)
-        model = low_rank(subject.model, ranks)
-        error_cut = subject.error(model)
-        subject.retrain(model)
-        layers = weighted_layers(subject.model)
-        note("low rank (SVD)", "ranks " + ", ".join(map(str, ranks.values())).replace(
-            "None", "full"), sum(low_rank_bits(tuple(layers[name].weight.shape), rank)
-                                 for name, rank in ranks.items()), error_cut, subject.error(model))
+    points = []
+    for point in chain(_pruned_points(subject, pruned), _shared_points(subject),
+                       _low_rank_points(subject)):
+        points.append(point)
+        progress(f"{point.method}, {point.setting}: {point.rate:.2%} of the size, error "
+                 f"{point.error:.2%}")
     return points
 
 
@@ -165,11 +137,58 @@ def _kept_text(one: Pruned) -> str:
     return "keeps " + " ".join(f"{one.kept[name]:.1%}" for name in LAYER_NAMES)
 
 
-def _share_and_retrain(subject: Subject, model: nn.Sequential, slots: int) -> list[np.ndarray]:
-    """Codes of the layers of a copy that is shared and retrained in place."""
+def _point(subject: Subject, method: str, setting: str, bits: list[int], error_cut: float,
+           error: float) -> RatePoint:
+    """bits: of each layer."""
+    return RatePoint(method=method, setting=setting, error_cut=error_cut, error=error,
+                     rate=sum(bits) / (FLOAT_BITS * subject.weights))
+
+
+def _pruned_points(subject: Subject, pruned: Iterable[Pruned]) -> Iterator[RatePoint]:
+    for one in pruned:
+        yield _point(subject, "pruned", _kept_text(one), [sparse_bits(weight) for weight in
+                                                          _weights(one.model)],
+                     one.error_cut, one.error)
+        for slots in subject.effort.joint_slots:
+            codes, *errors = _shared(subject, one.cut, one.model, slots)
+            setting = f"{_kept_text(one)}, {slots} slots"
+            for method, size in (("pruned, shared", sparse_codebook_bits),
+                                 ("pruned, shared, Huffman coded", huffman_bits)):
+                yield _point(subject, method, setting, [size(layer, slots) for layer in codes],
+                             *errors)
+
+
+def _shared_points(subject: Subject) -> Iterator[RatePoint]:
+    for slots in subject.effort.slots:
+        codes, *errors = _shared(subject, subject.model, subject.model, slots)
+        yield _point(subject, "shared", f"{slots} slots",
+                     [codebook_bits(layer.size, slots) for layer in codes], *errors)
+
+
+def _low_rank_points(subject: Subject) -> Iterator[RatePoint]:
+    shapes = {name: tuple(layer.weight.shape)
+              for name, layer in weighted_layers(subject.model).items()}
+    for rate in subject.effort.rates:
+        ranks = ranks_for(subject.model, rate)
+        model = low_rank(subject.model, ranks)
+        error_cut = subject.error(model)
+        subject.retrain(model)
+        text = ", ".join("full" if rank is None else str(rank) for rank in ranks.values())
+        yield _point(subject, "low rank (SVD)", f"ranks {text}",
+                     [low_rank_bits(shapes[name], rank) for name, rank in ranks.items()],
+                     error_cut, subject.error(model))
+
+
+def _shared(subject: Subject, cut: nn.Sequential, model: nn.Sequential, slots: int
+            ) -> tuple[list[np.ndarray], float, float]:
+    """Codes of ``model``'s layers, and the errors of ``cut`` shared and of ``model`` shared and
+    retrained; both are copied."""
+    cut, model = copy.deepcopy(cut), copy.deepcopy(model)
+    share(cut, slots=slots)
     share(model, slots=slots)
     subject.retrain(model)
-    return [shared(layer)[0] for layer in weighted_layers(model).values()]
+    codes = [shared(layer)[0] for layer in weighted_layers(model).values()]
+    return codes, subject.error(cut), subject.error(model)
 
 
 def _weights(model: nn.Sequential) -> list[np.ndarray]:

@@ -7,7 +7,7 @@ a centroid (the ``b`` of Deep Compression, section 3).
 import numpy as np
 
 from ...core.huffman import MAX_LENGTH, CanonicalCode
-from ...core.stream import split_runs
+from ...core.stream import Gaps, split_runs
 
 __all__ = ["FLOAT_BITS", "entries_of", "sparse_bits", "codebook_bits", "sparse_codebook_bits",
            "huffman_bits", "low_rank_bits"]
@@ -27,7 +27,7 @@ def entries_of(codes: np.ndarray, run_width: int) -> tuple[np.ndarray, np.ndarra
     """
     columns = np.asarray(codes).reshape(len(codes), -1).T.reshape(-1)
     position = np.flatnonzero(columns)
-    return split_runs(position, columns[position], (1 << run_width) - 1)
+    return split_runs(Gaps.of(position).each, columns[position], run_width)
 
 
 def sparse_bits(weight: np.ndarray) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from ...core.artefact import loads, read_bytes, read_header
 from ...core.huffman import MAX_LENGTH, CanonicalCode
 from ...core.kinds import MatrixHeader
-from ...core.stream import split_runs
+from ...core.stream import Gaps, split_runs
 from .figure import Figure, Panel, series
 
 __all__ = ["Symbols", "symbols_of", "symbol_figure"]
@@ -49,8 +49,8 @@ def symbols_of(path: Path) -> list[Symbols]:
         if not isinstance(head, MatrixHeader) or not head.shape.codebook:
             continue
         weights = layer.weights
-        runs, codes = split_runs(weights.columns.astype(np.int64) * weights.shape[0]
-                                 + weights.rows, weights.codes, (1 << head.shape.run_width) - 1)
+        gaps = Gaps.of(weights.columns * weights.shape[0] + weights.rows)
+        runs, codes = split_runs(gaps.each, weights.codes, head.shape.run_width)
         result += [_measure(layer.name, "code", codes, head.shape.codebook),
                    _measure(layer.name, "run", runs, 1 << head.shape.run_width)]
     return result

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_json
+from commands import run, run_alone, run_json
 from damage import whole_network
 from openeie.cli.common import config_for, read_inputs
 from openeie.cli.models import inputs_for, load_model
@@ -24,7 +24,7 @@ def test_doctor():
 
 def test_doctor_names_what_is_missing_and_the_fix(tmp_path):
     env = {"PATH": str(tmp_path), "OPENEIE_CACHE": str(tmp_path)}
-    done = run("doctor", env=env, code=3)
+    done = run_alone("doctor", env=env, code=3)
     for need, fix in (("g++", "apt install g++"), ("make", "apt install make"),
                       ("perl", "apt install perl")):
         assert need in done.stderr and fix in done.stderr
@@ -237,7 +237,7 @@ def test_the_default_array_suits_the_network():
 
 
 def test_missing_compiler_is_one_clear_error(tmp_path):
-    done = run("verify", LENET, "--images", 1, code=3,
+    done = run_alone("verify", LENET, "--images", 1, code=3,
                env={"PATH": str(tmp_path), "OPENEIE_CACHE": str(tmp_path)})
     assert "no C++ compiler 'g++' on PATH" in done.stderr
     assert not list((tmp_path / "rtl").iterdir())       # nothing half-built is left

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_json
+from commands import run_alone, run_json
 from openeie.cli import main
+from openeie.cli.compress import _share
+from openeie.core.errors import InputError
 from pictures import arrays
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compress.md"
@@ -113,8 +115,8 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
     assert process.returncode == -signal.SIGKILL and not (example / "killed.eie").exists()
     assert not (steps / "03-retrain.safetensors").exists()
     kept = {path: path.stat().st_mtime_ns for path in steps.glob("*.safetensors")}
-    run(*arguments("killed.eie", "--checkpoints", "killed", "-q"), cwd=example,
-        env={"OMP_NUM_THREADS": "2"})
+    run_alone(*arguments("killed.eie", "--checkpoints", "killed", "-q"), cwd=example,
+              env={"OMP_NUM_THREADS": "2"})
     assert (example / "killed.eie").read_bytes() == (example / "whole.eie").read_bytes()
     assert kept == {path: path.stat().st_mtime_ns for path in kept}     # not done again
 
@@ -127,19 +129,44 @@ def test_a_budget_that_is_not_met(example, here):
     result = json.loads(out)
     assert code == 2 and result["error"]["type"] == "BudgetError" and result["excess"] > 0.005
     assert "The best network is in hard.best.eie" in err
-    assert not (example / "hard.eie").exists()
+    assert not (example / "hard.eie").exists() and "earlier run" not in err
     best = openeie.load(example / "hard.best.eie")
     assert best.provenance["integer_error"] == result["errors"]["integer"]
+    (example / "hard.eie").write_text("older")
+    code, _, err = here(*arguments("hard.eie", "--budget", "0.005", "-q", recipe="hard.toml"))
+    assert code == 2 and "hard.best.eie; hard.eie is of an earlier run, and was left as it" in err
+    assert (example / "hard.eie").read_text() == "older"
+
+
+@pytest.mark.parametrize("text, share", [
+    ("0.5%", 0.005), ("0.5 %", 0.005), (" 1e-3", 0.001), (".19", 0.19), ("50%", 0.5),
+    ("100%", 1.0), ("0", 0.0), ("2e-1%", 0.002)])
+def test_budgets(text, share):
+    assert _share(text) == pytest.approx(share, rel=1e-12)
+
+
+@pytest.mark.parametrize("text, message", [
+    ("0.5", r"not '0.5'; write 0.5% or 0.005, or 50%$"), ("1", "write 1% or 0.01, or 100%$"),
+    ("0.2", "write 0.2% or 0.002, or 20%$"), ("30", "not '30'; write 30% or 0.3$"),
+    ("300", "not '300'$"), ("101%", "not '101%'$"), ("-1%", "not '-1%'$"), ("nan", "not 'nan'$"),
+    ("1e999", "not '1e999'$"), ("\u0663%", "--budget must be a share"), ("0.5  %", "a share such")])
+def test_budgets_that_are_none(text, message):
+    with pytest.raises(InputError, match=message):
+        _share(text)
 
 
 @pytest.mark.parametrize(("more", "message"), [
     (["--budget", "much"], "--budget must be a share such as 0.5% or 0.005, not 'much'"),
     (["--budget", "101%"], "--budget must be a share"),
     (["-o", "net.bin"], "--out must be a file .eie in a folder that exists, not net.bin"),
+    (["-o", "folder.eie"], "cannot write folder.eie: it is a folder"),
+    (["-o", "f2.eie"], "cannot write f2.best.recipe.toml: it is a folder"),
+    (["-o", "/proc/net.eie"], "cannot write into /proc: "),
     (["-o", "none/net.eie"], "--out must be a file .eie in a folder that exists"),
     (["--hold-out", "-1"], "--hold-out must not be negative"),
     (["--hold-out", "0", "--budget", "1%"], "a budget is kept on held-out pictures"),
-    (["--weights", "wrong.npz"], "wrong.npz does not fit Net:"),
+    (["--weights", "wrong.npz", "--recipe", "pruned.toml"], "wrong.npz does not fit Net:"),
+    (["--weights", "wrong.npz"], "has its weights already: leave out the section [train], or the "),
     (["--data", "small.npz"], "mynet.py:Net must run on pictures of shape [1, 4, 4]"),
     (["--recipe", "unknown.toml"], "keep_all is unknown"),
 ])
@@ -149,5 +176,8 @@ def test_refusals(example, here, more, message):
                              for name, array in arrays(200, 20).items()})
     Path("unknown.toml").write_text("[prune]\nkeep_all = 0.5\n")
     Path("quick.toml").write_text(QUICK)
+    for name in ("folder.eie", "f2.best.recipe.toml"):
+        Path(name).mkdir(exist_ok=True)
+    Path("pruned.toml").write_text("[prune]\nkeep = 0.5\n")
     code, _, err = here(*arguments("net.eie", *more))
     assert code == 2 and message in err and not list(example.glob("net.*"))

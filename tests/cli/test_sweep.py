@@ -13,7 +13,8 @@ from pyarrow import parquet
 
 SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
          "--layer", "b:100x400:0.05:1")
-FILES = ("points.csv", "points.parquet", "sweep.json", "cycles-pes.svg", "cycles-queue_depth.svg")
+FILES = ("points.csv", "points.parquet", "sweep.json", "cycles-pes.svg", "cycles-queue_depth.svg",
+         "front.svg")
 
 
 def test_table_on_disk_is_the_one_printed(tmp_path):
@@ -22,7 +23,8 @@ def test_table_on_disk_is_the_one_printed(tmp_path):
     assert rows == result["points"] and len(rows) == 16
     assert [row["name"] for row in rows] == ["a"] * 8 + ["b"] * 8
     assert (tmp_path / "points.csv").read_text().count("\n") == 17
-    assert {*FILES, "points.jsonl"} == {path.name for path in tmp_path.iterdir()}
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names - {"points.lock"} == {*FILES, "points.jsonl"}
 
 
 def test_two_processes_give_the_same_bytes(tmp_path):
@@ -98,6 +100,11 @@ def test_networks_are_the_engines(tmp_path):
     (("--grid", "pes=1", "--layer", "a:3:1:1"), "--layer takes NAME:INPUTSxOUTPUTS"),
     (("--grid", "pes=1", "--layer", "a:3x3:2:1"), "weight_density: Input should be less than or "
                                                   "equal to 1, not 2.0"),
+    (("--grid", "pes=1", "--grid", "pes=2", "--layer", "a:3x3:1:1"), "--grid pes is given twice"),
+    (("--grid", "pes=1,99999999999999999999", "--layer", "a:3x3:1:1"), "grid.pes takes integers"),
+    (("--grid", "pes=1", "--layer", "a:16777216x16777216:1:1"), "281,474,976,710,656 weights"),
+    (("--grid", "pes=1", "--set", "queue_depth=0", "--layer", "a:3x3:1:1"), "queue_depth must be"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "--scheduler", ""), "like tcp://host:8786"),
     (("--grid", "pes=0", "--layer", "a:3x3:1:1"), "no point of the sweep has an array; the first "
                                                   "is refused: pes must be in 1 .. 1024, not 0"),
     (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-c", "EIE1"), "unknown preset 'EIE1'"),
@@ -114,9 +121,22 @@ def test_unknown_keys_of_a_file_are_refused(tmp_path):
     for text, message in (("gird = 1", "unknown key 'gird'; the keys are base, set, grid"),
                           ("[[layer]]\nname = 'a'\nsize = 3", "unknown key 'layer.0.size'; the "
                                                                 "keys are name, inputs"),
+                          ("grid = 5", "grid: Input should be a valid dictionary"),
+                          ("[layer]", "layer: Input should be a valid list"),
+                          ("[grid]\npes = [1979-05-27]", "grid.pes takes integers"),
+                          ("[grid]\npes = [1, nan]", "grid.pes takes integers of 64 bits, not nan"),
+                          ("[grid]\nencodings = [['csr'], 'csr']", "takes lists of names out of"),
                           ("mhz = 'fast'", "mhz: Input should be a valid number")):
         file.write_text(text)
-        assert message in " ".join(run("sweep", file, "--grid", "pes=1", code=2).stderr.split())
+        assert message in " ".join(run("sweep", file, "--grid", "queue_depth=1", "--layer",
+                                       "a:3x3:1:1", code=2).stderr.split())
+
+
+def test_an_earlier_sweeps_pictures_do_not_stay(tmp_path):
+    run("sweep", *SMALL, "-o", tmp_path)
+    run("sweep", "--grid", "acc_banks=1,2", "--layer", "a:30x20:0.1:0.4", "-o", tmp_path,
+        "--restart")
+    assert {path.name for path in tmp_path.glob("*.svg")} == {"cycles-acc_banks.svg", "front.svg"}
 
 
 def test_a_scheduler_that_is_not_there():

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from files, and networks from a user's code: taken exactly, or one error for all."""
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +146,61 @@ def test_classes_of_files_and_modules(tmp_path, monkeypatch):
                           ("Needs", "must make a network without arguments; it raises TypeError")):
         with pytest.raises(InputError, match=message):
             load_factory(f"{path}:{name}")()
+
+
+def test_a_file_s_code_runs_as_python_runs_a_module(tmp_path):
+    (tmp_path / "lazy_part.py").write_text("WIDTH = 6\n")
+    path = tmp_path / "typed.py"
+    path.write_text(
+        "from __future__ import annotations\nfrom dataclasses import dataclass\nimport sys\n"
+        "from torch import nn\n"
+        "@dataclass\nclass Config:\n    width: int = 4\n"
+        "class Net(nn.Linear):\n    def __init__(self):\n"
+        "        import lazy_part\n        super().__init__(lazy_part.WIDTH, Config().width)\n"
+        "def leave():\n    sys.exit('enough')\n")
+    net = load_factory(f"{path}:Net")()
+    assert (net.in_features, net.out_features) == (6, 4)
+    with pytest.raises(InputError, match="without arguments; it raises SystemExit: enough"):
+        load_factory(f"{path}:leave")()
+    before = set(sys.modules)
+    (tmp_path / "leaves.py").write_text("import sys\nsys.exit(3)\n")
+    with pytest.raises(InputError, match="leaves.py cannot be imported: SystemExit: 3"):
+        load_factory(f"{tmp_path}/leaves.py:Net")
+    assert set(sys.modules) == before and str(tmp_path) not in sys.path
+
+
+def test_arrays_of_other_machines_and_of_more_digits(tmp_path):
+    module, path = trained(), tmp_path / "w.npz"
+    arrays = {name: one.numpy() for name, one in module.state_dict().items()}
+    arrays["conv.weight"] = arrays["conv.weight"].astype(">f4")
+    arrays["classes.bias"] = arrays["classes.bias"].astype(np.longdouble)
+    np.savez(path, **arrays)
+    other = Residual()
+    load_weights(other, path)
+    assert all(torch.equal(one, other.state_dict()[name])
+               for name, one in module.state_dict().items())
+    np.savez(path, classes_w=arrays["classes.weight"], **arrays)
+    with pytest.raises(InputError, match="one array for each tensor; classes_w and classes.weight "
+                                         "are both classes.weight"):
+        load_weights(Residual(), path)
+
+
+def test_tensors_of_few_bits_and_of_other_layouts(tmp_path):
+    net = nn.Linear(4, 3)
+    eighths = {name: one.to(torch.float8_e4m3fn) for name, one in net.state_dict().items()}
+    safetensors.torch.save_file(eighths, tmp_path / "w.safetensors")
+    load_weights(net, tmp_path / "w.safetensors")
+    assert torch.equal(net.weight, eighths["weight"].float())
+    eighths["bias"] = torch.tensor([1.0, torch.nan, 2.0]).to(torch.float8_e4m3fn)
+    safetensors.torch.save_file(eighths, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="bias must be finite numbers, and 1 of 3 are not"):
+        load_weights(net, tmp_path / "w.safetensors")
+    before = net.weight.detach().clone()
+    torch.save({"weight": torch.eye(3, 4).to_sparse(), "bias": torch.ones(3)}, tmp_path / "w.pt")
+    with pytest.raises(InputError, match="weight must be a dense tensor, not torch.sparse_coo"):
+        load_weights(net, tmp_path / "w.pt")
+    assert torch.equal(net.weight, before)
+    large = {"weight": torch.full((3, 4), 1e300, dtype=torch.float64), "bias": torch.ones(3)}
+    torch.save(large, tmp_path / "w.pt")        # finite there, and not here
+    with pytest.raises(InputError, match="weight must be finite numbers, and 12 of 12 are not"):
+        load_weights(net, tmp_path / "w.pt")

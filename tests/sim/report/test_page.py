@@ -12,9 +12,10 @@ from openeie.core.errors import InputError, ToolError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
 from openeie.sim import fast
-from openeie.sim.report.gather import UNITS, gather
+from openeie.sim.report.gather import gather
 from openeie.sim.report.page import check_page, render
 from openeie.sim.study.energy import energy
+from openeie.sim.study.run_energy import UNITS
 from openeie.sim.study.workload import Workload
 from report_pages import Page, example, lenet
 

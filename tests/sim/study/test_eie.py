@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openeie.core.encoding import encode_entries
-from openeie.core.errors import InputError
+from openeie.core.errors import ConfigError, InputError
 from openeie.sim.study.arrays import workload_of
+from openeie.sim.study.authors import authors_cycles
 from openeie.sim.study.charts import draw_chart
 from openeie.sim.study.eie import PAPER, measure, paper_array, paper_workloads
 from openeie.sim.study.figures import figures, precision_figure
@@ -35,7 +36,8 @@ def test_layers_have_the_papers_sizes_and_densities(layers):
 def test_times_are_near_the_papers(layers):
     """Its patterns were not random and one image was measured: 30 % is what is left of that."""
     for layer in layers:
-        row = measure(layer, layer.time(paper_array()))
+        paper = next(row for row in PAPER if row.name == layer.name)
+        row = measure(layer, layer.time(paper_array()), paper=paper)
         assert row.theoretical_us < row.actual_us
         assert 0.7 < row.actual_us / row.paper.actual_us < 1.3
         assert row.entries == round(row.theoretical_us * 800 * 64)
@@ -52,6 +54,9 @@ def test_figures_have_the_papers_shapes(layers):
     fig11, fig12, fig13 = (charts[name].series for name in ("fig11", "fig12", "fig13"))
     assert fig11["VGG-7"][6] > 64                               # fewer fillers: more than linear
     assert fig11["NT-We"][8] < 80                               # a row or two a PE and column
+    product = {name: [a * b for a, b in zip(fig12[name], fig13[name])] for name in fig12}
+    assert max(product["Alex-7"]) - min(product["Alex-7"]) < 0.1    # as docs/eie.md says
+    assert product["NT-We"][8] < 0.3 < 0.8 < product["NT-We"][0]
     for name in fig12:
         assert list(fig12[name]) == sorted(fig12[name])
         assert list(fig13[name]) == sorted(fig13[name], reverse=True)
@@ -88,6 +93,8 @@ GOOD = {"acts": np.array([1, 0]), "pointers": np.array([[0, 1, 2]]), "runs": np.
 @pytest.mark.parametrize("changes, message", [
     ({"acts": None}, "has no array 'acts'"),
     ({"weights": np.eye(2, dtype=int)}, "both 'weights' and 'pointers'"),
+    (dict.fromkeys(("pointers", "runs", "codes", "codebook"))
+     | {"weights": np.eye(2, dtype=int), "outputs": np.array(7)}, "both 'weights' and 'outputs'"),
     ({"runs": None}, "lacks 'runs'"),
     ({"codes": np.array([1.0, 1.0])}, "codes must be integers, not float64"),
     ({"pointers": np.array([0, 1, 2])}, r"pointers must be \[PEs, n \+ 1\], not \[3\]"),
@@ -96,7 +103,13 @@ GOOD = {"acts": np.array([1, 0]), "pointers": np.array([[0, 1, 2]]), "runs": np.
     ({"runs": np.array([0])}, r"end after 2 entries in all PEs, but runs has \[1\]"),
     ({"runs": np.array([0, 256])}, "runs must be in 0 .. 255, not 0 .. 256"),
     ({"codes": np.array([1, 2])}, "codes must be in 0 .. 1, not 1 .. 2"),
-    ({"codebook": np.array([1, 5])}, "slot 0 holding 0"),
+    ({"codebook": np.array([1, 5])}, "slot 0 and no other holding 0"),
+    ({"codebook": np.array([0, 0])}, "slot 0 and no other holding 0"),
+    ({"codebook": np.array(0)}, "codebook must be"),
+    ({"codebook": np.array([], int)}, "codebook must be"),
+    ({"pointers": np.array([[0, 1 << 62, 1 << 62]] * 4)}, "end after 18446744073709551616"),
+    ({"outputs": np.array(2.0)}, "outputs must be integers, not float64"),
+    ({"outputs": np.array(10**12)}, "outputs must be in 1 .. 16777216, not 1000000000000"),
     ({"codes": np.array([0, 1])}, "a filler, and must have the longest run 1, not 0"),
     ({"outputs": np.array(1)}, "outputs 1: an entry points to row 1 of 1"),
     ({"outputs": np.array([1, 2])}, "outputs must be one number"),
@@ -106,6 +119,23 @@ def test_arrays_that_contradict_each_other_are_refused(changes, message):
     arrays = {name: array for name, array in (GOOD | changes).items() if array is not None}
     with pytest.raises(InputError, match=message):
         workload_of(arrays, "mine")
+
+
+def test_half_precision_is_scaled_like_the_others():
+    weights, acts = np.eye(3) / 3, np.array([1, 2, 4]) / 7
+    one, two = (workload_of({"weights": weights.astype(kind), "acts": acts.astype(kind)}, "any")
+                for kind in (np.float16, np.float32))
+    assert np.array_equal(one.weights.dense(), two.weights.dense())
+    assert one.acts.max() == two.acts.max() == 32767
+
+
+def test_several_vectors_have_no_time_on_clusters_or_by_the_authors():
+    layer = random_workload("any", (40, 30), weight_density=0.2, act_density=0.5, seed=1, vectors=2)
+    clustered = openeie.preset("EIE16").replace(operations=("linear", "conv"), clusters=4)
+    with pytest.raises(ConfigError, match="clusters must be 1 to time more than one"):
+        layer.time(clustered)
+    with pytest.raises(InputError, match="the authors' timing is of one vector, not of 2"):
+        authors_cycles(layer, 4)
 
 
 def test_precision_costs_errors():

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sweep's points are single answers; the front is the brute-force one; the LUT estimate."""
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,12 +10,22 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from openeie.core.config import ArrayConfig, preset
 from openeie.core.errors import InputError
+from openeie.core.graph import Linear, Network
+from openeie.core.weights import SparseWeights
 from openeie.sim.study.area import array_luts, pe_luts
 from openeie.sim.study.energy import energy
 from openeie.sim.study.grid import Layer, Sweep
+from openeie.sim.study.journal import open_journal
 from openeie.sim.study.pareto import pareto_front
 from openeie.sim.study.sweep import columns_of, run_sweep
 from openeie.sim.study.workload import random_workload
+
+def small_network():
+    weights = SparseWeights.from_codes(np.array([[1, 0, 2], [0, 3, 1]]), np.array([0, 5, -7, 2]))
+    one = np.ones(2, int)
+    return Network(name="n", input_range=(-128, 127), act_width=16, layers=(Linear(
+        name="fc", weights=weights, bias=0 * one, multiplier=one, shift=0 * one),))
+
 
 SPEC = Layer(name="a", inputs=200, outputs=150, weight_density=0.1, act_density=0.5, vectors=2)
 
@@ -44,8 +57,78 @@ def test_a_journal_that_cannot_be_read_or_written(tmp_path):
     sweep = Sweep(grid={"pes": [4]}, layer=[SPEC])
     with pytest.raises(InputError, match="cannot read the journal"):
         run_sweep(sweep, {}, journal=tmp_path)
+    (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot write the journal"):
-        run_sweep(sweep, {}, journal=tmp_path / "nowhere" / "points.jsonl")
+        run_sweep(sweep, {}, journal=tmp_path / "file" / "points.jsonl")
+
+
+def test_a_journal_is_one_sweeps_at_a_time_and_damage_is_named(tmp_path):
+    sweep, path = Sweep(grid={"pes": [4]}, layer=[SPEC]), tmp_path / "points.jsonl"
+    with open_journal(path, "somebody", lambda *row: True) as journal:
+        journal.add([(0, {"name": "a"})])
+        kept = path.read_bytes()
+        for restart in (False, True):
+            with pytest.raises(InputError, match="another sweep is writing"):
+                run_sweep(sweep, {}, journal=path, restart=restart)
+        assert path.read_bytes() == kept
+    rows = run_sweep(sweep, {}, journal=path, restart=True)
+    for damage in ('[[1, 2]]', '[[99, {"name": "a"}]]', '[[0, {"name": "b", "status": "ok"}]]',
+                   '[[0, {"name": "a", "status": "ok", "cycles": "x"}]]', '[[0, {', "7"):
+        path.write_text(path.read_text() + damage + "\n")
+        assert run_sweep(sweep, {}, journal=path) == rows       # a bad row is worked out again
+        path.write_text(path.read_text().splitlines()[0] + "\n" + damage)
+        assert run_sweep(sweep, {}, journal=path) == rows
+    for notes in ("my precious notes", "my precious notes\n"):
+        path.write_text(notes)
+        with pytest.raises(InputError, match="has the points of another sweep"):
+            run_sweep(sweep, {}, journal=path)
+        assert path.read_text() == notes
+
+
+def test_arrays_too_narrow_for_a_layer_are_refused():
+    grid = {"code_width": [2, 4], "weight_width": [4, 8], "act_width": [8, 16]}
+    rows = run_sweep(Sweep(base="EIE16", grid=grid, layer=[SPEC]), {})
+    for row in rows:
+        narrow = [name for name, least in (("code_width", 4), ("weight_width", 8),
+                                           ("act_width", 8)) if row[name] < least]
+        assert row["status"].startswith(f"refused: {narrow[0]} must be" if narrow else "ok")
+    lone = run_sweep(Sweep(base="EIE16", grid={"counter_width": [16, 24]},
+                           layer=[SPEC.model_copy(update={"vectors": 900})]), {})
+    assert "counter_width must hold" in lone[0]["status"] and lone[1]["status"] == "ok"
+
+
+def test_a_layers_memory_is_counted_as_the_array_holds_it():
+    codes, weights = run_sweep(Sweep(base="EIE16", grid={"encodings": [["codebook"], ["csr"]]},
+                                     layer=[SPEC]), {})
+    assert codes["memory_bits"] < weights["memory_bits"]
+    assert codes["energy_pj"] < weights["energy_pj"]
+
+
+def test_a_task_is_at_most_sixteen_points(tmp_path):
+    path = tmp_path / "points.jsonl"
+    run_sweep(Sweep(grid={"queue_depth": list(range(1, 41))}, layer=[SPEC]), {}, journal=path)
+    assert [len(json.loads(line)) for line in path.read_text().splitlines()[1:]] == [16, 16, 8]
+
+
+def test_a_network_that_changed_is_another_sweep(tmp_path):
+    """The name stays; what it names does not."""
+    sweep = Sweep(base="TINY", grid={"queue_depth": [2]}, networks=["n"])
+    network, journal = small_network(), tmp_path / "points.jsonl"
+    x = np.ones((2, network.inputs), int)
+    before = run_sweep(sweep, {"n": (network, x)}, journal=journal)
+    for changed in ((dataclasses.replace(network, name="other"), x), (network, 2 * x)):
+        with pytest.raises(InputError, match="changed since"):
+            run_sweep(sweep, {"n": changed}, journal=journal)
+    assert run_sweep(sweep, {"n": (network, x)}, journal=journal) == before
+
+
+def test_a_networks_energy_is_the_mean_of_its_inputs():
+    sweep = Sweep(base="TINY", grid={"queue_depth": [2]}, networks=["n"])
+    network = small_network()
+    x = np.array([[1] * network.inputs, [0] * (network.inputs - 1) + [1]])
+    both, first, second = (run_sweep(sweep, {"n": (network, part)})[0]["energy_pj"]
+                           for part in (x, x[:1], x[1:]))
+    assert first > second > 0 and both == pytest.approx((first + second) / 2)
 
 
 @given(st.integers(0, 12).flatmap(lambda n: arrays(int, (n, 3), elements=st.integers(0, 3))))

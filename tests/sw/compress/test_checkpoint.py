@@ -51,6 +51,17 @@ def test_another_run_is_refused_and_nothing_changed(tmp_path, changes, message):
     assert {path: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
+def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path, monkeypatch):
+    store = Checkpoints(tmp_path, RUN)
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(InputError, match="cannot keep checkpoints in .*: No space left"):
+        store.save(1, "float", state())
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+
+
 def test_damage_is_seen(tmp_path):
     store = Checkpoints(tmp_path, RUN)
     store.save(1, "float", state())
@@ -73,6 +84,9 @@ def test_folders_that_cannot_be(tmp_path):
         Checkpoints(tmp_path / "file", RUN)
     (tmp_path / "model.safetensors").write_text("")
     with pytest.raises(InputError, match="has no run.json but model.safetensors"):
+        Checkpoints(tmp_path, RUN)
+    (tmp_path / "run.json").write_bytes(b"{\xff}")
+    with pytest.raises(InputError, match="run.json is damaged, no text in UTF-8; give another"):
         Checkpoints(tmp_path, RUN)
     (tmp_path / "run.json").write_text("[")
     with pytest.raises(InputError, match="its run.json cannot be read"):

@@ -2,6 +2,7 @@
 """Data sets: what the float network and the array see of a picture, and what is refused."""
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
@@ -69,12 +70,22 @@ IMAGES, LABELS = np.zeros((4, 6), np.uint8), np.zeros(4, int)
     ({"test": (IMAGES, LABELS - 1)}, "test_labels must be classes from 0 on, not -1 .. -1"),
     ({"test": (IMAGES[:, :5], LABELS)}, r"test_images must have the shape of train_images, \[6\]"),
     ({"scale": float("nan")}, "scale must be a positive finite number, not nan"),
+    ({"offset": float("nan")}, "offset must be an integer of 16 bits"),
     ({"scale": 0}, "scale must be a positive"), ({"offset": 0.5}, "offset must be an integer"),
     ({"offset": (1, 2)}, r"offset must be one integer, or one for each channel .* \[6\], not 2"),
 ])
 def test_refusals(changes, message):
     with pytest.raises(InputError, match=f"^data d: .*{message}"):
         data(**({"train": (IMAGES, LABELS), "test": (IMAGES, LABELS)} | changes))
+
+
+def test_pictures_that_lie_backwards_in_memory():
+    turned = {name: one[..., ::-1] if "images" in name else one[::-1]
+              for name, one in arrays(20, 10).items()}
+    one = load_dataset(turned)
+    assert torch.from_numpy(one.train[0]).numpy()[3, 0, 2].tolist() == \
+        arrays(20, 10)["train_images"][3, 2, ::-1].tolist()
+    assert torch.from_numpy(one.test[1]).tolist() == arrays(20, 10)["test_labels"][::-1].tolist()
 
 
 def test_everything_wrong_is_told_at_once():
@@ -93,6 +104,10 @@ def test_files(tmp_path):
     np.savez(path, **arrays(20, 10), scale=[1, 2])
     with pytest.raises(InputError, match=r"scale must be a positive finite number, not \[1, 2\]"):
         load_dataset(path)
+    for offset in (np.nan, np.inf, [1, -np.inf]):
+        np.savez(path, **arrays(20, 10), offset=offset)
+        with pytest.raises(InputError, match="offset must be an integer of 16 bits, or one for"):
+            load_dataset(path)
     np.save(tmp_path / "a.npy", IMAGES)
     for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, cifar10:FOLDER or an .npz"),
                             ("mnist", "must be mnist:FOLDER"), ("mnist:/none", "MNIST file .*none"),

@@ -78,6 +78,20 @@ def test_a_layer_that_runs_twice_is_left():
     assert_same(used(nn.Sequential(layer, norm, layer)), (4,), {})
 
 
+def test_a_normalisation_of_another_axis_is_left():
+    """Behind a linear layer with outputs [batch, length, features], it is that of the length."""
+    module = used(nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4))).train()
+    x = torch.randn(3, 4, 4)
+    state = {name: one.clone() for name, one in module.state_dict().items()}
+    assert fold_batch_norms(module, x) == {} and module.training and module[1].training
+    assert all(torch.equal(one, state[name]) for name, one in module.state_dict().items())
+    assert_same(used(nn.Sequential(nn.Linear(4, 6), nn.BatchNorm1d(5))), (5, 4), {})
+    with pytest.raises(InputError, match=r"on the example of shape \[3, 4, 5\], but raises"):
+        fold_batch_norms(module, torch.randn(3, 4, 5))
+    assert fold_batch_norms(module, x[0]) == {"1": "0"}
+    assert not module[1]._forward_pre_hooks and isinstance(module[1], nn.Identity)
+
+
 def test_pruned_weights_stay_pruned():
     module = used(nn.Sequential(nn.Conv2d(2, 8, 3, bias=False), nn.BatchNorm2d(8), nn.ReLU()))
     prune(module, {"0": 0.25})

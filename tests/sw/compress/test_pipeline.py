@@ -130,7 +130,7 @@ def trained_chain(seed=0):
 def test_a_live_module_is_taken_as_it_is_and_left_so():
     module = trained_chain()
     before = {name: value.clone() for name, value in module.state_dict().items()}
-    result = openeie.compress(module, DATA, {"train": QUICK, "prune": {"keep": 0.3}})
+    result = openeie.compress(module, DATA, {"prune": {"keep": 0.3}})
     assert isinstance(result, openeie.Compressed)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
     assert result.float_error < 0.05                # nothing was trained: weights were there
@@ -241,6 +241,8 @@ TRAIN = {"train": QUICK}
     (Two, TRAIN, {}, "must return one tensor .*, not tuple"),
     (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), TRAIN, {},
      "labels of data of arrays must be in 0 .. 8, for the 9 outputs of <lambda>, not 9"),
+    (Chain(), TRAIN, {}, r"Chain has its weights already: leave out the section \[train\]"),
+    (Chain, TRAIN | {"distill": {}}, {}, r"\[distill\] for \[train\] alone needs a teacher"),
     (Chain, {}, {}, r"Chain has no weights: give a file of them, or a section \[train\]"),
     (Chain, TRAIN | {"prune": {"keep": {"1": 0.5, "fc": 0.5}}, "share": {"slots": {"30": 4}}}, {},
      r"(?s)2 layers are wrong:.*prune.keep.fc is no layer; the layers are 1, 3.*share.slots.30 is "

@@ -64,7 +64,7 @@ def test_every_pe_keeps_as_many(seed, rows, columns, pes, fraction):
     model[0].weight.data.copy_(weight)
     prune(model, {"0": fraction}, balance=pes)
     left = model[0].weight.detach() != 0
-    assert left.sum() == round(fraction * rows * columns)
+    assert left.sum() == max(1, round(fraction * rows * columns))
     parts = [(weight[pe::pes].abs(), left[pe::pes]) for pe in range(min(pes, rows))]
     most = max(int(mask.sum()) for _, mask in parts)
     for magnitude, mask in parts:
@@ -102,7 +102,10 @@ def test_one_threshold_for_all_layers(seed, keep, normalise):
     prune_global(model, keep, normalise=normalise)
     left = torch.cat([(layer.weight != 0).reshape(-1) for layer in (model[0], model[2])])
     together = torch.cat([m.reshape(-1) for m in magnitudes])
-    assert left.sum() == round(keep * 190)
+    assert left.sum() == max(2, round(keep * 190))
+    for largest in (together[:120].argmax(), 120 + together[120:].argmax()):    # never all of one
+        assert left[largest]
+        left[largest], together[largest] = True, torch.inf
     if left.any() and not left.all():
         assert together[left].min() >= together[~left].max()
 
@@ -115,6 +118,22 @@ def test_global_pruning_of_some_layers():
     dead[0].weight.data.zero_()
     prune_global(dead, 0.2, normalise=True)     # a layer of zeros has no root mean square
     assert kept(dead) == {"0": 0, "2": 2}
+
+
+def test_no_layer_is_emptied():
+    """One threshold would take all of a layer of small weights; a share may round to none."""
+    model = chain()
+    model[2].weight.data.mul_(1e-3)
+    strict = copy.deepcopy(model)
+    largest = model[2].weight.detach().abs().max()
+    prune_global(strict, 0.3)
+    assert kept(strict) == {"0": 56, "2": 1} and strict[2].weight.abs().max() == largest
+    prune_global(strict, 0.01)
+    assert kept(strict) == {"0": 1, "2": 1}
+    for balance in (None, 3):
+        prune(model, {"0": 0.001, "2": 0.0}, balance=balance)
+        assert kept(model) == {"0": 1, "2": 1}
+    share(model)
 
 
 def test_a_copy_is_pruned_and_shared_for_itself():

@@ -117,8 +117,16 @@ def test_stored_bits_of_the_extremes_and_between():
         entropy * len(gaps), rel=0.02)
 
 
+def test_the_last_weight_of_a_layer_stays(task):
+    model = copy.deepcopy(task.model)
+    prune(model, {"0": 3 / 600, "2": 2 / 300})
+    found = choose_ratios(model, measure=task.error, retrain=lambda one: None, budget=1.0)
+    assert kept(found.model) == {"0": 1, "2": 1}
+
+
 def test_a_network_without_weights_left_ends_the_search(task):
     model = copy.deepcopy(task.model)
-    prune(model, {"0": 0.0, "2": 0.0})
+    for layer in (model[0], model[2]):
+        layer.weight.data.zero_()
     found = choose_ratios(model, measure=task.error, retrain=task.learn, budget=1.0)
     assert found.bits == 0 and len(found.trials) == 1

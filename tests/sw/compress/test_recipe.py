@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes: read, checked whole, and written again."""
+import io
 import tomllib
 from importlib import resources
+from types import MappingProxyType
 
 import pytest
 from hypothesis import given, settings
@@ -44,7 +46,7 @@ augment = {flipp = true}
         "prune.kep is unknown; did you mean keep? [prune] has keep, schedule, rounds, balance, "
         "between",
         "retrain.epochs is missing",
-        "retrain.rate must be a valid number, unable to parse string as a number, not 'fast'",
+        "retrain.rate must be a valid number, not 'fast'",
         "share.slots must be \"auto\", an integer in 2 .. 256, or a table of such integers by "
         "layer, not 1",
         "share.init must be 'linear', 'density' or 'random', not 'liner'",
@@ -55,6 +57,9 @@ augment = {flipp = true}
         "scale, shear, flip"])
 
 
+EPOCH = {"epochs": 1}
+
+
 @pytest.mark.parametrize("fields, message", [
     ({"centroids": {"epochs": 1}}, r"\[centroids\] trains the values of \[share\], which is miss"),
     ({"share": {"slots": 4, "bits": 2}}, "slots and bits say the same; give one of them"),
@@ -63,6 +68,19 @@ augment = {flipp = true}
     ({"prune": {"keep": True}}, "prune.keep must be"),
     ({"share": {"bits": 9}}, r"share.bits must be \"auto\", an integer in 1 .. 8"),
     ({"retrain": {"epochs": 1, "rate": float("nan")}}, "retrain.rate must be"),
+    ({"prune": {"keep": "auto", "rounds": 7}}, "prune: keep = \"auto\" chooses its rounds by it"),
+    ({"prune": {"keep": "auto", "schedule": "gradual"}}, "leave out rounds and schedule"),
+    ({"prune": {"keep": 0.5, "schedule": "gradual"}}, "a schedule, 'gradual', needs rounds of 2"),
+    ({"train": EPOCH, "distill": {}, "prune": {"keep": 0.5}, "retrain": EPOCH | {"epochs": True}},
+     "retrain.epochs must be a valid integer, not True"),
+    ({"train": EPOCH | {"batch": "20"}}, "train.batch must be a valid integer, not '20'"),
+    ({"train": EPOCH | {"rate": "1e-3"}}, "train.rate must be a valid number, not '1e-3'"),
+    ({"data": {"augment": {"flip": 1}}}, "data.augment.flip must be a valid boolean, not 1"),
+    ({"data": {"offset": [1, 2.5]}}, r"recipe: a key is wrong:\n  data.offset must be an integer, "
+                                     r"or a list of one for each channel, not \[1, 2.5\]$"),
+    ({"data": {"shape": 64}}, r"a key is wrong:\n  data.shape must be a list of integers, not 64$"),
+    ({"retrain": EPOCH}, r"\[retrain\] trains what \[prune\] leaves, which is missing"),
+    ({"prune": {"keep": 0.5}, "distill": {}}, r"\[distill\] says how is trained, and nothing is"),
     ({"encoding": "zip"}, "encoding must be 'csr', 'codebook' or 'huffman', not 'zip'"),
 ])
 def test_what_cannot_be(fields, message):
@@ -88,6 +106,19 @@ def test_a_recipe_is_frozen_and_can_be_python():
         recipe.name = "other"
     changed = recipe.resolved(data={"hold_out": 7}, share={"slots": 3})
     assert changed.data.hold_out == 7 and changed.share is None and recipe.data.hold_out is None
+
+
+def test_integers_for_real_numbers_and_tuples_are_taken():
+    recipe = read_recipe(MappingProxyType({"train": {"epochs": 1, "rate": 1}, "prune": {"keep": 1},
+                                           "data": {"offset": (1, 2), "shape": (2, 4, 4)}}))
+    assert recipe.train.rate == 1.0 and recipe.data.offset == [1, 2]
+    assert recipe.data.shape == [2, 4, 4] and isinstance(recipe.prune.keep, float)
+
+
+def test_files_are_utf8_wherever_they_are_read(tmp_path, monkeypatch):
+    (tmp_path / "r.toml").write_text("name = 'größer'", encoding="utf-8")
+    monkeypatch.setattr(io, "text_encoding", lambda encoding, level=2: encoding or "latin-1")
+    assert read_recipe(tmp_path / "r.toml").name == "größer"
 
 
 def test_slots_of_layers():

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Real weights, binary weights (BWN), and binary inputs too (XNOR-Net): networks trained alike.
+
+    python benchmarks/binary.py mnist FOLDER [-o OUT] [--seed S] [--modes float,bwn,xnor] [--json]
+    python benchmarks/binary.py cifar10 FOLDER ...
+
+FOLDER holds the MNIST files (``*.gz``), or the two JPEG-coded CIFAR-10 files. Each network is
+trained, exported as an artefact and run by the engine golden on all 10,000 test pictures. All
+outputs of all its layers are compared with an independent computation of the same integers in
+torch, and its answers with those of the float network. With ``-o`` the artefacts and the trained
+weights stay in OUT; a mode whose weights are there already is not trained again.
+"""
+import argparse
+import inspect
+import json
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import safetensors.torch
+import torch
+from openeie.core import artefact, golden
+from openeie.core.graph import Network
+from openeie.core.inspect import inspect as contents_of
+from openeie.sw.binary.exact import exact_outputs
+from openeie.sw.binary.networks import NETWORK_MODES
+from openeie.sw.binary.train import TASKS, Task, exported, integer_inputs, tensors, train
+from openeie.sw.cifar10 import load_cifar10
+from openeie.sw.data import load_mnist
+from rich.console import Console
+from rich.table import Table
+
+_LOADERS = {"mnist": load_mnist, "cifar10": load_cifar10}
+_BATCH = 250
+
+
+def float_answers(model: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
+    """Answers of the float network, and by how much the best output exceeds the next, [n] each."""
+    with torch.no_grad():
+        outputs = torch.cat([model(part) for part in images.split(_BATCH)])
+    best = outputs.topk(2, dim=1).values
+    return outputs.numpy().argmax(axis=1), (best[:, 0] - best[:, 1]).numpy()
+
+
+def compare(network: Network, x: np.ndarray) -> tuple[np.ndarray, dict]:
+    """Golden's answers on integer inputs x, and how much of golden and torch was compared."""
+    answers, words, different, pictures, seconds = [], 0, 0, 0, 0.0
+    for part in np.split(x, range(_BATCH, len(x), _BATCH)):
+        began = time.perf_counter()
+        ours = golden.network(network, part)
+        seconds += time.perf_counter() - began
+        theirs = exact_outputs(network, part)
+        for a, b in zip(ours, theirs):
+            words += a.size
+            different += int((a != b).sum())
+        pictures += int((ours[-1] != theirs[-1]).any(axis=1).sum())
+        answers.append(ours[-1].argmax(axis=1))
+    return np.concatenate(answers), {"golden_seconds": seconds, "words_compared": words,
+                                     "words_different_from_torch": different,
+                                     "pictures_different_from_torch": pictures}
+
+
+def sizes(data: bytes) -> dict:
+    """Bytes of the binary layers' weights as float32 and as stored, of all weights and biases as
+    float32, and of the file."""
+    contents = contents_of(data)
+    binary = [layer for layer in contents.layers if layer.encoding in ("bwn", "xnor")]
+    return {"binary_float_bytes": 4 * sum(layer.weights for layer in binary),
+            "binary_bytes": sum(layer.bytes_stored for layer in binary),
+            "float_bytes": contents.float_bytes, "file_bytes": contents.file_bytes}
+
+
+def weights_of(task: Task, mode: str, train_set: tuple, seed: int, out: Path | None
+               ) -> tuple[torch.nn.Module, float]:
+    """The trained model, and the seconds that took: 0 if its weights are in ``out``."""
+    path = None if out is None else out / f"{task.name}-{mode}-{seed}.safetensors"
+    if path is not None and path.exists():
+        model = task.build(mode)
+        model.load_state_dict(safetensors.torch.load_file(path))
+        return model.eval(), 0.0
+    began = time.perf_counter()
+    model = train(task, mode, *train_set, seed=seed)
+    if path is not None:
+        safetensors.torch.save_file(model.state_dict(), path)
+    return model, time.perf_counter() - began
+
+
+def measure(task: Task, mode: str, train_set: tuple, test: tuple, seed: int, out: Path | None
+            ) -> dict:
+    """One mode's row."""
+    model, seconds = weights_of(task, mode, train_set, seed, out)
+    images, labels = test
+    answers, margins = float_answers(model, tensors(task, images, labels)[0])
+    accuracy = float((answers == labels).mean())
+    network = exported(task, mode, model, train_set[0], seed=seed, float_accuracy=accuracy)
+    data = artefact.dumps(network)
+    if out is not None:
+        (out / f"{network.name}.eie").write_bytes(data)
+    # What is run is what the file holds.
+    ours, compared = compare(artefact.loads(data), integer_inputs(task, images))
+    moved = np.flatnonzero(ours != answers)
+    return {"network": task.name, "mode": mode, "seed": seed, "train_seconds": seconds,
+            "float_accuracy": accuracy, "golden_accuracy": float((ours == labels).mean()),
+            "pictures": len(labels), "answers_different_from_float": len(moved),
+            "largest_float_margin_of_these": float(margins[moved].max(initial=0)),
+            "median_float_margin": float(np.median(margins))} | compared | sizes(data)
+
+
+def table(rows: list[dict]) -> Table:
+    """For people."""
+    result = Table(title=f"{rows[0]['network']}, {rows[0]['pictures']:,} test pictures, "
+                         f"seed {rows[0]['seed']}")
+    for head in ("mode", "float\naccuracy", "golden\naccuracy", "other answer\nthan float",
+                 "golden != torch,\nwords", "binary layers,\nfloat32 bytes", "1-bit\nbytes",
+                 "network,\nfloat32 bytes", "file\nbytes", "training,\ns"):
+        result.add_column(head, justify="left" if head == "mode" else "right")
+    for row in rows:
+        result.add_row(
+            row["mode"], f"{row['float_accuracy']:.2%}", f"{row['golden_accuracy']:.2%}",
+            str(row["answers_different_from_float"]),
+            f"{row['words_different_from_torch']} of {row['words_compared']:,}",
+            *(f"{row[name]:,}" for name in ("binary_float_bytes", "binary_bytes", "float_bytes",
+                                            "file_bytes")), f"{row['train_seconds']:.0f}")
+    return result
+
+
+def main() -> None:
+    """Print the table, or one JSON object."""
+    parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("-o", "--out", type=Path, metavar="OUT")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--modes", default=",".join(NETWORK_MODES))
+    parser.add_argument("--json", action="store_true")
+    options = parser.parse_args()
+    if options.out is not None:
+        options.out.mkdir(parents=True, exist_ok=True)
+    torch.set_num_threads(1)
+    task, load = TASKS[options.task], _LOADERS[options.task]
+    train_set = tensors(task, *load(options.folder, "train"))
+    test, rows = load(options.folder, "test"), []
+    for mode in options.modes.split(","):
+        rows.append(measure(task, mode, train_set, test, options.seed, options.out))
+        print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
+    if options.json:
+        print(json.dumps({"task": options.task, "rows": rows}))
+    else:
+        Console(width=140 if not sys.stdout.isatty() else None).print(table(rows))
+
+
+if __name__ == "__main__":
+    main()

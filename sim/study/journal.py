@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A sweep's finished points on disk: appended and synced as they come, so that none is lost."""
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from ...core.errors import InputError
+
+__all__ = ["Journal", "open_journal"]
+
+Rows = list[tuple[int, dict[str, Any]]]
+Valid = Callable[[int, dict[str, Any]], bool]
+
+
+class Journal:
+    """Points as lines of a file behind a first line that says whose they are.
+
+    Attributes
+    ----------
+    rows : of the points that are finished, by their numbers.
+    """
+
+    def __init__(self, path: Path | None, owner: str, valid: Valid):
+        self._path, self.rows, self._valid = path, dict[int, dict[str, Any]](), valid
+        self._head = json.dumps({"sweep": owner})
+        if path is not None and path.exists():
+            self._read(path)
+
+    def _read(self, path: Path) -> None:
+        try:
+            head, *lines = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
+        torn = not lines and self._head.startswith(head.decode(errors="replace"))
+        if head.decode(errors="replace") != self._head and not torn:
+            raise InputError(f"{path} has the points of another sweep, of networks that have "
+                             f"changed since, or of another version; choose another folder with "
+                             f"-o, or give these up with --restart")
+        for line in lines:              # one that is torn or damaged is worked out again
+            try:
+                rows = {int(number): dict(row) for number, row in json.loads(line)}
+            except (ValueError, TypeError):
+                continue
+            self.rows |= {number: row for number, row in rows.items() if self._valid(number, row)}
+
+    def start(self) -> None:
+        """Make the file end in a whole line."""
+        if self._path is not None:
+            text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
+            temporary = self._path.with_suffix(".new")
+            self._write(temporary, "w", "\n".join(text) + "\n")
+            os.replace(temporary, self._path)
+
+    def add(self, rows: Rows) -> None:
+        """Keep them, whatever happens next."""
+        self.rows |= dict(rows)
+        if self._path is not None:
+            self._write(self._path, "a", json.dumps(rows) + "\n")
+
+    @staticmethod
+    def _write(path: Path, mode: str, text: str) -> None:
+        try:
+            with open(path, mode) as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
+                             f"kept: make room and give the same command again") from error
+
+
+@contextmanager
+def open_journal(path: Path | None, owner: str, valid: Valid, *,
+                 restart: bool = False) -> Iterator[Journal]:
+    """The journal of a sweep, this process's alone while it is open; without a path, of nothing.
+
+    Parameters
+    ----------
+    owner : what the points in it depend on, as text: a digest.
+    valid : whether a row that was read is one of the sweep's; others are worked out again.
+    restart : forget what is in it.
+
+    Raises
+    ------
+    InputError : it has another owner's points, cannot be read or written, or is open already.
+    """
+    if path is None:
+        yield Journal(None, owner, valid)
+        return
+    lock = FileLock(path.with_suffix(".lock"), blocking=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise InputError(f"another sweep is writing {path}; wait for it, or choose another folder "
+                         f"with -o") from None
+    except OSError as error:
+        raise InputError(f"cannot write the journal {path}: {error.strerror}") from error
+    with lock:
+        lock.release()          # entering took it once more
+        if restart:
+            path.unlink(missing_ok=True)
+        journal = Journal(path, owner, valid)
+        journal.start()
+        yield journal

@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Trained binary networks as integer networks. ``docs/binary.md``, "From floats to integers"."""
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from ...core.errors import InputError
+from ...core.graph import Network
+from ..quantise_options import QuantiseOptions
+from .integer_layers import Options, integer_layer
+from .stages import Stage, stages_of
+
+__all__ = ["export"]
+
+
+def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tuple[int, int],
+           input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48,
+           provenance: dict | None = None) -> Network:
+    """The integer network of a trained Sequential, as it runs in ``eval`` mode; it is left as it
+    was.
+
+    Parameters
+    ----------
+    model : of ``Conv2d``, ``Linear``, ``BinaryConv2d``, ``BinaryLinear``, batch norms, ReLUs,
+        pools, ``Dropout``, ``Flatten``, and an ``Unflatten`` in the beginning.
+    calibration : float inputs like those the network will see, as the model takes them:
+        [batch, n] or [batch, channels, height, width]. Activations are scaled by what they reach
+        on these.
+    name : the network's.
+    input_range : smallest and largest integer input.
+    input_scale : what one unit of an integer input is worth to the model.
+    act_width, acc_width : bits of activations, and of the sums of real layers.
+    provenance : how it was made.
+
+    Returns
+    -------
+    A network that takes integers [batch, n], maps in (row, column, channel) order.
+
+    Raises
+    ------
+    InputError : modules that cannot be exported, all at once; inputs that the model does not take;
+        a range, scale or width that cannot be; a layer whose numbers do not fit.
+    """
+    checked = QuantiseOptions(input_range=input_range, input_scale=input_scale,
+                              act_width=act_width, acc_width=acc_width)
+    values = torch.as_tensor(calibration).detach().double()
+    if values.ndim not in (2, 4) or not values.numel():
+        raise InputError(f"calibration must be [batch, n] or [batch, channels, height, width], "
+                         f"not {list(values.shape)}")
+    options = Options(act_width=checked.act_width, acc_width=checked.acc_width)
+    scale, layers = checked.input_scale, []
+    stages = stages_of(copy.deepcopy(model).double().eval(), maps=values.ndim == 4)
+    with torch.no_grad():
+        for number, stage in enumerate(stages):
+            shape, values = _run(stage, values)
+            layers.append(integer_layer(
+                stage, shape, source_scale=scale, largest=float(values.abs().max()),
+                exact=_feeds_signs(stages[number + 1:]), options=options))
+            scale = layers[-1].output_scale
+    return Network(name=name, layers=tuple(layers), act_width=checked.act_width,
+                   input_range=checked.input_range, input_scale=checked.input_scale,
+                   provenance=dict(provenance or {}))
+
+
+def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
+    """What a stage makes of float values, and the shape (channels, height, width) of what its
+    layer reads; a vector is a map of one pixel. Maps are flattened only where a layer needs it."""
+    shape = (0, 0, 0)
+    for module in stage.modules:
+        if not isinstance(module, nn.Unflatten) and not shape[0]:
+            channels, height, width = (*values.shape[1:], 1, 1)[:3]
+            shape = (channels, height, width)
+        if isinstance(module, (nn.Linear, nn.BatchNorm1d)):
+            values = values.flatten(1)
+        try:
+            values = module(values)
+        except (RuntimeError, ValueError) as error:
+            raise InputError(f"{stage.name} cannot take values of shape {list(values.shape)}: "
+                             f"{error}") from error
+    return shape, values
+
+
+def _feeds_signs(following: list[Stage]) -> bool:
+    """Whether the next layer reads signs, perhaps behind pools that let the sign through."""
+    for stage in following:
+        if not isinstance(stage.core, nn.MaxPool2d) or stage.relu:
+            return stage.reads_signs
+    return False
