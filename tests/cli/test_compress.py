@@ -146,7 +146,7 @@ def test_a_budget_that_is_not_met(example, here):
 def test_refusals(example, here, more, message):
     np.savez("wrong.npz", **{"conv.weight": np.zeros((8, 8, 5, 5), np.float32)})
     np.savez("small.npz", **{name: array[:, :4, :4] if "images" in name else array
-                             for name, array in arrays(100, 20).items()})
+                             for name, array in arrays(200, 20).items()})
     Path("unknown.toml").write_text("[prune]\nkeep_all = 0.5\n")
     Path("quick.toml").write_text(QUICK)
     code, _, err = here(*arguments("net.eie", *more))
