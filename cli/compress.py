@@ -59,6 +59,9 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
         raise InputError(f"--out must be a file .eie in a folder that exists, not {out}")
     best = out.with_suffix(".best.eie")
     _check_writable(out, best, _recipe_file(out), _recipe_file(best))
+    if Path(recipe).resolve() in {_recipe_file(one).resolve() for one in (out, best)}:
+        raise InputError(f"the recipe as it is run is written beside the artefact, to {recipe}: "
+                         f"give yours another name, or --out another")
     share = None if budget is None else _share(budget)
     from ..sw.compress.pipeline import compress
     from ..sw.compress.recipe_file import read_recipe
@@ -89,8 +92,8 @@ def _share(text: str) -> float:
     value = float(match[1]) / (100 if match[2] else 1) if match else math.inf
     if match and not match[2] and _MOST_BARE <= value < math.inf:
         number = float(match[1])
-        readings = [f"{number:g}% or {number / 100:g}"] * (number <= 100) \
-            + [f"{100 * number:g}%"] * (number <= 1)
+        readings = [f"{number:g}%" + f" or {number / 100:g}" * (number < 100 * _MOST_BARE)] \
+            * (number <= 100) + [f"{100 * number:g}%"] * (number <= 1)
         raise InputError(f"--budget must be a share below {_MOST_BARE} or have a %, such as 0.5% "
                          f"or 0.005, not {text!r}"
                          + (f"; write {', or '.join(readings)}" if readings else ""))
@@ -122,8 +125,16 @@ def _write(result: "Compressed", out: Path) -> dict[str, str]:
     from ..sw.compress.recipe_file import dump_recipe
     beside = _recipe_file(out)
     save(result.network, out)
-    write_atomically(beside, dump_recipe(result.recipe).encode())
+    chosen = "".join(f"# chosen: {key} = {by_layer}\n"
+                     for key, by_layer in _chosen(result).items())
+    write_atomically(beside, (dump_recipe(result.recipe) + chosen).encode())
     return {"artefact": str(out), "recipe_file": str(beside)}
+
+
+def _chosen(result: "Compressed") -> dict[str, str]:
+    """What the pipeline chose, as it would stand in a recipe."""
+    return {key: "{" + ", ".join(f'"{name}" = {value:.4g}' for name, value in by_layer.items())
+            + "}" for key, by_layer in result.chosen.items()}
 
 
 def _tables(result: "Compressed", files: dict[str, str]) -> list:
@@ -134,6 +145,7 @@ def _tables(result: "Compressed", files: dict[str, str]) -> list:
         if errors:
             table.add_row(name, *(f"{errors[stage]:.2%}" for stage in stages))
     lines = [f"{name.replace('_', ' ')}: {path}" for name, path in files.items()]
+    lines += [f"chosen: {key} = {by_layer}" for key, by_layer in _chosen(result).items()]
     if result.budget is not None and result.excess is not None:
         lines.append(f"budget: {result.budget:.2%} more errors on the held-out pictures; used: "
                      f"{result.excess:+.2%}")
@@ -196,7 +208,8 @@ def _told(facts: dict) -> str:
     if "bits" in facts:
         parts.append("bits " + ", ".join(f"{name} {bits}"
                                          for name, bits in facts["bits"].items()))
-    for key, about in (("estimated_bytes", "about "), ("bytes", "")):
-        if key in facts:
-            parts.append(f"{about}{facts[key]:,} bytes")
+    if "estimated_bytes" in facts:
+        parts.append(f"about {facts['estimated_bytes']:,} bytes")
+    if "bytes" in facts:
+        parts.append(f"{facts['bytes']:,} bytes without provenance")
     return "".join(f"  {part}" for part in parts)

@@ -59,23 +59,15 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     if not _LEAST_WEIGHT <= magnitude < np.inf:
         raise InputError(f"node {node.name!r}: its largest weight must be at least "
                          f"{_LEAST_WEIGHT:g} and finite, not {magnitude:g}")
+    outputs = len(values)
+    biases = np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64)
     # In largest weights; a sum may exceed float32.
     heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
-    room = int_range(acc_width)[1] // 2                     # the rest is for the bias
-    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
-    if levels < 3:
-        raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of "
-                         f"an accumulator")
+    levels = _levels(node.name, heaviest * largest,
+                     float(np.abs(biases).max()) / (magnitude * source_scale), acc_width)
     weight_scale = magnitude / levels
     unit = weight_scale * source_scale
-    outputs = len(values)
-    bias = np.rint((np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64))
-                   / unit)
-    limit = min(int_range(BIAS_BITS)[1], room)
-    if np.abs(bias).max() > limit:
-        raise InputError(f"node {node.name!r}: its bias must not exceed {limit * unit:g}, "
-                         f"{limit:,} units of the accumulator, and has "
-                         f"{np.abs(bias).max() * unit:g}")
+    bias = np.rint(biases / unit)
     multiplier, shift = rescaling(unit / fields["output_scale"], f"node {node.name!r}")
     if codes is not None:
         table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)
@@ -90,6 +82,30 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
         return Linear(**fields)
     kind = Depthwise if _is_depthwise(node, shape) else Conv
     return kind(window=layer_window(node, graph.shapes[node.inputs[0]]), **fields)
+
+
+def _levels(name: str, largest_sum: float, largest_bias: float, acc_width: int) -> int:
+    """How many steps the largest weight has: as many as its bits, the accumulator and the bias
+    allow; ``largest_sum`` and ``largest_bias`` in largest weights times units of activations.
+
+    Raises
+    ------
+    InputError : fewer than three.
+    """
+    room = int_range(acc_width)[1] // 2                     # the rest is for the bias
+    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(largest_sum * 1.01, 1)))
+    if levels < 3:
+        raise InputError(f"node {name!r}: its sums need more than the {acc_width} bits of an "
+                         f"accumulator")
+    limit = min(int_range(BIAS_BITS)[1], room)
+    if largest_bias * levels <= limit:
+        return levels
+    levels = int(limit / largest_bias)                      # the weights are small beside it
+    if levels < 3:
+        raise InputError(f"node {name!r}: its bias must not exceed {limit // 3:,} times the "
+                         f"largest weight at work on one unit of its input, and is "
+                         f"{largest_bias:,.0f} times that; give it larger weights")
+    return levels
 
 
 def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict, largest: int,

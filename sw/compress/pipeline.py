@@ -37,9 +37,11 @@ class Compressed:
 
     Attributes
     ----------
-    network : the integer network; its provenance holds errors, seed, recipe and versions.
-    recipe : as it was run, with what was chosen.
-    chosen : the recipe's keys that the pipeline chose.
+    network : the integer network; its provenance holds errors, seed, recipe, budget, what was
+        chosen, and versions.
+    recipe : as it was run: with the same network, data, budget and seed it gives the same again.
+    chosen : what the pipeline chose where the recipe has "auto": shares of the weights, slots;
+        by the key (``prune.keep``, ``share.slots``), then by layer.
     errors, held_out_errors : shares of the test set and of the held-out pictures that are
         misread: of ``float``, ``pruned``, ``shared`` and ``integer``, as far as there are such.
     budget : that the integer error was to keep, or None.
@@ -47,7 +49,7 @@ class Compressed:
     """
     network: Network
     recipe: Recipe
-    chosen: tuple[str, ...]
+    chosen: dict[str, dict[str, Any]]
     errors: dict[str, float]
     held_out_errors: dict[str, float]
     budget: float | None
@@ -94,7 +96,7 @@ class Compressed:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the artefact's columns."""
         return {"errors": self.errors, "held_out_errors": self.held_out_errors,
-                "budget": self.budget, "excess": self.excess, "chosen": list(self.chosen),
+                "budget": self.budget, "excess": self.excess, "chosen": self.chosen,
                 "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
                 "file_bytes": self.file_bytes, "rate": self.rate,
                 "contents": self.contents.to_dict()}
@@ -180,15 +182,16 @@ def _result(course: Course, state: State, seed: int) -> Compressed:
     errors, held_out = ({stage: state.notes[step][split] for stage, step in _STAGES.items()
                          if state.notes.get(step, {}).get(split) is not None}
                         for split in ("test_error", "held_out_error"))
-    chosen: dict[str, dict] = {}
-    if course.recipe.prune is not None and course.recipe.prune.keep == AUTO:
-        chosen["prune"] = {"keep": state.notes["prune"]["keep"]}
-    if course.recipe.share is not None and course.recipe.share.auto:
-        chosen["share"] = {"slots": state.notes["slots"], "bits": None}
-    recipe = course.recipe.resolved(**chosen)
+    recipe, chosen = course.recipe, {}
+    if recipe.prune is not None and recipe.prune.keep == AUTO:
+        chosen["prune.keep"] = state.notes["prune"]["keep"]
+    if recipe.share is not None and recipe.share.auto:
+        chosen["share.slots"] = state.notes["slots"]
     provenance = {"versions": versions(), "seed": seed,
                   "recipe": recipe.model_dump(mode="json", exclude_none=True),
                   "source": course.source.title, "data": course.data.name}
+    if chosen:
+        provenance |= {"chosen": chosen, "budget": course.budget}
     if course.source.weights is not None:
         provenance["weights"] = course.source.weights.name
     provenance |= {f"{stage}_error": error for stage, error in errors.items()}
@@ -197,8 +200,7 @@ def _result(course: Course, state: State, seed: int) -> Compressed:
     network = replace(network_of(state), provenance=provenance)
     return Compressed(network=network, recipe=recipe, errors=errors, held_out_errors=held_out,
                       budget=course.budget, contents=inspect(artefact.dumps(network)),
-                      chosen=tuple(f"{section}.{key}" for section, changes in chosen.items()
-                                   for key, value in changes.items() if value is not None))
+                      chosen=chosen)
 
 
 def _check_budget(result: Compressed) -> None:

@@ -18,9 +18,10 @@ from ..quantise_graph import check_graph
 from ..quantise_options import QuantiseOptions
 from .checkpoint import digest
 from .dataset import Dataset
+from .prunable import check_prunable
 from .prune import weighted_layers
 from .recipe import Recipe
-from .source import Source, structure_digest
+from .source import Source, code_digest, structure_digest
 
 __all__ = ["check_options", "check_pictures", "check_network", "identity", "versions"]
 
@@ -86,7 +87,8 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     InputError : pictures of another shape than it takes, in eval mode or while it is trained;
         weights that are not finite, or one and the same in two places; what the importer or an
         array cannot do, all at once; labels that are no output; numbers out of range; layers in
-        the recipe that it has not; a teacher that answers otherwise.
+        the recipe that it has not, layers that pruning cannot reach; augmentation of what is no
+        map; a teacher that answers otherwise.
     """
     module = source.module().eval()
     _check_tied(source.title, module)
@@ -115,6 +117,8 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     if computed:
         raise InputError(f"weights of {source.title} must be plain parameters, not computed from "
                          f"others, to be pruned: {', '.join(computed)}")
+    if recipe.prune is not None:
+        check_prunable(source, module, two)
     _check_layers(recipe, list(layers),
                   [node.name for node in graph.nodes if node.weight is not None])
     return graph
@@ -149,13 +153,27 @@ def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dat
         ("retrain", recipe.retrain)) if training is not None}
     if not batches:
         return
+    if recipe.data.augment is not None:
+        _check_augmented(recipe, data)
     key = min(batches, key=lambda one: batches[one])
+    if not any(one.requires_grad for one in module.parameters()):
+        raise InputError(f"{source.title} has no parameter to train: leave out the section {key}")
     trained = copy.deepcopy(module).train()
     found = _run(source.title, trained, data.floats(data.train[0][:batches[key]]), data,
                  f"{key}.batch in the recipe is {batches[key]}")
     if found != outputs:
         raise InputError(f"{source.title} must have the same outputs while it is trained, "
                          f"{outputs}, not {found}")
+
+
+def _check_augmented(recipe: Recipe, data: Dataset) -> None:
+    """Refuses pictures that cannot be mapped."""
+    picture = torch.from_numpy(data.floats(data.train[0][:1]))
+    try:
+        recipe.data.augment.affine(picture, torch.Generator())
+    except InputError as error:
+        raise InputError(f"data.augment: {error}; data.shape in the recipe gives them another "
+                         f"shape") from error
 
 
 def _check_tied(title: str, module: nn.Module) -> None:
@@ -196,16 +214,25 @@ def identity(source: Source, graph: FloatGraph, recipe: Recipe, data: Dataset, *
     """
     torch.manual_seed(seed)                 # as the first step begins
     module = source.make()
-    printed = re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))         # without addresses
     return {"recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "network": structure_digest(graph), "module": digest({}, printed),
-            "code": source.code_digest(module), "weights": source.weights_digest(module),
+            "network": structure_digest(graph), "module": digest({}, _printed(module)),
+            "code": code_digest(source.make, module), "weights": source.weights_digest(module),
             "data": data.digest, "source": source.title, "data_name": data.name,
             "weights_name": "" if source.weights is None else source.weights.name,
             "seed": seed, "device": device,
             "budget": budget if recipe.decides else None,
-            "teacher": "" if teacher is None else digest(teacher.state_dict()),
+            "teacher": "" if teacher is None else _teacher_digest(teacher),
             "versions": versions()}
+
+
+def _printed(module: nn.Module) -> str:
+    """What a module prints as, without addresses."""
+    return re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))
+
+
+def _teacher_digest(teacher: nn.Module) -> str:
+    """Of its weights, its code, and what it prints as."""
+    return digest(teacher.state_dict(), code_digest(None, teacher) + _printed(teacher))
 
 
 def versions() -> dict[str, str]:

@@ -205,6 +205,11 @@ class Recipe(Section):
         if self.distill is not None and self.train is None and not self.trains_compressed:
             raise ValueError("[distill] says how is trained, and nothing is: add [retrain], "
                              "[centroids], prune.between or [train]")
+        if self.encoding == "codebook" and self.share is None:
+            raise ValueError("encoding \"codebook\" is of layers with shared weights: add [share]")
+        if self.data.augment is not None and self.train is None and not self.trains_compressed:
+            raise ValueError("data.augment is of pictures to train with, and nothing is trained: "
+                             "add [train], [retrain], [centroids] or prune.between")
         return self
 
     @property
@@ -220,7 +225,7 @@ class Recipe(Section):
             self.share is not None and self.share.auto)
 
     def resolved(self, **sections: dict[str, Any]) -> "Recipe":
-        """The recipe with fields of some sections replaced: what has been chosen."""
+        """The recipe with fields of some sections replaced."""
         fields = {name: getattr(self, name).model_copy(update=changes)
                   for name, changes in sections.items() if getattr(self, name) is not None}
         return self.model_copy(update=fields)

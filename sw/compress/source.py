@@ -21,7 +21,7 @@ from ..importers.user_class import load_factory
 from ..importers.weights import check_finite, load_weights
 from .checkpoint import digest
 
-__all__ = ["Source", "find_source", "structure_digest"]
+__all__ = ["Source", "find_source", "code_digest", "structure_digest"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -78,13 +78,15 @@ class Source:
             return hashlib.sha256(self.weights.read_bytes()).hexdigest()
         return digest(module.state_dict())
 
-    def code_digest(self, module: nn.Module) -> str:
-        """SHA-256 of the files that have the code of what made ``module``, and of the classes of
-        its modules, hex. torch's own are not among them, nor what was typed in."""
-        made = (inspect.unwrap(self.make), *(type(one) for one in module.modules()))
-        files = {file for thing in made if (file := _file_of(thing)) is not None}
-        contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
-        return hashlib.sha256(" ".join(contents).encode()).hexdigest()
+
+def code_digest(make: Callable | None, module: nn.Module) -> str:
+    """SHA-256 of the files that have the code of what made ``module``, if that is known, and of
+    the classes of its modules, hex. torch's own are not among them, nor what was typed in."""
+    made = (*([] if make is None else [inspect.unwrap(make)]),
+            *(type(one) for one in module.modules()))
+    files = {file for thing in made if (file := _file_of(thing)) is not None}
+    contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
+    return hashlib.sha256(" ".join(contents).encode()).hexdigest()
 
 
 def _file_of(thing: Callable) -> Path | None:

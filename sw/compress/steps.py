@@ -32,6 +32,7 @@ _SCHEDULES = {"geometric": keep_schedule, "gradual": gradual_schedule}
 #: and integers.
 _PRUNING = 0.5
 _FLOAT_BITS = 32.0
+_ROW_BITS = 24              # of a row's bias and writeback, about
 
 
 def steps_of(recipe: Recipe) -> dict[str, Step]:
@@ -107,6 +108,8 @@ def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State
     keep = {name: left[name] / layer.weight.numel() for name, layer in layers.items()}
     size = sum(stored_bits(layer.weight.numel(), left[name], _FLOAT_BITS)
                for name, layer in layers.items())
+    size += _FLOAT_BITS * (sum(one.numel() for one in model.parameters())
+                           - sum(layer.weight.numel() for layer in layers.values()))
     facts = course.facts(model, estimated_bytes=round(size / 8), keep=keep, **more)
     masked = [name for name, layer in layers.items() if hasattr(layer, "parametrizations")]
     return state.after(model=course.plain(model), notes={"pruned": masked, "prune": facts})
@@ -154,6 +157,7 @@ def _shared(course: Course, state: State, model: nn.Module, more: dict) -> State
         codes, codebook = shared(layer)
         size += stored_bits(codes.size, int(np.count_nonzero(codes)),
                             float(np.log2(len(codebook)))) + 16 * len(codebook)
+        size += _ROW_BITS * len(codes)
     facts = course.facts(model, estimated_bytes=round(size / 8), **more)
     return state.after(shared=course.shared(model), notes={"share": facts})
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run_alone, run_json
+from commands import run, run_alone, run_json
 from openeie.cli import main
 from openeie.cli.compress import _share
 from openeie.core.errors import InputError
@@ -52,7 +52,7 @@ def arguments(out, *more, recipe="quick.toml", net="mynet.py:Net"):
 
 def test_the_pages_example(example, here):
     assert sorted(path.name for path in example.iterdir()) == [
-        "mine.toml", "mydata.npz", "mydata.py", "mynet.py"]
+        "mine.toml", "mydata.npz", "mydata.py", "mynet.py", "x.npy"]
     assert len((example / "mynet.py").read_text().splitlines()) <= 15
     result = run_json(*arguments("mynet.eie", "--budget", "1%", "--checkpoints", "steps",
                                  recipe="mine.toml"), cwd=example)
@@ -60,15 +60,22 @@ def test_the_pages_example(example, here):
     assert result["errors"]["integer"] == network.provenance["integer_error"] < 0.1
     assert result["excess"] <= result["budget"] == 0.01
     assert result["file_bytes"] == (example / "mynet.eie").stat().st_size
-    assert result["chosen"] == ["prune.keep", "share.slots"]
-    written = tomllib.loads((example / "mynet.recipe.toml").read_text())
-    assert written == result["recipe"] and set(written["prune"]["keep"]) == {
-        "stem.0", "conv", "classes"}
+    assert set(result["chosen"]) == {"prune.keep", "share.slots"}
+    assert set(result["chosen"]["prune.keep"]) == {"stem.0", "conv", "classes"}
+    text = (example / "mynet.recipe.toml").read_text()
+    written = tomllib.loads(text)
+    assert written == result["recipe"] and written["prune"]["keep"] == "auto"
+    assert "# chosen: share.slots = {\"stem.0\" = " in text
+    # The line on the page.
+    assert run("sim", "mynet.eie", "-c", "NET16", "--input", "x.npy", cwd=example).stdout
     with np.load(example / "mydata.npz") as data:
         images, labels = data["test_images"][:100], data["test_labels"][:100]
     outputs = openeie.simulate(network, images.reshape(100, -1).astype(int),
                                config="NET16").outputs
     assert np.mean(outputs.argmax(1) != labels) < 0.1
+    # The same by the recipe that was written.
+    run_json(*arguments("written.eie", "--budget", "1%", recipe="mynet.recipe.toml"), cwd=example)
+    assert (example / "written.eie").read_bytes() == (example / "mynet.eie").read_bytes()
     # The same from the checkpoints, for people.
     code, out, err = here(*arguments("again.eie", "--budget", "1%", "--checkpoints", "steps",
                                      recipe="mine.toml"))
@@ -93,6 +100,14 @@ slots = 8
 [centroids]
 epochs = 2
 """
+
+
+def test_the_users_recipe_is_not_written_over(example, here):
+    (example / "mynet.recipe.toml").write_text(QUICK + "# mine\n")
+    code, _, err = here(*arguments("mynet.eie", recipe="mynet.recipe.toml"))
+    assert code == 2 and "give yours another name" in err
+    assert (example / "mynet.recipe.toml").read_text().endswith("# mine\n")
+    (example / "mynet.recipe.toml").unlink()
 
 
 def test_killed_and_resumed_on_another_number_of_threads(example, here):
@@ -147,7 +162,7 @@ def test_budgets(text, share):
 
 @pytest.mark.parametrize("text, message", [
     ("0.5", r"not '0.5'; write 0.5% or 0.005, or 50%$"), ("1", "write 1% or 0.01, or 100%$"),
-    ("0.2", "write 0.2% or 0.002, or 20%$"), ("30", "not '30'; write 30% or 0.3$"),
+    ("0.2", "write 0.2% or 0.002, or 20%$"), ("30", "not '30'; write 30%$"),
     ("300", "not '300'$"), ("101%", "not '101%'$"), ("-1%", "not '-1%'$"), ("nan", "not 'nan'$"),
     ("1e999", "not '1e999'$"), ("\u0663%", "--budget must be a share"), ("0.5  %", "a share such")])
 def test_budgets_that_are_none(text, message):

@@ -58,3 +58,28 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
                 table.mul_(factor)
     with pytest.raises(InputError, match=message):
         integers_of(model, np.full((1, 4), calibration), high=1)
+
+
+@pytest.mark.parametrize("bias", [1.0, 10.0])
+def test_weights_are_coarser_beside_a_large_bias(bias):
+    model = chain(sizes=(30, 20, 7))
+    with torch.no_grad():
+        model[0].weight *= 1e-4
+        model[0].bias.fill_(bias)
+    x = np.random.default_rng(1).integers(0, 256, (50, 30))
+    net = integers_of(model, x, high=255, acc_width=32)
+    with torch.no_grad():
+        wanted = model(torch.tensor(x / 255, dtype=torch.float32)).numpy()
+    got = golden.network(net, x)[-1] * net.layers[-1].output_scale
+    assert np.abs(got - wanted).max() < 0.001 * np.abs(wanted).max()
+    assert np.abs(net.layers[0].bias).max() > 2 ** 29
+    assert max(bits for _, bits, _, _ in accumulator_needs(net)) <= 32
+
+
+def test_a_bias_beyond_all_weights_is_refused():
+    model = chain(sizes=(30, 20, 7))
+    with torch.no_grad():
+        model[0].weight *= 1e-9
+        model[0].bias.fill_(1e3)
+    with pytest.raises(InputError, match="node '0': its bias must not exceed .* give it larger"):
+        integers_of(model, np.full((2, 30), 200), high=255, acc_width=32)

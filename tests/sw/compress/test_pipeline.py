@@ -148,12 +148,15 @@ def test_the_pipeline_decides_within_a_budget():
     module = trained_chain()
     recipe = {"prune": {"keep": "auto", "between": QUICK}, "share": {"bits": "auto"}}
     result = compress(module, DATA, recipe, budget=0.05)
-    assert result.excess <= 0.05 and result.chosen == ("prune.keep", "share.slots")
-    assert set(result.recipe.prune.keep) == {"1", "3"} and not result.recipe.decides
+    assert result.excess <= 0.05 and result.recipe.decides
+    keep, slots = result.chosen["prune.keep"], result.chosen["share.slots"]
+    assert set(keep) == set(slots) == {"1", "3"} and len(result.chosen) == 2
+    assert {name: result.network.provenance[name] for name in ("chosen", "budget")} == {
+        "chosen": result.chosen, "budget": 0.05}
     for layer in result.network.layers:
-        assert len(layer.weights.codebook) == result.recipe.share.slots[layer.name]
+        assert len(layer.weights.codebook) == slots[layer.name]
         kept = layer.weights.nnz / np.prod(layer.weights.shape)
-        assert kept == result.recipe.prune.keep[layer.name] < 0.9
+        assert kept == keep[layer.name] < 0.9
     assert result.rate > 3
 
 

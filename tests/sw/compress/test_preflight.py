@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 import torch
 from openeie.core.errors import InputError
+from openeie.sw.binary.modules import BinaryLinear
 from openeie.sw.compress.dataset import load_dataset
 from openeie.sw.compress.preflight import check_network, identity
 from openeie.sw.compress.recipe_file import read_recipe
 from openeie.sw.compress.source import find_source
 from openeie.sw.compress.train import deterministic
-from pictures import Chain, arrays
+from pictures import Chain, Residual, arrays
 from torch import nn
 
 DATA = load_dataset(arrays(60, 20))
@@ -105,6 +106,73 @@ def test_teachers_that_answer_otherwise(teacher, message):
         checked(Chain, {"distill": {}}, teacher=teacher)
 
 
+class Standardised(nn.Linear):
+    """Weights with mean 0."""
+    def forward(self, x):
+        return nn.functional.linear(x, self.weight - self.weight.mean(), self.bias)
+
+
+class Own(nn.Module):
+    """A weight that is no layer's."""
+    def __init__(self):
+        super().__init__()
+        self.last, self.mine = nn.Linear(12, 10), nn.Parameter(torch.ones(12, 64))
+
+    def forward(self, x):
+        return self.last(nn.functional.linear(x.flatten(1), self.mine))
+
+
+class Aside(Chain):
+    """With a layer that never runs."""
+    def __init__(self):
+        super().__init__()
+        self.aux = nn.Linear(24, 5)
+
+    def forward(self, x):
+        return self[3](self[2](self[1](self[0](x))))
+
+
+class Bare(nn.Module):
+    """No layer, and a factor that is not trained."""
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("factor", torch.ones(10, 64))
+
+    def forward(self, x):
+        return nn.functional.linear(x.flatten(1), self.factor)
+
+
+@pytest.mark.parametrize("network, message", [
+    (lambda: nn.Sequential(nn.Flatten(), Standardised(64, 10)), "as they are, .* are used in 1$"),
+    (lambda: nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, mode="bwn")), "are used in linear$"),
+    (Own, "others, or what is made from these, are used in linear"),
+    (Aside, "every layer of Aside must be used, .* remove what is not: aux$"),
+    (Bare, "must have a torch.nn.Conv2d or Linear to be pruned, and has none")])
+def test_pruning_that_would_be_in_vain(network, message):
+    source = find_source(network())
+    with pytest.raises(InputError, match=message):
+        check_network(source, read_recipe({"prune": {"keep": 0.5}}), DATA)
+    assert check_network(source, read_recipe({}), DATA).nodes
+
+
+def test_what_can_be_pruned_is_not_refused():
+    for network in (Chain, Residual, normed, lambda: nn.Sequential(
+            nn.Conv2d(1, 6, 3), nn.MaxPool2d(2), nn.Conv2d(6, 6, 1, groups=6), nn.Flatten(),
+            nn.Linear(54, 10))):
+        assert check_network(find_source(network()), read_recipe({"prune": {"keep": 0.5}}),
+                             DATA).nodes
+
+
+def test_what_cannot_be_trained_or_augmented():
+    with pytest.raises(InputError, match="Bare has no parameter to train: .* section train$"):
+        checked(Bare)
+    flat = load_dataset({name: value.reshape(len(value), -1)[:, :48] if "images" in name else value
+                         for name, value in arrays(60, 20).items()})
+    recipe = read_recipe(TRAIN | {"data": {"augment": {"shift": 1.0}}})
+    with pytest.raises(InputError, match=r"data.augment: .* flat squares, not \[48\]; data.shape"):
+        check_network(find_source(lambda: nn.Sequential(nn.Linear(48, 10))), recipe, flat)
+
+
 # Identity -------------------------------------------------------------------------------------
 NET = """from torch import nn
 class Net(nn.Sequential):
@@ -115,12 +183,12 @@ class Net(nn.Sequential):
 """
 
 
-def known_as(network, data=DATA, *, seed=3):
+def known_as(network, data=DATA, *, seed=3, teacher=None):
     recipe, source = read_recipe(TRAIN), find_source(network)
     with deterministic(seed):
         graph = check_network(source, recipe, data)
         return identity(source, graph, recipe, data, seed=seed, device="cpu", budget=None,
-                        teacher=None)
+                        teacher=teacher)
 
 
 def differences(one, other):
@@ -158,6 +226,9 @@ def test_names_and_seeds_count_and_addresses_do_not(tmp_path):
     np.savez(tmp_path / "d.npz", **arrays(60, 20))
     assert differences(known_as(Chain), known_as(Chain, load_dataset(tmp_path / "d.npz"))) == {
         "data_name"}
+    # Of the same weights: none.
+    pools = [nn.Sequential(nn.AvgPool2d(size), nn.Flatten()) for size in (1, 2)]
+    assert differences(*(known_as(Chain, teacher=one) for one in pools)) == {"teacher"}
     module = Chain()
     first = known_as(module)
     with torch.no_grad():

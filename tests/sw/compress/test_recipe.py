@@ -81,6 +81,9 @@ EPOCH = {"epochs": 1}
     ({"data": {"shape": 64}}, r"a key is wrong:\n  data.shape must be a list of integers, not 64$"),
     ({"retrain": EPOCH}, r"\[retrain\] trains what \[prune\] leaves, which is missing"),
     ({"prune": {"keep": 0.5}, "distill": {}}, r"\[distill\] says how is trained, and nothing is"),
+    ({"encoding": "codebook"}, "encoding \"codebook\" is of layers with shared weights: add"),
+    ({"prune": {"keep": 0.5}, "data": {"augment": {"flip": True}}}, "data.augment is of pictures "
+                                                                    "to train with, and nothing"),
     ({"encoding": "zip"}, "encoding must be 'csr', 'codebook' or 'huffman', not 'zip'"),
 ])
 def test_what_cannot_be(fields, message):
