@@ -56,7 +56,7 @@ def test_every_kind_of_page(rng):
     Page(page)
     assert len(page) < 2_000_000
     assert "://" not in text and "<script" not in text and "@import" not in text
-    assert "18,854 bytes on disk" in text
+    assert "18,980 bytes on disk" in text
     table = Page(page).tables["EIE16 and EIE64"]
     ours, theirs = (each.summary.layers[0].cycles for each in (first, second))
     assert table[2][:4] == ["ip1", f"{ours / 2:,.1f}", f"{theirs / 2:,.1f}", f"{ours / theirs:.2f}"]
