@@ -267,6 +267,14 @@ def test_refusals_before_any_work(network, recipe, options, message, tmp_path):
     assert not told.steps and not (tmp_path / "steps").exists()
 
 
-def test_training_that_diverges():
-    with pytest.raises(InputError, match="training diverges: .* take a rate below 1e.30"):
-        compress(Chain, DATA, {"train": QUICK | {"rate": 1e30, "epochs": 3}})
+WILD = {"epochs": 3, "batch": 60, "rate": 1e30, "decay": 1e30}
+
+
+@pytest.mark.parametrize("network, recipe, key", [
+    (Chain, {"train": WILD}, "train.rate"),
+    (Chain(), {"prune": {"keep": 0.5, "between": WILD}}, "prune.between.rate"),
+    (Chain(), {"prune": {"keep": 0.5}, "retrain": WILD}, "retrain.rate"),
+    (Chain(), {"share": {}, "centroids": WILD}, "centroids.rate")])
+def test_training_that_diverges(network, recipe, key):
+    with pytest.raises(InputError, match=f"training diverges: .* take a {key} below 1e.30"):
+        compress(network, DATA, recipe)
