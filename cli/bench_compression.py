@@ -4,15 +4,23 @@ import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
 from ..core.errors import InputError
-from .common import AsJson, Quiet, Seed, emit, make_folder, progress, working, write_atomically
+from ..sw.seed import check_seed
+from .common import AsJson, Quiet, emit, make_folder, progress, working, write_atomically
 from .models import find_model
 from .tables import plain_table
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from ..sw.study.subject import Effort
+
+    Labelled = tuple[Tensor, Tensor]
 
 __all__ = ["command"]
 
@@ -29,7 +37,9 @@ Weights = Annotated[Path | None, typer.Option(
                                           "-o writes them (float.npz); otherwise it is trained.")]
 Only = Annotated[list[str] | None, typer.Option(
     "--figure", metavar="NAME", help="Only this one: rates, initialisation, sensitivity, weights "
-                                     "or symbols; repeatable. symbols needs no --data.")]
+                                     "or symbols; repeatable. symbols takes no --data.")]
+Seed = Annotated[int | None, typer.Option(
+    "--seed", show_default="0", help="What random choices start from.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Train for fewer epochs.")]
 OutFolder = Annotated[Path | None, typer.Option(
     "-o", "--out", metavar="FOLDER", help="Write compression.json, table.csv, float.npz, and each "
@@ -37,28 +47,30 @@ OutFolder = Annotated[Path | None, typer.Option(
 
 
 def command(data: Data = None, weights: Weights = None, figure: Only = None, quick: Quick = False,
-            seed: Seed = 0, out: OutFolder = None, as_json: AsJson = False,
+            seed: Seed = None, out: OutFolder = None, as_json: AsJson = False,
             quiet: Quiet = False) -> None:
     """Deep Compression's tables and figures again, with its own numbers beside ours."""
     from ..sw.study.figure import NAMES
     names = _chosen(figure, (*NAMES, _SYMBOLS))
     trained = [name for name in names if name != _SYMBOLS]
+    seed_given, seed = seed, check_seed(0 if seed is None else seed, "--seed")
     folder = _mnist_folder(data, trained)
-    if weights is not None and not trained:
-        raise InputError(f"--weights {weights} is of no use to the figure {_SYMBOLS}; leave it "
-                         f"out")
+    if not trained:
+        _refuse_idle({"--data": data, "--weights": weights, "--quick": quick or None,
+                      "--seed": seed_given})
     if out is not None:
         from ..sw.study.draw import check_drawing
         check_drawing()
+    given = _read(folder, weights, quick) if folder is not None else None
+    if out is not None:             # only now: a request that is refused leaves no folder behind
         make_folder(out)
-    calm = quiet or as_json
     result: dict[str, Any] = {"seed": seed, "quick": quick, "networks": _networks()}
     figures: list = []
     files: dict[str, bytes] = {}
     if _SYMBOLS in names:
         figures += _symbol_figures(result)
-    if trained:
-        figures += _studied(folder, weights, trained, quick, seed, result, files, quiet=calm)
+    if given is not None:
+        figures += _studied(given, trained, seed, result, files, quiet=quiet or as_json)
     result["figures"] = [one.to_dict() for one in figures]
     if out is not None:
         _write(out, result, figures, files)
@@ -86,6 +98,17 @@ def _mnist_folder(data: str | None, trained: list[str]) -> Path | None:
     return Path(folder)
 
 
+def _refuse_idle(options: dict[str, Any]) -> None:
+    """Refuse options that the figure of the files that come with the package does not use.
+
+    options : what was given for each, None if nothing.
+    """
+    idle = [name for name, value in options.items() if value is not None]
+    if idle:
+        raise InputError(f"{', '.join(idle)}: for figures of a network that is trained, and the "
+                         f"figure {_SYMBOLS} is of files as they are; leave the former out")
+
+
 def _networks() -> list[dict[str, Any]]:
     """The table of each network that comes with the package, beside the paper's."""
     from ..sw.study.table import PAPER_ERRORS, compression_rows
@@ -111,14 +134,12 @@ def _symbol_figures(result: dict[str, Any]) -> list:
     return [symbol_figure(symbols, name) for name, symbols in found.items()]
 
 
-def _studied(folder: Path, weights: Path | None, names: list[str], quick: bool, seed: int,
-             result: dict[str, Any], files: dict[str, bytes], *, quiet: bool) -> list:
-    """Train the float network, unless there are weights, and measure it on its way."""
+def _read(folder: Path, weights: Path | None, quick: bool
+          ) -> tuple["Effort", "nn.Sequential | None", "Labelled", "Labelled"]:
+    """What a study starts from: effort, network if there are weights, pictures to train and to
+    test with."""
     from ..sw.data import load_mnist
-    from ..sw.study.study import run_study, steps, train_float
-    from ..sw.study.subject import FULL, QUICK, Subject, read_weights, tensors, weights_of
-    if seed < 0:
-        raise InputError(f"--seed must not be negative, not {seed}")
+    from ..sw.study.subject import FULL, QUICK, read_weights, tensors
     effort = QUICK if quick else FULL
     model = None if weights is None else read_weights(weights)
     train, test = (tensors(load_mnist(folder, split)) for split in ("train", "test"))
@@ -126,6 +147,19 @@ def _studied(folder: Path, weights: Path | None, names: list[str], quick: bool, 
     if len(train[0]) < smallest or not len(test[0]):
         raise InputError(f"{folder} must have at least {smallest} pictures to train with and one "
                          f"to test with, not {len(train[0])} and {len(test[0])}")
+    return effort, model, train, test
+
+
+def _studied(given: tuple["Effort", "nn.Sequential | None", "Labelled", "Labelled"],
+             names: list[str], seed: int, result: dict[str, Any], files: dict[str, bytes], *,
+             quiet: bool) -> list:
+    """Train the float network, unless there are weights, and measure it on its way.
+
+    given : as :func:`_read` returns it.
+    """
+    from ..sw.study.study import run_study, steps, train_float
+    from ..sw.study.subject import Subject, weights_of
+    effort, model, train, test = given
     if model is None:
         with working("training LeNet-300-100", quiet=quiet):
             model = train_float(train, effort, seed)
@@ -196,7 +230,8 @@ def _table(network: dict[str, Any]):
 
 
 def _study_lines(study: dict[str, Any]) -> list[str]:
-    """The smallest network of each method that loses next to nothing."""
+    """The smallest network of each method that loses next to nothing, by the test pictures that
+    its error is measured on."""
     lines = [f"LeNet-300-100 in float: {study['error_float']:.2%} wrong"]
     for method in dict.fromkeys(point["method"] for point in study["rates"]):
         fits = [point for point in study["rates"] if point["method"] == method

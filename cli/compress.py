@@ -32,7 +32,7 @@ Data = Annotated[str, typer.Option(
          "test_labels.")]
 RecipeFile = Annotated[str, typer.Option(
     "--recipe", metavar="R.toml", help="A file, or a recipe that comes with the package: "
-                                       "lenet-300-100, lenet-5, cifar.")]
+                                       "lenet-300-100, lenet-300-100-small, lenet-5, cifar.")]
 Weights = Annotated[Path | None, typer.Option(
     help="The float network's: .safetensors, a state_dict (.pt), or Caffe's in an .npz; without "
          "it the recipe's [train] makes them.")]

@@ -114,11 +114,15 @@ class Course:
         """One float input [1, ...]."""
         return self.data.floats(self.train[0][:1])
 
-    def fit(self, model: nn.Module, training: Training) -> float:
-        """Train a model, which ends on the CPU; returns the last epoch's mean loss."""
+    def fit(self, model: nn.Module, training: Training, section: str) -> float:
+        """Train a model, which ends on the CPU; returns the last epoch's mean loss.
+
+        section : of the recipe that ``training`` is, for messages.
+        """
         model.to(self.device)
         loss = fit(model, *self._on_device["train"], training.schedule, generator=self.generator,
-                   augment=self._augment, loss=self._loss(), watch=self.watch.epoch)
+                   augment=self._augment, loss=self._loss(), watch=self.watch.epoch,
+                   section=section)
         model.cpu()
         return loss
 

@@ -13,6 +13,7 @@ from ...core import artefact
 from ...core.errors import BudgetError
 from ...core.graph import Network
 from ...core.inspect import Contents, inspect
+from ..seed import check_seed
 from .checkpoint import Checkpoints, State
 from .course import Course, Silent, Watcher
 from .dataset import Dataset, load_dataset
@@ -119,7 +120,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         that has none.
     budget : the most by which the integer network's error on the held-out pictures may exceed
         the float network's, as a share.
-    seed : of every random choice; on the CPU the same seed gives the same bytes.
+    seed : of every random choice, 0 .. 2**63 - 1; on the CPU the same seed gives the same bytes.
     device : of training, ``cpu`` or ``cuda``.
     checkpoints : folder for each step's result, from which a run that was stopped goes on.
     teacher : of ``recipe.distill``, in the float training too; by default the float network.
@@ -133,7 +134,8 @@ def compress(network, data: Dataset | Mapping | str | Path,
     loaded = load_dataset(data).shaped(shape=recipe.data.shape, scale=recipe.data.scale,
                                        offset=recipe.data.offset)
     source = find_source(network, weights)
-    check_options(recipe, source, budget, seed, device, teacher)
+    seed = check_seed(seed)
+    check_options(recipe, source, budget, device, teacher)
     train, held_out = loaded.held_out(recipe.data.hold_out)
     offset = loaded.offset
     recipe = recipe.resolved(data={

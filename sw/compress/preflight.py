@@ -26,17 +26,15 @@ from .source import Source, code_digest, structure_digest
 __all__ = ["check_options", "check_pictures", "check_network", "identity", "versions"]
 
 
-def check_options(recipe: Recipe, source: Source, budget: Any, seed: Any, device: Any,
-                  teacher: Any) -> None:
+def check_options(recipe: Recipe, source: Source, budget: Any, device: Any, teacher: Any) -> None:
     """Refuse options out of range, and a network with neither weights nor training, or both.
 
     Raises
     ------
     InputError
     """
-    if not isinstance(seed, int) or not 0 <= seed < 1 << 63:
-        raise InputError(f"seed must be an integer in 0 .. 2**63 - 1, not {seed!r}")
-    if budget is not None and not (isinstance(budget, (int, float)) and 0 <= budget <= 1):
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, (int, float))
+                               or not 0 <= budget <= 1):
         raise InputError(f"budget must be a share in 0 .. 1, not {budget!r}")
     if device not in ("cpu", "cuda"):
         raise InputError(f"device must be cpu or cuda, not {device!r}")

@@ -10,7 +10,7 @@ from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
 
-__all__ = ["WEIGHTED", "weighted_layers", "top_magnitudes", "prune", "prune_global", "hold_zeros",
+__all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros",
            "release", "kept", "keep_schedule", "gradual_schedule"]
 
 #: Modules whose ``weight`` is pruned and shared.
@@ -50,18 +50,13 @@ def weighted_layers(model: nn.Module, names: Iterable[str] | None = None
     return {name: layer for name, layer in layers.items() if name in chosen}
 
 
-def top_magnitudes(weight: Tensor, count: int) -> Tensor:
-    """Boolean mask of exactly the ``count`` largest magnitudes; of equals the first are kept.
+def _largest(scores: Tensor, count: int) -> Tensor:
+    """Boolean mask of the ``count`` largest of ``scores`` [n]; of equals the first.
 
     Raises
     ------
     ValueError : there are not so many.
     """
-    return _largest(weight.detach().abs().reshape(-1), count).reshape(weight.shape)
-
-
-def _largest(scores: Tensor, count: int) -> Tensor:
-    """Boolean mask of the ``count`` largest of ``scores`` [n]; of equals the first."""
     if not 0 <= count <= len(scores):
         raise ValueError(f"count must be in 0 .. {len(scores)}, not {count!r}")
     if count in (0, len(scores)):

@@ -52,7 +52,7 @@ def make_float(course: Course, state: State) -> State:
     """The float network: its weights, or its training."""
     model, more = course.source.module(), {}
     if not course.source.has_weights:
-        more["loss"] = course.fit(model, course.recipe.train)
+        more["loss"] = course.fit(model, course.recipe.train, "train")
     model.eval()
     parameters = sum(one.numel() for one in model.parameters())
     facts = course.facts(model, estimated_bytes=4 * parameters, **more)
@@ -89,7 +89,7 @@ def _order(course: Course, model: nn.Module) -> None:
 
 def _between(course: Course, model: nn.Module) -> None:
     if course.recipe.prune.between is not None:
-        course.fit(model, course.recipe.prune.between)
+        course.fit(model, course.recipe.prune.between, "prune.between")
 
 
 def _prune_within_budget(course: Course, state: State, model: nn.Module) -> nn.Module:
@@ -118,7 +118,7 @@ def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State
 def retrain(course: Course, state: State) -> State:
     """The weights that are left, trained."""
     model = course.live(state)
-    loss = course.fit(model, course.recipe.retrain)
+    loss = course.fit(model, course.recipe.retrain, "retrain")
     return _pruned(course, state, model, {"loss": loss})
 
 
@@ -147,7 +147,7 @@ def make_shared(course: Course, state: State) -> State:
 def train_centroids(course: Course, state: State) -> State:
     """The shared values trained; which weight has which stays."""
     model = course.folded(state)
-    loss = course.fit(model, course.recipe.centroids)
+    loss = course.fit(model, course.recipe.centroids, "centroids")
     return _shared(course, state, model, {"loss": loss})
 
 

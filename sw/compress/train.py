@@ -55,6 +55,9 @@ class Affine:
         """Mapped copies of ``images`` [batch, side * side] or [batch, channels, height, width],
         bilinear, zero outside."""
         shape = _map_shape(images)
+        # A map's coordinates run from -1 to 1 along both axes: where it is not square, a pixel is
+        # another step along one than along the other.
+        tall = shape[2] / shape[3]
         draw = torch.rand(len(images), 6, generator=generator) * 2 - 1
         angle = draw[:, 0] * math.radians(self.rotate)
         cos, sin = torch.cos(angle), torch.sin(angle)
@@ -62,8 +65,8 @@ class Affine:
         shear = draw[:, 3] * self.shear
         right = draw[:, 4] * (2 * self.shift / shape[3])
         down = draw[:, 5] * (2 * self.shift / shape[2])
-        rows = [torch.stack([x_size * cos, x_size * (shear * cos - sin), right], 1),
-                torch.stack([y_size * sin, y_size * (shear * sin + cos), down], 1)]
+        rows = [torch.stack([x_size * cos, x_size * (shear * cos - sin) * tall, right], 1),
+                torch.stack([y_size * sin / tall, y_size * (shear * sin + cos), down], 1)]
         maps = torch.stack(rows, 1).to(images.device)
         grid = functional.affine_grid(maps, shape, align_corners=False)
         mapped = functional.grid_sample(images.reshape(shape), grid, align_corners=False)
@@ -86,7 +89,7 @@ def _map_shape(images: Tensor) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """One stretch of training: Adam with a half-cosine learning rate.
+    """One stretch of training: AdamW with a half-cosine learning rate.
 
     Attributes
     ----------
@@ -94,7 +97,7 @@ class Schedule:
     rate : learning rate at the start.
     final_rate : learning rate at the end.
     batch : pictures in a step; what is left over in an epoch is skipped.
-    decay : weight decay, decoupled from the gradient (AdamW).
+    decay : weight decay, decoupled from the gradient.
     """
     epochs: int
     rate: float = 1e-3
@@ -143,7 +146,8 @@ def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
 
 def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
         generator: torch.Generator, augment: Affine | None = None,
-        loss: Loss = cross_entropy, watch: Watch = lambda done, total, loss: None) -> float:
+        loss: Loss = cross_entropy, watch: Watch = lambda done, total, loss: None,
+        section: str = "") -> float:
     """Train ``model`` in place; returns the last epoch's mean loss.
 
     Whatever requires a gradient is trained: parametrisations (masks, shared centroids) need no
@@ -156,43 +160,65 @@ def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
     generator : on the CPU, source of every random choice (order, augmentation).
     loss : of the model on a batch, ``loss(model, images, labels)``.
     watch : told after each epoch.
+    section : of a recipe that the schedule is, for messages; "" if of none.
 
     Raises
     ------
     InputError : nothing to train, a batch larger than all pictures, or a loss that is not finite
         any more.
     """
-    steps = len(images) // schedule.batch
-    if steps < 1:
-        raise InputError(f"batch must be at most the {len(images)} pictures to train with, "
+    optimiser = _optimiser(model, len(images), schedule)
+    model.train()
+    mean = 0.0
+    for epoch in range(schedule.epochs):
+        mean = _train_epoch(model, optimiser, loss, _batches(images, labels, schedule, epoch,
+                                                             generator, augment))
+        if not math.isfinite(mean):
+            raise InputError(f"training diverges: the loss of epoch {epoch + 1} must be a finite "
+                             f"number, not {mean}; take a {section + '.' if section else ''}rate "
+                             f"below {schedule.rate!r}")
+        watch(epoch + 1, schedule.epochs, mean)
+    model.eval()
+    return mean
+
+
+def _optimiser(model: nn.Module, count: int, schedule: Schedule) -> torch.optim.Optimizer:
+    """Of all that requires a gradient, for ``count`` pictures."""
+    if count < schedule.batch:
+        raise InputError(f"batch must be at most the {count} pictures to train with, "
                          f"not {schedule.batch!r}")
     trained = [p for p in model.parameters() if p.requires_grad]
     if not trained:
         raise InputError(f"{type(model).__name__} has no parameter to train")
-    optimiser = torch.optim.AdamW(trained, lr=schedule.rate, weight_decay=schedule.decay)
-    model.train()
-    mean = 0.0
-    for epoch in range(schedule.epochs):
-        order = torch.randperm(len(images), generator=generator)
-        loss_sum = 0.0
-        for step in range(steps):
-            progress = (epoch + step / steps) / schedule.epochs
-            optimiser.param_groups[0]["lr"] = schedule.rate_at(progress)
-            chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
-            x = images[chosen]
-            x = x if augment is None else augment(x, generator)
-            value = loss(model, channels_last(x), labels[chosen])
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
-            loss_sum += value.item()
-        mean = loss_sum / steps
-        if not math.isfinite(mean):
-            raise InputError(f"training diverges: the loss of epoch {epoch + 1} must be a finite "
-                             f"number, not {mean}; take a rate below {schedule.rate!r}")
-        watch(epoch + 1, schedule.epochs, mean)
-    model.eval()
-    return mean
+    return torch.optim.AdamW(trained, lr=schedule.rate, weight_decay=schedule.decay)
+
+
+def _batches(images: Inputs, labels: Tensor, schedule: Schedule, epoch: int,
+             generator: torch.Generator, augment: Affine | None
+             ) -> Iterator[tuple[float, Tensor, Tensor]]:
+    """Learning rate, pictures and labels of each step of an epoch, drawn when they are taken."""
+    order = torch.randperm(len(images), generator=generator)
+    steps = len(images) // schedule.batch
+    for step in range(steps):
+        chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
+        x = images[chosen]
+        yield (schedule.rate_at((epoch + step / steps) / schedule.epochs),
+               x if augment is None else augment(x, generator), labels[chosen])
+
+
+def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
+                 batches: Iterable[tuple[float, Tensor, Tensor]]) -> float:
+    """Steps with the learning rates, pictures and labels of ``batches``; returns the mean loss."""
+    loss_sum, steps = 0.0, 0
+    for rate, x, y in batches:
+        optimiser.param_groups[0]["lr"] = rate
+        value = loss(model, channels_last(x), y)
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        loss_sum += value.item()        # not sum(), which rounds otherwise
+        steps += 1
+    return loss_sum / steps
 
 
 def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:

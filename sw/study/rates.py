@@ -69,7 +69,8 @@ def fractions_kept(strength: float) -> dict[str, float]:
 
 def pruned_models(subject: Subject, progress: Callable[[str], None] = lambda line: None
                   ) -> list[Pruned]:
-    """The network pruned ever more strongly, each step from the one before, retrained."""
+    """The network pruned ever more strongly, each step from the one before, retrained: the nth of
+    them n times in all."""
     model, result = subject.copy(), []
     for strength in sorted(subject.effort.strengths):
         kept = fractions_kept(strength)
@@ -97,6 +98,8 @@ def rate_points(subject: Subject, pruned: Iterable[Pruned],
 
 def front(points: Iterable[RatePoint], error: str = "error") -> list[RatePoint]:
     """Those that no other of the points beats, by rate: the error falls as the rate rises.
+
+    What is shown of the points is so chosen by the pictures that the errors are measured on.
 
     error : the field that counts, ``error`` or ``error_cut``.
     """
@@ -129,8 +132,10 @@ def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
     return Figure(name="rates", title=f"Accuracy against size, LeNet-300-100 "
                                       f"(float: {subject.error_float:.2%} wrong)",
                   panels=(panel("as cut", "error_cut"), panel("retrained", "error")),
-                  note="pruned and shared: the best of all fractions kept and codebooks at each "
-                       "size")
+                  note="pruned and shared: of all fractions kept and codebooks, those that no "
+                       "smaller one beats, chosen by the test pictures' errors\nretrained "
+                       "unequally: shared or low rank, one stretch; pruned, n at the nth fraction "
+                       "kept; then shared, one more")
 
 
 def _kept_text(one: Pruned) -> str:

@@ -60,7 +60,7 @@ class Subject:
     model : the network.
     train, test : pictures float32 [n, pixels] and labels int64 [n].
     effort : of retraining.
-    seed : every retraining starts from it, so that no point depends on the points before it.
+    seed : every retraining starts its random choices from it, whatever was trained before.
     error_float : error rate of the network itself on the test pictures.
     """
     model: nn.Sequential

@@ -48,12 +48,18 @@ def test_a_network_is_trained_and_measured_and_its_weights_start_the_next(tmp_pa
     (("--data", "mnist:/nowhere"), "train-images-idx3-ubyte.gz cannot be read from /nowhere"),
     (("--figure", "fig6"), "--figure must be one of rates, initialisation, sensitivity, weights, "
                            "symbols, not 'fig6'"),
-    (("--figure", "symbols", "--weights", "a.npz"), "--weights a.npz is of no use"),
+    (("--figure", "symbols", "--data", "mnist:/nowhere", "--weights", "a.npz"),
+     "--data, --weights: for figures of a network that is trained"),
+    (("--figure", "symbols", "--seed", "0", "--quick"), "--quick, --seed: for figures of a"),
+    (("--figure", "symbols", "--seed", "-1"), "--seed must be an integer in 0 .. 2**63 - 1"),
     (("--data", "mnist:/nowhere", "--weights", "/no.npz"), "cannot read weights of LeNet-300-100"),
-    (("--data", "mnist:/nowhere", "--seed", "-1"), "--seed must not be negative"),
+    (("--data", "mnist:/nowhere", "--seed", "-1"), "--seed must be an integer in 0 .. 2**63 - 1"),
+    (("--data", "mnist:/nowhere", "--seed", "9" * 20), f"not {'9' * 20}"),
     (("--figure", "symbols", "-o", "/dev/null/x"), "cannot make the folder /dev/null/x")])
-def test_bad_requests_end_in_one_error(words, message):
-    assert message in run("bench", "compression", *words, code=2).stderr
+def test_bad_requests_end_in_one_error_and_leave_no_folder(words, message, tmp_path):
+    out = () if "-o" in words else ("-o", tmp_path / "a" / "b")
+    done = run("bench", "compression", *words, *out, code=2)
+    assert message in " ".join(done.stderr.split()) and not any(tmp_path.iterdir())
 
 
 def test_too_few_pictures_are_refused(tmp_path):

@@ -91,7 +91,8 @@ def test_a_run_goes_on_to_the_same_bytes(finished, tmp_path, done):
     for path in sorted((tmp_path / "steps").glob("0*"))[done:]:
         path.unlink()
     told, torch_state = Told(), torch.get_rng_state()
-    again = compress(Residual, DATA, RECIPE, seed=3, checkpoints=tmp_path / "steps", watch=told)
+    again = compress(Residual, DATA, RECIPE, seed=np.int64(3), checkpoints=tmp_path / "steps",
+                     watch=told)
     assert artefact.dumps(again.network) == artefact.dumps(result.network)
     assert told.facts == finished[1].facts
     assert not {"float", "prune", "retrain", "share"}.intersection(STEPS[:done]) & set(told.epochs)
@@ -255,7 +256,9 @@ TRAIN = {"train": QUICK}
     (Chain, {"train": QUICK | {"batch": 541}}, {}, "train.batch must be at most the 540 pic"),
     (Chain, TRAIN | {"quantise": {"act_width": 8}}, {}, "input_range must be two integers"),
     (Chain, TRAIN, {"budget": 2}, "budget must be a share in 0 .. 1, not 2"),
+    (Chain, TRAIN, {"budget": True}, "budget must be a share in 0 .. 1, not True"),
     (Chain, TRAIN, {"seed": -1}, "seed must be an integer in 0"),
+    (Chain, TRAIN, {"seed": True}, "seed must be an integer in 0 .* not True"),
     (Chain, TRAIN, {"device": "tpu"}, "device must be cpu or cuda, not 'tpu'"),
     (Chain, TRAIN, {"teacher": Chain()}, r"a teacher needs a section \[distill\]"),
     (Chain, TRAIN, {"weights": "none.pt"}, "cannot read weights from none.pt"),
@@ -270,6 +273,14 @@ def test_refusals_before_any_work(network, recipe, options, message, tmp_path):
     assert not told.steps and not (tmp_path / "steps").exists()
 
 
-def test_training_that_diverges():
-    with pytest.raises(InputError, match="training diverges: .* take a rate below 1e.30"):
-        compress(Chain, DATA, {"train": QUICK | {"rate": 1e30, "epochs": 3}})
+WILD = {"epochs": 3, "batch": 60, "rate": 1e30, "decay": 1e30}
+
+
+@pytest.mark.parametrize("network, recipe, key", [
+    (Chain, {"train": WILD}, "train.rate"),
+    (Chain(), {"prune": {"keep": 0.5, "between": WILD}}, "prune.between.rate"),
+    (Chain(), {"prune": {"keep": 0.5}, "retrain": WILD}, "retrain.rate"),
+    (Chain(), {"share": {}, "centroids": WILD}, "centroids.rate")])
+def test_training_that_diverges(network, recipe, key):
+    with pytest.raises(InputError, match=f"training diverges: .* take a {key} below 1e.30"):
+        compress(network, DATA, recipe)

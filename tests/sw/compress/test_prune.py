@@ -11,7 +11,7 @@ from modules import chain
 from openeie.core.errors import InputError
 from openeie.sw.compress.order import order_units
 from openeie.sw.compress.prune import (gradual_schedule, keep_schedule, kept, prune, prune_global,
-                                       top_magnitudes, weighted_layers)
+                                       weighted_layers)
 from openeie.sw.compress.share import share
 from openeie.sw.compress.train import Schedule, deterministic, fit
 from torch import nn
@@ -19,9 +19,11 @@ from torch import nn
 
 @given(st.lists(st.integers(-50, 50), min_size=1, max_size=60), st.data())
 def test_pruning_keeps_exactly_the_largest(values, data):
-    weight = torch.tensor(values, dtype=torch.float32)
-    count = data.draw(st.integers(0, len(values)))
-    mask = top_magnitudes(weight, count)
+    model = nn.Sequential(nn.Linear(len(values), 1))
+    model[0].weight.data = torch.tensor([values], dtype=torch.float32)
+    count = data.draw(st.integers(1, len(values)))
+    prune(model, {"0": count / len(values)})
+    mask = model[0].parametrizations.weight[0].mask[0]
     # Independently: a stable sort, so that of equals the first stay.
     order = sorted(range(len(values)), key=lambda at: -abs(values[at]))
     assert torch.nonzero(mask).reshape(-1).tolist() == sorted(order[:count])

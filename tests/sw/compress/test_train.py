@@ -46,6 +46,19 @@ def test_shifts_stay_inside_their_bound():
         Affine()(torch.zeros(1, 50), torch.Generator())
 
 
+def test_a_map_that_is_not_square_is_turned_and_sheared_as_pixels_are():
+    """As the square map with zeros above and below it is."""
+    wide = torch.rand(20, 2, 11, 41, generator=torch.Generator().manual_seed(1))
+    square = nn.functional.pad(wide, (0, 0, 15, 15))
+    affine = Affine(shift=1.0, rotate=10.0, scale=0.1, shear=0.2)
+
+    def mapped(images):
+        return affine(images, torch.Generator().manual_seed(2))
+    assert torch.allclose(mapped(wide), mapped(square)[:, :, 15:-15], atol=1e-4)
+    tall, flat = mapped(wide.mT), mapped(square.mT)
+    assert torch.allclose(tall, flat[:, :, :, 15:-15], atol=1e-4)
+
+
 def test_rate_falls_from_first_to_last():
     schedule = Schedule(epochs=1, rate=1e-2, final_rate=1e-4)
     assert schedule.rate_at(0) == pytest.approx(1e-2)

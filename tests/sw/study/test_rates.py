@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.sw.compress.prune import kept
+from openeie.sw.compress.prune import kept, prune, weighted_layers
 from openeie.sw.study.figure import NAMES
 from openeie.sw.study.rates import (METHODS, PAPER_KEPT, RatePoint, fractions_kept, front,
                                     pruned_models, rate_figure, rate_points)
@@ -29,6 +29,14 @@ def points(subject, pruned):
     return rate_points(subject, pruned)
 
 
+def same(one, other):
+    """Whether two networks compute with the same weights and biases."""
+    x = torch.eye(40)
+    return torch.equal(one(x), other(x)) and all(
+        torch.equal(a.weight, b.weight) and torch.equal(a.bias, b.bias)
+        for a, b in zip(weighted_layers(one).values(), weighted_layers(other).values()))
+
+
 def of(points, method):
     return [point for point in points if point.method == method]
 
@@ -42,6 +50,20 @@ def test_pruning_keeps_what_its_strength_says(subject, pruned):
         assert kept(one.cut) == kept(one.model) == wanted
         assert one.error == subject.error(one.model)
     assert kept(subject.model) == sizes
+
+
+def test_each_pruned_network_starts_from_the_one_before(subject, pruned):
+    """The first from the float network."""
+    for before, one in zip([subject.copy(), *(other.model for other in pruned)], pruned):
+        again = copy.deepcopy(before)
+        prune(again, one.kept)
+        subject.retrain(again)
+        assert same(again, one.model)
+    alone = subject.copy()
+    prune(alone, pruned[1].kept)
+    assert same(alone, pruned[1].cut)
+    subject.retrain(alone)
+    assert not same(alone, pruned[1].model)
 
 
 def test_every_method_is_measured_at_every_setting(points):
@@ -70,7 +92,8 @@ def test_low_rank_takes_the_size_that_was_asked_for(points):
         assert wanted - 0.04 <= point.rate <= wanted            # the next vectors do not fit
 
 
-def test_points_do_not_depend_on_those_before_them(subject, pruned, points):
+def test_a_network_s_points_are_the_same_whatever_was_measured_before(subject, pruned, points):
+    """Without the first pruned network, and with another state of torch's generator."""
     before = copy.deepcopy(subject.model.state_dict())
     torch.rand(3)
     assert rate_points(subject, pruned[1:]) == [

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The number that random choices start from."""
+from numbers import Integral
+from typing import Any
+
+from ..core.errors import InputError
+
+__all__ = ["check_seed"]
+
+
+def check_seed(seed: Any, name: str = "seed") -> int:
+    """The seed as Python's own integer, which any generator of torch's or numpy's takes.
+
+    Parameters
+    ----------
+    seed : an integer in 0 .. 2**63 - 1, numpy's too.
+    name : of the option, for the message.
+
+    Raises
+    ------
+    InputError : anything else, truth values among it.
+    """
+    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 1 << 63:
+        raise InputError(f"{name} must be an integer in 0 .. 2**63 - 1, not {seed!r}")
+    return int(seed)
