@@ -28,10 +28,11 @@ import torch
 from openeie.core import artefact
 from openeie.sw.compress.dataset import Dataset, load_dataset
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.compress.prune import keep_schedule, kept, prune, prune_global, weighted_layers
+from openeie.sw.compress.prune import kept, prune, prune_global, weighted_layers
 from openeie.sw.compress.ratios import Ratios, choose_ratios
 from openeie.sw.compress.recipe import Recipe, Training
 from openeie.sw.compress.recipe_file import read_recipe
+from openeie.sw.compress.schedule import keep_schedule
 from openeie.sw.compress.train import cross_entropy, deterministic, error_rate, fit
 from openeie.sw.importers.weights import load_weights
 from openeie.sw.networks.lenet import Lenet300

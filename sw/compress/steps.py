@@ -18,9 +18,10 @@ from .bits import Bits, choose_bits
 from .checkpoint import State
 from .course import Course
 from .order import order_units, unorderable
-from .prune import gradual_schedule, keep_schedule, prune, prune_global, weighted_layers
+from .prune import prune, prune_global, weighted_layers
 from .ratios import choose_ratios, stored_bits
 from .recipe import AUTO, Recipe
+from .schedule import gradual_schedule, keep_schedule
 from .share import share as share_weights
 from .share import shared
 
