@@ -114,14 +114,15 @@ def _symbol_figures(result: dict[str, Any]) -> list:
 def _studied(folder: Path, weights: Path | None, names: list[str], quick: bool, seed: int,
              result: dict[str, Any], files: dict[str, bytes], *, quiet: bool) -> list:
     """Train the float network, unless there are weights, and measure it on its way."""
+    from ..sw.compress.train import labelled_tensors
     from ..sw.data import load_mnist
     from ..sw.study.study import run_study, steps, train_float
-    from ..sw.study.subject import FULL, QUICK, Subject, read_weights, tensors, weights_of
+    from ..sw.study.subject import FULL, QUICK, Subject, read_weights, weights_of
     if seed < 0:
         raise InputError(f"--seed must not be negative, not {seed}")
     effort = QUICK if quick else FULL
     model = None if weights is None else read_weights(weights)
-    train, test = (tensors(load_mnist(folder, split)) for split in ("train", "test"))
+    train, test = (labelled_tensors(*load_mnist(folder, split)) for split in ("train", "test"))
     smallest = max(effort.dense.batch, effort.retrain.batch)
     if len(train[0]) < smallest or not len(test[0]):
         raise InputError(f"{folder} must have at least {smallest} pictures to train with and one "
