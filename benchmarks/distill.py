@@ -28,6 +28,7 @@ import torch
 from torch import nn
 
 import openeie
+from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.core.graph import Network
 from openeie.sw.compress.distill import distillation
 from openeie.sw.compress.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
@@ -194,6 +195,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1, not {options.seeds}")
+    if options.out:
+        check_writable(options.out)
     began = time.monotonic()
 
     def progress(line: str) -> None:
@@ -208,9 +211,10 @@ def main() -> None:
     text = json.dumps({"schema_version": 1, "seed": options.seed, "torch": torch.__version__,
                        "seconds": round(time.monotonic() - began)} | result, indent=2)
     if options.out:
-        options.out.write_text(text + "\n")
+        write_atomically(options.out, (text + "\n").encode())
     print(text)
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -25,6 +25,7 @@ import time
 from pathlib import Path
 
 import torch
+from openeie.cli.common import one_line_errors
 from openeie.core import artefact
 from openeie.sw.compress.dataset import Dataset, load_dataset
 from openeie.sw.compress.pipeline import compress
@@ -173,4 +174,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()
