@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 
 import openeie
+from openeie.cli.common import one_line_errors
 from openeie.core import artefact
 from openeie.core.graph import Network
 from openeie.sw.pictures import load_pictures
@@ -52,4 +53,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

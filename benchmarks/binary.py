@@ -8,9 +8,11 @@ FOLDER holds the MNIST files (``*.gz``), or the two JPEG-coded CIFAR-10 files. E
 trained, exported as an artefact and run by the engine golden on all 10,000 test pictures. All
 outputs of all its layers are compared with an independent computation of the same integers in
 torch, and its answers with those of the float network. With ``-o`` the artefacts and the trained
-weights stay in OUT; a mode whose weights are there already is not trained again.
+weights stay in OUT; a mode whose weights are there already is not trained again. Weights of another
+training schedule are refused.
 """
 import argparse
+import dataclasses
 import inspect
 import json
 import sys
@@ -18,9 +20,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import safetensors
 import safetensors.torch
 import torch
+from openeie.cli.common import (check_writable, make_folder, one_line_errors,
+                                write_atomically)
 from openeie.core import artefact, golden
+from openeie.core.errors import InputError
 from openeie.core.graph import Network
 from openeie.core.inspect import inspect as contents_of
 from openeie.sw.binary.exact import exact_outputs
@@ -28,6 +34,7 @@ from openeie.sw.binary.networks import NETWORK_MODES
 from openeie.sw.binary.train import TASKS, Task, exported, integer_inputs, tensors, train
 from openeie.sw.cifar10 import load_cifar10
 from openeie.sw.data import load_mnist
+from openeie.sw.importers.weights import load_weights
 from rich.console import Console
 from rich.table import Table
 
@@ -73,16 +80,28 @@ def sizes(data: bytes) -> dict:
 
 def weights_of(task: Task, mode: str, train_set: tuple, seed: int, out: Path | None
                ) -> tuple[torch.nn.Module, float]:
-    """The trained model, and the seconds that took: 0 if its weights are in ``out``."""
+    """The trained model, and the seconds that took: 0 if its weights are in ``out``.
+
+    Raises
+    ------
+    InputError : a file there is damaged, or of another schedule.
+    """
     path = None if out is None else out / f"{task.name}-{mode}-{seed}.safetensors"
+    schedule = json.dumps(dataclasses.asdict(task.schedule), sort_keys=True)
     if path is not None and path.exists():
         model = task.build(mode)
-        model.load_state_dict(safetensors.torch.load_file(path))
+        load_weights(model, path)
+        with safetensors.safe_open(path, "pt") as file:
+            found = (file.metadata() or {}).get("schedule", "unknown")
+        if found != schedule:
+            raise InputError(f"{path} must be of the schedule {schedule}, and is of {found}; take "
+                             f"another folder, or remove the file to train again")
         return model.eval(), 0.0
     began = time.perf_counter()
     model = train(task, mode, *train_set, seed=seed)
     if path is not None:
-        safetensors.torch.save_file(model.state_dict(), path)
+        write_atomically(path, safetensors.torch.save(model.state_dict(),
+                                                      {"schedule": schedule}))
     return model, time.perf_counter() - began
 
 
@@ -96,7 +115,7 @@ def measure(task: Task, mode: str, train_set: tuple, test: tuple, seed: int, out
     network = exported(task, mode, model, train_set[0], seed=seed, float_accuracy=accuracy)
     data = artefact.dumps(network)
     if out is not None:
-        (out / f"{network.name}.eie").write_bytes(data)
+        write_atomically(out / f"{network.name}.eie", data)
     # What is run is what the file holds.
     ours, compared = compare(artefact.loads(data), integer_inputs(task, images))
     moved = np.flatnonzero(ours != answers)
@@ -125,6 +144,15 @@ def table(rows: list[dict]) -> Table:
     return result
 
 
+def modes(text: str) -> list[str]:
+    """What ``--modes`` lists."""
+    names = text.split(",")
+    if wrong := [name for name in names if name not in NETWORK_MODES]:
+        raise argparse.ArgumentTypeError(f"a mode must be one of {', '.join(NETWORK_MODES)}, "
+                                         f"not {wrong[0]!r}")
+    return names
+
+
 def main() -> None:
     """Print the table, or one JSON object."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
@@ -133,16 +161,18 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("-o", "--out", type=Path, metavar="OUT")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--modes", default=",".join(NETWORK_MODES))
+    parser.add_argument("--modes", type=modes, default=list(NETWORK_MODES))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if options.out is not None:
-        options.out.mkdir(parents=True, exist_ok=True)
+        make_folder(options.out)
+        check_writable(*(options.out / f"{TASKS[options.task].name}-{mode}.eie"
+                         for mode in options.modes))
     torch.set_num_threads(1)
     task, load = TASKS[options.task], _LOADERS[options.task]
     train_set = tensors(task, *load(options.folder, "train"))
     test, rows = load(options.folder, "test"), []
-    for mode in options.modes.split(","):
+    for mode in options.modes:
         rows.append(measure(task, mode, train_set, test, options.seed, options.out))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)
     if options.json:
@@ -152,4 +182,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

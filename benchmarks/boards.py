@@ -20,6 +20,7 @@ from openeie.boards.board import Board
 from openeie.boards.build import REPORT, build
 from openeie.boards.identity import design_digest
 from openeie.boards.fit import compile_to_fit
+from openeie.cli.common import one_line_errors
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
 from openeie.sim import fast
 from openeie.sw.data import shipped_test_set
@@ -94,4 +95,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -14,12 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.sw.cifar10 import load_cifar10
 from openeie.sw.compress.cycle import (Cycle, FlipShift, fit_cycle, predict,
                                        smooth_cross_entropy)
 from openeie.sw.compress.train import deterministic
 from openeie.sw.networks.cifar import CifarNet
-from safetensors.torch import save_file
+from safetensors.torch import save as tensors_saved
 from torch import nn
 
 HELD_OUT = 5000
@@ -31,7 +32,8 @@ LOSS = smooth_cross_entropy(0.1)
 
 def save(model: nn.Module, path: Path) -> None:
     """The module's parameters and statistics, each as PyTorch's default layout has it."""
-    save_file({name: value.contiguous() for name, value in model.state_dict().items()}, path)
+    write_atomically(path, tensors_saved({name: value.contiguous() for name, value
+                                          in model.state_dict().items()}))
 
 
 def main() -> None:
@@ -42,6 +44,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0, help="of every random choice")
     parser.add_argument("-o", "--out", type=Path, required=True, metavar="FILE.safetensors")
     options = parser.parse_args()
+    check_writable(options.out)
     pictures, labels = load_cifar10(options.data, "train")
     begin = time.monotonic()
     with deterministic(options.seed) as generator:
@@ -59,4 +62,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

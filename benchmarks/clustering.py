@@ -112,6 +112,12 @@ def main() -> None:
     parser.add_argument("--part", choices=CASES, help="run one case in this process:")
     parser.add_argument("--case", help="which")
     options = parser.parse_args()
+    if options.part and options.case not in CASES[options.part][1]:
+        parser.error(f"--case of --part {options.part} must be one of "
+                     f"{', '.join(CASES[options.part][1])}, not {options.case}")
+    if min(options.rows, options.columns) < 1:
+        parser.error(f"--rows and --columns must be at least 1, not {options.rows} and "
+                     f"{options.columns}")
     if options.part:
         print(json.dumps(CASES[options.part][0](options)))
         return

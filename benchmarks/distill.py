@@ -28,10 +28,11 @@ import torch
 from torch import nn
 
 import openeie
+from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.core.graph import Network
 from openeie.sw.compress.distill import distillation
 from openeie.sw.compress.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
-                                       error_rate, fit)
+                                       error_rate, fit, labelled_tensors)
 from openeie.sw.data import load_mnist
 
 Labelled = tuple[np.ndarray, np.ndarray]
@@ -92,17 +93,16 @@ def student() -> nn.Sequential:
     return perceptron(STUDENT)
 
 
-def tensors(pictures: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
+def maps_of(pictures: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
     """Pixels in 0 .. 1, float32 maps, and labels, int64."""
-    images = torch.from_numpy(pictures[0].astype(np.float32)) / 255
-    return images.reshape(-1, 1, 28, 28), torch.from_numpy(pictures[1].astype(np.int64))
+    return labelled_tensors(pictures[0].reshape(-1, 1, 28, 28), pictures[1])
 
 
 def taught(train: Labelled, seed: int) -> nn.Sequential:
     """The teacher."""
     with deterministic(seed) as generator:
         teacher = perceptron(TEACHER, DROPOUT)
-        fit(teacher, *tensors(train), TEACH, generator=generator, augment=AUGMENT)
+        fit(teacher, *maps_of(train), TEACH, generator=generator, augment=AUGMENT)
     return teacher
 
 
@@ -129,7 +129,7 @@ def run(train: Labelled, test: Labelled, *, seeds: Sequence[int], rtl_images: in
         progress: Callable[[str], None]) -> dict:
     """The whole experiment, as plain values."""
     teacher = taught(train, seeds[0])
-    teacher_error = error_rate(teacher, *tensors(test))
+    teacher_error = error_rate(teacher, *maps_of(test))
     progress(f"teacher: {teacher_error:.2%} wrong")
     data = {"train_images": train[0].reshape(-1, 1, 28, 28), "train_labels": train[1],
             "test_images": test[0].reshape(-1, 1, 28, 28), "test_labels": test[1]}
@@ -165,9 +165,9 @@ def sweep(train: Labelled, *, seeds: Sequence[int], hold_out: int,
     def error(loss: Loss, seed: int) -> float:
         with deterministic(seed) as generator:
             model = student()
-            fit(model, *tensors(rest), Schedule(**LEARN), generator=generator, loss=loss)
-        return error_rate(model, *tensors(held))
-    result = {"teacher": error_rate(teacher, *tensors(held)), "rows": []}
+            fit(model, *maps_of(rest), Schedule(**LEARN), generator=generator, loss=loss)
+        return error_rate(model, *maps_of(held))
+    result = {"teacher": error_rate(teacher, *maps_of(held)), "rows": []}
     for soft, temperature in SWEEP:
         loss = distillation(remembering, temperature=temperature, soft=soft) if soft \
             else cross_entropy
@@ -195,6 +195,8 @@ def main() -> None:
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1, not {options.seeds}")
+    if options.out:
+        check_writable(options.out)
     began = time.monotonic()
 
     def progress(line: str) -> None:
@@ -209,9 +211,10 @@ def main() -> None:
     text = json.dumps({"schema_version": 1, "seed": options.seed, "torch": torch.__version__,
                        "seconds": round(time.monotonic() - began)} | result, indent=2)
     if options.out:
-        options.out.write_text(text + "\n")
+        write_atomically(options.out, (text + "\n").encode())
     print(text)
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

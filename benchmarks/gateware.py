@@ -14,6 +14,7 @@ from pathlib import Path
 
 from amaranth.back import verilog
 from openeie.boards.tools import find_tool
+from openeie.cli.common import one_line_errors
 from openeie.core.config import ArrayConfig
 from openeie.hw import (
     accumulators,
@@ -68,4 +69,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

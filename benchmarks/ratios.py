@@ -25,13 +25,15 @@ import time
 from pathlib import Path
 
 import torch
+from openeie.cli.common import one_line_errors
 from openeie.core import artefact
 from openeie.sw.compress.dataset import Dataset, load_dataset
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.compress.prune import keep_schedule, kept, prune, prune_global, weighted_layers
+from openeie.sw.compress.prune import kept, prune, prune_global, weighted_layers
 from openeie.sw.compress.ratios import Ratios, choose_ratios
 from openeie.sw.compress.recipe import Recipe, Training
 from openeie.sw.compress.recipe_file import read_recipe
+from openeie.sw.compress.schedule import keep_schedule
 from openeie.sw.compress.train import cross_entropy, deterministic, error_rate, fit
 from openeie.sw.importers.weights import load_weights
 from openeie.sw.networks.lenet import Lenet300
@@ -172,4 +174,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openeie.cli.common import one_line_errors
 from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
@@ -119,4 +120,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -138,11 +138,12 @@ def _read(folder: Path, weights: Path | None, quick: bool
           ) -> tuple["Effort", "nn.Sequential | None", "Labelled", "Labelled"]:
     """What a study starts from: effort, network if there are weights, pictures to train and to
     test with."""
+    from ..sw.compress.train import labelled_tensors
     from ..sw.data import load_mnist
-    from ..sw.study.subject import FULL, QUICK, read_weights, tensors
+    from ..sw.study.subject import FULL, QUICK, read_weights
     effort = QUICK if quick else FULL
     model = None if weights is None else read_weights(weights)
-    train, test = (tensors(load_mnist(folder, split)) for split in ("train", "test"))
+    train, test = (labelled_tensors(*load_mnist(folder, split)) for split in ("train", "test"))
     smallest = max(effort.dense.batch, effort.retrain.batch)
     if len(train[0]) < smallest or not len(test[0]):
         raise InputError(f"{folder} must have at least {smallest} pictures to train with and one "

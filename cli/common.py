@@ -2,8 +2,9 @@
 """Options, output and errors that all verbs share."""
 import json
 import sys
+import tempfile
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -23,7 +24,7 @@ from ..sw.npz import read_arrays
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
            "resolve_config", "config_for", "read_inputs", "working", "progress",
-           "make_folder", "write_atomically"]
+           "make_folder", "check_writable", "write_atomically", "one_line_errors"]
 
 #: Version of every verb's JSON output; a change of meaning raises it.
 SCHEMA_VERSION = 1
@@ -159,12 +160,35 @@ def make_folder(path: Path) -> None:
         raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
 
 
+def check_writable(*paths: Path) -> None:
+    """Refuse now what could not be written when all the work is done; all in one folder."""
+    for path in paths:
+        if path.is_dir():
+            raise InputError(f"cannot write {path}: it is a folder")
+    folder = paths[0].parent
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{paths[0].name}."):
+            pass
+    except OSError as error:
+        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Write a file that appears complete or not at all."""
     try:
         replace_file(path, data)
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """For a script of its own: an error is one line on stderr and a non-zero exit code."""
+    try:
+        yield
+    except OpenEIEError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
 
 
 def _console() -> Console:

@@ -2,7 +2,6 @@
 """``openeie compress``: a float network through a recipe to an artefact."""
 import math
 import re
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -14,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..core.artefact import save
 from ..core.errors import BudgetError, InputError
 from ..sw.importers.source import need
-from .common import AsJson, Quiet, emit, write_atomically
+from .common import AsJson, Quiet, check_writable, emit, write_atomically
 from .tables import compression_tables, plain_table
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
     if out.suffix != ".eie" or not out.parent.is_dir():
         raise InputError(f"--out must be a file .eie in a folder that exists, not {out}")
     best = out.with_suffix(".best.eie")
-    _check_writable(out, best, _recipe_file(out), _recipe_file(best))
+    check_writable(out, best, _recipe_file(out), _recipe_file(best))
     if Path(recipe).resolve() in {_recipe_file(one).resolve() for one in (out, best)}:
         raise InputError(f"the recipe as it is run is written beside the artefact, to {recipe}: "
                          f"give yours another name, or --out another")
@@ -105,19 +104,6 @@ def _share(text: str) -> float:
 def _recipe_file(out: Path) -> Path:
     """Beside an artefact, the recipe as it was run."""
     return out.with_suffix(".recipe.toml")
-
-
-def _check_writable(*paths: Path) -> None:
-    """Refuse now what could not be written when all the work is done."""
-    for path in paths:
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder")
-    folder = paths[0].parent
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{paths[0].name}."):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
 
 
 def _write(result: "Compressed", out: Path) -> dict[str, str]:

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ..core import golden
+from ..core.errors import InputError
 from ..core.graph import INPUT, Network
 from ..core.layers import Conv, Linear
 from ..core.fixed import requantise
@@ -17,8 +18,14 @@ def run_integer(network: Network, x: np.ndarray) -> np.ndarray:
 
     Matrices are multiplied as float64. That is exact: every product and every partial sum is an
     integer that fits an accumulator of at most 48 bits, and float64 holds those of 53.
+
+    Raises
+    ------
+    InputError : inputs that the network does not take.
     """
     x = network.check_inputs(x)
+    if not len(x):
+        return np.zeros((0, network.outputs), np.int64)
     matrices = {layer.name: layer.weights.dense().astype(np.float64).T
                 for layer in network.layers if isinstance(layer, Linear)}
     part = max(1, _VALUES // max(_unfolded(layer) for layer in network.layers))
@@ -48,5 +55,21 @@ def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> np
 
 
 def integer_error(network: Network, x: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the inputs x [batch, n] whose largest output is not their label."""
+    """Share of the inputs x [batch, n] whose largest output is not their label.
+
+    Parameters
+    ----------
+    labels : integers [batch].
+
+    Raises
+    ------
+    InputError : inputs that the network does not take, none at all, or labels that are not one
+        integer for each.
+    """
+    x, labels = network.check_inputs(x), np.asarray(labels)
+    if not len(x):
+        raise InputError(f"an error is of at least one input, not of shape {list(x.shape)}")
+    if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":
+        raise InputError(f"labels must be integers [{len(x)}], one for each input, "
+                         f"not {labels.dtype} {list(labels.shape)}")
     return float(np.mean(run_integer(network, x).argmax(1) != labels))

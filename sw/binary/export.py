@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
-from ...core.graph import Network
+from ...core.graph import Layer, Network
 from ..quantise_options import QuantiseOptions
 from .integer_layers import Options, integer_layer
 from .stages import Stage, stages_of
@@ -48,9 +48,19 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
     if values.ndim not in (2, 4) or not values.numel():
         raise InputError(f"calibration must be [batch, n] or [batch, channels, height, width], "
                          f"not {list(values.shape)}")
-    options = Options(act_width=checked.act_width, acc_width=checked.acc_width)
-    scale, layers = checked.input_scale, []
     stages = stages_of(copy.deepcopy(model).double().eval(), maps=values.ndim == 4)
+    layers = _layers(stages, values, checked.input_scale,
+                     Options(act_width=checked.act_width, acc_width=checked.acc_width))
+    return Network(name=name, layers=layers, act_width=checked.act_width,
+                   input_range=checked.input_range, input_scale=checked.input_scale,
+                   provenance=dict(provenance or {}))
+
+
+def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
+            ) -> tuple[Layer, ...]:
+    """The stages as integer layers, scaled by what each makes of ``values``, float64 inputs of
+    which one unit of an integer is worth ``scale``."""
+    layers: list[Layer] = []
     with torch.no_grad():
         for number, stage in enumerate(stages):
             shape, values = _run(stage, values)
@@ -58,9 +68,7 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
                 stage, shape, source_scale=scale, largest=float(values.abs().max()),
                 exact=_feeds_signs(stages[number + 1:]), options=options))
             scale = layers[-1].output_scale
-    return Network(name=name, layers=tuple(layers), act_width=checked.act_width,
-                   input_range=checked.input_range, input_scale=checked.input_scale,
-                   provenance=dict(provenance or {}))
+    return tuple(layers)
 
 
 def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:

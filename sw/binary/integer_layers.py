@@ -15,7 +15,7 @@ from ...core.window import Window
 from ..scales import activation_scale, rescaling
 from . import modules
 from .stages import Norm, Stage
-from .writeback import Affine, integer_writeback
+from .writeback import GainOffset, integer_writeback
 
 __all__ = ["Options", "integer_layer"]
 
@@ -110,7 +110,7 @@ def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool, o
     # With a weight of 1, too, its bias is too large where inputs change the output by nothing.
     weight = np.select([gain == 0, reach < 1 / _NORM_WEIGHT, reach < 1], [0, _NORM_WEIGHT, 1], 0)
     gain = np.where(weight > 0, gain / np.maximum(weight, 1), 0)
-    flipped, writeback = integer_writeback(Affine(gain=gain, offset=offset,
+    flipped, writeback = integer_writeback(GainOffset(gain=gain, offset=offset,
                                                   step=np.maximum(weight, 1)),
                                            exact=exact, where=_where(stage))
     codebook = np.array([0, 1, _NORM_WEIGHT, -1, -_NORM_WEIGHT])
@@ -137,7 +137,7 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool,
         raise InputError(f"{where}: the scale of channel {int(np.argmin(np.abs(gain)))} must not "
                          f"be 0, since a binary weight cannot be; its weights or its batch norm's "
                          f"weight are 0")
-    flipped, writeback = integer_writeback(Affine(gain=gain, offset=offset), exact=exact,
+    flipped, writeback = integer_writeback(GainOffset(gain=gain, offset=offset), exact=exact,
                                            where=where)
     turn = np.where(flipped, -1, 1)[:, np.newaxis]
     if isinstance(core, nn.Conv2d):

@@ -4,17 +4,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
 import numpy as np
-import torch
 from torch import Tensor, nn
 
 from ...core.graph import Network
-from ..compress.train import Schedule, cross_entropy, deterministic, fit
+from ..compress.train import Schedule, deterministic, fit, labelled_tensors
 from .export import export
 from .networks import cifar_net, lenet5
 
 __all__ = ["Task", "TASKS", "tensors", "train", "exported", "integer_inputs"]
 
-_PIXEL_SCALE = 1 / 256          # of a byte; a power of two, so that pixels are exact
+_WHITE = 256                    # of a byte, what is 1: a power of two, so that pixels are exact
 _CALIBRATION = 2000             # training pictures that choose the activations' scales
 
 
@@ -46,8 +45,7 @@ TASKS = {
 def tensors(task: Task, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
     """Pictures uint8 [n, channels, height, width], flat or not, and labels uint8 [n] as what a
     network takes: float32 maps of 0 .. 255 / 256, and int64 [n]."""
-    maps = torch.from_numpy(images.reshape(len(images), *task.shape).astype(np.float32))
-    return maps * _PIXEL_SCALE, torch.from_numpy(labels.astype(np.int64))
+    return labelled_tensors(images.reshape(len(images), *task.shape), labels, white=_WHITE)
 
 
 def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -> nn.Sequential:
@@ -63,20 +61,15 @@ def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -
     """
     with deterministic(seed) as generator:
         model = task.build(mode)
-        fit(model, images, labels, task.schedule, generator=generator, loss=_loss)
+        fit(model, images, labels, task.schedule, generator=generator)
     return model.eval()
-
-
-def _loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy; in this layout convolutions of several channels take a third less time."""
-    return cross_entropy(model, images.contiguous(memory_format=torch.channels_last), labels)
 
 
 def exported(task: Task, mode: str, model: nn.Sequential, images: Tensor, *, seed: int,
              **provenance) -> Network:
     """The integer network of a trained model, scaled by the first of the training ``images``."""
     return export(model, images[:_CALIBRATION], name=f"{task.name}-{mode}", input_range=(0, 255),
-                  input_scale=_PIXEL_SCALE,
+                  input_scale=1 / _WHITE,
                   provenance={"mode": mode, "seed": seed, "schedule": asdict(task.schedule)}
                   | provenance)
 

@@ -8,11 +8,11 @@ from ...core.errors import InputError
 from ...core.fixed import BIAS_BITS, int_range
 from ..scales import rescaling
 
-__all__ = ["Affine", "integer_writeback"]
+__all__ = ["GainOffset", "integer_writeback"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Affine:
+class GainOffset:
     """Outputs ``gain * sum + offset`` of each channel, in units of the output.
 
     Attributes
@@ -25,7 +25,7 @@ class Affine:
     step: int | np.ndarray = 1
 
 
-def integer_writeback(affine: Affine, *, exact: bool, where: str) -> tuple[np.ndarray, dict]:
+def integer_writeback(given: GainOffset, *, exact: bool, where: str) -> tuple[np.ndarray, dict]:
     """The channels whose weights must change their sign, bool [m], because their gain is negative,
     which no multiplier is; and bias, multiplier and shift, int64 [m] each.
 
@@ -40,15 +40,15 @@ def integer_writeback(affine: Affine, *, exact: bool, where: str) -> tuple[np.nd
     ------
     InputError : no multiplier and shift are near a gain, or a bias needs more bits than it has.
     """
-    flipped = affine.gain < 0
-    gain = np.where(affine.gain == 0, 1.0, np.abs(affine.gain))
+    flipped = given.gain < 0
+    gain = np.where(given.gain == 0, 1.0, np.abs(given.gain))
     scales = [rescaling(float(value), where) for value in gain]
     multiplier, shift = (np.array(part, np.int64) for part in zip(*scales))
-    ideal = affine.offset / gain
+    ideal = given.offset / gain
     _check(ideal, where)
     bias = np.rint(ideal).astype(np.int64)
     if exact:
-        least, greatest = _exact_range(ideal, multiplier, shift, affine.step)
+        least, greatest = _exact_range(ideal, multiplier, shift, given.step)
         bias = np.clip(bias, least, greatest)
         _check(bias, where)
     return flipped, {"bias": bias, "multiplier": multiplier, "shift": shift}

@@ -3,8 +3,10 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import torch
 from torch import nn
 
 from ...core.errors import BudgetError, InputError
@@ -75,6 +77,7 @@ def code_bits(codes: np.ndarray, slots: int) -> int:
 def choose_bits(model: nn.Module, *, measure: Measure, budget: float,
                 retrain: Callable[[nn.Module], None] | None = None,
                 candidates: Sequence[int] = range(2, 9), loss: Measure | None = None,
+                init: str = "linear", generator: torch.Generator | None = None,
                 optimal: bool = False) -> Bits:
     """The code widths with which the model is stored smallest, its error within ``budget``.
 
@@ -91,7 +94,7 @@ def choose_bits(model: nn.Module, *, measure: Measure, budget: float,
     candidates : numbers of bits to choose from, 1 .. 8 each.
     loss : of a model, what compares layers, by default ``measure``; a smooth one, such as the
         cross-entropy, tells more than an error rate.
-    optimal : as of :func:`~openeie.sw.compress.share.share`.
+    init, generator, optimal : as of :func:`~openeie.sw.compress.share.share`.
 
     Raises
     ------
@@ -102,32 +105,37 @@ def choose_bits(model: nn.Module, *, measure: Measure, budget: float,
     widths = sorted({int(bits) for bits in candidates}, reverse=True)
     if not widths or not 1 <= widths[-1] <= widths[0] <= 8:
         raise InputError(f"candidates must be numbers of bits in 1 .. 8, not {candidates!r}")
+    how = {"init": init, "generator": generator, "optimal": optimal}
     losses: dict[str, list[float]] = {}
     stored: dict[str, list[int]] = {}
     for name in weighted_layers(model):
-        alone = [_alone(model, name, bits, loss or measure, optimal) for bits in widths]
+        alone = [_alone(model, name, bits, loss or measure, how) for bits in widths]
         losses[name] = [one for one, _ in alone]
         stored[name] = [one for _, one in alone]
-    search = _Search(model, measure, budget, retrain, widths, stored, optimal)
-    path = [tuple(choice.option.values()) for choice in choices(losses, stored)]
+    search = _Search(model, measure, budget, retrain, widths, stored, how)
+    _descend([tuple(choice.option.values()) for choice in choices(losses, stored)], search)
+    return search.result()
+
+
+def _alone(model: nn.Module, name: str, bits: int, loss: Measure,
+           how: dict[str, Any]) -> tuple[float, int]:
+    """Loss with one layer shared, and the bits it is stored in."""
+    trial = copy.deepcopy(model)
+    share_layer(trial, name, slots=1 << bits, **how)
+    codes, codebook = shared(weighted_layers(trial)[name])
+    return float(loss(trial)), code_bits(codes, len(codebook))
+
+
+def _descend(path: list[tuple[int, ...]], search: "_Search") -> None:
+    """The cheapest valid choice of a path of falling bits, by bisection, and what is near it."""
     if not search.valid(path[0]):
-        path = [(0,) * len(losses), *path]          # all layers as wide as they can be
+        path = [(0,) * len(path[0]), *path]         # all layers as wide as they can be
     low, high = 0, len(path)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if search.valid(path[middle]) else (low, middle)
     if search.valid(path[low]):
         _narrow(path[low], search)
-    return search.result()
-
-
-def _alone(model: nn.Module, name: str, bits: int, loss: Measure,
-           optimal: bool) -> tuple[float, int]:
-    """Loss with one layer shared, and the bits it is stored in."""
-    trial = copy.deepcopy(model)
-    share_layer(trial, name, slots=1 << bits, optimal=optimal)
-    codes, codebook = shared(weighted_layers(trial)[name])
-    return float(loss(trial)), code_bits(codes, len(codebook))
 
 
 def _narrow(option: tuple[int, ...], search: "_Search") -> None:
@@ -145,9 +153,9 @@ def _narrow(option: tuple[int, ...], search: "_Search") -> None:
 class _Search:
     """Trials so far; a choice is a number of a width for each layer."""
 
-    def __init__(self, model, measure, budget, retrain, widths, stored, optimal):
+    def __init__(self, model, measure, budget, retrain, widths, stored, how):
         self.model, self.measure, self.budget = model, measure, budget
-        self.retrain, self.widths, self.stored, self.optimal = retrain, widths, stored, optimal
+        self.retrain, self.widths, self.stored, self.how = retrain, widths, stored, how
         self.trials: dict[tuple[int, ...], BitsTrial] = {}
 
     def valid(self, option: tuple[int, ...]) -> bool:
@@ -155,8 +163,7 @@ class _Search:
         if option not in self.trials:
             bits = {name: self.widths[at] for name, at in zip(self.stored, option)}
             trial = copy.deepcopy(self.model)
-            share(trial, slots={name: 1 << one for name, one in bits.items()},
-                  optimal=self.optimal)
+            share(trial, slots={name: 1 << one for name, one in bits.items()}, **self.how)
             if self.retrain is not None:
                 self.retrain(trial)
             error = float(self.measure(trial))

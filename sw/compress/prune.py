@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Magnitude pruning of any module's layers with weights: masks that training cannot undo."""
-import math
 from collections.abc import Iterable, Mapping
+from numbers import Integral
 
 import numpy as np
 import torch
@@ -10,8 +10,8 @@ from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
 
-__all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros",
-           "release", "kept", "keep_schedule", "gradual_schedule"]
+__all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "release",
+           "kept"]
 
 #: Modules whose ``weight`` is pruned and shared.
 WEIGHTED = (nn.Conv2d, nn.Linear)
@@ -85,12 +85,15 @@ def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = 
 
     Raises
     ------
-    InputError : an unknown layer, a fraction outside 0 .. 1, fewer than one PE, a layer whose
+    InputError : an unknown layer, a fraction outside 0 .. 1, a number of PEs that is no integer
+        of at least 1, a layer whose
         weights are shared already or are not all finite. Nothing is pruned then.
     """
     layers = weighted_layers(model, keep)
-    if balance is not None and balance < 1:
-        raise InputError(f"balance must be a number of PEs, at least 1, not {balance!r}")
+    if balance is not None and not (isinstance(balance, Integral)
+                                    and not isinstance(balance, bool) and balance >= 1):
+        raise InputError(f"balance must be a number of PEs, an integer of at least 1, "
+                         f"not {balance!r}")
     for name, fraction in keep.items():
         if not 0 <= fraction <= 1:
             raise InputError(f"fraction kept of layer {name!r} must be in 0 .. 1, "
@@ -210,38 +213,3 @@ def kept(model: nn.Module) -> dict[str, int]:
     """Number of non-zero weights of each layer."""
     return {name: int(torch.count_nonzero(layer.weight.detach()))
             for name, layer in weighted_layers(model).items()}
-
-
-def keep_schedule(final: float, rounds: int) -> list[float]:
-    """Fractions kept after each round: a geometric descent from 1 to ``final``.
-
-    Each round removes the same share of what is left, so that the last and most harmful rounds
-    take the fewest weights.
-
-    Raises
-    ------
-    InputError : no round, or ``final`` outside 0 .. 1 or 0.
-    """
-    _check_schedule(final, rounds)
-    return [math.exp(math.log(final) * (step + 1) / rounds) for step in range(rounds)]
-
-
-def gradual_schedule(final: float, rounds: int) -> list[float]:
-    """Fractions kept after each round: the share removed is ``(1 - final) (1 - (1 - t)^3)`` after
-    a part t of the rounds (Zhu and Gupta, 2017, equation 1).
-
-    Most is removed at first, while there is much to choose from.
-
-    Raises
-    ------
-    InputError : no round, or ``final`` outside 0 .. 1 or 0.
-    """
-    _check_schedule(final, rounds)
-    return [final + (1 - final) * (1 - (step + 1) / rounds) ** 3 for step in range(rounds)]
-
-
-def _check_schedule(final: float, rounds: int) -> None:
-    if rounds < 1:
-        raise InputError(f"rounds must be at least 1, not {rounds!r}")
-    if not 0 < final <= 1:
-        raise InputError(f"final must be in 0 .. 1 and above 0, not {final!r}")

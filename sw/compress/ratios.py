@@ -2,7 +2,7 @@
 """Fractions of weights to keep in each layer, chosen under an accuracy budget."""
 import copy
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from torch import nn
@@ -73,7 +73,8 @@ def stored_bits(weights: int, kept: int, code_bits: float = 4.0) -> float:
 
 def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.Module], None],
                   budget: float, loss: Measure | None = None,
-                  layers: Iterable[str] | None = None, code_bits: float = 4.0,
+                  layers: Iterable[str] | None = None,
+                  code_bits: float | Mapping[str, float] = 4.0,
                   fractions: Sequence[float] = FRACTIONS, step: float = 0.7, finest: float = 0.97,
                   balance: int | None = None) -> Ratios:
     """Prune in rounds to the smallest network whose error stays within ``budget``.
@@ -93,7 +94,8 @@ def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.M
     loss : of a model, what the scans compare, by default ``measure``; a smooth one, such as the
         cross-entropy, tells more than an error rate.
     layers : names of the layers to prune, by default all.
-    code_bits : what a weight's code takes, see :func:`stored_bits`.
+    code_bits : what a weight's code takes, see :func:`stored_bits`; of all layers, or of each by
+        its name.
     fractions : what a round may leave of the weights that a layer still has.
     step, finest : share of the bits that a round leaves, at first and at last.
     balance : as of :func:`~openeie.sw.compress.prune.prune`.
@@ -102,39 +104,59 @@ def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.M
     ------
     BudgetError : no network met the budget; its ``best`` is the :class:`Ratios` of the trial with
         the least error.
-    InputError : a step outside 0 .. 1, or what pruning refuses.
+    InputError : a step outside 0 .. 1, a layer without code bits, or what pruning refuses.
     """
     if not 0 < step <= finest < 1:
         raise InputError(f"step and finest must be above 0 and below 1, finest not below step, "
                          f"not {step!r} and {finest!r}")
-    names = list(weighted_layers(model, layers))
-    search = _Search(measure=measure, budget=budget, names=names, code_bits=code_bits)
-    state = copy.deepcopy(model)
-    search.note(state, 0.0)
-    while step <= finest:
-        choice = _next(state, search, loss or measure, fractions, step)
-        if choice is None:
-            break
-        keep, multiplier = choice
+    search = _Search(measure=measure, loss=loss or measure, budget=budget, fractions=fractions,
+                     code_bits=_by_layer(code_bits, list(weighted_layers(model, layers))))
+
+    def pruned(state: nn.Module, keep: dict[str, float]) -> nn.Module:
         candidate = copy.deepcopy(state)
         prune(candidate, keep, balance=balance)
         retrain(candidate)
+        return candidate
+    _descend(copy.deepcopy(model), search, pruned, step, finest)
+    return search.result()
+
+
+def _by_layer(code_bits: float | Mapping[str, float], names: list[str]) -> dict[str, float]:
+    if not isinstance(code_bits, Mapping):
+        return dict.fromkeys(names, code_bits)
+    missing = [name for name in names if name not in code_bits]
+    if missing:
+        raise InputError(f"code_bits must be given for each of the layers {', '.join(names)}, "
+                         f"not for {', '.join(code_bits)}")
+    return {name: code_bits[name] for name in names}
+
+
+def _descend(state: nn.Module, search: "_Search",
+             pruned: Callable[[nn.Module, dict[str, float]], nn.Module], step: float,
+             finest: float) -> None:
+    """Rounds from ``state`` on until no step is left; ``pruned`` makes a retrained copy."""
+    search.note(state, 0.0)
+    while step <= finest:
+        choice = _next(state, search, step)
+        if choice is None:
+            break
+        keep, multiplier = choice
+        candidate = pruned(state, keep)
         if search.note(candidate, multiplier).valid:
             state = candidate
         else:
             step = math.sqrt(step)
-    return search.result()
 
 
-def _next(state: nn.Module, search: "_Search", loss: Measure, fractions: Sequence[float],
+def _next(state: nn.Module, search: "_Search",
           step: float) -> tuple[dict[str, float], float] | None:
     """Fractions to keep next and the price of a bit; None if nothing can be given up."""
-    found = scan(state, loss, fractions, search.names, relative=True)
+    found = scan(state, search.loss, search.fractions, search.names, relative=True)
     left = kept(state)
     counts = {name: [max(min(1, left[name]), round(fraction * left[name]))
                      for fraction in found.fractions]
               for name in search.names}
-    bits = {name: [stored_bits(found.weights[name], count, search.code_bits)
+    bits = {name: [stored_bits(found.weights[name], count, search.code_bits[name])
                    for count in counts[name]] for name in search.names}
     target = step * search.bits(state)
     options = choices(found.layers, bits)
@@ -149,17 +171,24 @@ def _next(state: nn.Module, search: "_Search", loss: Measure, fractions: Sequenc
 class _Search:
     """Trials so far, and the best network."""
     measure: Measure
+    loss: Measure
     budget: float
-    names: list[str]
-    code_bits: float
+    fractions: Sequence[float]
+    code_bits: dict[str, float]
     trials: list[Trial] = field(default_factory=list)
     best: Trial | None = None
     model: nn.Module | None = None
 
+    @property
+    def names(self) -> list[str]:
+        """Layers to prune."""
+        return list(self.code_bits)
+
     def bits(self, model: nn.Module) -> float:
+        """What the entries of the layers to prune take, see :func:`stored_bits`."""
         layers, left = weighted_layers(model), kept(model)
-        return sum(stored_bits(layers[name].weight.numel(), left[name], self.code_bits)
-                   for name in self.names)
+        return sum(stored_bits(layers[name].weight.numel(), left[name], bits)
+                   for name, bits in self.code_bits.items())
 
     def note(self, model: nn.Module, multiplier: float) -> Trial:
         """Measure a network; keep it if it is the best so far."""

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of a compression: each takes a state and leaves one; nothing else passes between."""
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
@@ -11,6 +12,7 @@ from torch import nn
 from ...core import artefact
 from ...core.errors import BudgetError
 from ...core.graph import Network
+from ...core.payload import WEIGHT_BITS
 from ..graph_module import with_weights
 from ..integer_run import integer_error
 from ..quantise_graph import quantise_graph
@@ -18,9 +20,10 @@ from .bits import Bits, choose_bits
 from .checkpoint import State
 from .course import Course
 from .order import order_units, unorderable
-from .prune import gradual_schedule, keep_schedule, prune, prune_global, weighted_layers
+from .prune import prune, prune_global, weighted_layers
 from .ratios import choose_ratios, stored_bits
 from .recipe import AUTO, Recipe
+from .schedule import gradual_schedule, keep_schedule
 from .share import share as share_weights
 from .share import shared
 
@@ -33,6 +36,8 @@ _SCHEDULES = {"geometric": keep_schedule, "gradual": gradual_schedule}
 _PRUNING = 0.5
 _FLOAT_BITS = 32.0
 _ROW_BITS = 24              # of a row's bias and writeback, about
+#: Of a code, where the bits are not chosen yet.
+_AUTO_BITS = 4.0
 
 
 def steps_of(recipe: Recipe) -> dict[str, Step]:
@@ -96,8 +101,19 @@ def _prune_within_budget(course: Course, state: State, model: nn.Module) -> nn.M
     found = choose_ratios(
         model, measure=lambda one: course.error(one, "held_out"), loss=course.loss,
         retrain=lambda one: _between(course, one), balance=course.recipe.prune.balance,
+        code_bits=_code_bits(course.recipe, list(weighted_layers(model))),
         budget=state.notes["float"]["held_out_error"] + _PRUNING * course.budget)
     return found.model
+
+
+def _code_bits(recipe: Recipe, names: list[str]) -> dict[str, float]:
+    """What a weight's code takes where the recipe's layers are stored, before Huffman coding."""
+    share = recipe.share
+    if share is None or recipe.encoding == "csr":
+        return dict.fromkeys(names, float(WEIGHT_BITS))
+    if share.auto:                      # chosen after pruning
+        return dict.fromkeys(names, _AUTO_BITS)
+    return {name: math.log2(slots) for name, slots in share.by_layer(names).items()}
 
 
 def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State:
@@ -127,6 +143,7 @@ def choose_slots(course: Course, state: State) -> State:
     try:
         found = choose_bits(course.folded(state), loss=course.loss,
                             measure=lambda one: course.error(one, "held_out"),
+                            init=course.recipe.share.init, generator=course.generator,
                             budget=state.notes["float"]["held_out_error"] + course.budget)
     except BudgetError as error:        # training the centroids may still mend it
         found = cast(Bits, error.best)

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ...core.errors import InputError
 
 __all__ = ["Affine", "Schedule", "Loss", "Watch", "Inputs", "deterministic", "channels_last",
-           "cross_entropy", "fit", "error_rate"]
+           "labelled_tensors", "cross_entropy", "fit", "error_rate"]
 
 #: What training lowers: of a model on a batch of pictures and their labels, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
@@ -131,6 +131,13 @@ def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator
         finally:
             torch.set_num_threads(threads)
             torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+
+
+def labelled_tensors(images: np.ndarray, labels: np.ndarray, *, white: int = 255
+                     ) -> tuple[Tensor, Tensor]:
+    """Pixels uint8 [n, ...] as float32, of which ``white`` is 1, and labels [n] as int64."""
+    return (torch.from_numpy(images.astype(np.float32)) / white,
+            torch.from_numpy(labels.astype(np.int64)))
 
 
 def channels_last(images: Tensor) -> Tensor:

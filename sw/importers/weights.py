@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Weights from files into a module: names and shapes checked all at once; nothing is unpickled
 but tensors."""
+import pickle
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -49,9 +50,7 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
                 warnings.simplefilter("ignore")     # of pickles' versions
                 tensors = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:          # whatever damage makes of a pickle's instructions
-        reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"cannot read weights from {path}: {reason}; a .pt file must be what "
-                         f"torch.save(module.state_dict(), file) writes") from error
+        raise InputError(f"cannot read weights from {path}: {_reason(path, error)}") from error
     if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
         tensors = tensors["state_dict"]
     if not isinstance(tensors, Mapping) or not all(
@@ -59,6 +58,18 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
         raise InputError(f"{path} must hold a state_dict, tensors by name, "
                          f"not {type(tensors).__name__}")
     return dict(tensors)
+
+
+def _reason(path: Path, error: Exception) -> str:
+    """Why a file could not be read, and what to do; not as torch says it, whose advice is to read
+    the pickle without protection."""
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    if path.suffix == ".safetensors":
+        return f"{error}; a .safetensors file must be complete"
+    what = "it holds more than tensors, or is damaged" if isinstance(
+        error, pickle.UnpicklingError) else "it is damaged, or no file of torch.save"
+    return f"{what}; save torch.save(module.state_dict(), file), or a .safetensors file"
 
 
 def _read_npz(path: Path, names: list[str]) -> dict[str, Tensor]:

@@ -14,7 +14,7 @@ from ..compress.train import Schedule, deterministic, error_rate, fit
 from ..npz import read_arrays
 
 __all__ = ["LAYER_NAMES", "Effort", "QUICK", "FULL", "Subject", "lenet", "read_weights",
-           "weights_of", "tensors"]
+           "weights_of"]
 
 LAYER_NAMES = ("ip1", "ip2", "ip3")
 _SIZES = (784, 300, 100, 10)
@@ -90,13 +90,6 @@ class Subject:
     def weights(self) -> int:
         """Weights of the network, biases apart."""
         return sum(layer.weight.numel() for layer in weighted_layers(self.model).values())
-
-
-def tensors(pictures: tuple[np.ndarray, np.ndarray]) -> tuple[Tensor, Tensor]:
-    """Pixels uint8 [n, pixels] as float32 in 0 .. 1, and labels as int64."""
-    images, labels = pictures
-    return (torch.from_numpy(images.astype(np.float32)) / 255,
-            torch.from_numpy(labels.astype(np.int64)))
 
 
 def lenet(seed: int) -> nn.Sequential:

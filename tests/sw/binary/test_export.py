@@ -21,7 +21,7 @@ from openeie.core.signs import SignMatrix
 from openeie.sw.binary import modules
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.export import export
-from openeie.sw.binary.writeback import Affine, integer_writeback
+from openeie.sw.binary.writeback import GainOffset, integer_writeback
 from torch import nn
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -121,7 +121,7 @@ def test_the_sign_of_an_output_is_the_sign_of_its_real_value(seed):
     threshold = rng.choice([1, 1000, 1e5], m) * rng.normal(0, 1, m)
     threshold[0] = np.rint(threshold[0])                    # where the value is 0, the sign is +1
     offset = -np.abs(gain) * threshold * step
-    flipped, fields = integer_writeback(Affine(gain=gain, offset=offset, step=step), exact=True,
+    flipped, fields = integer_writeback(GainOffset(gain=gain, offset=offset, step=step), exact=True,
                                         where="layer")
     near = np.rint(threshold)[:, None] + np.arange(-3, 4)
     sums = step * np.concatenate([near, rng.integers(-10**6, 10**6, (m, 20))], axis=1)
@@ -138,7 +138,7 @@ def test_the_sign_of_an_output_is_the_sign_of_its_real_value(seed):
 
 
 def test_without_exact_signs_the_bias_is_the_nearest():
-    _, fields = integer_writeback(Affine(gain=np.array([0.5, -0.25, 0.0]),
+    _, fields = integer_writeback(GainOffset(gain=np.array([0.5, -0.25, 0.0]),
                                          offset=np.array([3.2, 1.1, 7.0])), exact=False, where="l")
     assert fields["bias"].tolist() == [6, 4, 7]
     assert (fields["multiplier"] / 2.0 ** fields["shift"]).tolist() == [0.5, 0.25, 1]

@@ -14,7 +14,7 @@ from openeie.core.payload import encode_payload
 from openeie.core.weights import SparseWeights
 from openeie.sw.compress.bits import choose_bits, code_bits
 from openeie.sw.compress.prune import prune
-from openeie.sw.compress.share import share, shared
+from openeie.sw.compress.share import share, share_layer, shared
 
 X = torch.randn(200, 12, generator=torch.Generator().manual_seed(4))
 
@@ -96,3 +96,25 @@ def test_a_budget_that_cannot_be_met():
 def test_refused_candidates(candidates):
     with pytest.raises(InputError, match="candidates must be numbers of bits in 1 .. 8, not"):
         choose_bits(network(), measure=distance, budget=1, candidates=candidates)
+
+
+@pytest.mark.parametrize("init", ["linear", "density", "random"])
+def test_what_is_measured_begins_as_asked(init):
+    """The last trial is what sharing in the same way gives, from where the generator stood."""
+    generator, states = torch.Generator().manual_seed(8), []
+
+    def measure(model):
+        states.append(generator.get_state())
+        return distance(model)
+    found = choose_bits(network(), measure=measure, loss=distance, budget=1.0, candidates=[3],
+                        init=init, generator=generator)
+    model, again = network(), torch.Generator().manual_seed(8)
+    for name in ("0", "2"):                 # each layer alone comes first
+        share_layer(network(), name, slots=8, init=init, generator=again)
+    share(model, slots=8, init=init, generator=again)
+    assert found.error == distance(model) and len(found.trials) == 1
+    assert torch.equal(states[-1], again.get_state())
+    drawn = not torch.equal(states[-1], torch.Generator().manual_seed(8).get_state())
+    assert drawn == (init == "random")
+    with pytest.raises(InputError, match="init 'random' needs a seeded generator"):
+        choose_bits(network(), measure=distance, budget=1.0, init="random")

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from modules import chain
 from openeie.core.errors import InputError
 from openeie.sw.compress.order import order_units
-from openeie.sw.compress.prune import (gradual_schedule, keep_schedule, kept, prune, prune_global,
-                                       weighted_layers)
+from openeie.sw.compress.prune import kept, prune, prune_global, weighted_layers
+from openeie.sw.compress.schedule import gradual_schedule, keep_schedule
 from openeie.sw.compress.share import share
 from openeie.sw.compress.train import Schedule, deterministic, fit
 from torch import nn
@@ -152,7 +152,11 @@ def test_a_copy_is_pruned_and_shared_for_itself():
     (lambda m: prune(m, {"fc": 0.5}), "layer must be one of 0, 2, not 'fc'"),
     (lambda m: prune(m, {"0": 1.5}), "fraction kept of layer '0' must be in 0 .. 1, not 1.5"),
     (lambda m: prune(m, {"0": np.nan}), "fraction kept of layer '0' must be in 0 .. 1, not nan"),
-    (lambda m: prune(m, {"0": 0.5}, balance=0), "balance must be a number of PEs, at least 1"),
+    (lambda m: prune(m, {"0": 0.5}, balance=0), "balance must be a number of PEs, an integer of at "
+                                                "least 1, not 0"),
+    (lambda m: prune(m, {"0": 0.5}, balance=2.5), "an integer of at least 1, not 2.5"),
+    (lambda m: prune(m, {"0": 0.5}, balance=True), "an integer of at least 1, not True"),
+    (lambda m: prune(m, {"0": 0.5}, balance="2"), "an integer of at least 1, not '2'"),
     (lambda m: prune_global(m, -1), "fraction kept must be in 0 .. 1, not -1"),
     (lambda m: prune_global(m[1:2], 0.5), "must have a convolution or a linear layer"),
     (lambda m: prune_global(m, 0.5, layers=["9"]), "layer must be one of 0, 2, not '9'"),

@@ -100,6 +100,7 @@ def test_a_budget_that_cannot_be_met(task):
     ({"step": 1.0}, "step and finest must be above 0 and below 1, finest not below step, not 1.0"),
     ({"step": 0.9, "finest": 0.8}, "finest not below step, not 0.9 and 0.8"),
     ({"layers": ["fc"]}, "layer must be one of 0, 2, not 'fc'"),
+    ({"code_bits": {"0": 4.0}}, "code_bits must be given for each of the layers 0, 2, not for 0"),
 ])
 def test_refusals(task, options, message):
     with pytest.raises(InputError, match=message):
@@ -130,3 +131,15 @@ def test_a_network_without_weights_left_ends_the_search(task):
         layer.weight.data.zero_()
     found = choose_ratios(model, measure=task.error, retrain=task.learn, budget=1.0)
     assert found.bits == 0 and len(found.trials) == 1
+
+
+def test_a_layer_of_longer_codes_is_pruned_further(task):
+    def first_round(code_bits):
+        with pytest.raises(BudgetError) as caught:      # the first round is the last
+            task.choose(-1.0, step=0.8, finest=0.8, code_bits=code_bits)
+        return caught.value.best.trials
+    rounds = {bits: first_round({"0": bits, "2": 20 - bits}) for bits in (2.0, 18.0)}
+    assert rounds[18.0][1].keep["0"] < rounds[2.0][1].keep["0"]
+    assert rounds[2.0][1].keep["2"] < rounds[18.0][1].keep["2"]
+    assert rounds[2.0][0].bits == 600 * 2 + 300 * 18
+    assert first_round({"0": 4.0, "2": 4.0}) == first_round(4.0)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from openeie.sw.compress.train import (Affine, Schedule, channels_last, deterministic,
-                                       error_rate, fit)
+                                       error_rate, fit, labelled_tensors)
 from torch import nn
 
 
@@ -83,3 +83,11 @@ def test_the_layout_in_memory_changes_no_value_and_a_single_channel_not_at_all()
 def test_error_rate_counts_wrong_answers():
     model = nn.Identity()
     assert error_rate(model, torch.eye(4), torch.tensor([0, 1, 2, 0])) == 0.25
+
+
+def test_pictures_are_shares_of_white():
+    images, labels = labelled_tensors(np.array([[0, 51, 255]], np.uint8),
+                                      np.array([7], np.uint8))
+    assert torch.equal(images, torch.tensor([[0, 0.2, 1]])) and images.dtype == torch.float32
+    assert labels.tolist() == [7] and labels.dtype == torch.int64
+    assert labelled_tensors(np.array([[128]]), np.array([1]), white=256)[0].tolist() == [[0.5]]

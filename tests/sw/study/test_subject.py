@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from openeie.core.errors import InputError
-from openeie.sw.study.subject import FULL, QUICK, lenet, read_weights, tensors, weights_of
+from openeie.sw.study.subject import FULL, QUICK, lenet, read_weights, weights_of
 from study_subject import small_subject
 
 
@@ -31,12 +31,6 @@ def test_copies_are_retrained_alike_and_the_network_is_not():
     assert subject.weights == 40 * 30 + 30 * 20 + 20 * 5
     assert subject.error_float == subject.error(subject.model) < 0.1
     assert small_subject(1).error_float != pytest.approx(1)
-
-
-def test_pictures_are_shares_of_white():
-    images, labels = tensors((np.array([[0, 51, 255]], np.uint8), np.array([7], np.uint8)))
-    assert torch.equal(images, torch.tensor([[0, 0.2, 1]])) and images.dtype == torch.float32
-    assert labels.dtype == torch.int64
 
 
 def test_weights_go_to_a_file_and_back(tmp_path):

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Benchmarks refuse bad input in a line, and take saved weights for what they are."""
+import re
+import runpy
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from openeie.core.errors import InputError
+from openeie.sw.binary.train import Task
+from openeie.sw.compress.train import Schedule
+from torch import nn
+
+FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"
+
+
+@pytest.fixture
+def script(monkeypatch, capsys):
+    """Runs a benchmark as ``__main__`` does: exit code, stderr."""
+    threads = torch.get_num_threads()
+
+    def run(name, *words):
+        monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        with pytest.raises(SystemExit) as ended:
+            runpy.run_path(str(FOLDER / name), run_name="__main__")
+        return ended.value.code, capsys.readouterr().err
+    yield run
+    torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("binary.py", "mnist", "/nope"), "MNIST file .* cannot be read from /nope"),
+    (("binary.py", "mnist", "/nope", "--modes", "bwn,foo"),
+     "--modes: a mode must be one of float, bwn, xnor, not 'foo'"),
+    (("binary.py", "mnist", "/nope", "-o", "/proc/there"), "cannot make the folder /proc/there"),
+    (("cifar.py", "/nope", "-o", "{}/net.safetensors"), "CIFAR-10 train set .*/nope"),
+    (("cifar.py", "/nope", "-o", "{}/no/net.safetensors"), "cannot write into .*/no: No such"),
+    (("distill.py", "--mnist", "/nope"), "MNIST file .* cannot be read from /nope"),
+    (("distill.py", "--mnist", "/nope", "-o", "{}"), "cannot write .*: it is a folder"),
+    (("ratios.py", "/nope"), "MNIST file .* cannot be read from /nope"),
+    (("clustering.py", "--part", "clustering"),
+     "--case of --part clustering must be one of linear, density, random, not None"),
+    (("clustering.py", "--part", "encoding", "--case", "linear"), "one of 0.09, 1, not linear"),
+    (("clustering.py", "--rows", "0"), "--rows and --columns must be at least 1, not 0 and 9216")])
+def test_bad_input_is_refused_in_a_line(script, tmp_path, words, message):
+    code, err = script(*(word.replace("{}", str(tmp_path)) for word in words))
+    assert code == 2 and "Traceback" not in err
+    assert re.search(f"error: .*{message}", err.splitlines()[-1])
+    assert not list(tmp_path.iterdir())
+
+
+def small(mode):
+    """A network of one layer."""
+    return nn.Sequential(nn.Flatten(), nn.Linear(4, 2))
+
+
+def test_weights_are_taken_again_only_if_trained_alike(tmp_path):
+    weights_of = runpy.run_path(str(FOLDER / "binary.py"))["weights_of"]
+    task = Task(name="small", build=small, shape=(1, 2, 2), schedule=Schedule(epochs=2, batch=8))
+    pictures = torch.rand(32, 1, 2, 2), torch.randint(0, 2, (32,))
+    model, seconds = weights_of(task, "float", pictures, 1, tmp_path)
+    again, none = weights_of(task, "float", pictures, 1, tmp_path)
+    assert seconds > none == 0 and torch.equal(model[1].weight, again[1].weight)
+    path, = tmp_path.iterdir()
+    before = path.read_bytes()
+    longer = replace(task, schedule=Schedule(epochs=3, batch=8))
+    with pytest.raises(InputError, match=r'small-float-1.safetensors must be of the schedule .*'
+                                         r'"epochs": 3.*, and is of .*"epochs": 2'):
+        weights_of(longer, "float", pictures, 1, tmp_path)
+    assert path.read_bytes() == before
+    path.write_bytes(before[:-3])
+    with pytest.raises(InputError, match="cannot read weights from"):
+        weights_of(task, "float", pictures, 1, tmp_path)
