@@ -20,6 +20,7 @@ import sys
 import numpy as np
 
 import openeie
+from openeie.cli.common import one_line_errors
 from openeie.core import golden
 from openeie.core.balance import GOALS, balance_rows, balanced, column_rates
 from openeie.core.config import ArrayConfig, preset
@@ -171,4 +172,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

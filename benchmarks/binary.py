@@ -78,30 +78,48 @@ def sizes(data: bytes) -> dict:
             "float_bytes": contents.float_bytes, "file_bytes": contents.file_bytes}
 
 
-def weights_of(task: Task, mode: str, train_set: tuple, seed: int, out: Path | None
-               ) -> tuple[torch.nn.Module, float]:
-    """The trained model, and the seconds that took: 0 if its weights are in ``out``.
+def weights_file(task: Task, mode: str, seed: int, out: Path) -> Path:
+    """Where a mode's trained weights are."""
+    return out / f"{task.name}-{mode}-{seed}.safetensors"
+
+
+def schedule_of(task: Task) -> str:
+    """How a task's networks are trained, as text."""
+    return json.dumps(dataclasses.asdict(task.schedule), sort_keys=True)
+
+
+def ready(task: Task, mode: str, seed: int, out: Path) -> torch.nn.Module | None:
+    """The model whose trained weights are in ``out``, if there are any.
 
     Raises
     ------
-    InputError : a file there is damaged, or of another schedule.
+    InputError : the file is damaged, or of another schedule.
     """
-    path = None if out is None else out / f"{task.name}-{mode}-{seed}.safetensors"
-    schedule = json.dumps(dataclasses.asdict(task.schedule), sort_keys=True)
-    if path is not None and path.exists():
-        model = task.build(mode)
-        load_weights(model, path)
-        with safetensors.safe_open(path, "pt") as file:
-            found = (file.metadata() or {}).get("schedule", "unknown")
-        if found != schedule:
-            raise InputError(f"{path} must be of the schedule {schedule}, and is of {found}; take "
-                             f"another folder, or remove the file to train again")
-        return model.eval(), 0.0
+    path = weights_file(task, mode, seed, out)
+    if not path.exists():
+        return None
+    model = task.build(mode)
+    load_weights(model, path)
+    with safetensors.safe_open(path, "pt") as file:
+        found = (file.metadata() or {}).get("schedule", "unknown")
+    if found != schedule_of(task):
+        raise InputError(f"{path} must be of the schedule {schedule_of(task)}, and is of {found}; "
+                         f"take another folder, or remove the file to train again")
+    return model.eval()
+
+
+def weights_of(task: Task, mode: str, train_set: tuple, seed: int, out: Path | None
+               ) -> tuple[torch.nn.Module, float]:
+    """The trained model, and the seconds that took: 0 if its weights are in ``out``."""
+    model = None if out is None else ready(task, mode, seed, out)
+    if model is not None:
+        return model, 0.0
     began = time.perf_counter()
     model = train(task, mode, *train_set, seed=seed)
-    if path is not None:
-        write_atomically(path, safetensors.torch.save(model.state_dict(),
-                                                      {"schedule": schedule}))
+    if out is not None:
+        write_atomically(weights_file(task, mode, seed, out),
+                         safetensors.torch.save(model.state_dict(),
+                                                {"schedule": schedule_of(task)}))
     return model, time.perf_counter() - began
 
 
@@ -164,12 +182,16 @@ def main() -> None:
     parser.add_argument("--modes", type=modes, default=list(NETWORK_MODES))
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    task = TASKS[options.task]
     if options.out is not None:
         make_folder(options.out)
-        check_writable(*(options.out / f"{TASKS[options.task].name}-{mode}.eie"
+        check_writable(*(options.out / f"{task.name}-{mode}.eie" for mode in options.modes),
+                       *(weights_file(task, mode, options.seed, options.out)
                          for mode in options.modes))
+        for mode in options.modes:              # before the first of them is trained
+            ready(task, mode, options.seed, options.out)
     torch.set_num_threads(1)
-    task, load = TASKS[options.task], _LOADERS[options.task]
+    load = _LOADERS[options.task]
     train_set = tensors(task, *load(options.folder, "train"))
     test, rows = load(options.folder, "test"), []
     for mode in options.modes:

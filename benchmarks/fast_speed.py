@@ -18,6 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from openeie.cli.common import one_line_errors
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig, preset
 from openeie.core.encoding import encode_entries, pack_fixed
@@ -191,4 +192,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

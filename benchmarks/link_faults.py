@@ -21,6 +21,7 @@ from openeie.boards import board
 from openeie.boards.driver import Device
 from openeie.boards.faults import BadCable
 from openeie.boards.virtual import Terminal
+from openeie.cli.common import one_line_errors
 from openeie.core.config import preset
 from openeie.core.errors import LinkError, OpenEIEError
 from openeie.core.program import LOAD_RECORD, Fault, Target
@@ -154,4 +155,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

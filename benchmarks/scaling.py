@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from openeie.cli.common import one_line_errors
 from openeie.core.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 
@@ -92,4 +93,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_errors():
+        main()

@@ -11,7 +11,8 @@ import typer
 
 from ..core.errors import InputError
 from ..sw.seed import check_seed
-from .common import AsJson, Quiet, emit, make_folder, progress, working, write_atomically
+from .common import (AsJson, Quiet, check_writable, emit, make_folder, progress, working,
+                     write_atomically)
 from .models import find_model
 from .tables import plain_table
 
@@ -64,6 +65,7 @@ def command(data: Data = None, weights: Weights = None, figure: Only = None, qui
     given = _read(folder, weights, quick) if folder is not None else None
     if out is not None:             # only now: a request that is refused leaves no folder behind
         make_folder(out)
+        check_writable(out / "compression.json")
     result: dict[str, Any] = {"seed": seed, "quick": quick, "networks": _networks()}
     figures: list = []
     files: dict[str, bytes] = {}

@@ -118,7 +118,7 @@ def _write(result: "Compressed", out: Path) -> dict[str, str]:
 
 
 def _chosen(result: "Compressed") -> dict[str, str]:
-    """What the pipeline chose, as it would stand in a recipe."""
+    """What the pipeline chose, for people: a table by layer, to four digits."""
     return {key: "{" + ", ".join(f'"{name}" = {value:.4g}' for name, value in by_layer.items())
             + "}" for key, by_layer in result.chosen.items()}
 

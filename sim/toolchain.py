@@ -142,7 +142,8 @@ def _runtime(trace: bool) -> Path:
         _run(_compilation(folder / "runtime", sources, "-O1", _options(trace)))
         (folder / "runtime.cpp").unlink()
 
-    return cached_build(f"runtime, {compiler()}, trace {trace}", make) / "runtime.o"
+    key = f"runtime, {compiler()}, trace {trace}, {source_digest([Path(__file__)])}"
+    return cached_build(key, make) / "runtime.o"
 
 
 def _run(command, env=None) -> None:

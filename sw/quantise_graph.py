@@ -28,8 +28,8 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     channel) order. Convolutions whose groups have one channel and one output become depthwise.
     Activations take the power of two that leaves a factor of two above the largest magnitude
     seen on the calibration inputs, one for all parts of a concatenation and for what a largest
-    pool passes on, the input's where it is among them. Weights take the largest scale at which
-    no input in range can overflow an accumulator of ``acc_width`` bits.
+    pool passes on, the input's where it is among them. Weights take the finest scale at which
+    no input in range can overflow an accumulator of ``acc_width`` bits, bias included.
 
     Parameters
     ----------

@@ -45,8 +45,8 @@ def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) 
 
 def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, largest: int,
                 acc_width: int, encoding: str) -> Linear | Depthwise:
-    """A convolution or linear layer with the finest weights that the accumulator allows, for
-    activations of magnitude ``largest``; in ``encoding`` if its weights are shared.
+    """A convolution or linear layer with the finest weights that the accumulator and the bias
+    allow, for activations of magnitude ``largest``; in ``encoding`` if its weights are shared.
 
     Raises
     ------
@@ -61,11 +61,8 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
                          f"{_LEAST_WEIGHT:g} and finite, not {magnitude:g}")
     outputs = len(values)
     biases = np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64)
-    # In largest weights; a sum may exceed float32.
-    heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
-    levels = _levels(node.name, heaviest * largest,
-                     float(np.abs(biases).max()) / (magnitude * source_scale), acc_width)
-    weight_scale = magnitude / levels
+    weight_scale = magnitude / _levels(node.name, values, biases / (magnitude * source_scale),
+                                       largest, acc_width)
     unit = weight_scale * source_scale
     bias = np.rint(biases / unit)
     multiplier, shift = rescaling(unit / fields["output_scale"], f"node {node.name!r}")
@@ -84,28 +81,50 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     return kind(window=layer_window(node, graph.shapes[node.inputs[0]]), **fields)
 
 
-def _levels(name: str, largest_sum: float, largest_bias: float, acc_width: int) -> int:
+def _levels(name: str, values: np.ndarray, biases: np.ndarray, largest: int, acc_width: int
+            ) -> int:
     """How many steps the largest weight has: as many as its bits, the accumulator and the bias
-    allow; ``largest_sum`` and ``largest_bias`` in largest weights times units of activations.
+    allow.
+
+    Parameters
+    ----------
+    values : weights [out, columns].
+    biases : [out], in largest weights times units of activations.
+    largest : magnitude of activations.
 
     Raises
     ------
     InputError : fewer than three.
     """
-    room = int_range(acc_width)[1] // 2                     # the rest is for the bias
-    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(largest_sum * 1.01, 1)))
+    most, room = int_range(acc_width)[1], int_range(acc_width)[1] // 2      # half for the bias
+    magnitude, bias = float(np.abs(values).max()) or 1.0, float(np.abs(biases).max())
+    # A sum may exceed float32.
+    heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
+    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
     if levels < 3:
         raise InputError(f"node {name!r}: its sums need more than the {acc_width} bits of an "
                          f"accumulator")
     limit = min(int_range(BIAS_BITS)[1], room)
-    if largest_bias * levels <= limit:
-        return levels
-    levels = int(limit / largest_bias)                      # the weights are small beside it
+    if bias * levels > limit:                   # the weights are small beside it: coarser ones
+        levels = int(limit / bias)
+    # A few steps round up by more than the hundredth above.
+    while levels >= 3 and _largest_sum(values, levels / magnitude, biases * levels,
+                                       largest) > most:
+        levels -= 1
     if levels < 3:
         raise InputError(f"node {name!r}: its bias must not exceed {limit // 3:,} times the "
-                         f"largest weight at work on one unit of its input, and is "
-                         f"{largest_bias:,.0f} times that; give it larger weights")
+                         f"largest weight at work on one unit of its input, less what its sums "
+                         f"need of the {acc_width} bits of an accumulator, and is {bias:,.0f} "
+                         f"times that; give it larger weights")
     return levels
+
+
+def _largest_sum(values: np.ndarray, factor: float, biases: np.ndarray, largest: int) -> float:
+    """The largest magnitude of a sum, weights [out, columns] times ``factor`` and biases [out]
+    rounded."""
+    # Row by row: a copy of all in float64 may be large.
+    return max(float(np.rint(np.abs(row.astype(np.float64)) * factor).sum()) * largest
+               + abs(float(np.rint(bias))) for row, bias in zip(values, biases))
 
 
 def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict, largest: int,

@@ -38,9 +38,9 @@ class Compressed:
 
     Attributes
     ----------
-    network : the integer network; its provenance holds errors, seed, recipe, budget, what was
-        chosen, and versions.
-    recipe : as it was run: with the same network, data, budget and seed it gives the same again.
+    network : the integer network; its provenance holds errors, seed, recipe and versions, and,
+        where the recipe has "auto", the budget and what was chosen.
+    recipe : as it was run: with all else as it was, it gives the same again.
     chosen : what the pipeline chose where the recipe has "auto": shares of the weights, slots;
         by the key (``prune.keep``, ``share.slots``), then by layer.
     errors, held_out_errors : shares of the test set and of the held-out pictures that are

@@ -110,16 +110,35 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     QuantiseOptions(input_range=data.input_range, input_scale=data.scale,
                     act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
                     encoding=recipe.encoding)
+    _check_layers(source, recipe, module, graph)
+    if recipe.prune is not None:
+        check_prunable(source, module, two,
+                       recipe.prune.keep if isinstance(recipe.prune.keep, dict) else None)
+    return graph
+
+
+def _check_layers(source: Source, recipe: Recipe, module: nn.Module, graph: FloatGraph) -> None:
+    """Refuses weights that are no parameters, and names in the recipe that no layer has."""
     layers = weighted_layers(module)
     computed = [name for name, layer in layers.items() if "weight" not in layer._parameters]
     if computed:
         raise InputError(f"weights of {source.title} must be plain parameters, not computed from "
                          f"others, to be pruned: {', '.join(computed)}")
-    if recipe.prune is not None:
-        check_prunable(source, module, two)
-    _check_layers(recipe, list(layers),
-                  [node.name for node in graph.nodes if node.weight is not None])
-    return graph
+    pruned, shared = list(layers), [node.name for node in graph.nodes if node.weight is not None]
+    problems = []
+    for key, given, known in (
+            ("prune.keep", recipe.prune and recipe.prune.keep, pruned),
+            ("share.slots", recipe.share and recipe.share.slots, shared),
+            ("share.bits", recipe.share and recipe.share.bits, shared)):
+        for name in given if isinstance(given, dict) else ():
+            if name not in known:
+                near = difflib.get_close_matches(name, known, 1)
+                problems.append(f"{key}.{name} is no layer; "
+                                + (f"did you mean {near[0]}? " if near else "")
+                                + f"the layers are {', '.join(known)}")
+    if problems:
+        count = f"{len(problems)} layers are" if len(problems) > 1 else "a layer is"
+        raise InputError("\n  ".join([f"recipe: {count} wrong:", *problems]))
 
 
 def _run(title: str, module: nn.Module, pictures: np.ndarray, data: Dataset,
@@ -149,10 +168,10 @@ def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dat
         ("train", None if source.has_weights else recipe.train),
         ("prune.between", recipe.prune and recipe.prune.between),
         ("retrain", recipe.retrain)) if training is not None}
-    if not batches:
-        return
     if recipe.data.augment is not None:
         _check_augmented(recipe, data)
+    if not batches:
+        return
     key = min(batches, key=lambda one: batches[one])
     if not any(one.requires_grad for one in module.parameters()):
         raise InputError(f"{source.title} has no parameter to train: leave out the section {key}")
@@ -185,35 +204,17 @@ def _check_tied(title: str, module: nn.Module) -> None:
                          f"shared there; these are one and the same: {', '.join(tied)}")
 
 
-def _check_layers(recipe: Recipe, pruned: list[str], shared: list[str]) -> None:
-    """Refuses names in the recipe that no layer has."""
-    problems = []
-    for key, given, known in (
-            ("prune.keep", recipe.prune and recipe.prune.keep, pruned),
-            ("share.slots", recipe.share and recipe.share.slots, shared),
-            ("share.bits", recipe.share and recipe.share.bits, shared)):
-        for name in given if isinstance(given, dict) else ():
-            if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                problems.append(f"{key}.{name} is no layer; "
-                                + (f"did you mean {near[0]}? " if near else "")
-                                + f"the layers are {', '.join(known)}")
-    if problems:
-        count = f"{len(problems)} layers are" if len(problems) > 1 else "a layer is"
-        raise InputError("\n  ".join([f"recipe: {count} wrong:", *problems]))
-
-
 def identity(source: Source, graph: FloatGraph, recipe: Recipe, data: Dataset, *, seed: int,
              device: str, budget: float | None, teacher: nn.Module | None) -> dict[str, Any]:
     """Everything that a run's result follows from, as JSON values.
 
-    A module is known by its graph, its classes' code, what it prints as, and the weights that it
-    starts from with this seed.
+    A module is known by its graph, its classes' code, what it prints as, its plain attributes, and
+    the weights that it starts from with this seed.
     """
     torch.manual_seed(seed)                 # as the first step begins
     module = source.make()
     return {"recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "network": structure_digest(graph), "module": digest({}, _printed(module)),
+            "network": structure_digest(graph), "module": digest({}, _told(module)),
             "code": code_digest(source.make, module), "weights": source.weights_digest(module),
             "data": data.digest, "source": source.title, "data_name": data.name,
             "weights_name": "" if source.weights is None else source.weights.name,
@@ -223,14 +224,19 @@ def identity(source: Source, graph: FloatGraph, recipe: Recipe, data: Dataset, *
             "versions": versions()}
 
 
-def _printed(module: nn.Module) -> str:
-    """What a module prints as, without addresses."""
-    return re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))
+def _told(module: nn.Module) -> str:
+    """What a module prints as, without addresses, and its parts' attributes that are plain."""
+    printed = re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))
+    plain = {f"{name}.{key}": value for name, part in module.named_modules()
+             for key, value in vars(part).items()
+             if key != "training" and isinstance(value, (bool, int, float, str))}
+    return printed + repr(sorted(plain.items()))
 
 
 def _teacher_digest(teacher: nn.Module) -> str:
-    """Of its weights, its code, and what it prints as."""
-    return digest(teacher.state_dict(), code_digest(None, teacher) + _printed(teacher))
+    """Of its weights and buffers, its code, and what is told of it."""
+    tensors = dict(teacher.named_buffers()) | teacher.state_dict()
+    return digest(tensors, code_digest(None, teacher) + _told(teacher))
 
 
 def versions() -> dict[str, str]:

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whether what pruning takes from a module is what the network computes with."""
 import copy
+from collections.abc import Collection
 
 import numpy as np
 import torch
@@ -13,56 +14,47 @@ from .source import Source
 __all__ = ["check_prunable"]
 
 
-def check_prunable(source: Source, module: nn.Module, example: np.ndarray) -> None:
-    """Refuse a module whose weights cannot be pruned, or would be in vain.
+def check_prunable(source: Source, module: nn.Module, example: np.ndarray,
+                   names: Collection[str] | None = None) -> None:
+    """Refuse layers whose weights are not those that the network computes with.
 
-    Every second weight of each layer becomes zero in a copy; then the copy's graph must have no
-    fewer zeros, and no fewer weights than the layers have together.
+    In a copy each layer gets ones and zeros in a pattern of its own for weights; the copy's graph
+    must have these zeros in its nodes.
 
     Parameters
     ----------
     example : float inputs [batch, ...].
+    names : the layers to be pruned; None: all of the network, so that there must be no other
+        weights.
 
     Raises
     ------
-    InputError : there is no layer to prune; the network computes with weights that are no
-        layer's, or not as they are; a layer never runs.
+    InputError : there is no layer to prune; the network does not use a layer's weights, or not as
+        they are; it uses others.
     """
     layers = weighted_layers(module)
     if not layers:
         raise InputError(f"{source.title} must have a torch.nn.Conv2d or Linear to be pruned, and "
                          f"has none; leave out the section [prune]")
-    weights = {node.name: node.weight for node in source.graph(_half_pruned(module), example).nodes
-               if node.weight is not None}
-    wrong = [name for name, weight in weights.items()
-             if np.count_nonzero(weight) > weight.size // 2]
-    if wrong:
-        raise InputError(f"{source.title} must compute with the weights of its Conv2d and Linear "
-                         f"layers as they are, to be pruned; others, or what is made from these, "
-                         f"are used in {', '.join(wrong)}")
-    if sum(layer.weight.numel() for layer in layers.values()) > sum(
-            weight.size for weight in weights.values()):
-        idle = _idle(module, example)
-        raise InputError(f"every layer of {source.title} must be used, to be pruned with the "
-                         f"others; remove what is not: {', '.join(idle or layers)}")
-
-
-def _half_pruned(module: nn.Module) -> nn.Module:
-    """A copy whose layers have ones and zeros in turn for weights."""
-    half = copy.deepcopy(module)
+    rng = np.random.default_rng(0)
+    zeros = {name: rng.random(tuple(layer.weight.shape)) < 0.5 for name, layer in layers.items()}
+    marked = copy.deepcopy(module).eval()
     with torch.no_grad():
-        for layer in weighted_layers(half).values():
-            flat = torch.arange(layer.weight.numel()) % 2
-            layer.weight.copy_(flat.reshape(layer.weight.shape))
-    return half.eval()
-
-
-def _idle(module: nn.Module, example: np.ndarray) -> list[str]:
-    """Layers that do not run."""
-    ran: set[str] = set()
-    watched = copy.deepcopy(module).eval()
-    for name, layer in weighted_layers(watched).items():
-        layer.register_forward_hook(lambda *_, name=name: ran.add(name))
-    with torch.no_grad():
-        watched(torch.from_numpy(example))
-    return [name for name in weighted_layers(module) if name not in ran]
+        for name, layer in weighted_layers(marked).items():
+            layer.weight.copy_(torch.from_numpy(~zeros[name]))
+    used: set[str] = set()
+    others = []
+    for node in source.graph(marked, example).nodes:
+        if node.weight is not None:
+            here = [name for name, mask in zeros.items()
+                    if mask.shape == node.weight.shape and not node.weight[mask].any()]
+            used.update(here)
+            others += [] if here else [node.name]
+    idle = [name for name in (layers if names is None else names) if name not in used]
+    if idle or (others and names is None):
+        raise InputError(
+            f"{source.title} must compute with the weights of its Conv2d and Linear layers as "
+            f"they are, to be pruned"
+            + (f"; it does not with those of {', '.join(idle)}" if idle else "")
+            + (f"; others, or what is made from these, are used in {', '.join(others)}"
+               if others else ""))

@@ -86,8 +86,8 @@ def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = 
     Raises
     ------
     InputError : an unknown layer, a fraction outside 0 .. 1, a number of PEs that is no integer
-        of at least 1, a layer whose
-        weights are shared already or are not all finite. Nothing is pruned then.
+        of at least 1, a layer whose weights are shared already or are not all finite. Nothing is
+        pruned then.
     """
     layers = weighted_layers(model, keep)
     if balance is not None and not (isinstance(balance, Integral)

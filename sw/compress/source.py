@@ -81,9 +81,10 @@ class Source:
 
 def code_digest(make: Callable | None, module: nn.Module) -> str:
     """SHA-256 of the files that have the code of what made ``module``, if that is known, and of
-    the classes of its modules, hex. torch's own are not among them, nor what was typed in."""
+    the classes of its modules and their bases, hex. torch's own are not among them, nor what was
+    typed in."""
     made = (*([] if make is None else [inspect.unwrap(make)]),
-            *(type(one) for one in module.modules()))
+            *(kind for one in module.modules() for kind in type(one).__mro__))
     files = {file for thing in made if (file := _file_of(thing)) is not None}
     contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     return hashlib.sha256(" ".join(contents).encode()).hexdigest()

@@ -35,7 +35,8 @@ _SCHEDULES = {"geometric": keep_schedule, "gradual": gradual_schedule}
 #: and integers.
 _PRUNING = 0.5
 _FLOAT_BITS = 32.0
-_ROW_BITS = 24              # of a row's bias and writeback, about
+#: Of a row's bias, multiplier and shift, as in the files that come with the package.
+_ROW_BITS = 24
 #: Of a code, where the bits are not chosen yet.
 _AUTO_BITS = 4.0
 

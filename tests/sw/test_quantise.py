@@ -83,3 +83,13 @@ def test_a_bias_beyond_all_weights_is_refused():
         model[0].bias.fill_(1e3)
     with pytest.raises(InputError, match="node '0': its bias must not exceed .* give it larger"):
         integers_of(model, np.full((2, 30), 200), high=255, acc_width=32)
+
+
+def test_few_steps_round_up_and_still_fit():
+    model = nn.Sequential(nn.Linear(243, 1))
+    with torch.no_grad():
+        model[0].weight.fill_(0.17)[0, 0] = 1
+        model[0].bias.fill_(1_328_196 / 19_000)
+    x = np.full((2, 243), 19_000)
+    with pytest.raises(InputError, match="its bias must not exceed .* less what its sums need"):
+        integers_of(model, x, high=19_000, acc_width=24)

@@ -132,6 +132,17 @@ class Aside(Chain):
         return self[3](self[2](self[1](self[0](x))))
 
 
+class Twice(nn.Module):
+    """A layer that runs twice, and one as large that never runs."""
+    def __init__(self):
+        super().__init__()
+        self.first, self.again = nn.Linear(64, 10), nn.Linear(10, 10)
+        self.idle = nn.Linear(10, 10)
+
+    def forward(self, x):
+        return self.again(self.again(self.first(x.flatten(1))).relu())
+
+
 class Bare(nn.Module):
     """No layer, and a factor that is not trained."""
     def __init__(self):
@@ -143,16 +154,24 @@ class Bare(nn.Module):
 
 
 @pytest.mark.parametrize("network, message", [
-    (lambda: nn.Sequential(nn.Flatten(), Standardised(64, 10)), "as they are, .* are used in 1$"),
-    (lambda: nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, mode="bwn")), "are used in linear$"),
-    (Own, "others, or what is made from these, are used in linear"),
-    (Aside, "every layer of Aside must be used, .* remove what is not: aux$"),
+    (lambda: nn.Sequential(nn.Flatten(), Standardised(64, 10)), "with those of 1; others, .* 1$"),
+    (lambda: nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, mode="bwn")), "not with those of 1;"),
+    (Own, "as they are, to be pruned; others, or what is made from these, are used in linear"),
+    (Aside, "as they are, to be pruned; it does not with those of aux$"),
+    (Twice, "it does not with those of idle$"),
     (Bare, "must have a torch.nn.Conv2d or Linear to be pruned, and has none")])
 def test_pruning_that_would_be_in_vain(network, message):
     source = find_source(network())
     with pytest.raises(InputError, match=message):
         check_network(source, read_recipe({"prune": {"keep": 0.5}}), DATA)
     assert check_network(source, read_recipe({}), DATA).nodes
+
+
+def test_layers_that_stay_whole_may_be_any():
+    for network in (Aside, Twice, Own):
+        name = "last" if network is Own else next(iter(dict(network().named_children())))
+        keep = {"1" if network is Aside else name: 0.5}
+        assert checked(network, {"prune": {"keep": keep}}).nodes
 
 
 def test_what_can_be_pruned_is_not_refused():
@@ -166,11 +185,12 @@ def test_what_can_be_pruned_is_not_refused():
 def test_what_cannot_be_trained_or_augmented():
     with pytest.raises(InputError, match="Bare has no parameter to train: .* section train$"):
         checked(Bare)
+    recipe = read_recipe({"share": {}, "centroids": {"epochs": 1},
+                          "data": {"augment": {"shift": 1.0}}})
     flat = load_dataset({name: value.reshape(len(value), -1)[:, :48] if "images" in name else value
                          for name, value in arrays(60, 20).items()})
-    recipe = read_recipe(TRAIN | {"data": {"augment": {"shift": 1.0}}})
     with pytest.raises(InputError, match=r"data.augment: .* flat squares, not \[48\]; data.shape"):
-        check_network(find_source(lambda: nn.Sequential(nn.Linear(48, 10))), recipe, flat)
+        check_network(find_source(nn.Sequential(nn.Linear(48, 10))), recipe, flat)
 
 
 # Identity -------------------------------------------------------------------------------------
@@ -229,6 +249,11 @@ def test_names_and_seeds_count_and_addresses_do_not(tmp_path):
     # Of the same weights: none.
     pools = [nn.Sequential(nn.AvgPool2d(size), nn.Flatten()) for size in (1, 2)]
     assert differences(*(known_as(Chain, teacher=one) for one in pools)) == {"teacher"}
+    scaled = [Chain() for _ in range(2)]
+    scaled[1].load_state_dict(scaled[0].state_dict())
+    assert not differences(*(known_as(Chain, teacher=one) for one in scaled))
+    scaled[1].scale = 2.0
+    assert differences(*(known_as(Chain, teacher=one) for one in scaled)) == {"teacher"}
     module = Chain()
     first = known_as(module)
     with torch.no_grad():
