@@ -73,8 +73,9 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
 
     def make(folder: Path) -> None:
         sources = netlist(board, config) + _pins_verilog(board) if below_rtl else description
+        # Optimising a netlist takes minutes, more than a regression on it gains.
         build_library(folder, sources, harness, top=_TOP, trace=False,
-                      shared=None if below_rtl else PE_MODULE)
+                      shared=None if below_rtl else PE_MODULE, level="-O1" if below_rtl else "-O2")
     return cached_build("\0".join(["board", description, _pins_verilog(board),
                                    harness.read_text()]), make)
 

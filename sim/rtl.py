@@ -42,8 +42,9 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
     """
     def make(folder: Path) -> None:
         from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
+        # What writes a waveform is larger, and in no hurry.
         build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
-                      shared=PE_MODULE, trace=trace)
+                      shared=PE_MODULE, trace=trace, level="-O1" if trace else "-O2")
         if _gateware_digest() != _GATEWARE:
             raise ToolError("the sources of the gateware changed on disk since this process "
                             "loaded them, and a build of both would be of neither; run it again")

@@ -88,13 +88,15 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,
-                  shared: str | None = None) -> None:
+                  shared: str | None = None, level: str = "-O2") -> None:
     """Verilate ``verilog`` and compile it with ``harness`` to ``folder/array.so``.
 
     The module ``shared``, if any, is compiled once for all its instances, not once for each. That
     takes ports which are variables of their own: otherwise Verilator puts the expressions that
     drive an instance's ports into its code, each instance's differs, and the code of 16 PEs is
     too large for a processor's instruction cache (half the speed, twice the compile time).
+
+    ``level`` is the compiler's optimisation of what is evaluated in every cycle.
     """
     root = verilator_root()
     source, objects, hints = folder / f"{top}.v", folder / "model", folder / "hints.vlt"
@@ -108,8 +110,7 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     options = _options(trace)
     slow = sorted(objects.glob("*__Slow.cpp"))
     fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow] + [harness]
-    # One unit each; level 1 for the traced one, which is larger and in no hurry.
-    units = {"slow": (slow, "-O0"), "fast": (fast, "-O1" if trace else "-O2")}
+    units = {"slow": (slow, "-O0"), "fast": (fast, level)}
     _run_all([_compilation(folder / name, sources, level, [f"-I{objects}", *options])
               for name, (sources, level) in units.items()])
     _run([compiler(), "-shared", *(folder / f"{name}.o" for name in units), _runtime(trace),

@@ -13,11 +13,11 @@ from openeie.sim.random_layers import case
 pytestmark = pytest.mark.timeout(2400)      # netlists are slow, on a machine that does other things
 
 #: Large enough that the entries go to an SPRAM, the one memory without a second port.
-CONFIG = ArrayConfig(pes=2, queue_depth=2, word_width=16, entry_depth=2048, pointer_depth=64,
+CONFIG = ArrayConfig(pes=1, queue_depth=2, word_width=16, entry_depth=2048, pointer_depth=64,
                      act_depth=16, acc_depth=16, acc_banks=1, acc_width=32, channel_depth=32,
                      counter_width=20, max_layers=4, encodings=("codebook",))
 #: With everything that an ECP5 has another memory for.
-FULL = CONFIG.replace(pes=1, word_width=32, entry_depth=512, acc_banks=2,
+FULL = CONFIG.replace(word_width=32, entry_depth=512, acc_banks=2,
                       encodings=("csr", "huffman"))
 
 
