@@ -61,8 +61,8 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
                          f"{_LEAST_WEIGHT:g} and finite, not {magnitude:g}")
     outputs = len(values)
     biases = np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64)
-    weight_scale = magnitude / _levels(node.name, values, biases / (magnitude * source_scale),
-                                       largest, acc_width)
+    weight_scale = magnitude / _levels(node.name, values, magnitude,
+                                       biases / (magnitude * source_scale), largest, acc_width)
     unit = weight_scale * source_scale
     bias = np.rint(biases / unit)
     multiplier, shift = rescaling(unit / fields["output_scale"], f"node {node.name!r}")
@@ -81,14 +81,15 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     return kind(window=layer_window(node, graph.shapes[node.inputs[0]]), **fields)
 
 
-def _levels(name: str, values: np.ndarray, biases: np.ndarray, largest: int, acc_width: int
-            ) -> int:
+def _levels(name: str, values: np.ndarray, magnitude: float, biases: np.ndarray, largest: int,
+            acc_width: int) -> int:
     """How many steps the largest weight has: as many as its bits, the accumulator and the bias
     allow.
 
     Parameters
     ----------
     values : weights [out, columns].
+    magnitude : of the largest, 1 if all are 0.
     biases : [out], in largest weights times units of activations.
     largest : magnitude of activations.
 
@@ -97,7 +98,7 @@ def _levels(name: str, values: np.ndarray, biases: np.ndarray, largest: int, acc
     InputError : fewer than three.
     """
     most, room = int_range(acc_width)[1], int_range(acc_width)[1] // 2      # half for the bias
-    magnitude, bias = float(np.abs(values).max()) or 1.0, float(np.abs(biases).max())
+    bias = float(np.abs(biases).max())
     # A sum may exceed float32.
     heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
     levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))

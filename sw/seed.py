@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The number that random choices start from."""
-from numbers import Integral
 from typing import Any
 
 from ..core.errors import InputError
+from .whole import is_whole
 
 __all__ = ["check_seed"]
 
@@ -20,6 +20,6 @@ def check_seed(seed: Any, name: str = "seed") -> int:
     ------
     InputError : anything else, truth values among it.
     """
-    if isinstance(seed, bool) or not isinstance(seed, Integral) or not 0 <= seed < 1 << 63:
+    if not is_whole(seed) or not 0 <= seed < 1 << 63:
         raise InputError(f"{name} must be an integer in 0 .. 2**63 - 1, not {seed!r}")
     return int(seed)

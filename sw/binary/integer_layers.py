@@ -110,9 +110,9 @@ def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool, o
     # With a weight of 1, too, its bias is too large where inputs change the output by nothing.
     weight = np.select([gain == 0, reach < 1 / _NORM_WEIGHT, reach < 1], [0, _NORM_WEIGHT, 1], 0)
     gain = np.where(weight > 0, gain / np.maximum(weight, 1), 0)
-    flipped, writeback = integer_writeback(GainOffset(gain=gain, offset=offset,
-                                                  step=np.maximum(weight, 1)),
-                                           exact=exact, where=_where(stage))
+    flipped, writeback = integer_writeback(
+        GainOffset(gain=gain, offset=offset, step=np.maximum(weight, 1)),
+        exact=exact, where=_where(stage))
     codebook = np.array([0, 1, _NORM_WEIGHT, -1, -_NORM_WEIGHT])
     codes = np.select([weight == 0, weight == 1], [0, 1], 2) + np.where(flipped, 2, 0)
     return Depthwise(window=_window(shape), weight_scale=1.0, **writeback, **fields,

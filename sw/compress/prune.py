@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Magnitude pruning of any module's layers with weights: masks that training cannot undo."""
 from collections.abc import Iterable, Mapping
-from numbers import Integral
 
 import numpy as np
 import torch
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
+from ..whole import is_whole
 
 __all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "release",
            "kept"]
@@ -90,8 +90,7 @@ def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = 
         pruned then.
     """
     layers = weighted_layers(model, keep)
-    if balance is not None and not (isinstance(balance, Integral)
-                                    and not isinstance(balance, bool) and balance >= 1):
+    if balance is not None and not (is_whole(balance) and balance >= 1):
         raise InputError(f"balance must be a number of PEs, an integer of at least 1, "
                          f"not {balance!r}")
     for name, fraction in keep.items():
