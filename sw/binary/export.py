@@ -2,14 +2,16 @@
 """Trained binary networks as integer networks. ``docs/binary.md``, "From floats to integers"."""
 import copy
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.graph import Layer, Network
 from ..quantise_options import QuantiseOptions
-from .integer_layers import Options, integer_layer
+from .integer_layers import Options, affine, integer_layer
 from .stages import Stage, stages_of
+from .writeback import GainOffset
 
 __all__ = ["export"]
 
@@ -66,7 +68,7 @@ def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
             shape, values = _run(stage, values)
             layers.append(integer_layer(
                 stage, shape, source_scale=scale, largest=float(values.abs().max()),
-                exact=_feeds_signs(stages[number + 1:]), options=options))
+                signs_of=_signs_of(stages[number + 1:]), options=options))
             scale = layers[-1].output_scale
     return tuple(layers)
 
@@ -89,9 +91,18 @@ def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
     return shape, values
 
 
-def _feeds_signs(following: list[Stage]) -> bool:
-    """Whether the next layer reads signs, perhaps behind pools that let the sign through."""
-    for stage in following:
-        if not isinstance(stage.core, nn.MaxPool2d) or stage.relu:
-            return stage.reads_signs
-    return False
+def _signs_of(following: list[Stage]) -> GainOffset | None:
+    """What of a stage's outputs a later layer reads the signs of, in real values; None if none
+    does. Pools of the largest let a comparison through, as do norms that stand alone."""
+    if not following:
+        return None
+    first, *others = following
+    if first.reads_signs:
+        return GainOffset(gain=np.ones(1), offset=np.zeros(1))
+    asked = _signs_of(others)
+    if asked is None or isinstance(first.core, nn.MaxPool2d):
+        return asked
+    if first.core is not None or first.relu:
+        return None
+    gain, offset = affine(first.norm)
+    return GainOffset(gain=asked.gain * gain, offset=asked.gain * offset + asked.offset)

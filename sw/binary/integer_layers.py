@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """One stage of a trained network as an integer layer."""
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 from torch import Tensor, nn
@@ -17,7 +19,7 @@ from . import modules
 from .stages import Norm, Stage
 from .writeback import GainOffset, integer_writeback
 
-__all__ = ["Options", "integer_layer"]
+__all__ = ["Options", "affine", "integer_layer"]
 
 Shape = tuple[int, int, int]        # channels, height, width
 _WEIGHT_LIMIT = (1 << 15) - 1       # magnitude of a real weight
@@ -32,8 +34,8 @@ class Options:
     acc_width: int
 
 
-def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: float, exact: bool,
-                  options: Options) -> Layer:
+def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: float,
+                  signs_of: GainOffset | None, options: Options) -> Layer:
     """The layer of a stage.
 
     Parameters
@@ -41,7 +43,7 @@ def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: f
     shape : of the map that it reads, (channels, height, width); a vector has one pixel.
     source_scale : what one unit of an activation that it reads is worth.
     largest : magnitude of the largest output on the calibration inputs.
-    exact : the signs of its outputs count by themselves.
+    signs_of : a later layer reads the signs of this of its outputs.
 
     Raises
     ------
@@ -52,8 +54,12 @@ def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: f
     fields = {"name": stage.name, "relu": stage.relu, "output_scale": scale}
     if isinstance(stage.core, (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
         return _pool(stage, shape, source_scale / scale, fields)
+    low, high = int_range(options.act_width)
+    write = partial(integer_writeback, reached=(0 if stage.relu else low, high),
+                    signs_of=signs_of and replace(signs_of, gain=signs_of.gain * scale),
+                    where=_where(stage))
     make = _matrix if stage.has_weights else _norm
-    return make(stage, shape, source_scale / scale, fields, exact, options)
+    return make(stage, shape, source_scale / scale, fields, write, options)
 
 
 def _where(stage: Stage) -> str:
@@ -84,7 +90,7 @@ def _pool(stage: Stage, shape: Shape, ratio: float, fields: dict) -> Pool:
     return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)
 
 
-def _affine(norm: Norm | None) -> tuple[np.ndarray, np.ndarray]:
+def affine(norm: Norm | None) -> tuple[np.ndarray, np.ndarray]:
     """A batch norm as ``gain * x + offset``, float64 [channels]; that of none is 1 and 0."""
     if norm is None:
         return np.ones(1), np.zeros(1)
@@ -99,32 +105,30 @@ def _floats(tensor: Tensor) -> np.ndarray:
     return tensor.detach().double().numpy()
 
 
-def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool, options: Options
+def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callable, options: Options
           ) -> Depthwise:
     """A norm that stands alone: the writeback does it, and each channel's weight is a power of
     two, since the bias counts in units of the sum."""
-    gain, offset = _affine(stage.norm)
+    gain, offset = affine(stage.norm)
     gain, offset = gain * ratio, offset / fields["output_scale"]
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.abs(offset / gain) / _BIAS_LIMIT
     # With a weight of 1, too, its bias is too large where inputs change the output by nothing.
     weight = np.select([gain == 0, reach < 1 / _NORM_WEIGHT, reach < 1], [0, _NORM_WEIGHT, 1], 0)
     gain = np.where(weight > 0, gain / np.maximum(weight, 1), 0)
-    flipped, writeback = integer_writeback(
-        GainOffset(gain=gain, offset=offset, step=np.maximum(weight, 1)),
-        exact=exact, where=_where(stage))
+    flipped, writeback = write(GainOffset(gain=gain, offset=offset, step=np.maximum(weight, 1)))
     codebook = np.array([0, 1, _NORM_WEIGHT, -1, -_NORM_WEIGHT])
     codes = np.select([weight == 0, weight == 1], [0, 1], 2) + np.where(flipped, 2, 0)
     return Depthwise(window=_window(shape), weight_scale=1.0, **writeback, **fields,
                      weights=SparseWeights.from_codes(codes[:, np.newaxis], codebook))
 
 
-def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool, options: Options
-            ) -> Linear | BinaryLinear:
+def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callable,
+            options: Options) -> Linear | BinaryLinear:
     """A convolution or linear layer, real or binary."""
     core, where = stage.core, _where(stage)
     weight = _columns(core, shape)
-    gain, offset = _affine(stage.norm)
+    gain, offset = affine(stage.norm)
     if core.bias is not None:
         offset = offset + gain * _floats(core.bias)
     is_binary = isinstance(core, (modules.BinaryConv2d, modules.BinaryLinear))
@@ -137,8 +141,7 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, exact: bool,
         raise InputError(f"{where}: the scale of channel {int(np.argmin(np.abs(gain)))} must not "
                          f"be 0, since a binary weight cannot be; its weights or its batch norm's "
                          f"weight are 0")
-    flipped, writeback = integer_writeback(GainOffset(gain=gain, offset=offset), exact=exact,
-                                           where=where)
+    flipped, writeback = write(GainOffset(gain=gain, offset=offset))
     turn = np.where(flipped, -1, 1)[:, np.newaxis]
     if isinstance(core, nn.Conv2d):
         fields |= {"window": _window(shape, core)}

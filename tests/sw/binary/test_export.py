@@ -112,34 +112,69 @@ def test_the_layers_of_a_network():
 
 @given(SEEDS)
 @settings(max_examples=200)
-def test_the_sign_of_an_output_is_the_sign_of_its_real_value(seed):
-    """Against fractions, for sums near the threshold and far from it."""
+def test_the_sign_that_a_later_layer_reads_is_that_of_the_real_value(seed):
+    """Against fractions, for sums near the threshold and far from it; read from the outputs, or
+    from what a norm makes of them."""
     rng = np.random.default_rng(seed)
-    step = int(rng.choice([1, 128]))
-    m = 8
-    gain = rng.choice([-1, 1], m) * 10.0 ** rng.uniform(-9, 2, m)
-    threshold = rng.choice([1, 1000, 1e5], m) * rng.normal(0, 1, m)
+    step, m, relu = int(rng.choice([1, 128])), 8, bool(rng.integers(2))
+    gain = rng.choice([-1, 1], m) * 10.0 ** rng.uniform(-4, 2, m)
+    asked = GainOffset(gain=np.ones(1), offset=np.zeros(1)) if rng.integers(2) else GainOffset(
+        gain=rng.choice([-1, -0.1, 0.1, 1], m),
+        offset=rng.choice([0.01, 1, 30], m) * np.rint(100 * rng.normal(0, 1, m)) / 4)
+    threshold = rng.choice([1, 1000, 1e5], m) * rng.normal(0, 1, m)     # in steps of the sum
     threshold[0] = np.rint(threshold[0])                    # where the value is 0, the sign is +1
-    offset = -np.abs(gain) * threshold * step
-    flipped, fields = integer_writeback(GainOffset(gain=gain, offset=offset, step=step), exact=True,
-                                        where="layer")
+    offset = -asked.offset / asked.gain - np.abs(gain) * threshold * step
+    given_ = GainOffset(gain=gain, offset=offset, step=step)
+    low, high = (0 if relu else -(1 << 15)), (1 << 15) - 1
+    flipped, fields = integer_writeback(given_, signs_of=asked, reached=(low, high), where="layer")
     near = np.rint(threshold)[:, None] + np.arange(-3, 4)
     sums = step * np.concatenate([near, rng.integers(-10**6, 10**6, (m, 20))], axis=1)
     sums = sums.astype(np.int64)
-    outputs = requantise(sums.T, **fields, relu=False, act_width=16).T
+    outputs = requantise(sums.T, **fields, relu=relu, act_width=16).T
     assert np.array_equal(flipped, gain < 0)
     for i in range(m):
-        ideal = Fraction(float(offset[i] / abs(gain[i])))
+        (g, o, _), (a, b, _) = given_.of(i), asked.of(i)
         for value, output in zip(sums[i].tolist(), outputs[i].tolist()):
-            assert (output >= 0) == (value + ideal >= 0)
-    # The bias is moved by half an output unit at most, and by what a step is.
-    unit = 2.0 ** fields["shift"] / fields["multiplier"]
-    assert (np.abs(fields["bias"] - offset / np.abs(gain)) <= unit / 2 + step).all()
+            real = min(max(abs(g) * value + o, low), high)      # as wide as an output can be
+            assert (a * output + b >= 0) == (a * real + b >= 0)
+        # The bias is moved by half an output unit at most, by what a step is, and by as much as
+        # the multiplier is beside the gain at the threshold.
+        unit = Fraction(2) ** int(fields["shift"][i]) / int(fields["multiplier"][i])
+        beside = abs(b / a) * abs(unit - 1 / abs(g))
+        away = abs(int(fields["bias"][i]) - o / abs(g))
+        assert away <= unit / 2 + step + beside + 1
 
 
-def test_without_exact_signs_the_bias_is_the_nearest():
+@given(SEEDS)
+@settings(max_examples=30)
+def test_the_first_signs_of_a_network_are_those_of_its_floats(seed):
+    """Through a ReLU, a pool and a norm, to the last one; the layer before has weights that 16 bits
+    hold."""
+    rng = np.random.default_rng(seed)
+    torch.manual_seed(seed)
+    channels = int(rng.integers(1, 6))
+    before = [nn.Conv2d(2, channels, 3, bias=bool(rng.integers(2))),
+              *[norm(channels, weight=rng.normal(size=channels).tolist(),
+                     running_mean=rng.normal(size=channels).tolist())] * int(rng.integers(2)),
+              *[nn.ReLU()] * int(rng.integers(2)), *[nn.MaxPool2d(2)] * int(rng.integers(2)),
+              norm(channels, weight=rng.normal(size=channels).tolist(),
+                   bias=rng.normal(size=channels).tolist())]
+    with torch.no_grad():
+        before[0].weight.copy_(torch.randint(-32767, 32768, before[0].weight.shape) / 32768)
+        before[0].weight[:, 0, 0, 0] = 32767 / 32768        # so that an integer is worth 1 / 32768
+    model = nn.Sequential(*before, modules.BinaryConv2d(channels, 3, 2, mode="xnor")).eval()
+    x = torch.randint(0, 256, (16, 2, 9, 8))
+    net = exported(model, x)
+    got = golden.network(net, flat(x))[-2]
+    with torch.no_grad():
+        values = nn.Sequential(*before).double().eval()(x.double() / 256)
+    assert np.array_equal(got >= 0, flat(values) >= 0)
+
+
+def test_without_signs_the_bias_is_the_nearest():
     _, fields = integer_writeback(GainOffset(gain=np.array([0.5, -0.25, 0.0]),
-                                         offset=np.array([3.2, 1.1, 7.0])), exact=False, where="l")
+                                         offset=np.array([3.2, 1.1, 7.0])),
+                                  reached=(-100, 100), where="l")
     assert fields["bias"].tolist() == [6, 4, 7]
     assert (fields["multiplier"] / 2.0 ** fields["shift"]).tolist() == [0.5, 0.25, 1]
 
