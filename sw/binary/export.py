@@ -2,16 +2,15 @@
 """Trained binary networks as integer networks. ``docs/binary.md``, "From floats to integers"."""
 import copy
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.graph import Layer, Network
 from ..quantise_options import QuantiseOptions
-from .integer_layers import Options, affine, integer_layer
+from .asked import asked_of
+from .integer_layers import Options, integer_layer
 from .stages import Stage, stages_of
-from .writeback import GainOffset
 
 __all__ = ["export"]
 
@@ -64,11 +63,11 @@ def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
     which one unit of an integer is worth ``scale``."""
     layers: list[Layer] = []
     with torch.no_grad():
-        for number, stage in enumerate(stages):
+        for stage, asked in zip(stages, asked_of(stages)):
             shape, values = _run(stage, values)
             layers.append(integer_layer(
                 stage, shape, source_scale=scale, largest=float(values.abs().max()),
-                signs_of=_signs_of(stages[number + 1:]), options=options))
+                asked=asked, options=options))
             scale = layers[-1].output_scale
     return tuple(layers)
 
@@ -89,20 +88,3 @@ def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
             raise InputError(f"{stage.name} cannot take values of shape {list(values.shape)}: "
                              f"{error}") from error
     return shape, values
-
-
-def _signs_of(following: list[Stage]) -> GainOffset | None:
-    """What of a stage's outputs a later layer reads the signs of, in real values; None if none
-    does. Pools of the largest let a comparison through, as do norms that stand alone."""
-    if not following:
-        return None
-    first, *others = following
-    if first.reads_signs:
-        return GainOffset(gain=np.ones(1), offset=np.zeros(1))
-    asked = _signs_of(others)
-    if asked is None or isinstance(first.core, nn.MaxPool2d):
-        return asked
-    if first.core is not None or first.relu:
-        return None
-    gain, offset = affine(first.norm)
-    return GainOffset(gain=asked.gain * gain, offset=asked.gain * offset + asked.offset)

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """One stage of a trained network as an integer layer."""
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
-from torch import Tensor, nn
+from torch import nn
 
 from ...core.binary import BinaryConv, BinaryLinear
 from ...core.errors import InputError
@@ -16,10 +16,12 @@ from ...core.weights import SparseWeights
 from ...core.window import Window
 from ..scales import activation_scale, rescaling
 from . import modules
-from .stages import Norm, Stage
+from .affine import affine, floats
+from .asked import Asked
+from .stages import Stage
 from .writeback import GainOffset, integer_writeback
 
-__all__ = ["Options", "affine", "integer_layer"]
+__all__ = ["Options", "integer_layer"]
 
 Shape = tuple[int, int, int]        # channels, height, width
 _WEIGHT_LIMIT = (1 << 15) - 1       # magnitude of a real weight
@@ -35,7 +37,7 @@ class Options:
 
 
 def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: float,
-                  signs_of: GainOffset | None, options: Options) -> Layer:
+                  asked: Asked | None, options: Options) -> Layer:
     """The layer of a stage.
 
     Parameters
@@ -43,7 +45,7 @@ def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: f
     shape : of the map that it reads, (channels, height, width); a vector has one pixel.
     source_scale : what one unit of an activation that it reads is worth.
     largest : magnitude of the largest output on the calibration inputs.
-    signs_of : a later layer reads the signs of this of its outputs.
+    asked : what is asked of its outputs before a ReLU, in real values.
 
     Raises
     ------
@@ -54,10 +56,8 @@ def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: f
     fields = {"name": stage.name, "relu": stage.relu, "output_scale": scale}
     if isinstance(stage.core, (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)):
         return _pool(stage, shape, source_scale / scale, fields)
-    low, high = int_range(options.act_width)
-    write = partial(integer_writeback, reached=(0 if stage.relu else low, high),
-                    signs_of=signs_of and replace(signs_of, gain=signs_of.gain * scale),
-                    where=_where(stage))
+    write = partial(integer_writeback, asked=asked and asked.in_units(scale),
+                    act_width=options.act_width, where=_where(stage))
     make = _matrix if stage.has_weights else _norm
     return make(stage, shape, source_scale / scale, fields, write, options)
 
@@ -90,26 +90,11 @@ def _pool(stage: Stage, shape: Shape, ratio: float, fields: dict) -> Pool:
     return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)
 
 
-def affine(norm: Norm | None) -> tuple[np.ndarray, np.ndarray]:
-    """A batch norm as ``gain * x + offset``, float64 [channels]; that of none is 1 and 0."""
-    if norm is None:
-        return np.ones(1), np.zeros(1)
-    gain = 1 / np.sqrt(_floats(norm.running_var) + norm.eps)
-    if norm.weight is not None:
-        gain = gain * _floats(norm.weight)
-    offset = -gain * _floats(norm.running_mean)
-    return gain, offset if norm.bias is None else offset + _floats(norm.bias)
-
-
-def _floats(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().double().numpy()
-
-
 def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callable, options: Options
           ) -> Depthwise:
     """A norm that stands alone: the writeback does it, and each channel's weight is a power of
     two, since the bias counts in units of the sum."""
-    gain, offset = affine(stage.norm)
+    gain, offset = affine(stage)
     gain, offset = gain * ratio, offset / fields["output_scale"]
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = np.abs(offset / gain) / _BIAS_LIMIT
@@ -128,9 +113,9 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Calla
     """A convolution or linear layer, real or binary."""
     core, where = stage.core, _where(stage)
     weight = _columns(core, shape)
-    gain, offset = affine(stage.norm)
+    gain, offset = affine(stage)
     if core.bias is not None:
-        offset = offset + gain * _floats(core.bias)
+        offset = offset + gain * floats(core.bias)
     is_binary = isinstance(core, (modules.BinaryConv2d, modules.BinaryLinear))
     gain, offset = (np.broadcast_to(part, len(weight)) for part in (
         gain * ratio, offset / fields["output_scale"]))
@@ -158,7 +143,7 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Calla
 
 def _columns(core: nn.Conv2d | nn.Linear, shape: Shape) -> np.ndarray:
     """Weights as a matrix, float64 [m, n], columns in (row, column, channel) order."""
-    weight = _floats(core.weight)
+    weight = floats(core.weight)
     if isinstance(core, nn.Linear):
         weight = weight.reshape(-1, *shape)
     return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)

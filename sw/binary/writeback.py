@@ -9,45 +9,37 @@ import numpy as np
 from ...core.errors import InputError
 from ...core.fixed import BIAS_BITS, int_range
 from ..scales import rescaling
+from .asked import Asked
 
 __all__ = ["GainOffset", "integer_writeback"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class GainOffset:
-    """``gain * value + offset`` of each channel: its outputs, of integer sums and in units of the
-    output, or what is behind them.
+    """Outputs ``gain * sum + offset`` of each channel, in units of the output.
 
     Attributes
     ----------
-    gain, offset : float64 [m] or, of all channels, [1]; the gain of outputs may be negative, or 0
-        where all sums are.
+    gain, offset : float64 [m]; a gain may be negative, or 0 where all sums are.
     step : sums are multiples of it; a number, or int64 [m].
     """
     gain: np.ndarray
     offset: np.ndarray
     step: int | np.ndarray = 1
 
-    def of(self, channel: int) -> tuple[Fraction, Fraction, int]:
-        """One channel's gain, offset and step."""
-        gain, offset, step = (np.ravel(part)[channel if np.size(part) > 1 else 0] for part in (
-            self.gain, self.offset, self.step))
-        return Fraction(float(gain)), Fraction(float(offset)), int(step)
 
-
-def integer_writeback(given: GainOffset, *, reached: tuple[int, int], where: str,
-                      signs_of: GainOffset | None = None) -> tuple[np.ndarray, dict]:
+def integer_writeback(given: GainOffset, *, asked: Asked | None, act_width: int, where: str
+                      ) -> tuple[np.ndarray, dict]:
     """The channels whose weights must change their sign, bool [m], because their gain is negative,
     which no multiplier is; and bias, multiplier and shift, int64 [m] each.
 
     Parameters
     ----------
-    signs_of : a later layer reads the signs of ``gain * output + offset`` (that of 0 is +1), which
-        must be those of ``gain * (given.gain * sum + given.offset) + offset`` for every sum. The
-        rounding of a writeback takes what is just below a threshold to it, or what is just above,
-        so that the bias is moved to the nearest for which the comparison comes out right.
-    reached : smallest and largest output that there can be; where a threshold lies outside, nothing
-        is moved.
+    asked : signs that a later layer reads, of values in units of the output; for every sum that
+        of the rounded output must be that of the real one. Rounding takes what is just below a
+        threshold to it, or what is just above, so that the bias is moved to the nearest for which
+        the comparison comes out right. It stays where all outputs of ``act_width`` bits have the
+        same sign, and where it would need more bits than it has.
     where : how messages call the layer.
 
     Raises
@@ -60,31 +52,34 @@ def integer_writeback(given: GainOffset, *, reached: tuple[int, int], where: str
     multiplier, shift = (np.array(part, np.int64) for part in zip(*scales))
     ideal = given.offset / gain
     _check(ideal, where)
-    bias = np.rint(ideal)
-    if signs_of is not None:
-        bias = np.array([_moved(int(nearest), scales[i], given.of(i), signs_of.of(i), reached)
-                         for i, nearest in enumerate(bias)], float)
-        _check(bias, where)
-    return flipped, {"bias": bias.astype(np.int64), "multiplier": multiplier, "shift": shift}
+    bias = np.rint(ideal).astype(np.int64)
+    if asked is not None:
+        channels = zip(*np.broadcast_arrays(multiplier, shift, given.step, gain, given.offset,
+                                            asked.gain, asked.offset))
+        bias = np.array([_moved(int(nearest), channel, act_width)
+                         for nearest, channel in zip(bias, channels)], np.int64)
+    return flipped, {"bias": bias, "multiplier": multiplier, "shift": shift}
 
 
-def _moved(bias: int, scale: tuple[int, int], given: tuple[Fraction, Fraction, int],
-           asked: tuple[Fraction, Fraction, int], reached: tuple[int, int]) -> int:
-    """The nearest bias with which one channel's outputs have the signs that are asked for."""
-    gain, offset, step = given
-    if not asked[0]:                            # a sign that does not depend on the output
-        return bias
-    threshold = -asked[1] / asked[0]
+def _moved(nearest: int, channel: tuple, act_width: int) -> int:
+    """One channel's bias, the nearest to ``nearest`` with the signs that are asked for."""
+    multiplier, shift, step = map(int, channel[:3])
+    gain, offset, asked_gain, asked_offset = (Fraction(float(part)) for part in channel[3:])
+    if not asked_gain:
+        return nearest
+    threshold = -asked_offset / asked_gain
     # The least integer of those whose sign is not that of small ones, and the least such sum.
-    least = (lambda value: floor(value) + 1) if asked[0] < 0 else ceil
+    least = (lambda value: floor(value) + 1) if asked_gain < 0 else ceil
     output = least(threshold)
-    if not reached[0] < output <= reached[1]:   # all outputs have the same sign
-        return bias
-    first = least((threshold - offset) / ((abs(gain) or 1) * step))
+    low, high = int_range(act_width)
+    if not low < output <= high:
+        return nearest
+    first = least((threshold - offset) / (gain * step))
     # Rounding adds half: (sum + bias) * multiplier must reach ``output`` less one half.
-    multiplier, power = scale[0], 1 << scale[1]
-    needed = ceil(Fraction(output * power - power // 2, multiplier))
-    return min(max(bias, needed - step * first), needed - 1 - step * (first - 1))
+    needed = ceil(Fraction((output << shift) - (1 << shift >> 1), multiplier))
+    moved = min(max(nearest, needed - step * first), needed - 1 - step * (first - 1))
+    low, high = int_range(BIAS_BITS)
+    return moved if low <= moved <= high else nearest
 
 
 def _check(bias: np.ndarray, where: str) -> None:
