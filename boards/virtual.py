@@ -24,8 +24,11 @@ __all__ = ["VirtualBoard", "Terminal", "compile_board"]
 
 _HERE = Path(__file__).parent
 _TOP = "board"
-#: Cycles simulated between two looks at the terminal, in traffic and without.
-_BURST, _IDLE = 20_000, 2_000
+#: Cycles simulated between two looks at the terminal: few, since an answer waits for the next, and
+#: what a netlist simulates meanwhile takes longer than the look.
+_BURST = 2_000
+#: Bursts without traffic after which time passes slowly, so that a board at rest costs little.
+_AWAKE = 500
 #: Bytes the board can send in a burst, at most.
 _CAPACITY = _BURST
 
@@ -207,12 +210,11 @@ class Terminal:
         quiet = 0
         outgoing = b""
         while not self._stop.is_set():
-            # Without traffic the board's time passes slowly, so that it costs little of ours.
-            ready, _, _ = select.select([self._ours], [], [], 0.02 if quiet > 50 else 0)
+            ready, _, _ = select.select([self._ours], [], [], 0.02 if quiet > _AWAKE else 0)
             if ready:
                 self._board.send(os.read(self._ours, 4096))
                 quiet = 0
-            outgoing += self._board.step(_IDLE if quiet > 50 else _BURST)
+            outgoing += self._board.step(_BURST)
             quiet = 0 if outgoing or self._board.pending else quiet + 1
             if outgoing:
                 try:
