@@ -29,8 +29,6 @@ _TOP = "board"
 _BURST = 2_000
 #: Bursts without traffic after which time passes slowly, so that a board at rest costs little.
 _AWAKE = 500
-#: Bytes the board can send in a burst, at most.
-_CAPACITY = _BURST
 
 
 class _Pins(wiring.Component):
@@ -124,7 +122,6 @@ class VirtualBoard:
             function = getattr(self._library, f"openeie_{name}")
             function.restype, function.argtypes = result, arguments
         self._handle = ctypes.c_void_p(self._library.openeie_new(board.divisor, seed))
-        self._sent = ctypes.create_string_buffer(_CAPACITY)
         self.cycles = 0
 
     def __enter__(self) -> "VirtualBoard":
@@ -157,9 +154,10 @@ class VirtualBoard:
 
     def step(self, cycles: int) -> bytes:
         """Let time pass; returns what the board sent."""
-        count = self._library.openeie_step(self._handle, cycles, self._sent, _CAPACITY)
+        sent = ctypes.create_string_buffer(cycles)          # a byte takes more than a cycle
+        count = self._library.openeie_step(self._handle, cycles, sent, len(sent))
         self.cycles += cycles
-        return self._sent.raw[:count]
+        return sent.raw[:count]
 
 
 class Terminal:

@@ -61,14 +61,15 @@ def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
             ) -> tuple[Layer, ...]:
     """The stages as integer layers, scaled by what each makes of ``values``, float64 inputs of
     which one unit of an integer is worth ``scale``."""
-    layers: list[Layer] = []
+    ran, layers = [], []
     with torch.no_grad():
-        for stage, asked in zip(stages, asked_of(stages)):
+        for stage in stages:            # all of them before any is asked for its numbers
             shape, values = _run(stage, values)
-            layers.append(integer_layer(
-                stage, shape, source_scale=scale, largest=float(values.abs().max()),
-                asked=asked, options=options))
-            scale = layers[-1].output_scale
+            ran.append((stage, shape, float(values.abs().max())))
+    for (stage, shape, largest), asked in zip(ran, asked_of(stages)):
+        layers.append(integer_layer(stage, shape, source_scale=scale, largest=largest,
+                                    asked=asked, options=options))
+        scale = layers[-1].output_scale
     return tuple(layers)
 
 

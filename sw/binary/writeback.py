@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,32 +55,46 @@ def integer_writeback(given: GainOffset, *, asked: Asked | None, act_width: int,
     _check(ideal, where)
     bias = np.rint(ideal).astype(np.int64)
     if asked is not None:
-        channels = zip(*np.broadcast_arrays(multiplier, shift, given.step, gain, given.offset,
-                                            asked.gain, asked.offset))
-        bias = np.array([_moved(int(nearest), channel, act_width)
-                         for nearest, channel in zip(bias, channels)], np.int64)
+        channels = map(_Channel._make, zip(*np.broadcast_arrays(
+            bias, multiplier, shift, given.step, gain, given.offset, asked.gain, asked.offset)))
+        bias = np.array([_moved(channel, act_width) for channel in channels], np.int64)
     return flipped, {"bias": bias, "multiplier": multiplier, "shift": shift}
 
 
-def _moved(nearest: int, channel: tuple, act_width: int) -> int:
-    """One channel's bias, the nearest to ``nearest`` with the signs that are asked for."""
-    multiplier, shift, step = map(int, channel[:3])
-    gain, offset, asked_gain, asked_offset = (Fraction(float(part)) for part in channel[3:])
+class _Channel(NamedTuple):
+    """One channel's writeback so far, its real outputs, and what is asked of them."""
+    bias: int
+    multiplier: int
+    shift: int
+    step: int
+    gain: float
+    offset: float
+    asked_gain: float
+    asked_offset: float
+
+
+def _moved(channel: _Channel, act_width: int) -> int:
+    """The bias nearest to the channel's with which signs are as asked."""
+    nearest, multiplier, shift, step = map(int, channel[:4])
+    gain, offset, asked_gain, asked_offset = (Fraction(float(part)) for part in channel[4:])
     if not asked_gain:
         return nearest
     threshold = -asked_offset / asked_gain
     # The least integer of those whose sign is not that of small ones, and the least such sum.
     least = (lambda value: floor(value) + 1) if asked_gain < 0 else ceil
     output = least(threshold)
-    low, high = int_range(act_width)
-    if not low < output <= high:
+    if not _within(act_width, output - 1, output):      # all outputs have the same sign
         return nearest
     first = least((threshold - offset) / (gain * step))
     # Rounding adds half: (sum + bias) * multiplier must reach ``output`` less one half.
     needed = ceil(Fraction((output << shift) - (1 << shift >> 1), multiplier))
     moved = min(max(nearest, needed - step * first), needed - 1 - step * (first - 1))
-    low, high = int_range(BIAS_BITS)
-    return moved if low <= moved <= high else nearest
+    return moved if _within(BIAS_BITS, moved) else nearest
+
+
+def _within(width: int, *values: int) -> bool:
+    low, high = int_range(width)
+    return all(low <= value <= high for value in values)
 
 
 def _check(bias: np.ndarray, where: str) -> None:

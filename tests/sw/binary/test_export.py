@@ -210,7 +210,7 @@ def test_the_first_signs_of_a_network_are_those_of_its_floats(seed):
 
 
 @pytest.mark.parametrize("between", [[nn.AvgPool2d(2)], [nn.ReLU(), nn.AvgPool2d(2)]])
-def test_nothing_is_asked_behind_a_mean(between):
+def test_nothing_is_asked_of_what_a_mean_reads(between):
     stages = stages_of(nn.Sequential(nn.Conv2d(1, 2, 3), *between, norm(2, bias=[1., 2.]),
                                      modules.BinaryConv2d(2, 1, 1, mode="xnor")), maps=True)
     assert [one is None for one in asked_of(stages)] == [True, False, False, True]
@@ -307,6 +307,14 @@ def test_inputs_that_the_model_does_not_take():
         export(model, torch.ones(1, 3, 4, 4), name="n", input_range=(0, 1))
     with pytest.raises(InputError, match=r"calibration must be .*, not \[4\]"):
         export(model, torch.ones(4), name="n", input_range=(0, 1))
+
+
+@pytest.mark.parametrize("between", [[], [nn.BatchNorm2d(4), nn.ReLU()]])
+def test_a_norm_of_another_number_of_channels(between):
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), *between, nn.BatchNorm2d(5),
+                          modules.BinaryConv2d(5, 1, 1, mode="xnor")).eval()
+    with pytest.raises(InputError, match=r"[24] cannot take values of shape \[2, 4, 4, 4\]"):
+        exported(model, torch.ones(2, 1, 6, 6))
 
 
 def test_a_model_is_left_as_it_was():
