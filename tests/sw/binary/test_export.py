@@ -4,26 +4,22 @@ import copy
 import dataclasses
 import re
 from collections import OrderedDict
-from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
+from binary_modules import exported, flat, norm
 from binary_networks import draw_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core import artefact, golden
 from openeie.core.binary import BinaryConv, BinaryLinear
 from openeie.core.errors import InputError
-from openeie.core.fixed import int_range, requantise
 from openeie.core.graph import Conv, Depthwise, Linear, Network, Pool
 from openeie.core.signs import SignMatrix
 from openeie.sw.binary import modules
-from openeie.sw.binary.asked import Asked, asked_of
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.export import export
-from openeie.sw.binary.stages import stages_of
-from openeie.sw.binary.writeback import GainOffset, integer_writeback
 from torch import nn
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -65,17 +61,6 @@ def draw_module(seed):
     return model.eval(), mode
 
 
-def exported(model, x, **options):
-    """The integer network for inputs of 8 bits."""
-    return export(model, x.float() / 256, **{"name": "n", "input_range": (0, 255),
-                                             "input_scale": 1 / 256} | options)
-
-
-def flat(x):
-    """Maps [batch, channels, ...] as integer networks take them."""
-    return x.numpy().transpose(0, 2, 3, 1).reshape(len(x), -1)
-
-
 @given(SEEDS)
 @settings(max_examples=40)
 def test_a_module_s_integers_are_near_its_floats_and_the_same_in_torch(seed):
@@ -110,141 +95,6 @@ def test_the_layers_of_a_network():
         ("binary", BinaryLinear, False), ("last", Linear, False)]
     assert net.layers[4].window.kernel == (3, 3) and net.layers[3].mode == "xnor"
     assert net.layers[3].window.pad == (1, 1, 1, 1) and net.inputs == 2 * 9 * 8
-
-
-def draw_writeback(rng, m=8):
-    """Outputs, what is asked of them, an activation width and sums [m, ...] around thresholds."""
-    width = int(rng.choice([8, 16]))
-    low, high = int_range(width)
-    step = int(rng.choice([1, 128]))
-    gain = rng.choice([-1, 1], m) * 10.0 ** rng.uniform(-4, 2, m)
-    gain[-1] *= rng.integers(2)
-    asked_gain = rng.choice([-2, -0.5, 0.5, 1, 2], m)
-    value = np.select([rng.integers(4, size=m) == i for i in range(3)], [
-        np.zeros(m), rng.choice([low - 1, low, low + 0.5, low + 1, high, high + 0.5, high + 1], m),
-        np.rint(rng.normal(0, high / 4, m))], rng.normal(0, high / 4, m))
-    asked = Asked(gain=asked_gain, offset=-asked_gain * value)
-    asked.gain[0] *= rng.integers(2)
-    threshold = rng.choice([1, 1000, 1e5], m) * rng.normal(0, 1, m)     # in steps of the sum
-    threshold[1] = np.rint(threshold[1])                    # where the value is 0, the sign is +1
-    sums = np.concatenate([np.rint(threshold)[:, None] + np.arange(-3, 4),
-                           rng.integers(-10**6, 10**6, (m, 20))], axis=1)
-    sums[gain == 0] = 0
-    given_ = GainOffset(gain=gain, offset=value - np.abs(gain) * threshold * step, step=step)
-    return given_, asked, width, (step * sums).astype(np.int64)
-
-
-@given(SEEDS)
-@settings(max_examples=300)
-def test_the_sign_that_a_later_layer_reads_is_that_of_the_real_value(seed):
-    """Against fractions, for sums near the threshold and far from it; and no bias is farther from
-    the nearest than that takes."""
-    given_, asked, width, sums = draw_writeback(np.random.default_rng(seed))
-    flipped, fields = integer_writeback(given_, asked=asked, act_width=width, where="layer")
-    assert np.array_equal(flipped, given_.gain < 0)
-    for i, bias in enumerate(fields["bias"].tolist()):
-        gain, offset, a, b = (Fraction(float(part[i])) for part in (
-            given_.gain, given_.offset, asked.gain, asked.offset))
-        gain = abs(gain) or 1
-        real = [min(max(gain * value + offset, int_range(width)[0]), int_range(width)[1])
-                for value in sums[i].tolist()]              # as far as outputs reach
-        signs = [a * value + b >= 0 for value in real]
-
-        def signs_with(bias, i=i, a=a, b=b):
-            outputs = requantise(sums[i], bias, fields["multiplier"][i], fields["shift"][i],
-                                 relu=False, act_width=width)
-            return [a * value + b >= 0 for value in outputs.tolist()]
-
-        assert signs_with(bias) == signs
-        nearest = int(np.rint(given_.offset[i] / float(gain)))
-        assert bias == nearest or signs_with(bias + (1 if bias < nearest else -1)) != signs
-
-
-def test_a_bias_that_would_need_too_many_bits_is_the_nearest():
-    given_ = GainOffset(gain=np.array([1e-11, 1e-3]), offset=np.array([0.0, 0.0]))
-    asked = Asked(gain=np.ones(1), offset=np.array([-0.7]))
-    _, fields = integer_writeback(given_, asked=asked, act_width=16, where="layer")
-    # The second moves: the sum 700 must become 1, and 699 must not.
-    assert fields["bias"].tolist() == [0, -199]
-    with pytest.raises(InputError, match="layer: its bias must be in .*, but channel 0 needs 3e"):
-        integer_writeback(GainOffset(gain=np.array([1e-10]), offset=np.array([0.3])), asked=None,
-                          act_width=16, where="layer")
-
-
-def draw_norm(rng, channels):
-    """A norm of which one channel may be constant, or hardly move."""
-    weight = rng.normal(size=channels)
-    weight[0] *= rng.choice([1, 1, 0, 1e-9])
-    return norm(channels, weight=weight.tolist(), bias=rng.normal(size=channels).tolist(),
-                running_mean=(rng.normal(size=channels) / 4).tolist())
-
-
-def some(rng, *modules_):
-    """All of these, or none."""
-    return list(modules_) * int(rng.integers(2))
-
-
-@given(SEEDS)
-@settings(max_examples=60)
-def test_the_first_signs_of_a_network_are_those_of_its_floats(seed):
-    """Through ReLUs, pools and norms, with outputs of 8 bits, of which many are near a threshold;
-    the first layer has weights that 16 bits hold."""
-    rng = np.random.default_rng(seed)
-    torch.manual_seed(seed)
-    channels = int(rng.integers(2, 6))
-    before = [nn.Conv2d(2, channels, 3, bias=bool(rng.integers(2))),
-              *some(rng, draw_norm(rng, channels)), *some(rng, nn.ReLU()),
-              *some(rng, nn.MaxPool2d(3, 1, 1)), *some(rng, nn.ReLU()),
-              *some(rng, draw_norm(rng, channels), *some(rng, nn.ReLU())),
-              draw_norm(rng, channels), *some(rng, nn.MaxPool2d(2))]
-    with torch.no_grad():
-        before[0].weight.copy_(torch.randint(-32767, 32768, before[0].weight.shape) / 32768)
-        before[0].weight[:, 0, 0, 0] = 32767 / 32768        # so that an integer is worth 1 / 32768
-    model = nn.Sequential(*before, modules.BinaryConv2d(channels, 3, 2, mode="xnor")).eval()
-    x = torch.randint(0, 128, (32, 2, 9, 8))
-    net = exported(model, x, act_width=8, input_range=(0, 127))
-    got = golden.network(net, flat(x))[-2]
-    with torch.no_grad():
-        values = nn.Sequential(*before).double().eval()(x.double() / 256)
-    assert np.array_equal(got >= 0, flat(values) >= 0)
-
-
-@pytest.mark.parametrize("between", [[nn.AvgPool2d(2)], [nn.ReLU(), nn.AvgPool2d(2)]])
-def test_nothing_is_asked_of_what_a_mean_reads(between):
-    stages = stages_of(nn.Sequential(nn.Conv2d(1, 2, 3), *between, norm(2, bias=[1., 2.]),
-                                     modules.BinaryConv2d(2, 1, 1, mode="xnor")), maps=True)
-    assert [one is None for one in asked_of(stages)] == [True, False, False, True]
-
-
-def test_a_relu_s_signs_are_all_alike():
-    stages = stages_of(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.ReLU(),
-                                     modules.BinaryConv2d(2, 1, 1, mode="xnor")), maps=True)
-    assert [one and one.gain.tolist() for one in asked_of(stages)] == [[0], [0], None]
-
-
-def test_without_signs_the_bias_is_the_nearest():
-    _, fields = integer_writeback(GainOffset(gain=np.array([0.5, -0.25, 0.0]),
-                                         offset=np.array([3.2, 1.1, 7.0])),
-                                  asked=None, act_width=16, where="l")
-    assert fields["bias"].tolist() == [6, 4, 7]
-    assert (fields["multiplier"] / 2.0 ** fields["shift"]).tolist() == [0.5, 0.25, 1]
-
-
-@pytest.mark.parametrize(("field", "value"), [("running_var", np.nan), ("bias", np.inf)])
-def test_a_norm_that_is_not_finite(field, value):
-    model = nn.Sequential(nn.Conv2d(3, 3, 3), nn.ReLU(), norm(3, **{field: [1., value, 1.]}),
-                          modules.BinaryConv2d(3, 2, 1, mode="xnor")).eval()
-    with pytest.raises(InputError, match="layer '2': its batch norm must .* but channel 1 multi"):
-        exported(model, torch.ones(1, 3, 4, 4))
-
-
-def norm(channels, **values):
-    """A BatchNorm2d with other values than its first."""
-    module = nn.BatchNorm2d(channels)
-    with torch.no_grad():
-        for name, value in values.items():
-            getattr(module, name).copy_(torch.tensor(value))
-    return module
 
 
 @pytest.mark.parametrize("weight", [[1.0, 0.0, -0.7], [1.0, 1e-7, -1e-9], [1e-30, 1.0, 1e-4]])
@@ -307,14 +157,6 @@ def test_inputs_that_the_model_does_not_take():
         export(model, torch.ones(1, 3, 4, 4), name="n", input_range=(0, 1))
     with pytest.raises(InputError, match=r"calibration must be .*, not \[4\]"):
         export(model, torch.ones(4), name="n", input_range=(0, 1))
-
-
-@pytest.mark.parametrize("between", [[], [nn.BatchNorm2d(4), nn.ReLU()]])
-def test_a_norm_of_another_number_of_channels(between):
-    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), *between, nn.BatchNorm2d(5),
-                          modules.BinaryConv2d(5, 1, 1, mode="xnor")).eval()
-    with pytest.raises(InputError, match=r"[24] cannot take values of shape \[2, 4, 4, 4\]"):
-        exported(model, torch.ones(2, 1, 6, 6))
 
 
 def test_a_model_is_left_as_it_was():
