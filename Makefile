@@ -20,14 +20,8 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(MAKE) typecheck
 
-# mypy does not follow the editable install's import hook, so it gets the same tree as links.
 typecheck: $(VENV)/.dev
-	mkdir -p build/typecheck/openeie
-	for part in openeie/*.py openeie/py.typed; do \
-	    ln -sfn ../../../$$part build/typecheck/openeie/; done
-	for part in core hw sw sim boards cli; do \
-	    ln -sfn ../../../$$part build/typecheck/openeie/$$part; done
-	MYPYPATH=build/typecheck $(BIN)/mypy --config-file pyproject.toml -p openeie
+	$(BIN)/mypy --config-file pyproject.toml -p openeie
 
 $(VENV)/pyvenv.cfg:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'

@@ -18,19 +18,26 @@ FOLDERS = ("core", "hw", "sw", "sim", "boards", "cli")
 # Who may import whom; sim.rtl and sim.verilog build the gateware.
 ALLOWED = {"core": set(), "hw": {"core"}, "sw": {"core"}, "sim": {"core"},
            "boards": {"core", "hw", "sw", "sim"}, "cli": {"core", "hw", "sw", "sim", "boards"}}
-SOURCES = sorted(path for folder in (*FOLDERS, "openeie", "tests", "benchmarks")
+SOURCES = sorted(path for folder in ("openeie", "tests", "benchmarks")
                  for path in (ROOT / folder).rglob("*.py"))
-MODULES = sorted(".".join(["openeie", *path.relative_to(ROOT).with_suffix("").parts]).removesuffix(
-    ".__init__") for folder in FOLDERS for path in (ROOT / folder).rglob("*.py"))
+PACKAGE = ROOT / "openeie"
+MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+                 for folder in FOLDERS for path in (PACKAGE / folder).rglob("*.py"))
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
-def test_every_package_is_listed():
-    setuptools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    found = {".".join([name, *init.parent.relative_to(ROOT / folder).parts])
-             for name, folder in setuptools["package-dir"].items()
-             for init in (ROOT / folder).rglob("__init__.py")}
-    assert found == set(setuptools["packages"])
+def test_every_folder_with_modules_is_a_package():
+    """Only those with an ``__init__.py`` are installed."""
+    for path in PACKAGE.rglob("*.py"):
+        assert (path.parent / "__init__.py").is_file(), path
+
+
+def test_the_package_is_found_beside_a_clone_of_its_name(tmp_path):
+    """A folder ``openeie`` without ``__init__.py`` in the working folder is not in the way."""
+    (tmp_path / "openeie").mkdir()
+    done = subprocess.run([sys.executable, "-c", "import openeie; print(openeie.__version__)"],
+                          cwd=tmp_path, capture_output=True, text=True)
+    assert done.stdout.strip() == openeie.__version__, done.stderr
 
 
 def test_every_dependency_has_a_reason():
@@ -55,13 +62,13 @@ def test_module(name):
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_imports_point_one_way(folder):
-    for path in (ROOT / folder).rglob("*.py"):
+    for path in (PACKAGE / folder).rglob("*.py"):
         allowed = ALLOWED[folder] | {folder}
         if folder == "sim" and path.stem in ("rtl", "verilog"):
             allowed |= {"hw"}
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ImportFrom) and node.level:
-                inside = path.relative_to(ROOT).parts[:-node.level]     # where the dots lead
+                inside = path.relative_to(PACKAGE).parts[:-node.level]     # where the dots lead
                 where = (*inside, *node.module.split(".")) if node.module else inside
                 assert not where or where[0] in allowed, f"{path}: {node.module}"
 

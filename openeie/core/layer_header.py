@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an artefact's header says of a layer of any kind; the kinds are in ``core/kinds.py``."""
+"""What an artefact's header says of a layer of any kind; the kinds are in ``kinds.py``."""
 from typing import Annotated, Any, ClassVar
 
 import pydantic
@@ -57,7 +57,7 @@ class LayerHeader(Model):
     ----------
     makes : the kind's class in a network.
     stored : it has a payload.
-    keeps_parts : its output lies in the same parts as what it reads (``core/layout.py``).
+    keeps_parts : its output lies in the same parts as what it reads (``layout.py``).
     concatenates : several sources are read side by side; otherwise each is as long as ``inputs``.
     """
     makes: ClassVar[type]

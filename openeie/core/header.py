@@ -61,7 +61,7 @@ class Header(Model):
 def _check_chain(header: Header) -> None:
     """What a layer reads comes before it and is as long as it says.
 
-    The network's own checks (``core/graph.py``) know more, and come once payloads are read.
+    The network's own checks (``openeie/core/graph.py``) know more, and come once payloads are read.
     """
     outputs: dict[str, int] = {}
     parts = {INPUT: 1}
