@@ -29,7 +29,7 @@ from openeie.core.program import Program
 from openeie.core.run import LayerRun, Run
 from openeie.sim import fast
 from openeie.sim.decoded import decode
-from openeie.sim.execute import read_outputs
+from openeie.sim.execute import read_counters, read_outputs
 
 #: name: preset, sizes, weight densities, activation density, images.
 CASES = {
@@ -159,15 +159,15 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
             seconds += time.perf_counter() - began
             outputs = read_outputs(rtl, program, len(plans) - 1)
             for number, result in enumerate(results):
-                result.append((outputs, *rtl.counters(number)))
+                result.append((outputs, *read_counters(rtl, number)))
     compared = 0
     for number, (result, layer) in enumerate(zip(results, run.layers)):
-        outputs, cycles, counters = (np.array(part) for part in zip(*result))
+        outputs, cycles, counters, saturated = (np.array(part) for part in zip(*result))
         last = number == len(plans) - 1
         truth = LayerRun(name=layer.name, cycles=cycles, counters=counters,
-                         outputs=outputs[:, 0] if last else layer.outputs[:0])
+                         saturated=saturated, outputs=outputs[:, 0] if last else layer.outputs[:0])
         ours = LayerRun(name=layer.name, cycles=layer.cycles[:len(x)],
-                        counters=layer.counters[:len(x)],
+                        counters=layer.counters[:len(x)], saturated=layer.saturated[:len(x)],
                         outputs=layer.outputs[:len(x) if last else 0])
         compared += Run(engine="fast", config=program.config, layers=(ours,)).compare(
             Run(engine="rtl", config=program.config, layers=(truth,)))

@@ -10,6 +10,7 @@ from importlib.resources import files as _files
 from os import PathLike as _PathLike
 from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
+from warnings import warn as _warn
 
 from .core.artefact import load, save
 from .core.balance import balanced, column_rates
@@ -17,7 +18,8 @@ from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, Mismatch, OpenEIEError, ToolError)
+                          EncodingError, InputError, Mismatch, NumericWarning, OpenEIEError,
+                          ToolError)
 from .core.golden import run as _run_golden
 from .core.graph import Linear, Network
 from .core.graph import beyond_arrays as _beyond_arrays
@@ -39,8 +41,8 @@ __all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspec
            "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
            "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
            "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch", "Workload",
-           "energy", "balanced", "column_rates", "COUNTERS"]
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
+           "NumericWarning", "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
 
 #: What loads when it is asked for, since numba and torch take their time.
 _LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
@@ -165,15 +167,27 @@ def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str =
     Raises
     ------
     OpenEIEError : one of its kinds, saying what is wrong.
+
+    Warns
+    -----
+    NumericWarning : more than one in 10,000 of a layer's outputs saturated; ``Run.warnings``
+        has the same lines.
     """
     from .sim.engines import simulate as execute
     if isinstance(model, (str, _PathLike)):
         model = load(model)
     if engine == "golden" and config is None and isinstance(model, Network) \
             and _beyond_arrays(model):
-        return _run_golden(model, x)
+        return _told(_run_golden(model, x))
     program = _program(model, config or "EIE64", vectors, encoding, balance)
-    return execute(program, x, engine, **options)
+    return _told(execute(program, x, engine, **options))
+
+
+def _told(run: Run) -> Run:
+    """The run, after a Python warning for each of its own."""
+    for line in run.warnings:
+        _warn(line, NumericWarning, stacklevel=3)
+    return run
 
 
 def verify(model, x, *, config: str | ArrayConfig = "TINY", vectors: int = 1,

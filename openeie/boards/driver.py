@@ -7,7 +7,6 @@ from types import TracebackType
 import numpy as np
 
 from ..core.config import ArrayConfig
-from ..core.counters import COUNTERS
 from ..core.errors import ArrayFault, LinkError
 from ..core.link import (CREDITS, MAX_DATA, PROTOCOL, WORD_BYTES, Command, Identity, Request,
                          Response)
@@ -185,12 +184,6 @@ class Device:
             if time.monotonic() > end:
                 raise ArrayFault(f"the array is still busy after {limit} cycles; reset it")
         self.check_fault()
-
-    def counters(self, layer: int) -> tuple[int, np.ndarray]:
-        """Cycles of ``layer`` in the last run, and its counters, int64 [PEs, 7]."""
-        cycles = int(self.read(Target.CYCLES, 0, layer, 1)[0])
-        return cycles, np.stack([self.read(Target.COUNTER, pe, layer << 3, len(COUNTERS))
-                                 for pe in range(self.config.pes)])
 
 
 def _words_of(answer: Response, request: Request) -> np.ndarray:

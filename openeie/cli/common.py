@@ -128,6 +128,7 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
          out: Path | None = None, failure: OpenEIEError | None = None) -> None:
     """Print a result as JSON or as tables, and write it to ``out`` as JSON.
 
+    A list ``warnings`` in the result is told on stderr, whatever else is printed.
     A ``failure`` that the result shows is part of the one JSON object, and raised in the end.
     """
     result = {"schema_version": SCHEMA_VERSION} | result
@@ -142,6 +143,8 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         # A line is not markup: it may have brackets of its own.
         _console().print(Group(*(Text(part) if isinstance(part, str) else part
                                  for part in tables())))
+    for line in result.get("warnings", ()):
+        print(f"warning: {line}", file=sys.stderr)
     if failure is not None:
         failure.printed = as_json
         raise failure

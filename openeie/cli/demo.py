@@ -47,7 +47,7 @@ def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config 
               "float": contents.provenance.get("float_error")}
     result = {"contents": contents.to_dict(), "fast": run_dict(fast), "rtl": run_dict(rtl),
               "error_rate": errors, "file_bytes": contents.file_bytes, "compared": compared,
-              "equal": True}
+              "equal": True, "warnings": list(fast.warnings)}
 
     def tables() -> list:
         told = errors["float"]
@@ -72,4 +72,5 @@ def _first(run: Run, count: int) -> Run:
         return None if values is None else values[:count]
     return Run(engine=run.engine, config=run.config, layers=tuple(
         dataclasses.replace(layer, outputs=layer.outputs[:count], cycles=cut(layer.cycles),
-                            counters=cut(layer.counters)) for layer in run.layers))
+                            counters=cut(layer.counters), saturated=cut(layer.saturated))
+        for layer in run.layers))

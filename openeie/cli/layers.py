@@ -3,7 +3,7 @@
 from rich.table import Table
 
 from ..sim.summary import SHARES, LayerSummary, Summary
-from .tables import counter_heads, plain_table
+from .tables import counter_heads, plain_table, share_text
 
 __all__ = ["layer_tables"]
 
@@ -13,7 +13,7 @@ def layer_tables(summary: Summary) -> list[Table]:
     of = "one input" if summary.inputs == 1 else f"an input's mean over {summary.inputs:,}"
     where = f"{summary.network}, {summary.pes} PEs, {summary.engine}"
     work = plain_table(f"{where}: {of}", "layer", "MACs", "weights\nnot zero", "acts\nnot zero",
-                       "entries", "cycles", "cycles\ndense", "speed-\nup")
+                       "entries", "cycles", "cycles\ndense", "speed-\nup", "satu-\nrated")
     shares = plain_table("what the PEs did with their cycles", "layer", "MAC\nutil.",
                          *counter_heads(SHARES[1:]))
     for layer in (*summary.layers, summary.total):
@@ -32,4 +32,4 @@ def _work(layer: LayerSummary, inputs: int) -> list[str]:
             "-" if layer.weight_density is None else f"{layer.weight_density:.1%}",
             f"{layer.activation_density:.1%}", f"{layer.entries / inputs:,.0f}",
             f"{layer.cycles / inputs:,.0f}", f"{layer.dense_cycles / inputs:,.0f}",
-            f"{layer.speedup:.2f}"]
+            f"{layer.speedup:.2f}", share_text(layer.saturated_share)]

@@ -64,7 +64,9 @@ def command(model: Model, config: Config64 = None, changes: Set = None, against:
             reports.append(gather(program, runs[-1], x, mhz=mhz, array=name, contents=contents))
     page = render(*reports)
     result: dict = {"page": str(out), "bytes": len(page),
-                    "runs": [report.to_dict() for report in reports]}
+                    "runs": [report.to_dict() for report in reports],
+                    "warnings": list(dict.fromkeys(
+                        line for run in runs for line in run.warnings))}
     lines = [f"{out}: {len(page):,} bytes; open it with a browser"]
     if timeline is not None:
         lines += _timeline(programs[0], runs[0], x, timeline, most_events, result)

@@ -12,7 +12,7 @@ from ..core.run import LayerRun, Run
 from ..core.window import Window
 
 __all__ = ["plain_table", "counter_heads", "window_text", "compression_tables", "run_tables",
-           "run_dict"]
+           "run_dict", "share_text"]
 
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
@@ -97,7 +97,8 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
     """Per layer, an input's cycles and entries on average, and what the PEs did with the cycles:
     busy with entries, a pool's too, or not."""
     inputs = len(run.outputs)
-    work = plain_table(title, "layer", "cycles", "entries", "fillers", "busy")
+    work = plain_table(title, "layer", "cycles", "entries", "fillers", "busy",
+                       "saturated")
     rest = plain_table("the PEs' other cycles", "layer", *counter_heads(COUNTERS[1:]))
 
     def row(name, layers: list[LayerRun], *, style=None):
@@ -106,7 +107,8 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
         busy, *others = (f"{total / (cycles * run.config.pes):.1%}" for total in totals.values())
         work.add_row(name, f"{cycles / inputs:,.1f}",
                      f"{(totals['busy'] + totals['filler']) / inputs:,.1f}",
-                     f"{totals['filler'] / inputs:,.1f}", busy, style=style)
+                     f"{totals['filler'] / inputs:,.1f}", busy,
+                     share_text(_saturated_share(layers)), style=style)
         rest.add_row(name, *others, style=style)
     for layer in run.whole_layers:
         row(layer.name, [layer])
@@ -116,13 +118,26 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
     return [work, rest]
 
 
+def _saturated_share(layers: list[LayerRun]) -> float:
+    """Of the outputs of all ``layers``."""
+    return sum(int(layer.saturated.sum()) for layer in layers) / max(
+        1, sum(layer.outputs.size for layer in layers))
+
+
+def share_text(share: float) -> str:
+    """A small share, so that a single one among many does not look like none."""
+    return "0" if not share else f"{share:.2%}" if share >= 1e-4 else "< 0.01%"
+
+
 def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     """A run as plain values; sums over all starts."""
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
                     for number, layer in enumerate(run.layers))
     for layer, (_, count) in zip(run.whole_layers, sorted(tiles.items())):
-        entry: dict = {"name": layer.name, "tiles": count}
+        entry: dict = {"name": layer.name, "tiles": count,
+                       "saturated": int(layer.saturated.sum()),
+                       "saturated_share": layer.saturated_share}
         if layer.cycles is not None:
             entry |= {"cycles": int(layer.cycles.sum()), "utilisation": layer.utilisation,
                       "entries": layer.total("busy") + layer.total("filler"),
@@ -132,7 +147,7 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
         layers.append(entry)
     result = {"engine": run.engine, "config": run.config and run.config.to_dict(),
               "inputs": len(run.outputs),
-              "layers": layers}
+              "layers": layers, "warnings": list(run.warnings)}
     if run.layers[0].cycles is not None:
         result |= {"starts": len(run.cycles), "cycles": int(run.cycles.sum())}
     return result

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each PE did in each cycle of a layer: seven exclusive counters that add up to the total."""
+"""What each PE did in each cycle of a layer, seven exclusive counters that add up to the total,
+and how many of its outputs saturated."""
 
-__all__ = ["COUNTERS"]
+__all__ = ["COUNTERS", "SATURATED"]
 
 #: In the order of the hardware's counter memory. Exactly one of them counts in every cycle.
 #:
@@ -13,3 +14,6 @@ __all__ = ["COUNTERS"]
 #: ``writeback``     nothing to do, while this PE's accumulators are written back;
 #: ``drain``         this PE has finished, others have not.
 COUNTERS = ("busy", "filler", "empty_column", "starved", "blocked", "writeback", "drain")
+
+#: Place behind them of a counter that counts outputs and not cycles: those that saturation changed.
+SATURATED = len(COUNTERS)

@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 __all__ = ["MULTIPLIER_BITS", "MAX_SHIFT", "BIAS_BITS", "int_range", "int_bits", "saturate",
-           "round_shift", "requantise", "quantise_scale"]
+           "round_shift", "requantise", "rescale", "clamp", "is_saturated", "quantise_scale"]
 
 #: A requantisation multiplier is an unsigned number of this many bits.
 MULTIPLIER_BITS = 15
@@ -45,9 +45,29 @@ def requantise(acc: np.ndarray, bias: np.ndarray | int, multiplier: np.ndarray |
     All arguments are integers, one per output channel in the last axis; the result is int64 in
     the range of ``act_width`` bits.
     """
+    return clamp(rescale(acc, bias, multiplier, shift), relu=relu, act_width=act_width)
+
+
+def rescale(acc: np.ndarray, bias: np.ndarray | int, multiplier: np.ndarray | int,
+            shift: np.ndarray | int) -> np.ndarray:
+    """The first half of :func:`requantise`: bias, multiplier and rounding shift. int64."""
     product = (np.asarray(acc, np.int64) + bias) * np.asarray(multiplier, np.int64)
-    result = saturate(round_shift(product, shift), act_width)
+    return round_shift(product, shift)
+
+
+def clamp(values: np.ndarray, *, relu: bool, act_width: int) -> np.ndarray:
+    """The second half of :func:`requantise`: saturation, and ReLU if there is one."""
+    result = saturate(values, act_width)
     return np.maximum(result, 0) if relu else result
+
+
+def is_saturated(values: np.ndarray, *, relu: bool, act_width: int) -> np.ndarray:
+    """Where saturation decides what :func:`clamp` makes of ``values``, bool.
+
+    A value below the range that a ReLU makes 0 anyway loses nothing, and does not count.
+    """
+    low, high = int_range(act_width)
+    return values > high if relu else (values > high) | (values < low)
 
 
 def quantise_scale(scale: float) -> tuple[int, int]:

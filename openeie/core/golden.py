@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The specification of every value: integer arithmetic, to be read beside docs/numerics.md."""
+from collections.abc import Sequence
+
 import numpy as np
 
 from .bounds import prove_exact
-from .fixed import requantise
+from .fixed import clamp, is_saturated, rescale
 from .graph import INPUT, Layer, Network
 from .run import LayerRun, Run
 
-__all__ = ["layer", "network", "run"]
+__all__ = ["layer", "network", "network_saturated", "run"]
 
 _BATCH = 250                # inputs of which windows are unfolded at a time
 
@@ -17,19 +19,30 @@ def layer(this: Layer, x: np.ndarray, act_width: int) -> np.ndarray:
 
     Accumulation is exact: the compiler refuses a layer whose sums could leave ``acc_width``.
     """
+    return _layer(this, x, act_width)[0]
+
+
+def _layer(this: Layer, x: np.ndarray, act_width: int) -> tuple[np.ndarray, np.ndarray]:
+    """The outputs of :func:`layer`, and which of them saturated, bool [batch, outputs]."""
     acc = this.sums(np.asarray(x, np.int64), act_width)
-    return requantise(acc, **this.writeback(act_width), relu=this.relu,
-                      act_width=act_width).reshape(len(x), this.outputs)
+    scaled = rescale(acc, **this.writeback(act_width)).reshape(len(x), this.outputs)
+    ends = {"relu": this.relu, "act_width": act_width}
+    return clamp(scaled, **ends), is_saturated(scaled, **ends)
 
 
 def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
     """Every layer's output [batch, m], in order; ``x`` is checked first."""
+    return [outputs for outputs, _ in network_saturated(net, x)]
+
+
+def network_saturated(net: Network, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Every layer's output [batch, m], and which words of it saturated, bool [batch, m]."""
     values = {INPUT: net.check_inputs(x)}
-    outputs = []
+    results = []
     for number, this in enumerate(net.layers):
-        values[this.name] = layer(this, net.read(number, values), net.act_width)
-        outputs.append(values[this.name])
-    return outputs
+        results.append(_layer(this, net.read(number, values), net.act_width))
+        values[this.name] = results[-1][0]
+    return results
 
 
 def run(net: Network, x: np.ndarray) -> Run:
@@ -43,7 +56,13 @@ def run(net: Network, x: np.ndarray) -> Run:
     """
     prove_exact(net)
     x = net.check_inputs(x)
-    parts = [network(net, x[first:first + _BATCH]) for first in range(0, max(len(x), 1), _BATCH)]
+    parts = [network_saturated(net, x[first:first + _BATCH])
+             for first in range(0, max(len(x), 1), _BATCH)]
     return Run(engine="golden", config=None, layers=tuple(
-        LayerRun(name=this.name, outputs=np.concatenate(outputs))
-        for this, outputs in zip(net.layers, zip(*parts))))
+        _joined(this.name, batches) for this, batches in zip(net.layers, zip(*parts))))
+
+
+def _joined(name: str, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> LayerRun:
+    """One layer's run over consecutive batches, an input a start."""
+    outputs, saturated = (np.concatenate(arrays) for arrays in zip(*batches))
+    return LayerRun(name=name, outputs=outputs, saturated=saturated.sum(axis=1, keepdims=True))

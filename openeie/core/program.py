@@ -36,7 +36,7 @@ class Target(enum.IntEnum):
     # Without convolutions even layers read A and write B; with them, addresses run on from A to B.
     ACT_A = 7        # write, read: one activation of one PE
     ACT_B = 8        # write, read: one activation of one PE
-    COUNTER = 9      # read: address = layer << 3 | index in COUNTERS
+    COUNTER = 9      # read: address = layer << 3 | index in COUNTERS, or SATURATED
     CYCLES = 10      # read: address = layer; cycles of that layer
 
 

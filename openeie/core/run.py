@@ -9,7 +9,10 @@ from .counters import COUNTERS
 from .errors import Mismatch
 from .part import Part, joined
 
-__all__ = ["LayerRun", "Run"]
+__all__ = ["LayerRun", "Run", "SATURATED_SHARE"]
+
+#: Share of a layer's outputs that may saturate before a run warns of it (docs/numerics.md).
+SATURATED_SHARE = 1e-4
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -25,12 +28,15 @@ class LayerRun:
         None from ``golden``, which has no time.
     counters : int64 [starts, PEs, 7] in the order of :data:`COUNTERS`; every PE's seven add up
         to ``cycles``. None from ``golden``.
+    saturated : int64 [starts, PEs], of each PE's outputs those that saturation changed; from
+        ``golden``, which has no PEs, int64 [starts, 1]. None if they were not counted.
     part : which outputs of which layer the tile has; None for a whole layer.
     """
     name: str
     outputs: np.ndarray
     cycles: np.ndarray | None = None
     counters: np.ndarray | None = None
+    saturated: np.ndarray | None = None
     part: Part | None = None
 
     @property
@@ -41,6 +47,13 @@ class LayerRun:
     def total(self, counter: str) -> int:
         """A counter summed over starts and PEs."""
         return int(self.counters[..., COUNTERS.index(counter)].sum())
+
+    @property
+    def saturated_share(self) -> float:
+        """Of all outputs, those that saturation changed; 0 without outputs or without a count."""
+        if self.saturated is None or not self.outputs.size:
+            return 0.0
+        return int(self.saturated.sum()) / self.outputs.size
 
     @property
     def utilisation(self) -> float:
@@ -80,7 +93,8 @@ class Run:
             values = [getattr(tile, name) for tile in tiles]
             return None if values[0] is None else np.sum(values, axis=0)
         return LayerRun(name=tiles[0].part.bare(tiles[0].name), cycles=total("cycles"),
-                        counters=total("counters"), outputs=self._joined(tiles[0].part.layer))
+                        counters=total("counters"), saturated=total("saturated"),
+                        outputs=self._joined(tiles[0].part.layer))
 
     def _joined(self, layer: int) -> np.ndarray:
         return joined((run.part, run.outputs) for run in self.layers
@@ -91,8 +105,19 @@ class Run:
         """Cycles of all layers together, int64 [starts]."""
         return np.sum([layer.cycles for layer in self.layers], axis=0)
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the outputs have lost: a line for each layer of whose outputs more than
+        :data:`SATURATED_SHARE` saturated."""
+        return tuple(
+            f"layer {layer.name}: {int(layer.saturated.sum()):,} of {layer.outputs.size:,} outputs "
+            f"({layer.saturated_share:.2%}) saturated, so what it was given goes beyond what its "
+            f"scales were chosen for; quantise the network again, with calibration inputs like "
+            f"these" for layer in self.whole_layers if layer.saturated_share > SATURATED_SHARE)
+
     def compare(self, other: "Run") -> int:
-        """Compare every output word and, where both engines have time, every cycle and counter.
+        """Compare every output word and every count of saturated outputs, and, where both engines
+        have time, every cycle and counter.
 
         Returns the number of words, cycles and counters compared.
 
@@ -134,6 +159,13 @@ class Run:
             compared += check("counters", a.counters, b.counters,
                               lambda i: f"start {i[0]}, PE {i[1]}, counter {COUNTERS[i[2]]}, "
                                         f"cycle {a.cycles[i[0]]}")
+        if a.saturated is not None and b.saturated is not None:
+            if a.saturated.shape == b.saturated.shape:
+                compared += check("saturated", a.saturated, b.saturated,
+                                  lambda i: f"start {i[0]}, PE {i[1]}, saturated outputs")
+            else:                                   # golden has no PEs
+                compared += check("saturated", a.saturated.sum(axis=1), b.saturated.sum(axis=1),
+                                  lambda i: f"start {i[0]}, saturated outputs")
         return compared
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Seven exclusive counters of a PE in one small memory (docs/timing.md)."""
+"""A PE's counters in one small memory: seven exclusive ones, and saturated outputs
+(docs/timing.md)."""
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.counters import COUNTERS
+from ..core.counters import COUNTERS, SATURATED
 from ..core.timing import Timing
 from .ram import block_memory
 
@@ -21,11 +22,16 @@ class Counters(wiring.Component):
     A counter is named, read, held in a register, and written one higher in four successive
     cycles; a counter that is on its way comes from there and not from the memory.
 
+    An eighth counter, of outputs that saturated, may move in the same cycle. It is a register,
+    which goes into the memory behind the seven when the layer has ended, as soon as no clearing
+    takes the write port: three cycles after ``running``, or after the next layer's clearing.
+
     Members
     -------
     entry, empty, token, pending, finished : from the entry reader.
     blocked : the broadcast was held up when it could have fed this cycle of D.
     filler : the entry that D held ``latency`` cycles ago is a filler.
+    saturated : an output that is written back has been saturated; any time in ``running``.
     address, data : read port, one cycle; address = layer << 3 | counter. Only while nothing
         is counted or cleared.
     """
@@ -35,7 +41,7 @@ class Counters(wiring.Component):
         self._config = config
         super().__init__({
             "entry": In(1), "empty": In(1), "token": In(1), "pending": In(1), "finished": In(1),
-            "blocked": In(1), "filler": In(1),
+            "blocked": In(1), "filler": In(1), "saturated": In(1),
             "layer": In(config.layer_width),
             "running": In(1),
             "clear": In(1),
@@ -99,3 +105,17 @@ class Counters(wiring.Component):
             last.eq(new),
             old.eq(Mux(in_new, new, Mux(in_last, last, read.data))),
         ]
+        self._count_saturated(m, write, counting[2], clearing[2])
+
+    def _count_saturated(self, m, write, is_counting, is_clearing):
+        """Count in a register, and store it once the layer it belongs to has ended."""
+        count, layer = Signal.like(write.data, name="saturated_count"), Signal.like(self.layer)
+        unstored = Signal()
+        with m.If(self.saturated):
+            m.d.sync += count.eq(count + 1)
+        with m.If(is_counting):
+            m.d.sync += [unstored.eq(1), layer.eq(write.addr >> 3)]
+        with m.Elif(unstored & ~is_clearing):
+            m.d.comb += [write.en.eq(1), write.addr.eq(Cat(Const(SATURATED, 3), layer)),
+                         write.data.eq(count)]
+            m.d.sync += [unstored.eq(0), count.eq(0)]

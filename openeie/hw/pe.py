@@ -110,7 +110,7 @@ class PE(wiring.Component):
             entries.released.eq(writeback.released),
         ]
         self._connect_writeback(m, entries, accumulators, writeback, activations)
-        self._connect_counters(m, entries, address, counters)
+        self._connect_counters(m, entries, address, writeback, counters)
         self._connect_load(m, entries, pointers, codebook, writeback, activations)
         # What the sequencer says is not reset with the rest: it wipes the accumulators meanwhile.
         outer.submodules.blocks = ResetInserter(local["reset"])(m)
@@ -154,11 +154,14 @@ class PE(wiring.Component):
             m.d.comb += [self.result_en.eq(writeback.write_en), self.result.eq(writeback.o),
                          activations.write_en.eq(self.write_en), activations.i.eq(self.write)]
 
-    def _connect_counters(self, m, entries, address, counters):
+    def _connect_counters(self, m, entries, address, writeback, counters):
+        saturated = Signal()
+        m.d.sync += saturated.eq(writeback.saturated)   # off the path to the activation memories
         m.d.comb += [
             *(getattr(counters, name).eq(getattr(entries, name))
               for name in ("entry", "empty", "token", "pending", "finished")),
             counters.filler.eq(address.filler),
+            counters.saturated.eq(saturated),
             counters.address.eq(self.count_address),
             self.count.eq(counters.data),
         ]

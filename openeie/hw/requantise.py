@@ -36,6 +36,7 @@ class Requantise(wiring.Component):
         of M1 are not part of M but the number of the digit below the result.
     relu : of the layer.
     act : the result.
+    saturated : it is an end of the range, because what was rounded lies beyond; as long as ``act``.
     """
     latency = 14
 
@@ -47,6 +48,7 @@ class Requantise(wiring.Component):
             "quarter": In(DIGIT),
             "relu": In(1),
             "act": Out(signed(config.act_width)),
+            "saturated": Out(1),
         })
 
     def elaborate(self, platform):
@@ -132,8 +134,8 @@ class Requantise(wiring.Component):
             m.d.sync += negative.eq(digit[-1])
         low, high = int_range(width)
         with m.If(negative & self.relu):
-            m.d.sync += self.act.eq(0)
+            m.d.sync += [self.act.eq(0), self.saturated.eq(0)]
         with m.Elif(Mux(negative, fits_negative, fits_positive)):
-            m.d.sync += self.act.eq(act)
+            m.d.sync += [self.act.eq(act), self.saturated.eq(0)]
         with m.Else():
-            m.d.sync += self.act.eq(Mux(negative, low, high))
+            m.d.sync += [self.act.eq(Mux(negative, low, high)), self.saturated.eq(1)]

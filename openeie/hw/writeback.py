@@ -32,6 +32,7 @@ class Writeback(wiring.Component):
     released : the last cycle of the bank's last row.
     done : all vectors of the layer have been written.
     write_en, o : :class:`Result` for the destination memory.
+    saturated : the row that is written in this cycle has been saturated.
     load_en, load_address, load_data : write port of the channel memory, quarters of a row.
     """
     latency = Requantise.latency
@@ -52,6 +53,7 @@ class Writeback(wiring.Component):
             "done": Out(1),
             "write_en": Out(1),
             "o": Out(Result(config)),
+            "saturated": Out(1),
             "load_en": In(1),
             "load_address": In(config.channel_address_width + 2),
             "load_data": In(16),
@@ -78,6 +80,7 @@ class Writeback(wiring.Component):
             requantise.acc.eq(self.acc),
             self.o.act.eq(requantise.act),
             self.write_en.eq(writing & (phase == self.latency - Timing.row)),
+            self.saturated.eq(self.write_en & requantise.saturated),
         ]
         with m.If(self.read_en | writing):
             m.d.sync += phase.eq(phase + 1)

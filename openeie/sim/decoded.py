@@ -45,6 +45,11 @@ class DecodedPart:
     shift: np.ndarray
 
     @property
+    def pes(self) -> int:
+        """How many PEs share the broadcast."""
+        return self.counts.shape[1]
+
+    @property
     def channels(self) -> int:
         """m, places without a channel included."""
         return len(self.bias)

@@ -1,21 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """One door to all engines."""
+import numpy as np
+
 from ..core import golden
 from ..core.errors import InputError
-from ..core.program import Program
+from ..core.program import LayerPlan, Program
 from ..core.run import LayerRun, Run
 
 __all__ = ["ENGINES", "simulate"]
 
 
 def _golden(program: Program, x) -> Run:
-    outputs = golden.network(program.network, x)
-    if len(outputs[0]) % program.vectors and any(not plan.part.is_whole for plan in program.layers):
-        raise InputError(f"the program is tiled and takes {program.vectors} inputs a start, so the "
-                         f"batch must be a multiple of {program.vectors}, not {len(outputs[0])}")
+    results = golden.network_saturated(program.network, x)
+    batch, vectors = len(results[0][0]), program.vectors
+    if batch % vectors and any(not plan.part.is_whole for plan in program.layers):
+        raise InputError(f"the program is tiled and takes {vectors} inputs a start, so the "
+                         f"batch must be a multiple of {vectors}, not {batch}")
     return Run(engine="golden", config=program.config, layers=tuple(
-        LayerRun(name=plan.name, part=plan.part, outputs=plan.part.cut(outputs[plan.layer]))
-        for plan in program.layers))
+        _golden_tile(plan, vectors, *results[plan.layer]) for plan in program.layers))
+
+
+def _golden_tile(plan: LayerPlan, vectors: int, outputs: np.ndarray,
+                 saturated: np.ndarray) -> LayerRun:
+    """A tile's part of its layer's outputs; saturated ones are counted by start."""
+    starts = -(-len(outputs) // vectors)
+    counts = plan.part.cut(saturated).sum(axis=1)
+    by_start = np.zeros(starts * len(plan.part.vectors), np.int64)
+    by_start[:len(counts)] = counts                 # the last start may lack inputs
+    return LayerRun(name=plan.name, part=plan.part, outputs=plan.part.cut(outputs),
+                    saturated=by_start.reshape(starts, -1).sum(axis=1, keepdims=True))
 
 
 # The others load when they are used: numba and Verilator cost their users, and nobody else.

@@ -5,13 +5,14 @@ from typing import Protocol
 
 import numpy as np
 
-from ..core.counters import COUNTERS
+from ..core.config import ArrayConfig
+from ..core.counters import COUNTERS, SATURATED
 from ..core.errors import ArrayFault, InputError
 from ..core.memory import half_rows
 from ..core.program import Program, Target
 from ..core.run import LayerRun, Run
 
-__all__ = ["Ports", "execute", "read_outputs", "UNATTENDED_CYCLES"]
+__all__ = ["Ports", "execute", "read_counters", "read_outputs", "UNATTENDED_CYCLES"]
 
 #: A start of more cycles is not repeated without the host, unless it is asked for.
 UNATTENDED_CYCLES = 1 << 20
@@ -19,6 +20,8 @@ UNATTENDED_CYCLES = 1 << 20
 
 class Ports(Protocol):
     """What an array offers: :class:`openeie.sim.rtl.Rtl`, :class:`openeie.boards.driver.Device`."""
+    config: ArrayConfig
+
     def load(self, records: np.ndarray) -> None:
         """Write records and have their CRC checked."""
 
@@ -27,9 +30,6 @@ class Ports(Protocol):
 
     def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
         """``count`` words from ``address`` on, int64."""
-
-    def counters(self, layer: int) -> tuple[int, np.ndarray]:
-        """Cycles of ``layer``, and its counters, int64 [PEs, 7]."""
 
 
 def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
@@ -72,7 +72,9 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
                  if layer else np.zeros((0, plan.outputs), np.int64),
                  cycles=np.array([result[1] for result in layer], np.int64),
                  counters=np.array([result[2] for result in layer], np.int64).reshape(
-                     len(layer), program.config.pes, len(COUNTERS)))
+                     len(layer), program.config.pes, len(COUNTERS)),
+                 saturated=np.array([result[3] for result in layer], np.int64).reshape(
+                     len(layer), program.config.pes))
         for plan, layer in zip(plans, results)))
 
 
@@ -96,7 +98,16 @@ def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
                for index in last):
             raise ArrayFault("the program gives other outputs as a whole than layer by layer")
     for index, outputs in enumerate(stepped):
-        results[index].append((outputs, *array.counters(index)))
+        results[index].append((outputs, *read_counters(array, index)))
+
+
+def read_counters(array: Ports, layer: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Of a layer, or tile, in the last run: its cycles, its counters int64 [PEs, 7], and how many
+    outputs saturated, int64 [PEs]."""
+    cycles = int(array.read(Target.CYCLES, 0, layer, 1)[0])
+    words = np.stack([array.read(Target.COUNTER, pe, layer << 3, SATURATED + 1)
+                      for pe in range(array.config.pes)])
+    return cycles, words[:, :len(COUNTERS)], words[:, SATURATED]
 
 
 def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:

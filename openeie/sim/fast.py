@@ -9,7 +9,7 @@ from numba import njit
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
 from ..core.errors import InputError
-from ..core.fixed import int_range, requantise
+from ..core.fixed import clamp, int_range, is_saturated, rescale
 from ..core.graph import INPUT
 from ..core.memory import half_rows
 from ..core.program import Program
@@ -49,14 +49,19 @@ def _seen(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> np.nd
     return seen.reshape(starts, vectors, walk.rows * pes)
 
 
-def _requantised(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config: ArrayConfig
-                 ) -> np.ndarray:
-    return requantise(acc, part.bias, part.multiplier, part.shift, relu=layer.relu,
-                      act_width=config.act_width)
+def _write_back(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config: ArrayConfig,
+                saturated: np.ndarray) -> np.ndarray:
+    """Outputs of sums int64 [starts, vectors, m]; counts saturated ones into [starts, PEs]."""
+    scaled = rescale(acc, part.bias, part.multiplier, part.shift)
+    ends = {"relu": layer.relu, "act_width": config.act_width}
+    at_an_end = is_saturated(scaled, **ends)
+    if at_an_end.any():                         # seldom
+        saturated += at_an_end.reshape(len(acc), -1, saturated.shape[1]).sum(axis=1)
+    return clamp(scaled, **ends)
 
 
 def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-                counters: np.ndarray, acts: np.ndarray) -> None:
+                counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
     """Matrix-vector products: every PE, or every one of a cluster, gets every non-zero
     activation."""
     x = np.ascontiguousarray(seen[..., :layer.counts.shape[1]])
@@ -68,7 +73,8 @@ def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycl
         sums = np.zeros((*taken.shape[:2], part.channels), np.int64)
         _accumulate(taken.reshape(-1, x.shape[2]), part.indptr, part.rows, part.weights,
                     sums.reshape(-1, part.channels))
-        acts[:, turns, :part.channels] = _requantised(layer, part, sums, config)
+        pes = slice(number * part.pes, (number + 1) * part.pes)
+        acts[:, turns, :part.channels] = _write_back(layer, part, sums, config, saturated[:, pes])
 
 
 @njit(cache=True, nogil=True)
@@ -94,7 +100,7 @@ def _accumulate_local(x, indptr, rows, weights, maximum, lowest, acc):
 
 
 def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-               counters: np.ndarray, acts: np.ndarray) -> None:
+               counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
     """Channel by channel: every PE gets its own activations, zeros among them, row by row."""
     part, = layer.parts
     vectors, rows, pes = seen.shape[1], layer.walk.rows, config.pes
@@ -107,7 +113,7 @@ def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycle
     _accumulate_local(np.ascontiguousarray(seen).reshape(-1, rows, pes), part.indptr, part.rows,
                       part.weights, layer.maximum, int_range(config.act_width)[0],
                       sums.reshape(-1, part.channels))
-    acts[:] = _requantised(layer, part, sums, config)
+    acts[:] = _write_back(layer, part, sums, config, saturated)
 
 
 def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
@@ -115,6 +121,7 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> 
     starts, pes, vectors = len(memory), config.pes, layer.vectors
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
+    saturated = np.zeros((starts, pes), np.int64)
     rows = layer.out_rows
     acts = np.zeros((starts, vectors, rows * pes), np.int64)
     step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
@@ -122,7 +129,7 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> 
     for first in range(0, starts, max(1, step)):
         part = slice(first, first + step)
         execute(layer, _seen(layer, memory[part], config), config,
-                cycles[part], counters[part], acts[part])
+                cycles[part], counters[part], saturated[part], acts[part])
     assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
     turn, cluster = np.divmod(np.arange(vectors), len(layer.parts))
     first = layer.dst_origin + turn * (rows - 1 + layer.dst_step) + cluster * layer.cluster_step
@@ -130,7 +137,7 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> 
     outputs = acts[..., layer.places].reshape(
         starts * vectors // layer.walk.positions, layer.walk.positions * len(layer.places))
     return LayerRun(name=layer.name, part=layer.part, outputs=outputs, cycles=cycles,
-                    counters=counters)
+                    counters=counters, saturated=saturated)
 
 
 def run(program: Program, x, *, jobs: int = 1,
@@ -180,7 +187,7 @@ def _join(parts: Sequence[LayerRun]) -> LayerRun:
     """One layer's runs over consecutive starts as one."""
     return LayerRun(name=parts[0].name, part=parts[0].part,
                     **{name: np.concatenate([getattr(part, name) for part in parts])
-                       for name in ("outputs", "cycles", "counters")})
+                       for name in ("outputs", "cycles", "counters", "saturated")})
 
 
 def broadcast_items(x) -> np.ndarray:

@@ -7,7 +7,6 @@ from types import TracebackType
 import numpy as np
 
 from ..core.config import ArrayConfig
-from ..core.counters import COUNTERS
 from ..core.errors import ArrayFault, InputError, ToolError
 from ..core.program import LOAD_RECORD, Control, Fault, Program, Status, Target, load_crc
 from ..core.run import Run
@@ -172,12 +171,6 @@ class Rtl:
         self.command(Control.START, first | count << 16)
         self.wait(limit)
         self.check_fault()
-
-    def counters(self, layer: int) -> tuple[int, np.ndarray]:
-        """Cycles of ``layer`` in the last run, and its counters, int64 [PEs, 7]."""
-        cycles = int(self.read(Target.CYCLES, 0, layer, 1)[0])
-        return cycles, np.stack([self.read(Target.COUNTER, pe, layer << 3, len(COUNTERS))
-                                 for pe in range(self.config.pes)])
 
 
 def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,

@@ -34,6 +34,7 @@ class LayerSummary:
     weights, kept : places of its matrix, and non-zero weights.
     activations, nonzero : of the maps that it reads, and how many of them are not zero.
     cycles, dense_cycles : on the run, and of the same array run dense (:mod:`.dense`).
+    outputs, saturated : activations that it computed, and how many of them saturation changed.
     spent : PE-cycles by :data:`SHARES`; ``mac`` and ``pool`` are the entries executed, fillers
         apart. They add up to ``pes`` x ``cycles``.
     """
@@ -47,6 +48,8 @@ class LayerSummary:
     nonzero: int
     cycles: int
     dense_cycles: int
+    outputs: int
+    saturated: int
     spent: dict[str, int]
 
     @property
@@ -58,6 +61,11 @@ class LayerSummary:
     def activation_density(self) -> float:
         """Share of the activations read that are not zero."""
         return self.nonzero / self.activations
+
+    @property
+    def saturated_share(self) -> float:
+        """Share of the outputs that saturation changed."""
+        return self.saturated / self.outputs
 
     @property
     def entries(self) -> int:
@@ -83,8 +91,8 @@ class LayerSummary:
         """Plain values, the derived ones among them."""
         return dataclasses.asdict(self) | {
             name: getattr(self, name) for name in (
-                "weight_density", "activation_density", "entries", "mac_utilisation", "speedup",
-                "shares")}
+                "weight_density", "activation_density", "saturated_share", "entries",
+                "mac_utilisation", "speedup", "shares")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,7 +173,8 @@ def _plan_summary(program: Program, run: Run, number: int) -> LayerSummary:
     return LayerSummary(
         name=plan.name, kind="", pes=run.config.pes, macs=0, weights=0, kept=0, activations=0,
         nonzero=0, cycles=int(layer.cycles.sum()),
-        dense_cycles=len(layer.cycles) * dense_cycles(program, number), spent=spent)
+        dense_cycles=len(layer.cycles) * dense_cycles(program, number),
+        outputs=layer.outputs.size, saturated=int(layer.saturated.sum()), spent=spent)
 
 
 def _sum(name: str, kind: str, parts: Iterable[LayerSummary]) -> LayerSummary:

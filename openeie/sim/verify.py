@@ -73,6 +73,8 @@ def _compare(runs: Sequence[Run]) -> Verdict:
                 cycles += ours.cycles.size
             if ours.counters is not None and theirs.counters is not None:
                 counters += ours.counters.size
+            if ours.saturated is not None and theirs.saturated is not None:
+                counters += min(ours.saturated.size, theirs.saturated.size)
     return Verdict(engines=tuple(run.engine for run in runs), words=words, cycles=cycles,
                    counters=counters)
 

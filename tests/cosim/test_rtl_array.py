@@ -19,7 +19,7 @@ from openeie.core.weights import SparseWeights
 from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target,
                                   load_crc)
 from openeie.sim import fast
-from openeie.sim.execute import read_outputs
+from openeie.sim.execute import read_counters, read_outputs
 from openeie.sim.rtl import Rtl, build, run
 
 TINY = preset("TINY")
@@ -119,9 +119,10 @@ def test_reset_in_mid_layer():
             rtl.start(0, 2, 10_000)
             assert np.array_equal(read_outputs(rtl, program, 1), wanted.outputs)
             for layer in range(2):
-                cycles, counters = rtl.counters(layer)
+                cycles, counters, saturated = read_counters(rtl, layer)
                 assert cycles == wanted.layers[layer].cycles[0]
                 assert np.array_equal(counters, wanted.layers[layer].counters[0])
+                assert np.array_equal(saturated, wanted.layers[layer].saturated[0])
 
 
 def test_a_wrong_crc_refuses_the_start():

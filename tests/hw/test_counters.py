@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
+import pytest
 from openeie.core.config import preset
-from openeie.core.counters import COUNTERS
+from openeie.core.counters import COUNTERS, SATURATED
 from openeie.core.timing import Timing
 from openeie.hw.counters import Counters
 
@@ -89,3 +90,31 @@ def test_layers_have_counters_of_their_own():
     got = [row["data"] for row in rows[at + 1:]]
     assert got == [value for layer in range(CONFIG.max_layers)
                    for value in (0, 0, 0, FETCH + layer + 1, 0, 0, 0)]
+
+
+def layer_with(saturated, layer, cycles=20):
+    """Steps of a layer that is cleared, and of whose outputs ``saturated`` saturate."""
+    fetch = [*clear(layer), *[{"layer": layer}] * (FETCH - len(COUNTERS))]
+    run = [{"layer": layer, "running": 1} for _ in range(cycles)]
+    for cycle in range(saturated):
+        run[-1 - cycle]["saturated"] = 1
+    return fetch + run
+
+
+def stored(steps, layers):
+    """What stands behind the seven of each layer after ``steps``."""
+    steps = [*steps, *[IDLE] * 4]                   # read, held, written, and the eighth written
+    reads = [{"address": layer << 3 | SATURATED} for layer in layers]
+    rows = trace(Counters(CONFIG), [*steps, *reads, IDLE], "data")
+    return [row["data"] for row in rows[len(steps) + 1:]]
+
+
+@pytest.mark.parametrize("counts", [[0], [3], [3, 0], [0, 5, 20, 1]])
+def test_saturated_outputs_of_layers_without_a_pause_between_them(counts):
+    """The next layer's clearing takes the write port in the very cycle after a layer's last."""
+    steps = [step for layer, count in enumerate(counts) for step in layer_with(count, layer)]
+    assert stored(steps, range(len(counts))) == counts
+
+
+def test_saturated_outputs_of_a_layer_that_runs_again():
+    assert stored([*layer_with(7, 1), *[IDLE] * 20, *layer_with(2, 1)], [1]) == [2]

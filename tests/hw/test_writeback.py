@@ -2,7 +2,8 @@
 import numpy as np
 import pytest
 from openeie.core.config import preset
-from openeie.core.fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range, requantise
+from openeie.core.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated, requantise,
+                                rescale)
 from openeie.core.program import channel_words
 from openeie.core.timing import Timing
 from openeie.hw.writeback import Writeback
@@ -12,13 +13,15 @@ from .bench import plain, simulate
 TINY = preset("TINY")
 
 
-def write_back(config, layer, acc, channels, *, gap=0):
+def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
     """Write back vectors ``acc`` [vectors, rows]; returns, per cycle, what was written.
 
     The result has one (address, act) for each row, the cycles from ``start`` to each write, and
-    the cycle in which ``done`` rose after the last one.
+    the cycle in which ``done`` rose after the last one. A list ``saturated`` gets a bit for each
+    row; in no other cycle may that bit be up.
     """
     dut, written, cycles, done = Writeback(config), [], [], []
+    saturated = [] if saturated is None else saturated
     vectors, rows = acc.shape
 
     async def accumulators(ctx):
@@ -55,6 +58,8 @@ def write_back(config, layer, acc, channels, *, gap=0):
                     place = (ctx.get(dut.o.cluster),) if config.clusters > 1 else ()
                     written.append((*place, ctx.get(dut.o.address), plain(ctx.get(dut.o.act))))
                     cycles.append(cycle)
+                    saturated.append(ctx.get(dut.saturated))
+                assert ctx.get(dut.write_en) or not ctx.get(dut.saturated)
                 await ctx.tick()
                 cycle += 1
                 ctx.set(dut.start, 0)
@@ -96,9 +101,13 @@ def test_equals_requantise(act_width, acc_width, relu, rng):
                           act_depth=512, acc_depth=256, channel_depth=512)
     acc, bias, multiplier, shift = extremes(config, rng, 240)
     wanted = requantise(acc, bias, multiplier, shift, relu=bool(relu), act_width=act_width)
+    saturated = []
     written, _, _ = write_back(config, layer_of(240, 1, relu=relu, base=7), acc[np.newaxis],
-                               channels_of(bias, multiplier, shift))
+                               channels_of(bias, multiplier, shift), saturated=saturated)
     assert written == list(enumerate(wanted.tolist()))
+    at_an_end = is_saturated(rescale(acc, bias, multiplier, shift), relu=bool(relu),
+                             act_width=act_width)
+    assert saturated == at_an_end.tolist() and 20 < sum(saturated) < 200
     low, high = int_range(act_width)
     assert high in wanted and (0 if relu else low) in wanted, "both ends must be met"
 

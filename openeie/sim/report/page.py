@@ -72,6 +72,7 @@ def _facts(reports: list[Report]) -> list[dict]:
         (f"latency at {reports[0].mhz:g} MHz, µs", [each.latency_us for each in reports],
          "{:,.2f}"),
         ("MAC utilisation", [each.summary.total.mac_utilisation for each in reports], "{:.1%}"),
+        ("outputs saturated", [each.summary.total.saturated_share for each in reports], "{:.3%}"),
         ("speed-up over dense", [each.summary.total.speedup for each in reports], "{:,.2f}x"),
         ("energy of an input, µJ (model)", [
             each.energy_nj / 1e3 / each.vectors for each in reports], "{:,.2f}")]
