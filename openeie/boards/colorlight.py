@@ -15,7 +15,7 @@ COLORLIGHT_5A75B = Board(
     description="Colorlight 5A-75B v8.0",
     chip="LFE5U-25F-6",
     family=ECP5, device="25k", package="CABGA256", speed="6",
-    clock=Pin("P6"), clock_hz=25_000_000, core_hz=100_000_000,
+    clock=Pin("P6"), clock_hz=25_000_000, core_hz=75_000_000,
     rx=Pin("R7"), tx=Pin("T6"),                     # J19: KEY+ and DATA_LED-
     baud=115200,
     leds={"idle": Pin("C4"), "busy": Pin("D4"), "error": Pin("E4")},        # J1: R0, G0, B0

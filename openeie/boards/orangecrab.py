@@ -11,7 +11,7 @@ ORANGECRAB_25F = Board(
     description="OrangeCrab r0.2 25F",
     chip="LFE5U-25F-8",
     family=ECP5, device="25k", package="CSFBGA285", speed="8",
-    clock=Pin("A9"), clock_hz=48_000_000, core_hz=96_000_000,
+    clock=Pin("A9"), clock_hz=48_000_000, core_hz=84_000_000,
     rx=Pin("N17"), tx=Pin("M18"),                   # header pins 0 and 1
     leds={"idle": Pin("M3", active_low=True), "busy": Pin("J3", active_low=True),
           "error": Pin("K4", active_low=True)},     # green, blue, red of the RGB LED

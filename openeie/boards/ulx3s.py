@@ -11,7 +11,7 @@ ULX3S_85F = Board(
     description="Radiona ULX3S 85F",
     chip="LFE5U-85F-6",
     family=ECP5, device="85k", package="CABGA381", speed="6",
-    clock=Pin("G2"), clock_hz=25_000_000, core_hz=62_500_000,
+    clock=Pin("G2"), clock_hz=25_000_000, core_hz=50_000_000,
     rx=Pin("M1"), tx=Pin("L4"),                     # the FT231X
     baud=2_500_000,
     leds={"idle": Pin("B2"), "busy": Pin("C2"), "error": Pin("C1")},        # D0, D1, D2
@@ -45,7 +45,7 @@ ULX3S_25F = ULX3S_85F.replace(
                        acc_depth=38, acc_banks=1, acc_width=32, channel_depth=64, max_layers=4,
                        counter_width=24, encodings=("codebook",)),
     lut_memories=("accumulators",),
-    core_hz=100_000_000,
-    baud=2_000_000,
+    core_hz=75_000_000,
+    baud=2_500_000,
     place=(),
 )
