@@ -8,7 +8,7 @@ from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, ConfigError
 from ..core.footprint import memory_bits
 from .family import Family
-from .pll import Pll
+from .pll import Pll, clocks_below
 
 if TYPE_CHECKING:
     from amaranth import Instance, Signal, Value
@@ -199,6 +199,16 @@ class Board:
     def registered_product(self, a: "Value", b: "Value", product: "Signal") -> "Instance | None":
         """See :meth:`Family.registered_product`."""
         return self.family.registered_product(a, b, product)
+
+    def slower(self, most_hz: float) -> "Board | None":
+        """This board with the fastest clock up to ``most_hz`` that its PLL can make and at which
+        its UART works; None if there is none."""
+        for clock_hz in clocks_below(self.family.limits, self.clock_hz, most_hz):
+            try:
+                return self.replace(core_hz=clock_hz)
+            except ConfigError:             # no baud rate at this clock
+                continue
+        return None
 
     def replace(self, **changes) -> "Board":
         """A copy with some fields changed, checked anew."""

@@ -4,7 +4,8 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ..core.config import ArrayConfig
@@ -15,13 +16,15 @@ from .identity import design_digest
 from .tools import find_tool, run_tool, tool_versions
 from .verilog import Gateware, generate
 
-__all__ = ["build", "Progress", "REPORT"]
+__all__ = ["build", "slower_build", "Progress", "REPORT"]
 
 #: Called before each step with its number, the number of steps, and what it does.
 Progress = Callable[[int, int, str], None]
 
 #: Name of the report in a build folder.
 REPORT = "report.json"
+#: Part of the clock reached that a slower one leaves unused: another placement may reach less.
+_SLACK = 0.05
 _OF_A_SEED = re.compile(r"seed-\d+\.\w+(\.\w+)?")
 
 
@@ -60,6 +63,17 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
         return _build(board, folder, seeds, progress)
     except OSError as error:
         raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
+
+
+def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = ()) -> str:
+    """What to do about a clock that was missed: the command for the fastest one that leaves some
+    of the ``fmax_mhz`` reached as slack; ``options`` are those of the build that missed it."""
+    slower = board.slower(fmax_mhz * 1e6 * (1 - _SLACK))
+    if slower is None:
+        return "the board's PLL makes no clock that slow; build fewer PEs, with --pes"
+    words = ["openeie", "build", "-b", board.name, *options,
+             "--clock", f"{slower.clock_out_hz / 1e6:g}"]
+    return f"build it with a slower clock: {shlex.join(words)}"
 
 
 def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from ..core.errors import ConfigError
 
-__all__ = ["Pll", "PllLimits", "best_pll", "ICE40_PLL", "ECP5_PLL", "GOWIN_PLL"]
+__all__ = ["Pll", "PllLimits", "best_pll", "clocks_below", "ICE40_PLL", "ECP5_PLL", "GOWIN_PLL"]
 
 #: A core clock may be off by this much before it is refused.
 _TOLERANCE = 0.01
@@ -91,6 +91,12 @@ def best_pll(limits: PllLimits, input_hz: float, wanted_hz: float) -> Pll:
         raise ConfigError(f"no PLL setting makes {wanted_hz / 1e6:g} MHz from "
                           f"{input_hz / 1e6:g} MHz{near}")
     return best
+
+
+def clocks_below(limits: PllLimits, input_hz: float, most_hz: float) -> list[float]:
+    """Every clock that the PLL can make, at most ``most_hz``, the fastest first."""
+    return sorted({pll.output_hz for pll in limits.settings(input_hz)
+                   if pll.output_hz <= most_hz}, reverse=True)
 
 
 #: iCE40 (FPGA-TN-02052): SIMPLE feedback; DIVR + 1, DIVF + 1, 2 ** DIVQ.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..core.errors import InputError, LinkError, ToolError
 from .board import Board
-from .build import REPORT
+from .build import REPORT, slower_build
 from .tools import run_tool
 
 __all__ = ["program", "check_bitstream"]
@@ -68,6 +68,7 @@ def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
     try:
         report = json.loads((path.parent / REPORT).read_text())
         built_for, digest, met = report["board"], report["sha256"], report["met"]
+        reached, wanted = float(report["fmax_mhz"]), report["target_mhz"]
     except FileNotFoundError:
         return                          # built elsewhere; the board's identity will tell
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -80,9 +81,8 @@ def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path} is not the file that {path.parent / REPORT} describes; build "
                          f"anew: openeie build -b {board.name}")
     if not met and not force:
-        raise InputError(f"{path} missed its clock, {report['fmax_mhz']} of "
-                         f"{report['target_mhz']} MHz, and would not be reliable; build with more "
-                         f"--seeds or a slower --clock, or load it with --force")
+        raise InputError(f"{path} missed its clock, {reached} of {wanted} MHz, and would not be "
+                         f"reliable; {slower_build(board, reached)}; or load it with --force")
 
 
 def _refuse(board: Board, log: str) -> None:

@@ -18,12 +18,11 @@ Folder = Annotated[Path | None, typer.Option("-o", "--out", help="Default: build
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Place-and-route runs; the fastest "
                                                            "is kept.")]
 
-
 def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
             clock: Clock = None, out: Folder = None, seeds: Seeds = 1, as_json: AsJson = False,
             quiet: Quiet = False) -> None:
     """Build a board's bitstream; exit 3 if its clock is missed."""
-    from ..boards.build import build
+    from ..boards.build import build, slower_build
     board = resolve_board(name, config, changes, pes, clock)
     folder = out or Path("build") / board.name
     console = Console(stderr=True, highlight=False)
@@ -34,10 +33,20 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
     result = build(board, folder=folder, seeds=seeds, progress=progress)
     missed = None if result["met"] else ToolError(
         f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
-        f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; try more "
-        f"--seeds, fewer PEs, or a slower --clock")
+        f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; "
+        f"{slower_build(board, result['fmax_mhz'], _options(config, changes, pes, out))}")
     emit({"folder": str(folder)} | result, lambda: _tables(board, result, folder),
          as_json=as_json, quiet=quiet, failure=missed)
+
+
+def _options(config: str | None, changes: list[str] | None, pes: int | None,
+             out: Path | None) -> list[str]:
+    """The options of this build that the next one needs, too."""
+    words = ["-c", config] if config is not None else []
+    words += [word for change in changes or () for word in ("--set", change)]
+    words += ["--pes", str(pes)] if pes is not None else []
+    words += ["-o", str(out)] if out is not None else []
+    return words
 
 
 def _tables(board: Board, result: dict, folder: Path) -> list:

@@ -1,9 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie boards``, ``build`` and ``program`` as a user types them."""
 import json
+import shlex
 
+import pytest
 from commands import run
 from openeie.boards import BOARDS
+from openeie.boards import board as find_board
+
+#: What a build says, besides its clock and its array.
+RESULT = {"critical_path": {"delay_ns": 10.0, "blocks": []}, "seeds": {"1": 1.0},
+          "resources": {}, "bitstream": "top.bin", "sha256": "0"}
 
 
 def test_boards():
@@ -48,3 +55,26 @@ def test_program_without_a_bitstream(tmp_path):
     done = run("program", "-b", "hx8k", cwd=tmp_path, code=2)
     assert "there is no bitstream build/hx8k/top.bin; build it: openeie build -b hx8k" \
         in done.stderr
+
+
+@pytest.mark.parametrize("name", BOARDS)
+def test_a_missed_clock_names_the_command_that_works(monkeypatch, tmp_path, name):
+    """Whatever a build reaches, the command that its error prints meets its clock."""
+    def build(board, *, folder, seeds, progress):
+        return RESULT | {"target_mhz": board.clock_out_hz / 1e6, "fmax_mhz": fmax,
+                         "met": board.clock_out_hz / 1e6 <= fmax, "config": board.config.to_dict()}
+    fmax = find_board(name).clock_out_hz / 1e6 * 0.93
+    monkeypatch.setattr("openeie.boards.build.build", build)
+    done = run("build", "-b", name, "--set", "queue_depth=4", "-o", tmp_path / "a b", code=3)
+    words = shlex.split(done.stderr.strip().splitlines()[-1].partition("slower clock: ")[2])
+    assert words[:2] == ["openeie", "build"] and str(tmp_path / "a b") in words
+    done = json.loads(run(*words[1:], "--json").stdout)
+    assert done["met"] and done["config"]["queue_depth"] == 4
+    assert done["target_mhz"] <= fmax * 0.95
+
+
+def test_a_missed_clock_below_all_that_the_pll_makes(monkeypatch):
+    monkeypatch.setattr("openeie.boards.build.build", lambda board, **_: RESULT | {
+        "target_mhz": 24.0, "fmax_mhz": 3.0, "met": False, "config": board.config.to_dict()})
+    done = run("build", "-b", "icebreaker", code=3)
+    assert "the board's PLL makes no clock that slow; build fewer PEs, with --pes" in done.stderr

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How long a board's link takes for one start: inputs, start, outputs."""
+import numpy as np
+
+from ..core.link import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity, Reply,
+                         Request, Response)
+from ..core.program import Program
+from ..sim.execute import read_outputs
+from .board import Board
+from .driver import Device
+
+__all__ = ["link_seconds"]
+
+_BITS_A_BYTE = 10               # with start and stop bit
+_COBS = 2                       # bytes that COBS adds to a frame, its end included
+
+
+class _CountedChannel:
+    """Answers at once, with zeros, and counts what would have gone over the wire."""
+    retry = 0.0
+
+    def __init__(self) -> None:
+        self.bytes = 0
+
+    def request(self, request: Request) -> Response:
+        """The answer; a READ's words are all 0."""
+        size = request.count * request.word_bytes if request.command is Command.READ else 0
+        self.bytes += REQUEST_HEADER.size + len(request.data) + CRC_BYTES + _COBS
+        self.bytes += RESPONSE_HEADER.size + size + CRC_BYTES + _COBS
+        return Response(sequence=0, command=request.command, reply=Reply.OK, data=bytes(size))
+
+    def exchange(self, requests: list[Request], window: int) -> list[Response]:
+        """The answers to all of them."""
+        return [self.request(request) for request in requests]
+
+
+class _CountedDevice(Device):
+    """The driver as it is, on a wire that only counts."""
+    def __init__(self, board: Board, program: Program):
+        self.config = program.config
+        self.identity = Identity(design=0, board=board.name, clock_hz=board.clock_out_hz,
+                                 config=program.config)
+        self._channel = _CountedChannel()
+
+
+def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
+    """Time on the wire of one start of ``program`` with inputs x [vectors, n]: what the driver
+    sends to load them and to start, one look whether it has ended, the outputs, and every answer.
+
+    It is the number of bytes both ways at the board's baud rate. The host's own time is not in
+    it, and an answer that overlaps with the next request counts in full.
+    """
+    device = _CountedDevice(board, program)
+    device.load(program.input_records(x))
+    device.start(0, len(program.layers), 0)
+    read_outputs(device, program, len(program.layers) - 1)
+    return device._channel.bytes * _BITS_A_BYTE / board.baud
