@@ -11,7 +11,7 @@ from ..core.counters import COUNTERS
 from ..core.errors import ArrayFault, LinkError
 from ..core.link import (CREDITS, MAX_DATA, PROTOCOL, WORD_BYTES, Command, Identity, Request,
                          Response)
-from ..core.program import Control, Fault, Status, Target, load_crc
+from ..core.load_port import Control, Fault, Status, Target, load_crc
 from .channel import Channel
 from .identity import design_digest
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.program import Fault, Status, Target
+from ..core.load_port import Fault, Status, Target
 from .array import Array
 from .layouts import LoadWord, ReadRequest
 from .loader import Loader

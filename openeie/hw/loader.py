@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from ..core.program import Control, Fault, Target
+from ..core.load_port import Control, Fault, Target
 from .layouts import LoadWord
 
 __all__ = ["Loader"]

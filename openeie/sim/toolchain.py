@@ -13,8 +13,9 @@ from pathlib import Path
 import platformdirs
 
 from ..core.errors import ToolError
+from ..core.sources import source_digest
 
-__all__ = ["cache_folder", "cached_build", "compiler", "verilator_root", "source_digest",
+__all__ = ["cache_folder", "cached_build", "compiler", "verilator_root",
            "build_library"]
 
 # Without dfg and table: both number their temporaries through the whole design, and code that
@@ -47,14 +48,6 @@ def compiler() -> str:
         raise ToolError(f"no C++ compiler {name!r} on PATH: the rtl engine needs one; install "
                         f"g++ (Debian: apt install g++), or name yours in CXX")
     return path
-
-
-def source_digest(paths: Iterable[Path]) -> str:
-    """SHA-256 over names and contents of files, hex: what a build depends on."""
-    digest = hashlib.sha256()
-    for path in sorted(paths):
-        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()
 
 
 def cached_build(key: str, build: Callable[[Path], None]) -> Path:
