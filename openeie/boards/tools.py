@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from ..core.cache import tool_environment
 from ..core.errors import ToolError
+from ..sim.processes import end, ended_by_signals, start
 
 __all__ = ["PACKAGES", "find_tool", "run_tool", "tool_versions"]
 
@@ -49,14 +51,13 @@ def run_tool(name: str, arguments: list[str], folder: Path, log: str) -> tuple[i
     with (folder / log).open("w") as file:
         file.write(f"$ {name} {' '.join(arguments)}\n")
         file.flush()
-        process = subprocess.Popen([path, *arguments], cwd=folder, stdout=file,
-                                   stderr=subprocess.STDOUT)
-        try:
-            process.wait()
-        finally:
-            if process.poll() is None:      # an interrupt: the tool must not work on alone
-                process.kill()
+        with ended_by_signals():
+            process = start([path, *arguments], cwd=folder, stdout=file, env=tool_environment(),
+                            stderr=subprocess.STDOUT)
+            try:
                 process.wait()
+            finally:                        # an interrupt: the tool must not work on alone
+                end(process)
     return process.returncode, (folder / log).read_text(errors="replace")
 
 

@@ -14,9 +14,10 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from ..core.cache import cache_folder
 from ..core.config import preset
 from ..core.errors import ToolError
-from ..sim.toolchain import cache_folder, compiler, verilator_root
+from ..sim.toolchain import compiler, verilator
 from .common import AsJson, Out, Quiet, emit
 
 __all__ = ["command", "Check", "run_checks"]
@@ -98,10 +99,10 @@ def _compiler() -> str:
 
 
 def _verilator() -> str:
-    root = verilator_root()
-    done = subprocess.run([root / "bin" / "verilator_bin", "--version"], capture_output=True,
-                          text=True, check=True, env=os.environ | {"VERILATOR_ROOT": str(root)})
-    return f"{importlib.metadata.version('verilator')} ({done.stdout.split()[0]})"
+    tool = verilator()
+    subprocess.run([tool.program, "--version"], capture_output=True, check=True,
+                   env=tool.environment)
+    return f"{tool.version}, {tool.program}"
 
 
 def _cache() -> str:

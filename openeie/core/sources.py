@@ -7,8 +7,8 @@ from pathlib import Path
 __all__ = ["GATEWARE", "gateware_sources", "source_digest"]
 
 #: Modules of core that the gateware, or a host that drives it, takes its widths and codes from.
-#: A test holds this against what is imported while Verilog is generated; ``errors`` is left out,
-#: since what is refused is not built.
+#: A test holds this against what is imported while Verilog is generated; ``cache`` and ``errors``
+#: are left out: where files are kept shapes nothing, and what is refused is not built.
 GATEWARE = ("config", "counters", "descriptor", "fixed", "footprint", "limits", "link",
             "load_port", "timing")
 
