@@ -23,7 +23,8 @@ def _prefix():
     for more in ([], _MAY_READ):
         prefix = [shutil.which("setpriv"), "--reuid", str(UID), "--regid", str(UID),
                   "--clear-groups", *more]
-        probe = "import numpy, os, sys; sys.exit(os.getuid() == 0)"
+        # A child, too: the first one may have been started with root's eyes still.
+        probe = "import numpy, subprocess, sys; subprocess.run([sys.executable, '-V'], check=True)"
         if not subprocess.run([*prefix, sys.executable, "-c", probe], capture_output=True,
                               cwd="/").returncode:
             return prefix

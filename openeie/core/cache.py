@@ -18,7 +18,7 @@ import platformdirs
 
 from .errors import ToolError
 
-__all__ = ["cache_folder", "tool_environment"]
+__all__ = ["cache_folder", "quiet_matplotlib", "tool_environment"]
 
 _VARIABLE = "OPENEIE_CACHE"
 
@@ -58,6 +58,13 @@ def tool_environment() -> dict[str, str]:
     folder = cache_folder()
     return {"YOWASP_CACHE_DIR": str(folder / "yowasp")} | os.environ \
         | {"XDG_CACHE_HOME": str(folder)}
+
+
+def quiet_matplotlib() -> None:
+    """Before matplotlib is imported: it keeps a list of fonts, in the user's home where it can,
+    and complains where it cannot, unless its own variable names a folder."""
+    if not os.access(Path("~").expanduser(), os.W_OK):
+        os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 
 @cache

@@ -10,6 +10,9 @@ from ..core.errors import ToolError
 
 __all__ = ["compiled"]
 
+# numba's own types do not say that what it returns is called like the function.
+_config: Any = numba.config
+_njit: Any = numba.njit
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -19,11 +22,11 @@ def compiled(function: _Function) -> _Function:
     numba asks where to keep it when a function is decorated. ``$NUMBA_CACHE_DIR`` is the user's to
     set, and where functions of their own are kept does not change.
     """
-    theirs = numba.config.CACHE_DIR
+    theirs = _config.CACHE_DIR
     try:
-        numba.config.CACHE_DIR = theirs or str(cache_folder() / "numba")
-        return numba.njit(cache=True, nogil=True)(function)
+        _config.CACHE_DIR = theirs or str(cache_folder() / "numba")
+        return _njit(cache=True, nogil=True)(function)
     except (ToolError, RuntimeError):   # no room for any file, or not where the user wants them
-        return numba.njit(nogil=True)(function)
+        return _njit(nogil=True)(function)
     finally:
-        numba.config.CACHE_DIR = theirs
+        _config.CACHE_DIR = theirs

