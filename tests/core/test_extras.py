@@ -87,3 +87,19 @@ def test_a_driver_needs_nothing_but_its_extra():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == "[]"
+
+
+def test_without_its_extra_a_driver_names_it():
+    code = ("import sys\n"
+            "sys.modules['cobs'] = None\n"
+            "import openeie.boards.driver\n")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "ToolError: the link to a board takes cobs, which is not installed" in done.stderr
+    assert "[driver]'" in done.stderr
+
+
+def test_nowhere_is_a_package_asked_of_an_index_that_has_it_not():
+    """All messages have the one helper's command, and the pages that of a clone."""
+    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "openeie").rglob("*.py")]:
+        if path.name != "extras.py":
+            assert "openeie[" not in path.read_text(), path
