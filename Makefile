@@ -2,6 +2,10 @@
 # Two commands do everything from a clean clone: make demo, make test.
 PYTHON ?= python3
 JOBS   ?= 2
+# Where pip takes torch from, if not from its own index: make test TORCH_INDEX=URL. What pip takes
+# by itself on Linux is a CUDA build of 530 MB with gigabytes of libraries behind it; pytorch's own
+# page of install commands names the URL of the builds for processors alone, of 200 MB.
+TORCH_INDEX ?=
 
 VENV := .venv
 BIN  := $(VENV)/bin
@@ -31,9 +35,10 @@ $(VENV)/.runtime: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) -e .
 	touch $@
 
-# torch by its exact version first: a range would bring the CUDA build with gigabytes.
+# torch by its exact version and first: a range would bring the CUDA build. From an index of its own
+# it comes without what it needs itself, which the next line takes from where all else comes from.
 $(VENV)/.dev: $(VENV)/.runtime
-	$(PIP) $$(grep '^torch==' constraints.txt)
+	$(PIP) $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) $$(grep '^torch==' constraints.txt)
 	$(PIP) -e '.[dev]'
 	touch $@
 

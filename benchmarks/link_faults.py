@@ -24,7 +24,7 @@ from openeie.boards.virtual import Terminal
 from openeie.cli.common import one_line_errors
 from openeie.core.config import preset
 from openeie.core.errors import LinkError, OpenEIEError
-from openeie.core.program import LOAD_RECORD, Fault, Target
+from openeie.core.load_port import LOAD_RECORD, Fault, Target
 
 BOARD = board("icebreaker").replace(baud=6_000_000)     # a fast line: it is simulated bit by bit
 CONFIG = preset("TINY").replace(word_width=32, act_depth=64)

@@ -94,8 +94,8 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
     ToolError : an extra that is needed is not installed.
     """
-    from .sw.importers.source import need
-    need("torch", "train")
+    from .core.extras import need
+    need("train", "compress", "torch")
     from .sw.compress.pipeline import compress as run
     return run(network, data, recipe, weights=weights, budget=budget, seed=seed, device=device,
                checkpoints=checkpoints, teacher=teacher, watch=watch)

@@ -3,7 +3,7 @@
 import zlib
 
 from openeie.core.link import MAX_DATA, Command, Reply
-from openeie.core.program import Target
+from openeie.core.load_port import Target
 
 READABLE = (Target.CONTROL, Target.ACT_A, Target.ACT_B, Target.COUNTER, Target.CYCLES)
 IDENTITY = [0x0101_0000 * n + 0x0302 + n for n in range(27)]

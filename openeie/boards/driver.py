@@ -10,7 +10,7 @@ from ..core.config import ArrayConfig
 from ..core.errors import ArrayFault, LinkError
 from ..core.link import (CREDITS, MAX_DATA, PROTOCOL, WORD_BYTES, Command, Identity, Request,
                          Response)
-from ..core.program import Control, Fault, Status, Target, load_crc
+from ..core.load_port import Control, Fault, Status, Target, load_crc
 from .channel import Channel
 from .identity import design_digest
 
@@ -109,7 +109,7 @@ class Device:
         self._channel.request(Request(sequence=0, command=Command.RESET))
 
     def write(self, records: np.ndarray) -> None:
-        """Write load records (:data:`openeie.core.program.LOAD_RECORD`)."""
+        """Write load records (:data:`openeie.core.load_port.LOAD_RECORD`)."""
         requests = list(self._requests(self._masked(records)))
         if requests:
             self._channel.exchange(requests, CREDITS)

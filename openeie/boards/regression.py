@@ -14,7 +14,7 @@ import numpy as np
 from ..core.compile import compile_network
 from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
 from ..core.graph import Network
-from ..core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from ..core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from ..sim import fast
 from ..sim.execute import execute
 from ..sim.random_layers import case

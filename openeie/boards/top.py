@@ -7,7 +7,7 @@ from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..core.config import ArrayConfig
-from ..core.program import Fault
+from ..core.load_port import Fault
 from ..hw.accelerator import Accelerator
 from ..hw.link.link import Link
 from ..hw.pe import PE

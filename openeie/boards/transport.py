@@ -3,16 +3,16 @@
 import errno
 import time
 
-from ..core.errors import LinkError, ToolError
+from ..core.errors import LinkError
+from ..core.extras import missing
 from ..core.link import MAX_FRAME
 
 try:
     import serial
     from cobs import cobs
     from serial.tools import list_ports
-except ImportError as missing:      # a package of the extra, which only boards need
-    raise ToolError(f"the package {missing.name!r} is missing; run: pip install "
-                    f"'openeie[boards]'") from missing
+except ImportError as error:        # a package of the extra, which only boards need
+    raise missing(error.name, "driver", "the link to a board") from error
 
 __all__ = ["Port"]
 

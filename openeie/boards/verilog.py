@@ -3,9 +3,10 @@
 import re
 from dataclasses import dataclass
 
-from amaranth.back import rtlil, verilog
+from amaranth.back import rtlil
 
 from ..core.config import ArrayConfig
+from ..hw.emit import to_verilog
 from .board import Board
 
 __all__ = ["Gateware", "generate"]
@@ -51,9 +52,7 @@ def generate(board: Board, config: ArrayConfig, *, pll: bool = True) -> Gateware
                          platform=board)
     text = _MEMINIT.sub(lambda cell: "" if _ZEROS.search(cell[0]) else cell[0], text)
     blocks, memories = _hierarchy(text)
-    # Amaranth's own second step, public only together with the first.
-    return Gateware(verilog=verilog._convert_rtlil_text(text, strip_internal_attrs=True),
-                    blocks=blocks, memories=memories)
+    return Gateware(verilog=to_verilog(text), blocks=blocks, memories=memories)
 
 
 def _hierarchy(text: str) -> tuple[frozenset[str], dict[str, int]]:

@@ -9,11 +9,12 @@ from pathlib import Path
 from types import TracebackType
 
 from amaranth import Module
-from amaranth.back import rtlil, verilog
+from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.config import ArrayConfig
+from ..hw.emit import to_verilog
 from ..sim.toolchain import build_library, cached_build
 from ..sim.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
@@ -68,9 +69,8 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
     else:
         from ..hw.pe import PE
         # Registers keep their power-up values: the chip's configuration sets them.
-        description = convert(PE(config), PE_MODULE) + verilog._convert_rtlil_text(
-            rtlil.convert(_Pins(board, config), name=_TOP, emit_src=False),
-            strip_internal_attrs=True)
+        description = convert(PE(config), PE_MODULE) + to_verilog(
+            rtlil.convert(_Pins(board, config), name=_TOP, emit_src=False))
 
     def make(folder: Path) -> None:
         sources = netlist(board, config) + _pins_verilog(board) if below_rtl else description

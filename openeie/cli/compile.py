@@ -9,7 +9,8 @@ import typer
 
 from ..core.compile import compile_network
 from ..core.errors import InputError
-from ..core.program import Program, load_crc
+from ..core.load_port import load_crc
+from ..core.program import Program
 from .common import (AsJson, Config64, Model, Quiet, Set, config_for, emit,
                      write_atomically)
 from .models import inputs_for, load_model

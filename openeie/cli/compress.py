@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..core.artefact import save
 from ..core.errors import BudgetError, InputError
-from ..sw.importers.source import need
+from ..core.extras import need
 from .common import AsJson, Quiet, check_writable, emit, write_atomically
 from .tables import compression_tables, plain_table
 
@@ -53,7 +53,7 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
             checkpoints: Folder = None, hold_out: HoldOut = None, device: Device = "cpu",
             as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Train, prune, share and quantise a network of your own; report what it costs and saves."""
-    need("torch", "train")
+    need("train", "compress", "torch")
     if out.suffix != ".eie" or not out.parent.is_dir():
         raise InputError(f"--out must be a file .eie in a folder that exists, not {out}")
     best = out.with_suffix(".best.eie")

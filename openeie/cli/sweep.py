@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from ..core.errors import InputError, ToolError
+from ..core.errors import InputError
+from ..core.extras import need
 from .common import AsJson, Quiet, emit, progress, write_atomically
 from .models import load_model
 from .tables import plain_table
@@ -134,12 +135,7 @@ def _network(name: str, count: int, seed: int):
 
 def _journal(out: Path) -> Path:
     """The journal of a folder, which is made."""
-    try:
-        import matplotlib  # noqa: F401
-        import pyarrow  # noqa: F401
-    except ImportError as error:
-        raise ToolError(f"tables and pictures need {error.name}, which is not installed; install "
-                        f"it: pip install 'openeie[report]'") from None
+    need("report", "a sweep's folder of tables and pictures", "matplotlib", "pyarrow")
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -3,11 +3,13 @@
 import numpy as np
 
 from .config import ENCODINGS, ArrayConfig
-from .walk import ADDRESS_BITS
 
-__all__ = ["DESCRIPTOR_WORDS", "MAX_TABLES", "WINDOW_WORDS", "CLUSTER_WORDS", "TABLE_WORD",
-           "descriptor_layout", "descriptor_words", "descriptor_stride", "read_descriptor", "pack",
-           "unpack", "encoding_number"]
+__all__ = ["ADDRESS_BITS", "DESCRIPTOR_WORDS", "MAX_TABLES", "WINDOW_WORDS", "CLUSTER_WORDS",
+           "TABLE_WORD", "descriptor_layout", "descriptor_words", "descriptor_stride",
+           "read_descriptor", "pack", "unpack", "encoding_number"]
+
+#: Distances in a descriptor are modulo 2 ** ADDRESS_BITS.
+ADDRESS_BITS = 24
 
 #: Fields of a layer's descriptor, least significant first; each word has 64 bits.
 DESCRIPTOR_WORDS = (

@@ -2,7 +2,7 @@
 """Bits of an array's memories, by kind."""
 from .config import ArrayConfig
 from .descriptor import MAX_TABLES
-from .program import CHANNEL_WORD
+from .load_port import CHANNEL_WORD
 
 __all__ = ["memory_bits"]
 

@@ -11,7 +11,8 @@ from .encoding import Entries, encode_entries, pack_fixed, pack_huffman
 from .errors import EncodingError
 from .graph import INPUT, Network
 from .huffman import CanonicalCode, table_words
-from .program import LayerPlan, Program, channel_words
+from .load_port import channel_words
+from .program import LayerPlan, Program
 from .schedule import Tile
 from .tile import Maps
 from .timing import Timing

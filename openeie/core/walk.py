@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .descriptor import ADDRESS_BITS
 from .window import Window
 
-__all__ = ["Walk", "ADDRESS_BITS"]
-
-#: Distances in a descriptor are modulo 2 ** ADDRESS_BITS.
-ADDRESS_BITS = 24
+__all__ = ["Walk"]
 
 
 @dataclass(frozen=True, kw_only=True)

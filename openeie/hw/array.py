@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from ..core.program import BROADCAST_PE, Target
+from ..core.load_port import BROADCAST_PE, Target
 from ..core.timing import Timing
 from .broadcast import Broadcast
 from .exchange import Exchange

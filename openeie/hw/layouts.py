@@ -94,7 +94,7 @@ class Result(data.StructLayout):
 
 
 class LoadWord(data.StructLayout):
-    """One write of the load port; see :data:`openeie.core.program.LOAD_RECORD`."""
+    """One write of the load port; see :data:`openeie.core.load_port.LOAD_RECORD`."""
     def __init__(self):
         super().__init__({"target": 4, "pe": 16, "address": 32, "data": 64})
 

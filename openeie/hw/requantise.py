@@ -16,7 +16,7 @@ class Requantise(wiring.Component):
     """``relu(saturate(round((acc + bias) * multiplier >> shift)))``, docs/numerics.md, exactly.
 
     One row in eight cycles on a single multiplier of 17 x 17 bits. The host has shifted the
-    multiplier left (:func:`openeie.core.program.channel_words`), so that the result begins at a
+    multiplier left (:func:`openeie.core.load_port.channel_words`), so that the result begins at a
     digit of the product and no shifter is needed. With b the biased sum in digits b0 .. b2, and
     M in digits M0, M1, the product's digits 0 to 4 come out of a running sum::
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.program import CHANNEL_QUARTERS
+from ..core.load_port import CHANNEL_QUARTERS
 from ..core.timing import Timing
 from .layouts import Layer, Result
 from .ram import loaded_memory

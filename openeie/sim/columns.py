@@ -8,10 +8,10 @@ large layer takes about three times its encoded size here, and no more on the wa
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..core.config import ArrayConfig
 from ..core.encoding import Entries
+from .compiled import compiled
 
 __all__ = ["Columns", "columns_of_words", "columns_of_entries"]
 
@@ -42,7 +42,7 @@ class _Format(NamedTuple):
     sign: int           # of a weight in place; 0 with a codebook
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _entry(words, number, codebook, form):
     """(run, weight) of entry ``number`` of a PE's words uint64 [W]."""
     word = np.int64(words[number // form.slots] >> np.uint64(number % form.slots * form.width))
@@ -53,7 +53,7 @@ def _entry(words, number, codebook, form):
     return run, np.int64(codebook[payload])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _number(pointer, form):
     """A column pointer as the number of an entry."""
     pointer = np.int64(pointer)
@@ -61,7 +61,7 @@ def _number(pointer, form):
             + (pointer & ((1 << form.place_width) - 1)))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count_words(words, pointers, codebook, form, counts, fillers):
     """Fill counts and fillers, int32 [n, PEs]; returns the last row inside a PE."""
     longest, last = (1 << form.run_width) - 1, np.int64(-1)
@@ -82,7 +82,7 @@ def _count_words(words, pointers, codebook, form, counts, fillers):
     return last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill_from_words(words, pointers, codebook, form, rows, weights):
     """Fill rows and weights [entries], column by column and PE by PE."""
     longest, put = (1 << form.run_width) - 1, 0
@@ -129,7 +129,7 @@ def columns_of_words(config: ArrayConfig, encoding: str, words: np.ndarray, poin
     return columns
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _fill_from_entries(count, run, value, filler, rows, weights):
     """The same from entries by PE, column and row; count int32 [PEs, n]."""
     pes, n = count.shape

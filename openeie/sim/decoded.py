@@ -16,7 +16,8 @@ from ..core.errors import EncodingError
 from ..core.memory import half_rows
 from ..core.descriptor import descriptor_layout, read_descriptor
 from ..core.part import Part
-from ..core.program import Program, channel_values
+from ..core.load_port import channel_values
+from ..core.program import Program
 from ..core.walk import Walk
 from .columns import Columns, columns_of_entries, columns_of_words
 from .recurrence import Shape

@@ -9,7 +9,8 @@ from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS, SATURATED
 from ..core.errors import ArrayFault, InputError
 from ..core.memory import half_rows
-from ..core.program import Program, Target
+from ..core.load_port import Target
+from ..core.program import Program
 from ..core.run import LayerRun, Run
 
 __all__ = ["Ports", "execute", "read_counters", "read_outputs", "UNATTENDED_CYCLES"]

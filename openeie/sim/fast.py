@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from numba import njit
 
 from ..core.config import ArrayConfig
 from ..core.counters import COUNTERS
@@ -15,6 +14,7 @@ from ..core.memory import half_rows
 from ..core.program import Program
 from ..core.run import LayerRun, Run
 from ..core.timing import Timing
+from .compiled import compiled
 from .decoded import DecodedLayer, DecodedPart, decode
 from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, start_cycles
 
@@ -24,7 +24,7 @@ _CHUNK = 256        # starts of one task, and words of activation memory: bound 
 _MEMORY = 1 << 23
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _accumulate(x, indptr, rows, weights, acc):
     """acc int64 [vectors, m] += W x, entry by entry; x int64 [vectors, n]."""
     for vector in range(len(x)):
@@ -77,7 +77,7 @@ def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycl
         acts[:, turns, :part.channels] = _write_back(layer, part, sums, config, saturated[:, pes])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _accumulate_local(x, indptr, rows, weights, maximum, lowest, acc):
     """acc int64 [vectors, m] after every PE has taken its own of x int64 [vectors, rows, PEs].
 

@@ -24,7 +24,7 @@
 
 namespace {
 
-// One write on the load port, as openeie.core.program.LOAD_RECORD.
+// One write on the load port, as openeie.core.load_port.LOAD_RECORD.
 struct Record {
     uint8_t target, zero;
     uint16_t pe;

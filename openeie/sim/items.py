@@ -8,7 +8,6 @@ recurrence.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from ..core.chain import lines_needed
 from ..core.config import ArrayConfig
@@ -16,6 +15,7 @@ from ..core.counters import COUNTERS
 from ..core.program import LayerPlan, Program
 from ..core.timing import Timing
 from ..core.walk import Walk
+from .compiled import compiled
 from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
 
 __all__ = ["map_items", "plan_entries", "position_entries", "plan_shape", "plan_cycles"]
@@ -39,7 +39,7 @@ class _Window(NamedTuple):
         return cls(*(int(getattr(walk, name)) for name in cls._fields))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _collect(first, columns, inputs, window, pixel_columns):
     """Items of a window's walk over ``inputs`` maps.
 
@@ -97,7 +97,7 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
                     placed.shape[1])
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _seen(items, vectors, n):
     """Items as the activations that gave them: bool [vectors, n]."""
     seen, vector = np.zeros((vectors, n), np.bool_), 0

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..core.errors import InputError, ToolError
+from ..core.errors import InputError
+from ..core.extras import need
 from .summary import SHARES, LayerSummary, Summary
 
 __all__ = ["FORMATS", "STYLE", "check_picture", "draw", "figure_of"]
@@ -43,11 +44,7 @@ def check_picture(path: Path) -> None:
     """
     if path.suffix not in FORMATS:
         raise InputError(f"a picture's name must end in {', '.join(FORMATS)}, not {path.name!r}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise ToolError("a picture needs matplotlib, which is not installed; install it: "
-                        "pip install 'openeie[report]'") from None
+    need("report", "a picture", "matplotlib")
 
 
 def draw(summary: Summary, path: Path) -> bytes:

@@ -9,9 +9,9 @@ Compiled code is kept on disk beside this file. Numba notices a change of the fi
 stands in, but not of one it calls; so compiled functions call only those of their own file.
 """
 import numpy as np
-from numba import njit
 
 from ..core.counters import COUNTERS
+from .compiled import compiled
 from .pipeline import Group, Latencies, Shape
 
 __all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "clustered_cycles",
@@ -25,7 +25,7 @@ _LEAVE, _BROADCAST, _ITEMS, _PENDING = range(4)         # of a group's clock
 _BUSY, _FILLER, _EMPTY, _STARVED, _BLOCKED, _WRITEBACK, _DRAIN = range(len(COUNTERS))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def find_columns(x):
     """Items of one start in broadcast order: each vector's non-zero columns, then a TOKEN.
 
@@ -43,7 +43,7 @@ def find_columns(x):
     return columns[:items]
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _advance(broadcast, entries, lat, known, read, free, freed):
     """Take a column through every PE; returns the last pop.
 
@@ -64,7 +64,7 @@ def _advance(broadcast, entries, lat, known, read, free, freed):
     return last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _hold(read, free, pend):
     """Let an item wait in A for the writeback of the vector before it."""
     for i in range(len(read)):
@@ -73,7 +73,7 @@ def _hold(read, free, pend):
         free[i] = read[i] + work
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _classify(first, last, lat, read, freed, pend, blocked, writeback):
     """Sort D's idle cycles before an item into ``blocked`` and ``writeback``, per PE.
 
@@ -90,7 +90,7 @@ def _classify(first, last, lat, read, freed, pend, blocked, writeback):
     return reach
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _new_group(pes, shape, lat, counters):
     """PEs that share a broadcast, before the first item; counters int64 [7, PEs] of theirs."""
     return Group(
@@ -100,7 +100,7 @@ def _new_group(pes, shape, lat, counters):
         counters=counters, nothing=np.zeros(pes, np.int32))
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _send(group, counts, column, leave, shape, lat):
     """Take an item that leaves lnzd in cycle ``leave`` through broadcast and every PE."""
     clock, pend, token = group.clock, group.pend, column == TOKEN
@@ -123,7 +123,7 @@ def _send(group, counts, column, leave, shape, lat):
     clock[_ITEMS] += 1
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _run_items(columns, counts, shape, lat, group):
     """Walk all items of a broadcast."""
     clock = group.clock
@@ -141,7 +141,7 @@ def _run_items(columns, counts, shape, lat, group):
         vector += token
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _tally(column, counts, fillers, counters):
     """Cycles in which D holds an item, whenever that is; counters int64 [7, PEs]."""
     if column == TOKEN:
@@ -153,7 +153,7 @@ def _tally(column, counts, fillers, counters):
         counters[_EMPTY, i] += counts[column, i] == 0
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _finish(group, cycles, lat):
     """After the last token D idles: pending, then drain until the last counted cycle."""
     counters = group.counters
@@ -162,7 +162,7 @@ def _finish(group, cycles, lat):
     counters[_STARVED] = cycles - np.sum(counters, axis=0)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def start_cycles(columns, counts, fillers, shape, lat, counters):
     """One start of a layer: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
 
@@ -177,7 +177,7 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
     return cycles
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
     """Items of one row, acts int64 [lanes] of the columns from ``first`` on, which lnzd takes in
     cycle ``scanned``. Returns the first cycle in which it can take another."""
@@ -192,7 +192,7 @@ def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
     return scanned + 1 if empty else leave
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def clustered_cycles(x, counts, fillers, shape, lat, counters):
     """One start of a layer whose vectors the clusters take in turn: returns its cycles.
 
@@ -218,7 +218,7 @@ def clustered_cycles(x, counts, fillers, shape, lat, counters):
     return cycles
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def all_cycles(x, counts, fillers, shape, lat, cycles, counters):
     """Every start of a batch: x int64 [starts, vectors, n], counts, fillers int32 [clusters, n,
     PEs of a cluster] -> cycles [starts], counters [starts, PEs, 7]."""

@@ -8,10 +8,12 @@ import numpy as np
 
 from ..core.config import ArrayConfig
 from ..core.errors import ArrayFault, InputError, ToolError
-from ..core.program import LOAD_RECORD, Control, Fault, Program, Status, Target, load_crc
+from ..core.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
+from ..core.program import Program
 from ..core.run import Run
+from ..core.sources import gateware_sources, source_digest
 from .execute import execute
-from .toolchain import build_library, cached_build, source_digest
+from .toolchain import build_library, cached_build
 
 __all__ = ["Rtl", "run", "build"]
 
@@ -19,12 +21,9 @@ _HERE = Path(__file__).parent
 
 
 def _gateware_digest() -> str:
-    """Of the files on disk that the gateware is made from; the rest of core does not reach it."""
-    contract = ("config", "limits", "counters", "descriptor", "fixed", "program", "timing", "walk")
-    return source_digest([
-        *_HERE.parent.joinpath("hw").glob("*.py"),
-        *(_HERE.parent / "core" / f"{name}.py" for name in contract),
-        *(_HERE / name for name in ("harness.cpp", "verilog.py", "toolchain.py"))])
+    """Of the files on disk that the simulated array is made from."""
+    ours = ("harness.cpp", "verilog.py", "toolchain.py")
+    return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
 # Of the modules as they were loaded, not of what an editor or a merge wrote under them since.

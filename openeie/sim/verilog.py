@@ -4,12 +4,13 @@ import re
 
 from amaranth import (ClockDomain, ClockSignal, DomainRenamer, Instance, Module, ResetSignal,
                       Signal)
-from amaranth.back import rtlil, verilog
+from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect, flipped
 
 from ..core.config import ArrayConfig
 from ..hw.accelerator import Accelerator
+from ..hw.emit import to_verilog
 from ..hw.pe import PE
 
 __all__ = ["generate", "convert", "SharedPE", "PE_MODULE", "TOP"]
@@ -69,5 +70,4 @@ def convert(component: wiring.Component, name: str) -> str:
     text = rtlil.convert(component, name=name)
     text = re.sub(r"^ *attribute \\init .*\n", "", text, flags=re.MULTILINE)
     text = re.sub(r"^ *cell \$meminit\S* .*\n(?:.*\n)*?^ *end\n", "", text, flags=re.MULTILINE)
-    # Amaranth's own second step, public only together with the first.
-    return verilog._convert_rtlil_text(text, strip_internal_attrs=True)
+    return to_verilog(text)

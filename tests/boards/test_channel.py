@@ -11,7 +11,7 @@ from openeie.boards.identity import identity
 from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, LinkError
 from openeie.core.link import CREDITS, Command, Identity, Reply, Request
-from openeie.core.program import Target
+from openeie.core.load_port import Target
 
 IDENTITY = identity(board("icebreaker"), preset("TINY"))
 

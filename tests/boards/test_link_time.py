@@ -8,7 +8,7 @@ from openeie.boards.driver import Device
 from openeie.boards.identity import identity
 from openeie.boards.link_time import link_seconds
 from openeie.core.config import preset
-from openeie.core.program import Status, Target
+from openeie.core.load_port import Status, Target
 from openeie.sim.execute import read_outputs
 from openeie.sim.random_layers import case
 

@@ -9,7 +9,7 @@ from openeie.boards.driver import Device
 from openeie.boards.regression import Regression, write_junit
 from openeie.boards.virtual import Terminal, VirtualBoard
 from openeie.core.config import preset
-from openeie.core.program import Target
+from openeie.core.load_port import Target
 from openeie.sim.random_layers import case
 
 BOARD = board("icebreaker").replace(baud=6_000_000)

@@ -12,7 +12,7 @@ from openeie.boards.faults import BadCable
 from openeie.boards.virtual import Terminal, VirtualBoard
 from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, LinkError
-from openeie.core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.sim import fast
 from openeie.sim.execute import execute
 from openeie.sim.random_layers import case

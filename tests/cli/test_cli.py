@@ -19,7 +19,7 @@ LENET = "lenet-300-100"
 def test_doctor():
     checks = run_json("doctor")["checks"]
     assert {"python", "g++", "make", "perl", "verilator", "cache"} <= {c["name"] for c in checks}
-    assert all(check["ok"] for check in checks)
+    assert all(check["ok"] or check["optional"] for check in checks)
 
 
 def test_doctor_names_what_is_missing_and_the_fix(tmp_path):

@@ -111,7 +111,7 @@ def test_accumulator_overflow_is_refused():
 
 @given(st.integers(1, 9), st.integers(1, 40), st.integers(1, 40), st.integers(1, 3))
 def test_every_activation_and_channel_has_one_place(pes, n, m, vectors):
-    from openeie.core.program import Target
+    from openeie.core.load_port import Target
     program = compile_network(network(m, n), CONFIG.replace(
         pes=pes, entry_depth=1 << 12, act_depth=256, acc_depth=64, channel_depth=64),
         vectors=vectors)

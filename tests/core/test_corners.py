@@ -16,7 +16,7 @@ from openeie.core.image import Image
 from openeie.core.weights import SparseWeights
 from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
 from openeie.core.memory import place_maps
-from openeie.core.program import CHANNEL_WORD
+from openeie.core.load_port import CHANNEL_WORD
 from openeie.core.schedule import tiles_of
 from openeie.core.unpack import unpack_layer
 

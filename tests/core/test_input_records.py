@@ -9,7 +9,7 @@ from openeie.core.compile import compile_network
 from openeie.core.config import preset
 from openeie.core.graph import INPUT, Network
 from openeie.core.memory import half_rows
-from openeie.core.program import BROADCAST_PE, Target
+from openeie.core.load_port import BROADCAST_PE, Target
 from openeie.core.window import Window
 
 CONFIG = preset("TINY").replace(operations=("linear", "conv"), act_depth=1 << 14, acc_depth=64,

@@ -14,7 +14,9 @@ from unittest import mock
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
-from openeie.sim.toolchain import cache_folder, cached_build, verilator_root
+from openeie.core.cache import cache_folder
+from openeie.sim.toolchain import cached_build
+from openeie.sim.toolchain import verilator as find_verilator
 from openeie.sim.verilog import PE_MODULE
 
 SIMULATORS = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
@@ -45,12 +47,11 @@ def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
     source, hints = folder / f"{top}.v", folder / "hints.vlt"
     source.write_text(verilog)
     hints.write_text(f'`verilator_config\nno_inline -module "{PE_MODULE}"\n')
+    verilator, tool = simulator == "verilator", find_verilator()
     # The makefile calls `python`: let it be this one.
-    path = os.pathsep.join([str(verilator_root() / "bin"), str(Path(sys.executable).parent),
+    path = os.pathsep.join([str(tool.program.parent), str(Path(sys.executable).parent),
                             os.environ["PATH"]])
-    environment = {"PATH": path, "VERILATOR_ROOT": str(verilator_root()),
-                   "MAKEFLAGS": _MAKEFLAGS}
-    verilator = simulator == "verilator"
+    environment = tool.environment | {"PATH": path, "MAKEFLAGS": _MAKEFLAGS}
     with mock.patch.dict(os.environ, environment if verilator else {}):
         get_runner(simulator).build(
             sources=[hints, source] if verilator and PE_MODULE in verilog else [source],

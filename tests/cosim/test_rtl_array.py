@@ -16,8 +16,7 @@ from openeie.core.config import preset
 from openeie.core.errors import ArrayFault, InputError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
-from openeie.core.program import (LOAD_RECORD, Control, Fault, Status, Target,
-                                  load_crc)
+from openeie.core.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
 from openeie.sim import fast
 from openeie.sim.execute import read_counters, read_outputs
 from openeie.sim.rtl import Rtl, build, run

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from openeie.core.config import ENCODINGS, preset
 from openeie.core.counters import COUNTERS
-from openeie.core.program import Control, Status, Target, load_crc
+from openeie.core.load_port import Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.array import Array
 from openeie.hw.loader import Loader

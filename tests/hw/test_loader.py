@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 from openeie.core.config import preset
-from openeie.core.program import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.hw.loader import Loader
 
 from .bench import plain, put_all, simulate

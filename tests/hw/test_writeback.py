@@ -4,7 +4,7 @@ import pytest
 from openeie.core.config import preset
 from openeie.core.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated, requantise,
                                 rescale)
-from openeie.core.program import channel_words
+from openeie.core.load_port import channel_words
 from openeie.core.timing import Timing
 from openeie.hw.writeback import Writeback
 

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache of compiled arrays files a build only under the sources that it was made from."""
 import pytest
+from openeie.core import cache
 from openeie.core.config import preset
 from openeie.core.errors import ToolError
-from openeie.sim import rtl, toolchain
+from openeie.sim import rtl
 
 
 def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
@@ -15,4 +16,4 @@ def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
             rtl.build(preset("TINY"))
     assert not list((tmp_path / "rtl").iterdir())
     folder = rtl.build(preset("TINY"))
-    assert folder.is_dir() and folder.parent == toolchain.cache_folder() / "rtl"
+    assert folder.is_dir() and folder.parent == cache.cache_folder() / "rtl"

@@ -5,7 +5,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...core.link import CRC_BYTES, MAX_DATA, REQUEST_HEADER, WORD_BYTES, Command, Reply
-from ...core.program import Target
+from ...core.load_port import Target
 
 __all__ = ["RequestHead", "RequestCheck"]
 

@@ -3,7 +3,8 @@
 import math
 from pathlib import Path
 
-from ...core.errors import InputError, ToolError
+from ...core.errors import InputError
+from ...core.extras import need
 from ..study.run_energy import UNITS
 from ..summary import SHARES, LayerSummary
 from .charts import LEVELS, bar, heat, queue_chart
@@ -22,11 +23,7 @@ def check_page() -> None:
     ------
     ToolError : jinja2 is not installed.
     """
-    try:
-        import jinja2  # noqa: F401
-    except ImportError:
-        raise ToolError("a report needs jinja2, which is not installed; install it: "
-                        "pip install 'openeie[report]'") from None
+    need("report", "a report", "jinja2", "markupsafe")
 
 
 def render(report: Report, against: Report | None = None) -> bytes:

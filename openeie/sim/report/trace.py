@@ -8,12 +8,12 @@ from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from ...core.errors import CapacityError
 from ...core.program import LayerPlan, Program
 from ...core.run import Run
 from ...core.timing import Timing
+from ..compiled import compiled
 from ..items import map_items, plan_shape, position_entries
 from ..pipeline import Latencies
 from ..read import reader
@@ -26,7 +26,7 @@ MOST_CELLS = 1 << 24
 _NEVER = -(1 << 30)
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _step(k, q, work, lat, wait, state, pops, slot, broadcast, pop, read):
     """Take item k of cluster q through its PEs; returns the last pop."""
     known, free, pend = state
@@ -43,7 +43,7 @@ def _step(k, q, work, lat, wait, state, pops, slot, broadcast, pop, read):
     pops[q, slot] = last
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _walk(items, counts, clusters, shape, lat, leave, broadcast, pop, read):
     """Fill leave, broadcast [items] and pop, read [items, PEs of a cluster]; returns the last
     cycle of the last writeback."""

@@ -9,9 +9,9 @@ cycles after the last entry, without a writeback. What remains of it is a recurr
 form as ours (``docs/timing.md``), so published counts can be met without stepping cycles.
 """
 import numpy as np
-from numba import njit
 
 from ...core.errors import InputError
+from ..compiled import compiled
 from .workload import Workload, occupancy
 
 __all__ = ["TAIL", "authors_cycles", "bias_column"]
@@ -20,7 +20,7 @@ __all__ = ["TAIL", "authors_cycles", "bias_column"]
 TAIL = 7
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _cycles(columns, counts, usable):
     """Cycles of a vector: columns int32 [items] that are broadcast, counts int32 [n, PEs]."""
     pes = counts.shape[1]

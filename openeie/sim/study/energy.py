@@ -9,8 +9,8 @@ measurement of our gateware: it says what the paper's chip would take for our co
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
+from ..compiled import compiled
 from .workload import LayerTime
 
 __all__ = ["EVENT_PJ", "WORD_FIXED_PJ", "WORD_BIT_PJ", "LNZD_MW", "Energy", "events", "energy",
@@ -49,7 +49,7 @@ def word_pj(width: int) -> float:
     return WORD_FIXED_PJ + width * WORD_BIT_PJ
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _words(columns, counts, slots):
     """Reads of the entry memory: a PE reads a word again only when it left it."""
     n, pes = counts.shape

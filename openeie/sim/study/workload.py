@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numba import njit
 
 from ...core.config import ArrayConfig
 from ...core.counters import COUNTERS
@@ -17,6 +16,7 @@ from ...core.errors import ConfigError, InputError
 from ...core.fixed import int_range
 from ...core.graph import Linear, Network
 from ...core.weights import SparseWeights
+from ..compiled import compiled
 from ..fast import broadcast_items, layer_cycles
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
@@ -27,7 +27,7 @@ _CODES = 16             # of EIE's codebook, 0 among them
 _LARGEST_ACT, _WEIGHTS = 127, np.arange(-7, 8) * 16 + 8
 
 
-@njit(cache=True, nogil=True)
+@compiled
 def _count(indptr, rows, longest, counts, fillers):
     """Fill counts and fillers, int32 [n, PEs]; ``longest`` run."""
     pes = counts.shape[1]

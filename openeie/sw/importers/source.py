@@ -1,14 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Whatever a user has as a float graph; torch and onnx are loaded when they are needed."""
-import importlib
 from os import PathLike
 
 import numpy as np
 
-from ...core.errors import ToolError
+from ...core.extras import need
 from ..float_graph import FloatGraph
 
-__all__ = ["as_graph", "need"]
+__all__ = ["as_graph"]
 
 
 def as_graph(source, example: np.ndarray) -> FloatGraph:
@@ -23,27 +22,13 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
     InputError : another source; what is not supported of it, all at once.
     ToolError : torch or onnx is not installed.
     """
-    need("torch", "train")
+    need("train", "a float network", "torch")
     if isinstance(source, FloatGraph):
         return source
     if isinstance(source, (str, PathLike)):
-        need("onnx", "onnx")
+        need("onnx", "an ONNX file", "onnx")
         from .onnx import load_onnx
         return load_onnx(source)
     from .torch_module import load_module
     # Two: with a batch of one, a squeeze() would take the batch away too.
     return load_module(source, np.repeat(example[:1], 2, axis=0))
-
-
-def need(package: str, extra: str) -> None:
-    """Refuse to go on without a package that an extra of this one brings.
-
-    Raises
-    ------
-    ToolError : it is not installed.
-    """
-    try:
-        importlib.import_module(package)
-    except ImportError as error:
-        raise ToolError(f"{package} is needed and not installed; run pip install "
-                        f"'openeie[{extra}]'") from error

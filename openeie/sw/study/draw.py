@@ -3,7 +3,7 @@
 import io
 from typing import Any
 
-from ...core.errors import ToolError
+from ...core.extras import need
 from .figure import Figure, Panel, Series
 
 __all__ = ["check_drawing", "draw"]
@@ -27,11 +27,7 @@ def check_drawing() -> None:
     ------
     ToolError : matplotlib is not installed.
     """
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise ToolError("figures need matplotlib, which is not installed; install it: "
-                        "pip install 'openeie[report]'") from None
+    need("report", "a figure", "matplotlib")
 
 
 def draw(figure: Figure, form: str = "svg") -> bytes:

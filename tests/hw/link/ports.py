@@ -3,7 +3,7 @@
 from cobs import cobs
 from link_reference import stored
 from openeie.core.link import Request, Response
-from openeie.core.program import Control, Target
+from openeie.core.load_port import Control, Target
 
 from ..bench import plain
 

@@ -2,7 +2,7 @@
 import pytest
 from link_reference import Reference, with_crc
 from openeie.core.link import Command, Reply
-from openeie.core.program import Target
+from openeie.core.load_port import Target
 from openeie.hw.link.check import RequestCheck
 
 from ..bench import trace

@@ -3,7 +3,7 @@
 import pytest
 from link_reference import IDENTITY, READABLE, Reference, with_crc
 from openeie.core.link import Command, Reply
-from openeie.core.program import Control, Target
+from openeie.core.load_port import Control, Target
 from openeie.hw.link.execute import Executor
 from openeie.hw.link.identity import IdentityMemory
 

@@ -8,7 +8,7 @@ from amaranth.lib.wiring import connect
 from link_reference import IDENTITY, Reference, with_crc
 from openeie.core.config import preset
 from openeie.core.link import Command, Identity, Reply, Response
-from openeie.core.program import Control, Fault, Status, Target
+from openeie.core.load_port import Control, Fault, Status, Target
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.link.link import Link
 

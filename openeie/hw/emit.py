@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""From Amaranth's RTLIL to Verilog, by the Yosys that comes with it."""
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from amaranth.back import verilog
+
+from ..core.cache import tool_environment
+from ..core.errors import ToolError
+
+__all__ = ["to_verilog"]
+
+_ENVIRONMENT = threading.Lock()
+
+
+def to_verilog(rtlil: str) -> str:
+    """Verilog of a design as ``amaranth.back.rtlil`` gives it, without Amaranth's attributes.
+
+    Raises
+    ------
+    ToolError : there is no Yosys, or it failed.
+    """
+    with _tools_cache():
+        try:
+            # Amaranth's own second step, public only together with the first.
+            return verilog._convert_rtlil_text(rtlil, strip_internal_attrs=True)
+        except verilog.YosysError as error:
+            lines = str(error).strip().splitlines() or ["no message"]
+            raise ToolError(f"Amaranth's Yosys failed: {lines[-1]}; run 'openeie doctor' to check "
+                            f"the tools") from error
+
+
+@contextmanager
+def _tools_cache() -> Iterator[None]:
+    """Amaranth starts Yosys in this process's environment: it is another for as long as that."""
+    with _ENVIRONMENT:
+        name, tools = "XDG_CACHE_HOME", tool_environment()
+        before = os.environ.get(name)
+        os.environ[name] = tools[name]
+        try:
+            yield
+        finally:
+            del os.environ[name]
+            if before is not None:
+                os.environ[name] = before
