@@ -17,7 +17,7 @@ from rich.table import Table
 from ..core.config import preset
 from ..core.errors import ToolError
 from ..sim.toolchain import cache_folder, compiler, verilator_root
-from .common import AsJson, Out, Quiet, emit
+from .common import AsJson, Out, Quiet, check_writable, emit
 
 __all__ = ["command", "Check", "run_checks"]
 
@@ -38,6 +38,7 @@ class Check:
 def command(deep: Deep = False, as_json: AsJson = False, out: Out = None,
             quiet: Quiet = False) -> None:
     """Check the machine; exit 3 if something is missing, with the fix."""
+    check_writable(out, as_json=as_json)
     checks = run_checks(deep=deep)
     emit({"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]},
          lambda: [_table(checks)], as_json=as_json, quiet=quiet, out=out)

@@ -11,6 +11,7 @@ import typer
 from ..core.errors import InputError, ToolError
 from .common import AsJson, Quiet, emit, progress, write_atomically
 from .models import load_model
+from .outputs import check_folder
 from .tables import plain_table
 
 __all__ = ["command"]
@@ -134,6 +135,7 @@ def _network(name: str, count: int, seed: int):
 
 def _journal(out: Path) -> Path:
     """The journal of a folder, which is made."""
+    check_folder(out)
     try:
         import matplotlib  # noqa: F401
         import pyarrow  # noqa: F401
