@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["guarded_streams", "is_stdout", "write_stdout"]
+__all__ = ["BROKEN_PIPE", "guarded_streams", "is_stdout", "write_stdout"]
 
-_BROKEN_PIPE = 128 + 13         # as of a program that SIGPIPE ends
+#: Exit code where the reader of standard output has gone, as of a program that SIGPIPE ends.
+BROKEN_PIPE = 128 + 13
 
 
 class _StdoutError(Exception):
@@ -83,7 +84,7 @@ class _Guarded(io.FileIO):
             os.dup2(null, number)
             os.close(null)
             if isinstance(error, BrokenPipeError):
-                sys.exit(_BROKEN_PIPE)
+                sys.exit(BROKEN_PIPE)
             if number == 2:
                 return len(data)
             what = "it is closed" if error.errno == errno.EBADF else error.strerror
