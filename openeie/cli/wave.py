@@ -51,7 +51,7 @@ MostMb = Annotated[int, typer.Option(
 
 def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
             inputs: InputFile = None, layer: Layers = None, pes: Pes = None,
-            cycles: Cycles = None, loading: Loading = False, most_mb: MostMb = 200,
+            cycles: Cycles = None, loading: Loading = False, most_mb: MostMb = 500,
             config: Config16 = None, changes: Set = None, encoding: Encoding = None,
             seed: Seed = 1, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run one input on the gateware, write its waveform and views of it, and say how to open it."""
@@ -139,7 +139,8 @@ def _record(program: Program, x: np.ndarray, out: Path, form: str, choice, seed:
         except OSError as error:
             if is_stdout(out) and error.errno == errno.EPIPE:
                 sys.exit(BROKEN_PIPE)
-            raise InputError(f"cannot write {out}: {error.strerror}"
+            name = "standard output" if is_stdout(out) else out
+            raise InputError(f"cannot write {name}: {error.strerror}"
                              + ("; choose --cycles, --layer or --pes, or give a larger --most-mb"
                                 if error.errno == errno.EFBIG else "")) from error
         said = f"the program takes {cycles:,} cycles" + (

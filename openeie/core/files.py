@@ -107,12 +107,11 @@ def _new_beside(target: Path, mode: int) -> Path:
     path = target.with_name(f".{target.name[:32]}.{secrets.token_hex(4)}")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
-    except FileNotFoundError as error:
-        raise FileNotFoundError(error.errno, f"there is no folder {target.parent}; make it, or "
-                                             f"choose another") from error
     except OSError as error:
-        raise OSError(error.errno, f"no file can be made in the folder {target.parent} "
-                                   f"({error.strerror}); choose another") from error
+        what = f"no file can be made in the folder {target.parent} ({error.strerror}); choose " \
+               f"another" if target.parent.is_dir() else \
+               f"there is no folder {target.parent}; make it, or choose another"
+        raise OSError(error.errno, what) from error     # of the errno's own class
     return path
 
 

@@ -22,8 +22,8 @@ __all__ = ["Choice", "Forecast", "forecast", "record"]
 _IN_PE = re.compile(r"pe(\d+)")
 
 # Bytes, measured on LeNet-300-100 with 16 PEs: of what all PEs share, and of each PE that is shown.
-_HEADER = (270_000, 110_000)        # names, and everything's first value
-_RUNNING = (1_400, 1_050)           # a cycle in which layers run
+_HEADER = (200_000, 105_000)        # names, and everything's first value
+_RUNNING = (1_200, 1_000)           # a cycle in which layers run
 _LOADING = (100, 120)               # one in which the array is loaded or read
 _RECORD_CYCLES, _WORD_CYCLES, _START_CYCLES = 8, 8, 12
 
