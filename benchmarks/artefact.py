@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import openeie
-from openeie.cli.common import one_line_errors
+from openeie.cli.common import one_line_errors, write_atomically
 from openeie.core import artefact
 from openeie.core.graph import Network
 from openeie.sw.pictures import load_pictures
@@ -29,7 +29,7 @@ def measure(network: Network, encoding: str, theirs: int, folder: Path | None) -
     artefact.loads(data)
     read = time.perf_counter()
     if folder is not None:
-        (folder / f"{network.name}-{encoding}.eie").write_bytes(data)
+        write_atomically(folder / f"{network.name}-{encoding}.eie", data)
     contents = openeie.inspect(data)
     return {"payload_bytes": contents.payload_bytes, "file_bytes": len(data),
             "file_by_payload": len(data) / contents.payload_bytes,

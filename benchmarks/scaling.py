@@ -9,13 +9,14 @@ cost is linear, a column costs the same in a long layer as in a short one, and i
 a straight line with the PEs: ``fit`` is that line.
 """
 import argparse
+import io
 import json
 import time
 from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import one_line_errors
+from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.core.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 
@@ -76,7 +77,10 @@ def draw(points: list[dict], path: Path) -> None:
         axes.set_ylim(bottom=0)
         axes.legend(frameon=False)
         axes.grid(color="#dddddd", linewidth=0.6)
-        figure.savefig(path, metadata={"Date": None} if path.suffix == ".svg" else None)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format=path.suffix[1:],
+                       metadata={"Date": None} if path.suffix == ".svg" else None)
+    write_atomically(path, buffer.getvalue())
 
 
 def main() -> None:
@@ -85,6 +89,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="time for each point")
     parser.add_argument("--picture", type=Path, help="draw it there (.svg, .png)")
     options = parser.parse_args()
+    check_writable(options.picture)
     points = measure(options.seconds)
     if options.picture:
         draw(points, options.picture)

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import one_line_errors
+from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
@@ -73,6 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.picture:
         picture.check_picture(options.picture)
+    check_writable(options.picture)
     pictures = load_pictures(options.pictures)
     labels, logits = pictures.labels, pictures.float_logits
     if labels is None or logits is None:
@@ -91,7 +92,7 @@ def main() -> None:
     outputs, float_outputs = run.outputs, logits[:len(x)]
     summary = summarise(program, run, x)
     if options.picture:
-        options.picture.write_bytes(picture.draw(summary, options.picture))
+        write_atomically(options.picture, picture.draw(summary, options.picture))
     top5 = {name: float((np.argsort(-values, axis=1)[:, :5] == labels[:len(x), None]).any(1).mean())
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {

@@ -36,7 +36,7 @@ def script(monkeypatch, capsys):
      "--modes: a mode must be one of float, bwn, xnor, not 'foo'"),
     (("binary.py", "mnist", "/nope", "-o", "/proc/there"), "cannot make the folder /proc/there"),
     (("cifar.py", "/nope", "-o", "{}/net.safetensors"), "CIFAR-10 train set .*/nope"),
-    (("cifar.py", "/nope", "-o", "{}/no/net.safetensors"), "cannot write into .*/no: No such"),
+    (("cifar.py", "/nope", "-o", "{}/no/net.safetensors"), "there is no folder .*/no; make it"),
     (("distill.py", "--mnist", "/nope"), "MNIST file .* cannot be read from /nope"),
     (("distill.py", "--mnist", "/nope", "-o", "{}"), "cannot write .*: it is a folder"),
     (("ratios.py", "/nope"), "MNIST file .* cannot be read from /nope"),

@@ -2,7 +2,6 @@
 """From a board and an array to a bitstream and its report, step by step."""
 import hashlib
 import json
-import os
 import re
 import shlex
 from collections.abc import Callable, Sequence
@@ -10,6 +9,7 @@ from pathlib import Path
 
 from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, InputError, OpenEIEError, ToolError
+from ..core.files import remove_file, replace_file
 from . import report
 from .board import Board
 from .identity import design_digest
@@ -122,25 +122,22 @@ def _prepare(board: Board, folder: Path) -> None:
     """An empty enough folder: nothing of an earlier build may pass for this one's result."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (REPORT, board.family.bitstream_name):
-        (folder / name).unlink(missing_ok=True)
+        remove_file(folder / name)
     for path in folder.glob("seed-*"):
         if _OF_A_SEED.fullmatch(path.name):
             path.unlink()
 
 
 def _write(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(text)
-    os.replace(partial, path)
+    replace_file(path, text.encode())
 
 
 def _write_sources(board: Board, folder: Path) -> Gateware:
     gateware = generate(board, board.config)
-    (folder / "top.v").write_text(gateware.verilog)
-    (folder / board.family.constraints_name).write_text(board.family.constraints(board))
-    (folder / "synth.ys").write_text(f"read_verilog top.v\n{board.family.synthesis(board)}\n"
-                                     f"tee -q -o stat.json stat -json\n")
+    _write(folder / "top.v", gateware.verilog)
+    _write(folder / board.family.constraints_name, board.family.constraints(board))
+    _write(folder / "synth.ys", f"read_verilog top.v\n{board.family.synthesis(board)}\n"
+                                f"tee -q -o stat.json stat -json\n")
     return gateware
 
 
@@ -182,9 +179,10 @@ def _pack(board: Board, folder: Path, seed: int) -> str:
         partial.unlink(missing_ok=True)
         raise ToolError(f"packing for {board.name} failed: {_last_error(log)}; see "
                         f"{folder / 'pack.log'}")
-    digest = hashlib.sha256(partial.read_bytes()).hexdigest()
-    os.replace(partial, final)
-    return digest
+    data = partial.read_bytes()
+    partial.unlink()
+    replace_file(final, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _last_error(log: str) -> str:

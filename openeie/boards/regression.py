@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware regression: one definition for virtual and real boards."""
 import json
-import os
 import time
 import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ import numpy as np
 
 from ..core.compile import compile_network
 from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
+from ..core.files import remove_file, replace_file
 from ..core.graph import Network
 from ..core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from ..sim import fast
@@ -21,7 +21,7 @@ from ..sim.random_layers import case
 from .driver import Device
 from .fit import compile_to_fit
 
-__all__ = ["Outcome", "Regression", "write_junit"]
+__all__ = ["Outcome", "Regression", "junit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class Regression:
                 outcome = Outcome(**passed[name])
             yield outcome
         if journal is not None:
-            journal.unlink(missing_ok=True)
+            remove_file(journal)
 
     def _one(self, name: str, check: Callable[[], str]) -> Outcome:
         begun = time.monotonic()
@@ -194,14 +194,12 @@ def _write_journal(path: Path | None, key: list, passed: dict[str, dict]) -> Non
         return
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.partial")
-        unfinished.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
-        os.replace(unfinished, path)
+        replace_file(path, json.dumps({"key": key, "passed": passed}, indent=1).encode())
     except OSError as error:
         raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
-def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:
+def junit(board: str, outcomes: list[Outcome]) -> bytes:
     """Outcomes as JUnit XML, the form that regression servers read."""
     counts = {kind: sum(outcome.result == kind for outcome in outcomes)
               for kind in ("failed", "skipped")}
@@ -215,7 +213,4 @@ def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:
         else:
             kind = "failure" if outcome.result == "failed" else "skipped"
             xml.SubElement(one, kind, message=outcome.message)
-    try:
-        xml.ElementTree(suite).write(path, encoding="utf-8", xml_declaration=True)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
+    return xml.tostring(suite, encoding="utf-8", xml_declaration=True)

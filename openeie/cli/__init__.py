@@ -29,6 +29,7 @@ from . import (
     zoo,
 )
 from .common import SCHEMA_VERSION, describe_error
+from .streams import guarded_streams
 
 __all__ = ["app", "main"]
 
@@ -49,7 +50,11 @@ _UsageError: Any = typer.BadParameter.__base__
 
 def main() -> None:
     """Entry point: run a verb; an error is one line on stderr and a non-zero exit code."""
-    as_json = "--json" in sys.argv
+    with guarded_streams():
+        _run_verb("--json" in sys.argv)
+
+
+def _run_verb(as_json: bool) -> None:
     try:
         sys.exit(app(standalone_mode=not as_json))
     except _UsageError as error:            # outside of JSON, typer shows it

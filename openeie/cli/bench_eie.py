@@ -12,8 +12,8 @@ from ..core.config import ArrayConfig
 from ..core.errors import InputError, Mismatch
 from ..core.run import Run
 from ..sw.npz import read_arrays
-from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, emit, make_folder, progress, working,
-                     write_atomically)
+from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, check_writable, emit, make_folder,
+                     progress, working, write_atomically)
 from .models import load_model
 from .tables import plain_table
 
@@ -47,6 +47,7 @@ def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
         from ..sim.picture import check_picture
         check_picture(Path("figure.svg"))
         make_folder(out)
+        check_writable(out / "eie.json")
     from ..sim.study.eie import CLOCK_MHZ, PAPER, measure, paper_array
     config = paper_array()
     with working("the layers' times", quiet=calm):

@@ -10,6 +10,7 @@ from rich.table import Table
 from ..boards.board import Board
 from ..core.errors import ToolError
 from .common import AsJson, Quiet, Set, emit
+from .outputs import check_folder
 from .target import Array, BoardName, Clock, Pes, resolve_board
 
 __all__ = ["command"]
@@ -23,6 +24,7 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
             quiet: Quiet = False) -> None:
     """Build a board's bitstream; exit 3 if its clock is missed."""
     from ..boards.build import build, slower_build
+    check_folder(out)
     board = resolve_board(name, config, changes, pes, clock)
     folder = out or Path("build") / board.name
     console = Console(stderr=True, highlight=False)

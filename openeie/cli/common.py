@@ -2,7 +2,6 @@
 """Options, output and errors that all verbs share."""
 import json
 import sys
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -17,9 +16,10 @@ from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
 from ..core.errors import ConfigError, InputError, OpenEIEError
-from ..core.files import replace_file
 from ..core.graph import Network
 from ..sw.npz import read_arrays
+from .outputs import check_writable, make_folder, write_atomically
+from .streams import guarded_streams, is_stdout
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
@@ -128,8 +128,9 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
          out: Path | None = None, failure: OpenEIEError | None = None) -> None:
     """Print a result as JSON or as tables, and write it to ``out`` as JSON.
 
-    A list ``warnings`` in the result is told on stderr, whatever else is printed.
-    A ``failure`` that the result shows is part of the one JSON object, and raised in the end.
+    Where ``out`` is standard output, nothing else is printed there. A list ``warnings`` in the
+    result is told on stderr, whatever else is printed. A ``failure`` that the result shows is part
+    of the one JSON object, and raised in the end.
     """
     result = {"schema_version": SCHEMA_VERSION} | result
     if failure is not None:
@@ -139,7 +140,7 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         write_atomically(out, (json.dumps(result, indent=1) + "\n").encode())
     if as_json:
         print(text)
-    elif not quiet:
+    elif not quiet and not is_stdout(out):
         # A line is not markup: it may have brackets of its own.
         _console().print(Group(*(Text(part) if isinstance(part, str) else part
                                  for part in tables())))
@@ -155,43 +156,15 @@ def describe_error(error: OpenEIEError) -> dict[str, str]:
     return {"type": type(error).__name__, "message": str(error)}
 
 
-def make_folder(path: Path) -> None:
-    """Make a folder for results, and those above it, unless it is there."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot make the folder {path}: {error.strerror}") from error
-
-
-def check_writable(*paths: Path) -> None:
-    """Refuse now what could not be written when all the work is done; all in one folder."""
-    for path in paths:
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder")
-    folder = paths[0].parent
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder, prefix=f".{paths[0].name}."):
-            pass
-    except OSError as error:
-        raise InputError(f"cannot write into {folder}: {error.strerror}") from error
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that appears complete or not at all."""
-    try:
-        replace_file(path, data)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
-
-
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """For a script of its own: an error is one line on stderr and a non-zero exit code."""
-    try:
-        yield
-    except OpenEIEError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(error.exit_code)
+    with guarded_streams():
+        try:
+            yield
+        except OpenEIEError as error:
+            print(f"error: {error}", file=sys.stderr)
+            sys.exit(error.exit_code)
 
 
 def _console() -> Console:

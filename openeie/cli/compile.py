@@ -11,10 +11,12 @@ from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..core.load_port import load_crc
 from ..core.program import Program
-from .common import (AsJson, Config64, Model, Quiet, Set, config_for, emit,
+from .common import (AsJson, Config64, Model, Quiet, Set, check_writable, config_for, emit,
                      write_atomically)
 from .models import inputs_for, load_model
+from .outputs import check_format
 from .plan import Forecast, plan_dict, plan_tables
+from .streams import is_stdout
 
 __all__ = ["command", "Encoding", "Vectors", "Balance"]
 
@@ -50,6 +52,9 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
             images: Images = None, clock: Clock = None, as_json: AsJson = False,
             out: ProgramOut = None, quiet: Quiet = False) -> None:
     """Compile a network for one array: its plan, its place in the memories, predicted cycles."""
+    if out is not None:
+        check_format(out, (".npz",), text=False)
+        check_writable(out, as_json=as_json)
     if clock is not None and not 0 < clock < 10_000:
         raise InputError(f"--clock must be a positive number of MHz, not {clock}")
     is_measured = inputs is not None or images is not None
@@ -68,7 +73,8 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
     if out is not None:
         _write(program, out)
     emit(plan_dict(program, forecast) | {"balance": balance},
-         lambda: plan_tables(program, forecast), as_json=as_json, quiet=quiet)
+         lambda: plan_tables(program, forecast), as_json=as_json,
+         quiet=quiet or is_stdout(out))
 
 
 def _drawn(program: Program, density: float, input_density: float | None, seed: int,

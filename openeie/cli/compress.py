@@ -55,7 +55,8 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
     """Train, prune, share and quantise a network of your own; report what it costs and saves."""
     need("train", "compress", "torch")
     if out.suffix != ".eie" or not out.parent.is_dir():
-        raise InputError(f"--out must be a file .eie in a folder that exists, not {out}")
+        raise InputError(f"--out must be a file .eie in a folder that exists, not {out}: the "
+                         f"recipe as it is run is written beside it")
     best = out.with_suffix(".best.eie")
     check_writable(out, best, _recipe_file(out), _recipe_file(best))
     if Path(recipe).resolve() in {_recipe_file(one).resolve() for one in (out, best)}:

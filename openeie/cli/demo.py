@@ -12,7 +12,8 @@ from ..core.errors import InputError
 from ..core.inspect import inspect
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
+from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, check_writable, emit,
+                     resolve_config, working)
 from .models import find_model, inputs_for
 from .sim import error_rate
 from .tables import compression_tables, run_dict, run_tables
@@ -27,6 +28,7 @@ def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config 
             changes: Set = None, seed: Seed = 1, jobs: Jobs = 1, as_json: AsJson = False,
             out: Out = None, quiet: Quiet = False) -> None:
     """Run the shipped LeNet-300-100 on MNIST's test images, in three engines, and compare."""
+    check_writable(out, as_json=as_json)
     path = find_model("lenet-300-100")
     network, contents = load(path), inspect(path)
     x, labels = inputs_for(network, None, images)

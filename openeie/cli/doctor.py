@@ -20,7 +20,7 @@ from ..core.config import preset
 from ..core.errors import ToolError
 from ..core.extras import EXTRAS, install_command, is_installed, pip
 from ..sim.toolchain import compiler, verilator
-from .common import AsJson, Out, Quiet, emit
+from .common import AsJson, Out, Quiet, check_writable, emit
 
 __all__ = ["command", "Check", "run_checks"]
 
@@ -50,6 +50,7 @@ class Check:
 def command(deep: Deep = False, as_json: AsJson = False, out: Out = None,
             quiet: Quiet = False) -> None:
     """Check the machine; exit 3 if something is missing, with the fix."""
+    check_writable(out, as_json=as_json)
     checks = run_checks(deep=deep)
     missing = [check for check in checks if not check.ok and not check.optional]
     emit({"ok": not missing, "checks": [asdict(check) for check in checks]},

@@ -15,11 +15,13 @@ from ..core.inspect import inspect
 from ..core.program import Program
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, config_for, emit,
-                     resolve_config, working, write_atomically)
+from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, check_writable,
+                     config_for, emit, resolve_config, working, write_atomically)
 from .compile import Encoding, Vectors
 from .models import find_model, inputs_for
+from .outputs import check_format
 from .sim import InputFile
+from .streams import is_stdout
 
 __all__ = ["command"]
 
@@ -48,6 +50,7 @@ def command(model: Model, config: Config64 = None, changes: Set = None, against:
             quiet: Quiet = False) -> None:
     """Run a network and write a page: cycles, stalls, load, queues, compression, energy."""
     _check(engine, mhz, out, timeline, most_events)
+    check_writable(out, timeline, as_json=as_json)
     from ..sim.report.gather import gather
     from ..sim.report.page import render
     path = find_model(model)
@@ -71,7 +74,8 @@ def command(model: Model, config: Config64 = None, changes: Set = None, against:
     if timeline is not None:
         lines += _timeline(programs[0], runs[0], x, timeline, most_events, result)
     write_atomically(out, page)
-    emit(result, lambda: lines, as_json=as_json, quiet=quiet)
+    emit(result, lambda: lines, as_json=as_json,
+         quiet=quiet or is_stdout(out) or is_stdout(timeline))
 
 
 def _check(engine: str, mhz: float, out: Path, timeline: Path | None,
@@ -89,17 +93,9 @@ def _check(engine: str, mhz: float, out: Path, timeline: Path | None,
                          f"FILE.json, too")
     if most_events is not None and most_events < 1:
         raise InputError(f"--most-events must be at least 1, not {most_events}")
-    for path, ends in ((out, (".html", ".htm")), (timeline, (".json",))):
-        if path is None:
-            continue
-        if path.suffix.lower() not in ends:
-            raise InputError(f"the name of what is written must end in {ends[0]}, not "
-                             f"{path.name!r}")
-        if not path.parent.is_dir():
-            raise InputError(f"cannot write {path}: there is no folder {path.parent}; make it, or "
-                             f"choose another")
-        if path.is_dir():
-            raise InputError(f"cannot write {path}: it is a folder; choose another name")
+    for path, ends in ((out, (".htm", ".html")), (timeline, (".json",))):
+        if path is not None:
+            check_format(path, ends)
     from ..sim.report.page import check_page
     check_page()
 

@@ -15,22 +15,26 @@ from ..core.errors import InputError
 from ..core.graph import beyond_arrays
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set, Verbose,
-                     config_for, emit, working, write_atomically)
+from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
+                     Verbose, check_writable, config_for, emit, working, write_atomically)
 from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model
+from .outputs import check_format
+from .streams import is_stdout
 from .tables import run_dict, run_tables
 
 __all__ = ["command", "Images", "InputFile", "error_rate"]
 
 _IMAGES = 100
+_FORMATS = (".npz", ".json")
 
 Images = Annotated[int | None, typer.Option(
     "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
 InputFile = Annotated[Path | None, typer.Option(
     "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
 RunOut = Annotated[Path | None, typer.Option(
-    "-o", "--out", help="Write outputs, cycles, counters and the configuration there (.npz).")]
+    "-o", "--out", help="Write outputs, cycles, counters and the configuration there "
+                         "(.npz or .json; - is standard output, as .json).")]
 Layers = Annotated[bool, typer.Option(
     "--layers", help="Work, densities, where the cycles went and the speed-up over a dense run.")]
 Picture = Annotated[Path | None, typer.Option(
@@ -44,6 +48,8 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
             out: RunOut = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Simulate a network: outputs and, per layer, cycles and where they went."""
     _check(engine, layers, picture)
+    form = None if out is None else check_format(out, _FORMATS)
+    check_writable(out, picture, as_json=as_json)
     network = load_model(model)
     x, labels = inputs_for(network, inputs, images, _IMAGES)
     # Whoever asks for an array gets it, or is told that there is none.
@@ -71,8 +77,8 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
         result["error_rate"] = error_rate(run, labels)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
     if out is not None:
-        _write(run, result, out)
-    emit(result, lambda: tables() + lines, as_json=as_json, quiet=quiet)
+        write_atomically(out, _dump(run, result, form))
+    emit(result, lambda: tables() + lines, as_json=as_json, quiet=quiet or is_stdout(out))
 
 
 def error_rate(run: Run, labels: np.ndarray) -> float:
@@ -109,13 +115,18 @@ def _tables(run: Run, name: str) -> list:
                                  f"over {len(run.outputs):,}")
 
 
-def _write(run: Run, result: dict, path: Path) -> None:
-    arrays: dict = {"result": np.bytes_(json.dumps(result).encode())}
+def _dump(run: Run, result: dict, form: str) -> bytes:
+    """A run as a file: what is printed as JSON, and each layer's arrays."""
+    arrays: dict = {}
     for layer in run.layers:
         arrays[f"{layer.name}.outputs"] = layer.outputs
         if layer.cycles is not None:
             arrays |= {f"{layer.name}.cycles": layer.cycles,
                        f"{layer.name}.counters": layer.counters}
+    if form == ".json":
+        lists = {name: array.tolist() for name, array in arrays.items()}
+        return (json.dumps({"schema_version": SCHEMA_VERSION} | result | {"arrays": lists})
+                + "\n").encode()
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)
-    write_atomically(path, buffer.getvalue())
+    np.savez_compressed(buffer, result=np.bytes_(json.dumps(result).encode()), **arrays)
+    return buffer.getvalue()

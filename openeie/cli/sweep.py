@@ -12,6 +12,7 @@ from ..core.errors import InputError
 from ..core.extras import need
 from .common import AsJson, Quiet, emit, progress, write_atomically
 from .models import load_model
+from .outputs import check_folder
 from .tables import plain_table
 
 __all__ = ["command"]
@@ -135,6 +136,7 @@ def _network(name: str, count: int, seed: int):
 
 def _journal(out: Path) -> Path:
     """The journal of a folder, which is made."""
+    check_folder(out)
     need("report", "a sweep's folder of tables and pictures", "matplotlib", "pyarrow")
     try:
         out.mkdir(parents=True, exist_ok=True)

@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from ..core.errors import InputError, Mismatch
-from .common import AsJson, Quiet, Seed, Set, emit, working
+from .common import AsJson, Quiet, Seed, Set, check_writable, emit, working, write_atomically
 from .models import inputs_for, load_model
 from .sim import Images
+from .streams import is_stdout
 from .target import Array, BoardName, Clock, Pes, resolve_board
 
 __all__ = ["command"]
@@ -37,9 +38,11 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
     been run. For a bitstream of your own array, give the options that it was built with.
     """
     from ..boards.driver import Device
-    from ..boards.regression import Regression, write_junit
+    from ..boards.regression import Regression, junit
     from ..boards.virtual import Terminal, VirtualBoard
-    board, silent = resolve_board(name, config, changes, pes, clock), quiet or as_json
+    check_writable(junitxml, as_json=as_json)
+    board, silent = resolve_board(name, config, changes, pes, clock), (
+        quiet or as_json or is_stdout(junitxml))
     network = load_model(model)
     x, _ = inputs_for(network, None, images)
     if netlist and port != "virtual":
@@ -64,10 +67,10 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
                                f"({outcome.seconds:.1f} s)")
     finally:
         if junitxml is not None:
-            write_junit(junitxml, board.name, outcomes)
+            write_atomically(junitxml, junit(board.name, outcomes))
     failed = [outcome.name for outcome in outcomes if outcome.result == "failed"]
     emit({"board": board.name, "outcomes": [asdict(outcome) for outcome in outcomes]},
-         lambda: [_table(board.name, outcomes)], as_json=as_json, quiet=quiet,
+         lambda: [_table(board.name, outcomes)], as_json=as_json, quiet=silent,
          failure=Mismatch(f"{board.name} failed: {', '.join(failed)}") if failed else None)
 
 

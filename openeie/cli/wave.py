@@ -1,49 +1,165 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie wave``: a waveform of the gateware at work."""
+import errno
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from ..core.compile import compile_network
-from ..core.errors import InputError
-from .common import (AsJson, Config16, Model, Quiet, Seed, Set, config_for, emit, working,
-                     write_atomically)
+from ..core.errors import InputError, ToolError
+from ..core.files import is_stream, replacing
+from ..core.program import Program
+from .common import (AsJson, Config16, Model, Quiet, Seed, Set, check_writable, config_for, emit,
+                     working, write_atomically)
 from .compile import Encoding
 from .models import inputs_for, load_model
+from .outputs import check_format
 from .sim import InputFile
+from .streams import BROKEN_PIPE, is_stdout
 
 __all__ = ["command"]
 
-WaveOut = Annotated[Path, typer.Option("-o", "--out", help="The waveform (.vcd).")]
+_FORMATS = (".fst", ".vcd")
+_CONVERTER = "vcd2fst"
+_MB, _ENDLESS = 1_000_000, 10 ** 15
+
+WaveOut = Annotated[Path, typer.Option("-o", "--out", help="The waveform (.vcd, or .fst with "
+                                                           "GTKWave's vcd2fst; - is standard "
+                                                           "output, as .vcd).")]
 Image = Annotated[int, typer.Option("--image", help="Number of the input.")]
+Layers = Annotated[list[str] | None, typer.Option(
+    "--layer", metavar="NAME", help="Only this layer's run; repeatable.")]
+Pes = Annotated[str | None, typer.Option(
+    "--pes", metavar="0,4-7", help="Only these PEs, and what all PEs share.")]
+Cycles = Annotated[str | None, typer.Option(
+    "--cycles", metavar="FROM:TO", help="Only these cycles of what would be written without, "
+                                        "the first of them 0; TO is left out.")]
+Loading = Annotated[bool, typer.Option(
+    "--with-loading", help="The program's loading, too, and a run layer by layer before the "
+                           "whole one.")]
+MostMb = Annotated[int, typer.Option(
+    "--most-mb", min=1, help="Refuse a waveform that is larger, before the run by its estimate.")]
 
 
 def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
-            inputs: InputFile = None, config: Config16 = None, changes: Set = None,
-            encoding: Encoding = None, seed: Seed = 1, as_json: AsJson = False,
-            quiet: Quiet = False) -> None:
+            inputs: InputFile = None, layer: Layers = None, pes: Pes = None,
+            cycles: Cycles = None, loading: Loading = False, most_mb: MostMb = 500,
+            config: Config16 = None, changes: Set = None, encoding: Encoding = None,
+            seed: Seed = 1, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run one input on the gateware, write its waveform and views of it, and say how to open it."""
-    from ..sim import rtl
-    from ..sim.views import gtkwave_view, read_header, surfer_view
-    if out.suffix != ".vcd":
-        raise InputError(f"the waveform's name must end in .vcd, not {out.name!r}")
+    form = _check(out, as_json)
+    from ..sim.waveform import Choice, forecast
+    choice = Choice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
+                    loading=loading)
     network = load_model(model)
     x, _ = inputs_for(network, inputs, None)
     if not 0 <= image < len(x):
         raise InputError(f"--image must be in 0 .. {len(x) - 1}, not {image}")
+    x = x[image:image + 1]
     program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
                               encoding=encoding)
+    expected = forecast(program, x, choice)
+    told = f"about {expected.bytes / _MB:,.1f} MB (.vcd), {expected.cycles:,} cycles"
+    if expected.bytes > most_mb * _MB:
+        raise InputError(f"the waveform would have {told}, more than --most-mb {most_mb}; choose "
+                         f"--cycles, --layer or --pes, or give a larger --most-mb")
+    if not quiet:
+        typer.echo(f"{out}: {told}", err=True)
     with working(f"rtl: input {image}", quiet=quiet or as_json):
-        run = rtl.run(program, x[image:image + 1], trace=out, seed=seed)
-    size, cycles = out.stat().st_size, int(run.cycles[0])
-    signals, views = read_header(out), (out.with_suffix(".gtkw"), out.with_suffix(".sucl"))
+        result, lines = _record(program, x, out, form, choice, seed, most_mb)
+    emit({"waveform": str(out), "estimate": {"bytes": expected.bytes, "cycles": expected.cycles},
+          "config": program.config.to_dict()} | result, lambda: lines, as_json=as_json,
+         quiet=quiet or is_stdout(out))
+
+
+def _check(out: Path, as_json: bool) -> str:
+    """Refuse at once what could not be written; returns the format."""
+    form = check_format(out, _FORMATS)
+    check_writable(out, *(() if _is_stream(out) else _views(out)), as_json=as_json)
+    if form == ".fst" and is_stream(out):
+        raise InputError(f"cannot write {out}: a .fst file is not written from its beginning to "
+                         f"its end, as a device or a pipe is; choose .vcd")
+    if form == ".fst" and shutil.which(_CONVERTER) is None:
+        raise ToolError(f"a .fst waveform needs {_CONVERTER}, a program of GTKWave that is not on "
+                        f"PATH; install it (Debian: apt install gtkwave), or choose .vcd")
+    return form
+
+
+def _is_stream(out: Path) -> bool:
+    return is_stdout(out) or is_stream(out)
+
+
+def _views(out: Path) -> tuple[Path, Path]:
+    return out.with_suffix(".gtkw"), out.with_suffix(".sucl")
+
+
+def _numbers(text: str | None) -> tuple[int, ...]:
+    """Of ``0,4-7``: 0, 4, 5, 6, 7."""
+    if text is None:
+        return ()
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,6})(?:-(\d{1,6}))?", part.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise InputError(f"--pes takes numbers and ranges such as 0,4-7, not {text!r}")
+        numbers += range(first, last + 1)
+    return tuple(numbers)
+
+
+def _window(text: str | None) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{0,15}):(\d{0,15})", text or ":")
+    first, last = (int(match[1] or 0), int(match[2] or _ENDLESS)) if match else (1, 0)
+    if first >= last:
+        raise InputError(f"--cycles takes FROM:TO such as 100:500, 100: or :500, not {text!r}")
+    return first, last
+
+
+def _record(program: Program, x: np.ndarray, out: Path, form: str, choice, seed: int,
+            most_mb: int) -> tuple[dict, list[str]]:
+    """Write the waveform and its views; returns what to say of them as JSON and as lines."""
+    from ..sim.views import gtkwave_view, read_header, surfer_view
+    from ..sim.waveform import record
+    with tempfile.TemporaryDirectory() as folder:
+        vcd = Path(folder) / "wave.vcd"
+        try:
+            with nullcontext(Path("-")) if is_stdout(out) else replacing(out) as place:
+                cycles = record(program, x, vcd if form == ".fst" else place, choice, seed=seed,
+                                most_bytes=most_mb * _MB)
+                if form == ".fst":
+                    _convert(vcd, place)
+        except OSError as error:
+            if is_stdout(out) and error.errno == errno.EPIPE:
+                sys.exit(BROKEN_PIPE)
+            name = "standard output" if is_stdout(out) else out
+            raise InputError(f"cannot write {name}: {error.strerror}"
+                             + ("; choose --cycles, --layer or --pes, or give a larger --most-mb"
+                                if error.errno == errno.EFBIG else "")) from error
+        said = f"the program takes {cycles:,} cycles" + (
+            ", after it is loaded and stepped through once" if choice.loading else "")
+        if _is_stream(out):
+            return {"cycles": cycles, "views": [], "open_with": []}, [f"{out}: {said}"]
+        signals, views = read_header(vcd if form == ".fst" else out), _views(out)
     for path, view in zip(views, (gtkwave_view, surfer_view)):
         write_atomically(path, view(out, signals))
     opens = [f"gtkwave {out} {views[0]}", f"surfer --command-file {views[1]}"]
-    emit({"waveform": str(out), "bytes": size, "cycles": cycles, "open_with": opens,
-          "views": [str(path) for path in views],
-          "config": program.config.to_dict()},
-         lambda: [f"{out}: {size:,} bytes; the program takes {cycles:,} cycles, after it is "
-                  f"loaded and stepped through once", *(f"open with: {line}" for line in opens)],
-         as_json=as_json, quiet=quiet)
+    size = out.stat().st_size
+    return {"bytes": size, "cycles": cycles, "open_with": opens,
+            "views": [str(path) for path in views]}, \
+        [f"{out}: {size:,} bytes; {said}", *(f"open with: {line}" for line in opens)]
+
+
+def _convert(vcd: Path, place: Path) -> None:
+    done = subprocess.run([_CONVERTER, vcd, place], capture_output=True, text=True)
+    if done.returncode:
+        lines = (done.stderr or done.stdout).strip().splitlines() or ["it printed nothing"]
+        raise ToolError(f"{_CONVERTER} failed with exit code {done.returncode}: {lines[-1]}; "
+                        f"choose .vcd")

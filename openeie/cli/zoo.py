@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..core.artefact import save
+from ..core.artefact import dumps
 from ..core.compile import compile_network
 from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, InputError
@@ -15,8 +15,11 @@ from ..core.inspect import inspect
 from ..sim.engines import simulate
 from ..sw.data import shipped_test_set
 from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
-from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
+from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
+                     working, write_atomically)
 from .models import check_images, find_model
+from .outputs import check_format
+from .streams import is_stdout
 from .tables import plain_table
 
 __all__ = ["command"]
@@ -48,6 +51,8 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
         if len(given) < len(files):
             raise InputError(f"{name} needs {', '.join(sorted(set(files) - set(given)))}: "
                              f"{entry(name).needs}")
+        check_format(out, (".eie",), text=False)
+        check_writable(out, as_json=as_json)
         with working(f"{name}: importing, then pictures on fast", quiet=calm):
             subject = squeezenet_subject(net, prototxt, pictures, images)
             reports.append(_measured(subject, array, out, jobs, write=True))
@@ -75,16 +80,17 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
                           *(f"{one.name}: {one.origin}" for one in reports),
                           *(f"{refusal}: {reason}" for refusal, reason in refused.items()),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
-                          *_agreement(reports)], as_json=as_json, quiet=quiet)
+                          *_agreement(reports)], as_json=as_json, quiet=quiet or is_stdout(out))
 
 
 def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
               write: bool = False) -> Report:
     """A network's report; ``write`` puts its artefact at ``path``, once it is known to fit."""
     program = compile_network(subject.network, array)
+    data = dumps(subject.network) if write else path.read_bytes()
     if write:
-        save(subject.network, path)
-    return report(subject, inspect(path), simulate(program, subject.x, "fast", jobs=jobs))
+        write_atomically(path, data)
+    return report(subject, inspect(data), simulate(program, subject.x, "fast", jobs=jobs))
 
 
 def _table(reports: list[Report], refused: dict[str, str], array: ArrayConfig) -> Table:

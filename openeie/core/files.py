@@ -1,32 +1,134 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files that appear complete or not at all."""
+"""The one way a result is written: a file appears complete or not at all; a link is followed,
+a device or a pipe is written to.
+
+``docs/files.md`` says what happens to which kind of target, and why.
+"""
+import errno
 import os
-import tempfile
+import secrets
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["replace_file"]
+__all__ = ["replace_file", "replacing", "check_file", "is_stream", "remove_file"]
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Write a file under a name of its own, and give it its name once it is on the disk.
-
-    Whatever goes wrong, nothing is left but what was there before.
+    """Give ``path`` the bytes ``data``, as :func:`replacing` does.
 
     Raises
     ------
-    OSError : it cannot be written.
+    OSError : it cannot be written; ``strerror`` says why.
     """
-    temporary = None
+    with replacing(path) as place, open(place, "wb", opener=_open, buffering=0) as file:
+        left = memoryview(data)
+        while left:                             # a pipe takes as much as it has room for
+            left = left[file.write(left):]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A place to write to in the block, whose contents are those of ``path`` after it.
+
+    A file is written under a name of its own, and takes the place of ``path`` once it is on the
+    disk; whatever goes wrong, nothing is left but what was there before. It keeps mode, group and
+    owner of the file it replaces as far as the user may; a new one has those of any new file. A
+    symbolic link stays, and what it names is replaced. Of a device or a pipe, the place is
+    ``path`` itself.
+
+    Raises
+    ------
+    OSError : it cannot be written; ``strerror`` says why.
+    """
+    target, old = _find(path)
+    if old is not None and not stat.S_ISREG(old.st_mode):
+        try:
+            yield path
+        except BrokenPipeError as error:
+            raise BrokenPipeError(error.errno, "who read from the pipe has gone") from error
+        return
+    temporary = _new_beside(target, 0o666 if old is None else 0o600)
     try:
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.",
-                                         delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o644)
-        temporary.replace(path)
+        yield temporary
+        _finish(temporary, old)
+        temporary.replace(target)
     except BaseException:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
+
+
+def check_file(path: Path) -> None:
+    """Raise now the OSError that :func:`replace_file` would raise, as far as that can be known.
+
+    A pipe is not opened: that would wait for its reader, and leave it at the end of the file.
+    """
+    target, old = _find(path)
+    if old is None or stat.S_ISREG(old.st_mode):
+        _new_beside(target, 0o600).unlink()
+
+
+def is_stream(path: Path) -> bool:
+    """Whether ``path`` is a device or a pipe, which keeps nothing that could be read again."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:
+        return False
+    return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
+
+
+def remove_file(path: Path) -> None:
+    """Remove the file that :func:`replace_file` would replace; a link stays, and names nothing."""
+    if not is_stream(path):
+        Path(os.path.realpath(path)).unlink(missing_ok=True)
+
+
+def _find(path: Path) -> tuple[Path, os.stat_result | None]:
+    """What is written to behind all links, and what is there already."""
+    try:
+        old = os.stat(path)
+    except FileNotFoundError:                   # perhaps at the end of a link
+        return Path(os.path.realpath(path)), None
+    if stat.S_ISDIR(old.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is a folder; choose another name")
+    if stat.S_ISBLK(old.st_mode):
+        raise OSError(errno.EINVAL, "it is a block device, and what is on it would be lost; "
+                                    "choose a file")
+    if not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, "it is there, and may not be written (permission "
+                                            "denied); choose another name")
+    return Path(os.path.realpath(path)) if stat.S_ISREG(old.st_mode) else path, old
+
+
+def _new_beside(target: Path, mode: int) -> Path:
+    """An empty file in the folder of ``target``, for its new contents."""
+    # Of a long name, a part: a name may have 255 bytes, and this one is longer.
+    path = target.with_name(f".{target.name[:32]}.{secrets.token_hex(4)}")
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
+    except OSError as error:
+        what = f"no file can be made in the folder {target.parent} ({error.strerror}); choose " \
+               f"another" if target.parent.is_dir() else \
+               f"there is no folder {target.parent}; make it, or choose another"
+        raise OSError(error.errno, what) from error     # of the errno's own class
+    return path
+
+
+def _finish(path: Path, old: os.stat_result | None) -> None:
+    """Put a file on the disk, with owner, group and mode of the one it replaces."""
+    descriptor = os.open(path, os.O_WRONLY)
+    try:
+        if old is not None:
+            for owner, group in ((-1, old.st_gid), (old.st_uid, -1)):
+                with suppress(PermissionError):
+                    os.fchown(descriptor, owner, group)
+            os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open what is there: neither a new file, nor a terminal that then sends signals."""
+    return os.open(path, flags & ~os.O_CREAT | os.O_NOCTTY)

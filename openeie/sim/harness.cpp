@@ -8,6 +8,11 @@
 #include "Vopeneie.h"
 #include "verilated.h"
 #if VM_TRACE
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+
 #include "verilated_vcd_c.h"
 #endif
 
@@ -33,12 +38,54 @@ struct Record {
 };
 static_assert(sizeof(Record) == 16, "records are packed");
 
+#if VM_TRACE
+// A waveform's file. Verilator ends the process where its own cannot be written, so this one keeps
+// the first error, or that it has become too large, and takes no more.
+class TraceFile final : public VerilatedVcdFile {
+    int m_fd = -1;
+    uint64_t m_room;
+
+public:
+    int error = 0;
+
+    explicit TraceFile(uint64_t most_bytes) : m_room(most_bytes) {}
+
+    // "-" is standard output.
+    bool open(const std::string& name) override {
+        m_fd = name == "-" ? ::dup(STDOUT_FILENO)
+                           : ::open(name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+        if (m_fd < 0) error = errno;
+        return m_fd >= 0;
+    }
+
+    void close() override {
+        if (::close(m_fd) && !error) error = errno;
+    }
+
+    ssize_t write(const char* data, ssize_t size) override {
+        if (!error && uint64_t(size) > m_room) error = EFBIG;
+        if (error) return size;
+        const ssize_t written = ::write(m_fd, data, size);
+        if (written < 0 && errno == EINTR) return written;  // it is called again
+        if (written < 0) {
+            error = errno;
+            return size;
+        }
+        m_room -= written;
+        return written;
+    }
+};
+#endif
+
 struct Harness {
     VerilatedContext context;
     std::unique_ptr<Vopeneie> top;
     uint64_t cycles = 0;
 #if VM_TRACE
+    std::unique_ptr<TraceFile> file;
     std::unique_ptr<VerilatedVcdC> trace;
+    bool tracing = true;
+    uint64_t traced = 0, first = 0, last = UINT64_MAX;  // cycles while tracing; those written
 #endif
 
     explicit Harness(int seed) {
@@ -59,18 +106,24 @@ struct Harness {
 
     // Inputs are set before; outputs that depend on registers alone are valid afterwards.
     void tick() {
+#if VM_TRACE
+        const bool shown = trace && tracing && traced >= first && traced < last && !file->error;
+        if (tracing) traced++;
+#else
+        constexpr bool shown = false;
+#endif
         top->clk = 0;
         top->eval();
-        dump(2 * cycles);
+        if (shown) dump(2 * cycles);
         top->clk = 1;
         top->eval();
-        dump(2 * cycles + 1);
+        if (shown) dump(2 * cycles + 1);
         cycles++;
     }
 
     void dump(uint64_t time) {
 #if VM_TRACE
-        if (trace) trace->dump(time);
+        trace->dump(time);
 #else
         (void)time;
 #endif
@@ -166,26 +219,47 @@ uint64_t openeie_read(void* handle, uint32_t target, uint32_t pe, uint32_t addre
     return count;
 }
 
-int openeie_trace(void* handle, const char* path) {
+// Opens a waveform of at most `most_bytes`, of the signals of these scopes alone, whose names end
+// in a line feed each; of all if there are none. Returns whether it is open.
+int openeie_trace(void* handle, const char* path, const char* scopes, uint64_t most_bytes) {
 #if VM_TRACE
     Harness* h = of(handle);
-    h->trace = std::make_unique<VerilatedVcdC>();
+    h->file = std::make_unique<TraceFile>(most_bytes);
+    h->trace = std::make_unique<VerilatedVcdC>(h->file.get());
+    const std::string names = scopes;
+    for (size_t at = 0, end; (end = names.find('\n', at)) != names.npos; at = end + 1)
+        h->trace->dumpvars(1, names.substr(at, end - at));
     h->top->trace(h->trace.get(), 99);
     h->trace->open(path);
     return h->trace->isOpen();
 #else
-    (void)handle, (void)path;
+    (void)handle, (void)path, (void)scopes, (void)most_bytes;
     return 0;
 #endif
 }
 
-void openeie_trace_close(void* handle) {
+// Whether cycles from now on are traced; of all that are, from the first one ever on, those from
+// number `first` to before `last` are written.
+void openeie_trace_cycles(void* handle, int tracing, uint64_t first, uint64_t last) {
 #if VM_TRACE
     Harness* h = of(handle);
-    if (h->trace) h->trace->close();
+    h->tracing = tracing, h->first = first, h->last = last;
+#else
+    (void)handle, (void)tracing, (void)first, (void)last;
+#endif
+}
+
+// Returns the first error, as errno has it; EFBIG if there was more to write than is allowed.
+int openeie_trace_close(void* handle) {
+#if VM_TRACE
+    Harness* h = of(handle);
+    if (!h->trace) return 0;
+    h->trace->close();
     h->trace.reset();
+    return h->file->error;
 #else
     (void)handle;
+    return 0;
 #endif
 }
 

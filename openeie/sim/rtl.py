@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateware itself, compiled by Verilator and driven through its load and read ports."""
 import ctypes
+import os
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 
@@ -18,6 +20,9 @@ from .toolchain import build_library, cached_build
 __all__ = ["Rtl", "run", "build"]
 
 _HERE = Path(__file__).parent
+
+#: More cycles, or bytes of a waveform, than there will be.
+MOST = (1 << 64) - 1
 
 
 def _gateware_digest() -> str:
@@ -55,17 +60,24 @@ class Rtl:
     Parameters
     ----------
     config : the array to build.
-    trace : write a VCD waveform there.
+    trace : write a VCD waveform there; ``-`` is standard output.
     seed : registers and memories start from this random state.
+    scopes : modules whose own signals the waveform has, by their paths; all if there are none.
+    most_bytes : the waveform stops before it is larger.
+    tracing : whether the reset is in it; :meth:`trace_cycles` says what else.
     """
-    def __init__(self, config: ArrayConfig, *, trace: str | Path | None = None, seed: int = 1):
+    def __init__(self, config: ArrayConfig, *, trace: str | Path | None = None, seed: int = 1,
+                 scopes: Iterable[str] = (), most_bytes: int = MOST, tracing: bool = True):
         self.config = config
         self._library = ctypes.CDLL(str(build(config, trace=trace is not None) / "array.so"))
         self._declare()
         self._handle = ctypes.c_void_p(self._library.openeie_new(seed))
-        if trace is not None and not self._library.openeie_trace(self._handle,
-                                                                 str(trace).encode()):
-            raise InputError(f"cannot write the waveform {trace}")
+        self._trace = trace
+        self.trace_cycles(tracing)
+        if trace is not None and not self._library.openeie_trace(
+                self._handle, os.fsencode(trace),
+                "".join(f"{scope}\n" for scope in scopes).encode(), most_bytes):
+            self.close()
         self.reset()
 
     def _declare(self) -> None:
@@ -78,8 +90,9 @@ class Rtl:
                 ("wait", u64, pointer, u64),
                 ("read", u64, pointer, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, u64,
                  pointer, u64),
-                ("trace", ctypes.c_int, pointer, ctypes.c_char_p),
-                ("trace_close", None, pointer)):
+                ("trace", ctypes.c_int, pointer, ctypes.c_char_p, ctypes.c_char_p, u64),
+                ("trace_cycles", None, pointer, ctypes.c_int, u64, u64),
+                ("trace_close", ctypes.c_int, pointer)):
             function = getattr(self._library, f"openeie_{name}")
             function.restype, function.argtypes = result, arguments
 
@@ -91,11 +104,28 @@ class Rtl:
         self.close()
 
     def close(self) -> None:
-        """End the simulation and close the waveform."""
+        """End the simulation and close the waveform.
+
+        Raises
+        ------
+        InputError : the waveform could not be written.
+        """
         if self._handle:
-            self._library.openeie_trace_close(self._handle)
+            error = self.close_trace()
             self._library.openeie_delete(self._handle)
             self._handle = ctypes.c_void_p()
+            if error:
+                raise InputError(f"cannot write the waveform {self._trace}: {os.strerror(error)}")
+
+    def trace_cycles(self, on: bool, first: int = 0, last: int = MOST) -> None:
+        """Whether cycles from now on are traced; of all that are, since the simulation began, the
+        waveform has those with numbers ``first`` .. ``last`` - 1."""
+        self._library.openeie_trace_cycles(self._handle, on, first, last)
+
+    def close_trace(self) -> int:
+        """Close the waveform; returns 0 or why it is not whole, as ``errno`` has it: EFBIG if
+        there was more than ``most_bytes``."""
+        return self._library.openeie_trace_close(self._handle)
 
     @property
     def cycles(self) -> int:

@@ -157,7 +157,9 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     """
     tool = verilator()
     source, objects, hints = folder / f"{top}.v", folder / "model", folder / "hints.vlt"
-    source.write_text(verilog)
+    # The converter's own signals, half of all, are in no waveform: Verilator leaves out names that
+    # begin with an underscore.
+    source.write_text(verilog.replace("\\$", "\\_$") if trace else verilog)
     hints.write_text("`verilator_config\n"
                      + (f'no_inline -module "{shared}"\n'
                         f'public_flat_rd -module "{shared}" -port "*"\n' if shared else ""))

@@ -5,6 +5,7 @@ Names are taken from the waveform's own header, so a view never asks for a signa
 there, whatever the array was built with.
 """
 import io
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ _SHOWN_PES = 4
 _ARRAY = (
     ("array", (("clock", "", "clk"), ("busy", "accelerator", "busy"),
                ("launch", "accelerator", "launch"),
-               ("layer", "accelerator.array.pe0.pe.blocks.counters", "layer"),
+               ("layer", "accelerator.array.{pe}.pe.blocks.counters", "layer"),
                ("cycle of the layer", "accelerator.sequencer", "cycle"),
                ("done, by PE", "accelerator.sequencer", "done"))),
     ("scan", (("row", "accelerator.array.scan", "row"),
@@ -108,6 +109,9 @@ def wanted(signals: dict[str, Signal]) -> list[tuple[str, list[tuple[str, Signal
     """Groups of signals worth a look, each as (what it is, signal), of those that are there."""
     top = next((signal.scope for signal in signals.values()
                 if signal.scope[-1] == "openeie"), ())
+    pes = sorted({int(match[1]) for signal in signals.values() for scope in signal.scope
+               if (match := re.fullmatch(r"pe(\d+)", scope))})
+    first = f"pe{pes[0]}" if pes else ""
     groups: list[tuple[str, list[tuple[str, Signal]]]] = []
 
     def add(name: str, places: list[tuple[str, str]]) -> None:
@@ -121,8 +125,9 @@ def wanted(signals: dict[str, Signal]) -> list[tuple[str, list[tuple[str, Signal
             add(f"{name} {cluster}".strip(), [
                 (label, ".".join(part for part in (*top, scope, signal) if part))
                 for label, scope, signal in (
-                    (label, f"{scope}{cluster}", signal) for label, scope, signal in parts)])
-    for pe in range(_SHOWN_PES):
+                    (label, f"{scope.format(pe=first)}{cluster}", signal)
+                    for label, scope, signal in parts)])
+    for pe in pes[:_SHOWN_PES]:
         blocks = f"accelerator.array.pe{pe}.pe.blocks"
         add(f"PE {pe}", [(label, ".".join([*top, blocks, scope, signal]))
                          for label, scope, signal in _PE])
@@ -137,8 +142,10 @@ def gtkwave_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
     view.dumpfile(str(waveform))
     view.treeopen("TOP")
     view.signals_width(240)
-    for group, found in wanted(signals):
-        with view.group(group, closed=group.startswith("PE ") and group != "PE 0"):
+    groups = wanted(signals)
+    pes = [group for group, _ in groups if group.startswith("PE ")]
+    for group, found in groups:
+        with view.group(group, closed=group in pes[1:]):
             for label, signal in found:
                 view.trace(signal.path + signal.bits, alias=label,
                            datafmt="hex" if signal.name in ("pending", "done") else "dec")

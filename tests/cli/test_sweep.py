@@ -10,6 +10,7 @@ import time
 import pytest
 from commands import run, run_json
 from pyarrow import parquet
+from targets import full
 
 SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
          "--layer", "b:100x400:0.05:1")
@@ -144,8 +145,20 @@ def test_a_scheduler_that_is_not_there():
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
 def test_a_full_disk_is_one_error(tmp_path):
-    (tmp_path / "points.new").symlink_to("/dev/full")
-    done = run("sweep", *SMALL, "-o", tmp_path, code=2)
+    (tmp_path / "disk").mkdir()
+    with full(tmp_path / "disk" / "points.csv"):
+        done = run("sweep", *SMALL, "-o", tmp_path / "disk", code=2)
     assert "cannot write the journal" in done.stderr and "No space left" in done.stderr
+
+
+def test_the_journal_is_a_file_or_a_link_to_one(tmp_path):
+    """A pipe in its place would be waited for."""
+    (tmp_path / "points.jsonl").symlink_to(tmp_path / "elsewhere")
+    run("sweep", *SMALL, "-o", tmp_path)
+    assert (tmp_path / "elsewhere").read_text().count("\n") > 1
+    run("sweep", *SMALL, "-o", tmp_path, "--restart")
+    assert (tmp_path / "points.jsonl").is_symlink()
+    (tmp_path / "points.jsonl").unlink()
+    os.mkfifo(tmp_path / "points.jsonl")
+    assert "is a device or a pipe" in run("sweep", *SMALL, "-o", tmp_path, code=2).stderr

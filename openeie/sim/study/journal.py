@@ -10,6 +10,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...core.errors import InputError
+from ...core.files import is_stream, remove_file, replace_file
 
 __all__ = ["Journal", "open_journal"]
 
@@ -52,23 +53,23 @@ class Journal:
         """Make the file end in a whole line."""
         if self._path is not None:
             text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
-            temporary = self._path.with_suffix(".new")
-            self._write(temporary, "w", "\n".join(text) + "\n")
-            os.replace(temporary, self._path)
+            with self._writing(self._path):
+                replace_file(self._path, ("\n".join(text) + "\n").encode())
 
     def add(self, rows: Rows) -> None:
         """Keep them, whatever happens next."""
         self.rows |= dict(rows)
         if self._path is not None:
-            self._write(self._path, "a", json.dumps(rows) + "\n")
-
-    @staticmethod
-    def _write(path: Path, mode: str, text: str) -> None:
-        try:
-            with open(path, mode) as file:
-                file.write(text)
+            with self._writing(self._path), open(self._path, "a") as file:
+                file.write(json.dumps(rows) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
+
+    @staticmethod
+    @contextmanager
+    def _writing(path: Path) -> Iterator[None]:
+        try:
+            yield
         except OSError as error:
             raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
                              f"kept: make room and give the same command again") from error
@@ -92,6 +93,9 @@ def open_journal(path: Path | None, owner: str, valid: Valid, *,
     if path is None:
         yield Journal(None, owner, valid)
         return
+    if is_stream(path):
+        raise InputError(f"{path} is a device or a pipe, which keeps no points; choose another "
+                         f"folder with -o")
     lock = FileLock(path.with_suffix(".lock"), blocking=False)
     try:
         lock.acquire()
@@ -103,7 +107,7 @@ def open_journal(path: Path | None, owner: str, valid: Valid, *,
     with lock:
         lock.release()          # entering took it once more
         if restart:
-            path.unlink(missing_ok=True)
+            remove_file(path)
         journal = Journal(path, owner, valid)
         journal.start()
         yield journal
