@@ -105,7 +105,6 @@ def test_a_line_is_json_that_others_can_read():
 
 
 def test_a_pipe_is_no_journal(tmp_path):
-    import os
     os.mkfifo(tmp_path / "j")
     with pytest.raises(UntrustedError, match="must be a regular file, not a pipe"):
         read_lines(tmp_path / "j", "me")
