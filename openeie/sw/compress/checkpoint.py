@@ -19,6 +19,8 @@ from ...core.untrusted import Limits, check_regular, parse_json, read_regular
 __all__ = ["State", "Checkpoints", "digest"]
 
 _RUN = "run.json"
+#: What a step may note at most: numbers of every layer, and of every epoch.
+_NOTES = Limits(bytes=1 << 26, values=1 << 22)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -101,7 +103,7 @@ class Checkpoints:
             with safetensors.safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            notes = parse_json(metadata["notes"], "its notes")
+            notes = parse_json(metadata["notes"], "its notes", _NOTES)
             state = State(tensors=tensors, notes=notes)
             sound = metadata["digest"] == self._stamp(state)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
@@ -151,9 +153,12 @@ def _read_run(path: Path) -> str:
     """
     try:
         return read_regular(path, Limits().bytes).decode()
-    except (UntrustedError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is damaged, no text in UTF-8 ({error}); give another folder, or "
-                         f"remove this one. Nothing in it was changed") from error
+    except UntrustedError as error:
+        raise InputError(f"cannot read {error}; give another folder. Nothing in it was "
+                         f"changed") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is damaged, no text in UTF-8; give another folder, or remove "
+                         f"this one. Nothing in it was changed") from error
 
 
 def _differences(there: str, run: Mapping[str, Any]) -> str:
