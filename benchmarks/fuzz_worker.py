@@ -26,6 +26,7 @@ _FOLDER = Path(__file__).resolve().parent
 _SEEDS = 6
 _MOST_MEMORY = 2 << 30          # bytes for one file, above what the process has at first
 _MOST_EXAMPLES = 20
+_LONGEST_MESSAGE = 10_000
 _EVERY = 0.2                    # seconds between two looks at the counts
 
 
@@ -151,8 +152,9 @@ class Worker:
             result = self._parse(data)
             equal = same(result, truth)
         except OpenEIEError as error:
-            str(error)
             self.counts["refused"] += 1
+            if len(str(error)) > _LONGEST_MESSAGE:
+                self._fault(number, f"a message of {len(str(error)):,} characters", "long")
         except Slow:
             self._fault(number, f"takes more than {self._limit} s", "Slow")
         except Exception as error:      # whatever it is, it is no error of the package

@@ -9,12 +9,22 @@ __all__ = ["OpenEIEError", "ConfigError", "InputError", "UntrustedError", "Budge
            "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault",
            "LinkError", "Mismatch"]
 
+#: Characters of a message: a person's screens, and every wrong key of a recipe.
+_LONGEST = 8000
+
 
 class OpenEIEError(Exception):
     """Root of the family; catching it catches everything this package reports on purpose."""
     exit_code = 2
     #: Whether a verb's JSON output has it already.
     printed = False
+
+    def __str__(self) -> str:
+        """The message; of one that quotes a file at length, the beginning and the end."""
+        text = super().__str__()
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[:_LONGEST // 2]} [...] {text[-_LONGEST // 2:]}"
 
 
 class ConfigError(OpenEIEError, ValueError):

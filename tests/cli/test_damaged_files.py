@@ -34,6 +34,15 @@ def test_one_line_says_what_is_wrong(tmp_path, verb, name, text, message):
     assert done.stderr.startswith("error: ") and not done.stdout
 
 
+@pytest.mark.parametrize("name, text", [("c.json", json.dumps({"pes": "x" * 900_000})),
+                                        ("c.json", json.dumps({"x" * 900_000: 1})),
+                                        ("s.toml", f"mhz = '{'x' * 900_000}'")])
+def test_a_message_is_short_whatever_it_quotes(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    words = ("sim", MODEL, "-c", name) if name == "c.json" else ("sweep", name)
+    assert len(run(*words, code=2, cwd=tmp_path).stderr) < 9_000
+
+
 @pytest.mark.parametrize("words", [("sim", MODEL, "-c", "pipe.toml"), ("sweep", "pipe.toml"),
                                    ("inspect", "pipe.eie"), ("sim", "pipe.eie")])
 def test_a_pipe_is_refused_and_not_waited_for(tmp_path, words):

@@ -2,6 +2,7 @@
 """Recipes in files: TOML in, everything that is wrong at once, and TOML out again."""
 import difflib
 import json
+import os
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -43,7 +44,7 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
 def _find(name: str) -> Any:
     """A file, or the recipe of that name in the package."""
     shipped = resources.files(__package__.rpartition(".")[0]) / "recipes"
-    if name.endswith(".toml") or Path(name).exists():
+    if name.endswith(".toml") or os.path.exists(name):     # False for what can be no name
         return Path(name)
     names = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir()
                    if file.name.endswith(".toml"))

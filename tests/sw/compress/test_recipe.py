@@ -97,6 +97,8 @@ def test_files_that_are_none(tmp_path):
         read_recipe("no.toml")
     with pytest.raises(InputError, match="no recipe 'lenet' comes with the package; .* lenet-300"):
         read_recipe("lenet")
+    with pytest.raises(InputError, match="no recipe 'xxx"):
+        read_recipe("x" * 5000)             # no file system has such a name
     (tmp_path / "bad.toml").write_text("a = = 3")
     with pytest.raises(InputError, match=r"cannot read the recipe .*bad.toml: Invalid value"):
         read_recipe(tmp_path / "bad.toml")
