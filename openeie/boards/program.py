@@ -95,11 +95,14 @@ def _read_report(path: Path) -> dict[str, Any] | None:
 
     Raises
     ------
-    UntrustedError : it cannot be read, or says it not.
+    UntrustedError : it cannot be read, or lacks what is believed of it.
     """
-    if not path.exists():
-        return None
-    report = read_json(path)
+    try:
+        report = read_json(path)
+    except UntrustedError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            return None
+        raise
     if not isinstance(report, dict):
         raise UntrustedError(str(path), "it must be a table")
     for name, kinds in _REPORTED.items():

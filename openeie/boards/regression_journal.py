@@ -42,7 +42,7 @@ class Journal:
         self._path, self._owner = path, owner
         self.passed: dict[str, Outcome] = {}
         self.dropped = 0
-        if path is not None and path.exists():
+        if path is not None:
             self._read(path)
 
     def _read(self, path: Path) -> None:

@@ -54,7 +54,7 @@ def dump_lines(owner: str, values: Iterable[Any]) -> str:
 
 
 def read_lines(path: Path, owner: str) -> Lines:
-    """The lines of a journal that check.
+    """The lines of a journal that check; none if there is no file.
 
     A journal whose first line is damaged is still the owner's if another line is.
 
@@ -62,7 +62,12 @@ def read_lines(path: Path, owner: str) -> Lines:
     ------
     UntrustedError : the file cannot be read, or is no regular one, or has more than 1 GiB.
     """
-    data = read_regular(path, _MOST_BYTES)
+    try:
+        data = read_regular(path, _MOST_BYTES)
+    except UntrustedError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        data = b""
     head = dump_line(owner, {"owner": owner}).encode()
     *lines, rest = data.split(b"\n")
     found = [_read_line(owner, line) for line in lines]

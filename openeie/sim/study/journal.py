@@ -31,7 +31,7 @@ class Journal:
     def __init__(self, path: Path | None, owner: str, valid: Valid):
         self._path, self._owner, self._valid = path, owner, valid
         self.rows, self.dropped = dict[int, dict[str, Any]](), 0
-        if path is not None and path.exists():
+        if path is not None:
             self._read(path)
 
     def _read(self, path: Path) -> None:
