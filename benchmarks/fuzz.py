@@ -7,9 +7,10 @@
 A damaged file must be refused with an error of the package (``refused``), or be read
 (``accepted_equal``, ``accepted_different``). Faults are: any other exception; a different result
 where the format has its own check (``checked``); a file that takes more than ``--limit`` seconds
-or 2 GiB; a crash. Each parser runs in a process of its own (``fuzz_worker.py``), which is started
-again behind a file that ended it. Parsers are listed in ``fuzz_targets.py``,
-``fuzz_importers.py``, and files named with ``--targets``.
+or 2 GiB; a message of more than 10,000 characters; a crash. ``slowest_s`` is processor time. Each
+parser runs in a process of its own (``fuzz_worker.py``), which is started again behind a file that
+ended it. Parsers are listed in ``fuzz_targets.py``, ``fuzz_importers.py``, and files named with
+``--targets``.
 """
 import argparse
 import json
@@ -120,7 +121,7 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="print the parsers' names")
     parser.add_argument("--case", type=int, help="run this mutation alone, with its traceback")
     parser.add_argument("-o", "--out", type=Path, help="write the mutation's bytes there")
-    parser.add_argument("--limit", type=float, default=10, help="seconds for one file")
+    parser.add_argument("--limit", type=float, default=20, help="seconds for one file")
     parser.add_argument("-j", "--jobs", type=int, default=1)
     parser.add_argument("--targets", type=Path, action="append", default=[],
                         help="a Python file with TARGETS, besides those of the project")
