@@ -7,6 +7,7 @@ from ..core.link import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Id
 from ..core.program import Program
 from ..sim.execute import read_outputs
 from .board import Board
+from .channel import Channel
 from .driver import Device
 
 __all__ = ["link_seconds"]
@@ -15,12 +16,10 @@ _BITS_A_BYTE = 10               # with start and stop bit
 _COBS = 2                       # bytes that COBS adds to a frame, its end included
 
 
-class _CountedChannel:
+class _CountedChannel(Channel):
     """Answers at once, with zeros, and counts what would have gone over the wire."""
-    retry = 0.0
-
-    def __init__(self) -> None:
-        self.bytes = 0
+    def __init__(self) -> None:         # of a channel, only what the driver calls is needed
+        self.retry, self.bytes = 0.0, 0
 
     def request(self, request: Request) -> Response:
         """The answer; a READ's words are all 0."""
@@ -29,7 +28,7 @@ class _CountedChannel:
         self.bytes += RESPONSE_HEADER.size + size + CRC_BYTES + _COBS
         return Response(sequence=0, command=request.command, reply=Reply.OK, data=bytes(size))
 
-    def exchange(self, requests: list[Request], window: int) -> list[Response]:
+    def exchange(self, requests: list[Request], window: int) -> list[Response | None]:
         """The answers to all of them."""
         return [self.request(request) for request in requests]
 
@@ -40,7 +39,7 @@ class _CountedDevice(Device):
         self.config = program.config
         self.identity = Identity(design=0, board=board.name, clock_hz=board.clock_out_hz,
                                  config=program.config)
-        self._channel = _CountedChannel()
+        self.wire = self._channel = _CountedChannel()
 
 
 def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
@@ -54,4 +53,4 @@ def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
     device.load(program.input_records(x))
     device.start(0, len(program.layers), 0)
     read_outputs(device, program, len(program.layers) - 1)
-    return device._channel.bytes * _BITS_A_BYTE / board.baud
+    return device.wire.bytes * _BITS_A_BYTE / board.baud

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from ..boards.board import Board
 from ..core.errors import ToolError
 from .common import AsJson, Quiet, Set, emit
+from .console import PlainConsole
 from .outputs import check_folder
 from .target import Array, BoardName, Clock, Pes, resolve_board
 
@@ -27,11 +27,11 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
     check_folder(out)
     board = resolve_board(name, config, changes, pes, clock)
     folder = out or Path("build") / board.name
-    console = Console(stderr=True, highlight=False)
+    console = PlainConsole(stderr=True, highlight=False)
 
     def progress(step: int, steps: int, what: str) -> None:
         if not quiet:
-            console.print(f"[{step}/{steps}] {what}", markup=False)
+            console.print(f"[{step}/{steps}] {what}")
     result = build(board, folder=folder, seeds=seeds, progress=progress)
     missed = None if result["met"] else ToolError(
         f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "

@@ -2,7 +2,6 @@
 """Options, output and errors that all verbs share."""
 import json
 import sys
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -10,14 +9,17 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console, Group
-from rich.progress import Progress
+from rich.console import Group
+from rich.progress import Progress, TextColumn
 from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
-from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
 from ..core.graph import Network
+from ..core.shown import shown
+from ..core.untrusted import read_json, read_toml
 from ..sw.npz import read_arrays
+from .console import PlainConsole
 from .outputs import check_writable, make_folder, write_atomically
 from .streams import guarded_streams, is_stdout
 
@@ -91,10 +93,9 @@ def _read_config(name: str) -> ArrayConfig:
     if path.suffix not in (".toml", ".json"):
         return preset(name)
     try:
-        text = path.read_text()
-        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+        fields = read_toml(path) if path.suffix == ".toml" else read_json(path)
+    except UntrustedError as error:
+        raise ConfigError(f"cannot read the configuration {error}") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{path} must hold one table of fields, not a {type(fields).__name__}")
     try:
@@ -141,8 +142,7 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
     if as_json:
         print(text)
     elif not quiet and not is_stdout(out):
-        # A line is not markup: it may have brackets of its own.
-        _console().print(Group(*(Text(part) if isinstance(part, str) else part
+        _console().print(Group(*(Text(shown(part)) if isinstance(part, str) else part
                                  for part in tables())))
     for line in result.get("warnings", ()):
         print(f"warning: {line}", file=sys.stderr)
@@ -167,24 +167,25 @@ def one_line_errors() -> Iterator[None]:
             sys.exit(error.exit_code)
 
 
-def _console() -> Console:
+def _console() -> PlainConsole:
     """Coloured on a terminal; plain text, wide enough for every table, elsewhere."""
     if sys.stdout.isatty():
-        return Console()
-    return Console(width=140, color_system=None, highlight=False)
+        return PlainConsole()
+    return PlainConsole(width=140, color_system=None, highlight=False)
 
 
 def working(what: str, *, quiet: bool) -> AbstractContextManager:
     """Say on a terminal's stderr what takes its time, for as long as it does."""
-    console = Console(stderr=True)
-    return nullcontext() if quiet or not console.is_terminal else console.status(what)
+    console = PlainConsole(stderr=True)
+    return nullcontext() if quiet or not console.is_terminal else console.status(Text(shown(what)))
 
 
 @contextmanager
 def progress(what: str, *, quiet: bool):
     """A bar on stderr that appears only on a terminal; yields ``update(done, total)``."""
-    console = Console(stderr=True)
-    with Progress(console=console, disable=quiet or not console.is_terminal,
+    console = PlainConsole(stderr=True)
+    columns = (TextColumn("{task.description}", markup=False), *Progress.get_default_columns()[1:])
+    with Progress(*columns, console=console, disable=quiet or not console.is_terminal,
                   transient=True) as bar:
-        task = bar.add_task(what, total=None)
+        task = bar.add_task(shown(what), total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..core.artefact import save
 from ..core.errors import BudgetError, InputError
 from ..core.extras import need
 from .common import AsJson, Quiet, check_writable, emit, write_atomically
+from .console import PlainConsole
 from .tables import compression_tables, plain_table
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ class _Lines:
 
     def __init__(self, *, quiet: bool) -> None:
         self._quiet = quiet
-        self._console = Console(stderr=True, highlight=False)
+        self._console = PlainConsole(stderr=True, highlight=False)
         self._bar = Progress(TextColumn("{task.description}", markup=False), BarColumn(),
                              TimeElapsedColumn(), console=self._console, transient=True,
                              disable=quiet or not self._console.is_terminal)
@@ -179,7 +179,7 @@ class _Lines:
     def _print(self, line: str) -> None:
         self._told = time.monotonic()
         if not self._quiet:
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(line, soft_wrap=True)
 
 
 def _told(facts: dict) -> str:

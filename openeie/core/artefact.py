@@ -13,11 +13,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .errors import ArtefactError, EncodingError, InputError
+from .errors import ArtefactError, EncodingError, InputError, UntrustedError
 from .files import replace_file
 from .graph import Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .kinds import write_layer
+from .untrusted import read_regular
 
 __all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
@@ -147,14 +148,7 @@ def load(path: str | os.PathLike) -> Network:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """A file's bytes, unless it is too large to be an artefact."""
-    path = Path(path)
     try:
-        with path.open("rb") as file:
-            # A device or pipe has no size to ask for: read no more than is allowed.
-            data = file.read(min(path.stat().st_size, MAX_FILE_BYTES) + 1)
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}; give the path of an *.eie "
-                            f"file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ArtefactError(f"{path} has more than the {MAX_FILE_BYTES:,} bytes that are read")
-    return data
+        return read_regular(path, MAX_FILE_BYTES)
+    except UntrustedError as error:
+        raise ArtefactError(f"cannot read {error}; give the path of an *.eie file") from error

@@ -5,9 +5,12 @@ A message says what went wrong, where, the rule, the offending value and the nex
 command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
 """
 
-__all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch",
-           "NumericWarning"]
+__all__ = ["OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
+           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault",
+           "LinkError", "Mismatch", "NumericWarning"]
+
+#: Characters of a message: a person's screens, and every wrong key of a recipe.
+_LONGEST = 8000
 
 
 class OpenEIEError(Exception):
@@ -16,6 +19,13 @@ class OpenEIEError(Exception):
     #: Whether a verb's JSON output has it already.
     printed = False
 
+    def __str__(self) -> str:
+        """The message; of one that quotes a file at length, the beginning and the end."""
+        text = super().__str__()
+        if len(text) <= _LONGEST:
+            return text
+        return f"{text[:_LONGEST // 2]} [...] {text[-_LONGEST // 2:]}"
+
 
 class ConfigError(OpenEIEError, ValueError):
     """A configuration that cannot work."""
@@ -23,6 +33,24 @@ class ConfigError(OpenEIEError, ValueError):
 
 class InputError(OpenEIEError, ValueError):
     """An input array or command-line value of the wrong shape, type or range."""
+
+
+class UntrustedError(InputError):
+    """A file or text of others that is damaged, of another kind, or beyond a limit.
+
+    Attributes
+    ----------
+    source : the file, or what the text is.
+    rule : what is wrong, or what must hold.
+    value : what breaks it, if that can be named.
+    """
+
+    def __init__(self, source: str, rule: str, value: str = "") -> None:
+        super().__init__(f"{source}: {rule}" + (f", not {value}" if value else ""))
+        self.source, self.rule, self.value = source, rule, value
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.source, self.rule, self.value)
 
 
 class BudgetError(InputError):

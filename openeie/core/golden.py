@@ -26,8 +26,8 @@ def _layer(this: Layer, x: np.ndarray, act_width: int) -> tuple[np.ndarray, np.n
     """The outputs of :func:`layer`, and which of them saturated, bool [batch, outputs]."""
     acc = this.sums(np.asarray(x, np.int64), act_width)
     scaled = rescale(acc, **this.writeback(act_width)).reshape(len(x), this.outputs)
-    ends = {"relu": this.relu, "act_width": act_width}
-    return clamp(scaled, **ends), is_saturated(scaled, **ends)
+    return (clamp(scaled, relu=this.relu, act_width=act_width),
+            is_saturated(scaled, relu=this.relu, act_width=act_width))
 
 
 def network(net: Network, x: np.ndarray) -> list[np.ndarray]:

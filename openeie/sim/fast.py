@@ -53,11 +53,10 @@ def _write_back(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config:
                 saturated: np.ndarray) -> np.ndarray:
     """Outputs of sums int64 [starts, vectors, m]; counts saturated ones into [starts, PEs]."""
     scaled = rescale(acc, part.bias, part.multiplier, part.shift)
-    ends = {"relu": layer.relu, "act_width": config.act_width}
-    at_an_end = is_saturated(scaled, **ends)
+    at_an_end = is_saturated(scaled, relu=layer.relu, act_width=config.act_width)
     if at_an_end.any():                         # seldom
         saturated += at_an_end.reshape(len(acc), -1, saturated.shape[1]).sum(axis=1)
-    return clamp(scaled, **ends)
+    return clamp(scaled, relu=layer.relu, act_width=config.act_width)
 
 
 def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,

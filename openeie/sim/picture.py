@@ -11,6 +11,7 @@ import numpy as np
 
 from ..core.errors import InputError
 from ..core.extras import need
+from ..core.shown import PICTURE_STYLE, label
 from .summary import SHARES, LayerSummary, Summary
 
 __all__ = ["FORMATS", "STYLE", "check_picture", "draw", "figure_of"]
@@ -23,13 +24,8 @@ _COLOURS = dict(zip(SHARES, ("#0072B2", "#56B4E9", "#F0E442", "#E69F00", "#D55E0
                              "#009E73", "#999999"), strict=True))
 _LABELS = {"mac": "multiply-accumulate", "pool": "pooling", "empty_column": "empty column"}
 
-#: How every picture looks, and that the same numbers give the same bytes.
-STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"],    # another elsewhere
-    "font.size": 9, "axes.titlesize": 10, "axes.titleweight": "bold",
-    "svg.fonttype": "none",             # text stays text: it can be searched for, and is small
-    "svg.hashsalt": "openeie",          # the same run gives the same bytes
-}
+#: How every picture of a run looks.
+STYLE: dict[Any, Any] = PICTURE_STYLE | {"axes.titlesize": 10, "axes.titleweight": "bold"}
 _WIDTH, _INCH_PER_LAYER, _INCH_PER_LETTER = 12.5, 0.235, 0.074
 _BAR = 0.78                             # of the distance between two layers
 
@@ -111,7 +107,7 @@ def _draw_density(axes, summary: Summary) -> None:
                       textcoords="offset points")
     axes.set_xlim(0, 1)
     axes.set_xticks([])
-    axes.set_yticks(places, [row.name for row in rows])
+    axes.set_yticks(places, [label(row.name) for row in rows])
     axes.get_yticklabels()[-1].set_fontweight("bold")
     axes.set_ylim(places[-1] + 0.7, -0.7)
     axes.spines[["left", "bottom"]].set_visible(False)
@@ -175,7 +171,7 @@ def _ticks(limits: tuple[float, float]):
 def _arrange(figure, summary: Summary) -> None:
     """What stands around the panels; distances from the edges in inches."""
     height, total = figure.get_figheight(), summary.total
-    names = 0.2 + _INCH_PER_LETTER * max(len(layer.name) for layer in summary.layers)
+    names = 0.2 + _INCH_PER_LETTER * max(len(label(layer.name)) for layer in summary.layers)
     figure.subplots_adjust(left=names / _WIDTH, right=0.985, top=1 - 1.05 / height,
                            bottom=0.72 / height)
     for axes in figure.axes:
@@ -183,7 +179,7 @@ def _arrange(figure, summary: Summary) -> None:
         axes.grid(axis="x", color="#dddddd", linewidth=0.6)
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(f"{summary.network} on {summary.pes} PEs", x=0.01, ha="left",
+    figure.suptitle(f"{label(summary.network)} on {summary.pes} PEs", x=0.01, ha="left",
                     y=1 - 0.1 / height, va="top", fontsize=13, fontweight="bold")
     of = "1 input" if summary.inputs == 1 else f"mean of {summary.inputs:,} inputs"
     figure.text(0.01, 1 - 0.42 / height, va="top", s=(

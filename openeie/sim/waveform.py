@@ -14,6 +14,7 @@ from ..core.errors import InputError
 from ..core.program import Program
 from . import fast
 from .execute import execute
+from .execute import read_counters
 from .rtl import MOST, Rtl
 from .views import Signal, read_header
 
@@ -138,7 +139,7 @@ def _run(array: Rtl, program: Program, x: np.ndarray, choice: Choice, shown: lis
         array.trace_cycles(here, *choice.cycles)
         array.start(plans[0][0], len(plans), sum(plan.cycle_limit + 64 for _, plan in plans) + 64)
     array.trace_cycles(False, *choice.cycles)
-    return sum(array.counters(index)[0] for index in range(len(program.layers)))
+    return sum(read_counters(array, index)[0] for index in range(len(program.layers)))
 
 
 def _scopes(program: Program, pes: tuple[int, ...], seed: int) -> list[str]:

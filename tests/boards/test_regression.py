@@ -57,6 +57,24 @@ def test_what_has_passed_here_is_not_run_again(device, seed, tmp_path, monkeypat
     assert ran == ["errors", "link"]
 
 
+def test_what_a_damaged_line_said_is_checked_again(device, seed, tmp_path, monkeypatch):
+    journal = tmp_path / "regression.json"
+    begun = regression(device, seed).run(journal)
+    first = [next(begun), next(begun), next(begun)]
+    begun.close()
+    text = journal.read_text()
+    journal.write_text(text.replace('"name": "memory"', '"name": "errors"', 1))
+    ran = []
+    one = Regression._one
+    monkeypatch.setattr(Regression, "_one", lambda self, name, check: (
+        ran.append(name), one(self, name, check))[1])
+    again = regression(device, seed)
+    outcomes = again.run(journal)
+    assert [next(outcomes).message for _ in range(3)] == [outcome.message for outcome in first]
+    assert ran == ["memory"] and again.dropped == 1
+    outcomes.close()
+
+
 def test_a_wrong_word_and_a_wrong_counter_fail(device, seed, tmp_path, monkeypatch):
     read = device.read
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Callable
 
+from ...core.shown import label, shown
 from ..picture import STYLE
 from .figures import Figure
 
@@ -33,7 +34,7 @@ def draw_chart(chart: Figure) -> bytes:
         (_draw_bars if isinstance(chart.x[0], str) else _draw_lines)(axes, chart)
         if len(chart.series) > 1:
             canvas.legend(loc="outside right center", frameon=False)
-        axes.set_title(chart.title, loc="left")
+        axes.set_title(shown(chart.title), loc="left")
         axes.set_xlabel(chart.x_label)
         axes.set_ylabel(chart.y_label)
         axes.grid(axis="y" if isinstance(chart.x[0], str) else "both", color="#dddddd",
@@ -41,7 +42,7 @@ def draw_chart(chart: Figure) -> bytes:
         axes.set_axisbelow(True)
         axes.spines[["top", "right"]].set_visible(False)
         if chart.note:
-            canvas.supxlabel(chart.note, fontsize=8, x=0.02, ha="left", color="#555555")
+            canvas.supxlabel(shown(chart.note), fontsize=8, x=0.02, ha="left", color="#555555")
     return svg(fill, (7.2, 4.2))
 
 
@@ -52,17 +53,17 @@ def _draw_bars(axes, chart: Figure) -> None:
         axes.bar(number, value, width=0.6, color=COLOURS[0])
         axes.text(number, value, f"{value:.2%}" if chart.share else f"{value:,g}", ha="center",
                   va="bottom")
-    axes.set_xticks(range(len(values)), list(chart.x))
+    axes.set_xticks(range(len(values)), [label(str(name)) for name in chart.x])
     if chart.share:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
 def _draw_lines(axes, chart: Figure) -> None:
     """A line for each series, over powers of two."""
-    from matplotlib.ticker import FixedLocator, NullLocator
+    from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
     for number, (name, values) in enumerate(chart.series.items()):
         axes.plot(chart.x, values, MARKERS[number % len(MARKERS)] + "-", markersize=4,
-                  linewidth=1.2, color=COLOURS[number % len(COLOURS)], label=name)
+                  linewidth=1.2, color=COLOURS[number % len(COLOURS)], label=label(name))
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([float(value) for value in chart.x]))
     axes.xaxis.set_minor_locator(NullLocator())
@@ -70,6 +71,7 @@ def _draw_lines(axes, chart: Figure) -> None:
     if chart.log_y:
         axes.set_yscale("log")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+        axes.yaxis.set_minor_formatter(LogFormatter())
     if chart.share:
         axes.set_ylim(0, 1.02)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

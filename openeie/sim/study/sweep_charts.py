@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from ...core.shown import label
 from .charts import COLOURS, MARKERS, svg
 from .figures import Figure
 from .grid import Sweep
@@ -34,10 +35,10 @@ def sweep_charts(sweep: Sweep, rows: list[dict[str, Any]]) -> Iterator[Figure]:
 def draw_front(rows: list[dict[str, Any]]) -> bytes:
     """SVG: every point's cycles against what it costs; those on the front are filled."""
     from matplotlib.figure import Figure as Canvas
-    from matplotlib.ticker import NullFormatter
+    from matplotlib.ticker import LogFormatter, NullFormatter
 
     def fill(canvas: Canvas) -> None:
-        for axes, (cost, label) in zip(canvas.subplots(1, len(_COSTS), sharey=True),
+        for axes, (cost, words) in zip(canvas.subplots(1, len(_COSTS), sharey=True),
                                        _COSTS.items()):
             for number, name in enumerate(dict.fromkeys(row["name"] for row in rows)):
                 colour = COLOURS[number % len(COLOURS)]
@@ -47,10 +48,13 @@ def draw_front(rows: list[dict[str, Any]]) -> bytes:
                     axes.scatter([row[cost] for row in mine], [row["cycles"] for row in mine],
                                  s=22 if front else 12, marker=MARKERS[number % len(MARKERS)],
                                  facecolor=colour if front else "none", edgecolor=colour,
-                                 linewidth=0.6, label=name if front and axes.get_subplotspec(
+                                 linewidth=0.6, label=label(name) if front and axes.get_subplotspec(
                                      ).is_first_col() else None)
-            axes.set(xscale="log", yscale="log", xlabel=label)
+            axes.set(xscale="log", yscale="log", xlabel=words)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
+            axes.yaxis.set_minor_formatter(LogFormatter())
             axes.grid(color="#dddddd", linewidth=0.6)
             axes.set_axisbelow(True)
             axes.spines[["top", "right"]].set_visible(False)

@@ -4,6 +4,7 @@ import io
 from typing import Any
 
 from ...core.extras import need
+from ...core.shown import PICTURE_STYLE, label, shown
 from .figure import Figure, Panel, Series
 
 __all__ = ["check_drawing", "draw"]
@@ -11,12 +12,7 @@ __all__ = ["check_drawing", "draw"]
 #: The colours of Okabe and Ito, and markers, so that lines are told apart without colours, too.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 _MARKERS = "osv^D<>p"
-_STYLE: dict[Any, Any] = {
-    "font.family": "sans-serif", "font.sans-serif": ["DejaVu Sans"], "font.size": 9,
-    "axes.titlesize": 9,
-    "svg.fonttype": "none",             # text stays text: it can be searched for, and is small
-    "svg.hashsalt": "openeie",          # the same figure gives the same bytes
-}
+_STYLE: dict[Any, Any] = PICTURE_STYLE | {"axes.titlesize": 9}
 _PANEL_INCHES, _HEIGHT_INCHES = 3.6, 3.4
 
 
@@ -48,14 +44,14 @@ def draw(figure: Figure, form: str = "svg") -> bytes:
         for axes, panel in zip(canvas.subplots(1, len(figure.panels), squeeze=False)[0],
                                figure.panels):
             _draw_panel(axes, panel, colours)
-        handles = {label: handle for axes in canvas.axes
-                   for handle, label in zip(*axes.get_legend_handles_labels())}
+        handles = {name: handle for axes in canvas.axes
+                   for handle, name in zip(*axes.get_legend_handles_labels())}
         if len(handles) > 1:
             canvas.legend(handles.values(), handles.keys(), loc="outside right center",
                           frameon=False)
-        canvas.suptitle(figure.title, x=0.01, ha="left", fontweight="bold", fontsize=10)
+        canvas.suptitle(shown(figure.title), x=0.01, ha="left", fontweight="bold", fontsize=10)
         if figure.note:
-            canvas.supxlabel(figure.note, fontsize=8, x=0.01, ha="left", color="#555555")
+            canvas.supxlabel(shown(figure.note), fontsize=8, x=0.01, ha="left", color="#555555")
         canvas.savefig(buffer, format=form, dpi=110,
                        metadata={"Date": None} if form == "svg" else None)
     return buffer.getvalue()
@@ -75,7 +71,7 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
         place = (bars.index(series), len(bars)) if series in bars else (0, 1)
         _draw_series(axes, series, _COLOURS[number % len(_COLOURS)],
                      _MARKERS[number % len(_MARKERS)], place)
-    axes.set_title(panel.title, loc="left")
+    axes.set_title(shown(panel.title), loc="left")
     axes.set_xlabel(panel.x_label + (", %" if "x" in panel.percent else ""))
     axes.set_ylabel(panel.y_label + (", %" if "y" in panel.percent else ""))
     for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
@@ -98,7 +94,7 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
 
 def _draw_series(axes, series: Series, colour: str, marker: str, place: tuple[int, int]) -> None:
     """``place``: which of how many bars stand at each x."""
-    x, y, name = list(series.x), list(series.y), series.name
+    x, y, name = list(series.x), list(series.y), label(series.name)
     if series.style == "bars":
         number, count = place
         width = 0.8 / count

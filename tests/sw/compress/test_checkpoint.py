@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: what is kept comes back, and nothing else is taken for it."""
+import os
 import pytest
+import safetensors.torch
 import torch
 from openeie.core.errors import ArtefactError, InputError
 from openeie.sw.compress.checkpoint import Checkpoints, State, digest
@@ -71,6 +73,15 @@ def test_damage_is_seen(tmp_path):
         path.write_bytes(damaged)
         with pytest.raises(ArtefactError, match="01-float.safetensors .*remove it, and the step"):
             store.load(1, "float")
+    for notes in ("[" * 100_000, '{"a": 1e400}', "9" * 5000):
+        path.write_bytes(safetensors.torch.save({}, {"notes": notes, "digest": "0"}))
+        with pytest.raises(ArtefactError, match="01-float.safetensors cannot be read: its notes: "):
+            store.load(1, "float")
+    path.unlink()
+    os.mkfifo(path)
+    with pytest.raises(ArtefactError, match="it must be a regular file, not a pipe"):
+        store.load(1, "float")
+    path.unlink()
     other = Checkpoints(tmp_path / "other", RUN | {"seed": 2})
     other.save(1, "float", state())
     path.write_bytes((tmp_path / "other" / path.name).read_bytes())
@@ -90,4 +101,11 @@ def test_folders_that_cannot_be(tmp_path):
         Checkpoints(tmp_path, RUN)
     (tmp_path / "run.json").write_text("[")
     with pytest.raises(InputError, match="its run.json cannot be read"):
+        Checkpoints(tmp_path, RUN)
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    with pytest.raises(InputError, match="its run.json cannot be read"):
+        Checkpoints(tmp_path, RUN)
+    (tmp_path / "run.json").unlink()
+    os.mkfifo(tmp_path / "run.json")
+    with pytest.raises(InputError, match="run.json: it must be a regular file, not a pipe; give"):
         Checkpoints(tmp_path, RUN)

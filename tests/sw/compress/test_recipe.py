@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes: read, checked whole, and written again."""
+import os
 import io
 import tomllib
 from importlib import resources
@@ -96,9 +97,17 @@ def test_files_that_are_none(tmp_path):
         read_recipe("no.toml")
     with pytest.raises(InputError, match="no recipe 'lenet' comes with the package; .* lenet-300"):
         read_recipe("lenet")
+    with pytest.raises(InputError, match="no recipe 'xxx"):
+        read_recipe("x" * 5000)             # no file system has such a name
     (tmp_path / "bad.toml").write_text("a = = 3")
     with pytest.raises(InputError, match=r"cannot read the recipe .*bad.toml: Invalid value"):
         read_recipe(tmp_path / "bad.toml")
+    (tmp_path / "bad.toml").write_text("name = " + "[" * 100_000)
+    with pytest.raises(InputError, match=r"cannot read the recipe .*bad.toml: lists and"):
+        read_recipe(tmp_path / "bad.toml")
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(InputError, match=r"pipe.toml: it must be a regular file, not a pipe"):
+        read_recipe(tmp_path / "pipe.toml")
 
 
 def test_a_recipe_is_frozen_and_can_be_python():
