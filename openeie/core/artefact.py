@@ -18,6 +18,7 @@ from .files import replace_file
 from .graph import Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .kinds import write_layer
+from .regular import read_regular
 
 __all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
@@ -149,12 +150,7 @@ def read_bytes(path: str | os.PathLike) -> bytes:
     """A file's bytes, unless it is too large to be an artefact."""
     path = Path(path)
     try:
-        with path.open("rb") as file:
-            # A device or pipe has no size to ask for: read no more than is allowed.
-            data = file.read(min(path.stat().st_size, MAX_FILE_BYTES) + 1)
+        return read_regular(path, MAX_FILE_BYTES)
     except OSError as error:
         raise ArtefactError(f"cannot read {path}: {error.strerror}; give the path of an *.eie "
                             f"file") from error
-    if len(data) > MAX_FILE_BYTES:
-        raise ArtefactError(f"{path} has more than the {MAX_FILE_BYTES:,} bytes that are read")
-    return data

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A float network through a recipe to the integer network, step by step, resumable."""
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ...core import artefact
 from ...core.errors import BudgetError
 from ...core.graph import Network
 from ...core.inspect import Contents, inspect
+from ..plain_weights import copied
 from ..seed import check_seed
 from .checkpoint import Checkpoints, State
 from .course import Course, Silent, Watcher
@@ -150,7 +150,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         course = Course(source=source, recipe=recipe, data=loaded, train=train,
                         held_out=held_out, test=loaded.test, device=torch.device(device),
                         budget=budget, watch=watch or Silent(), generator=generator,
-                        teacher=None if teacher is None else copy.deepcopy(teacher).eval())
+                        teacher=None if teacher is None else copied(teacher).eval())
         state = _run(course, store, seed)
     result = _result(course, state, seed)
     _check_budget(result)

@@ -12,12 +12,14 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.regular import read_regular
 from ..float_graph import FloatGraph
 from .caffe import Blobs, WeightLayer, load_description, to_graph, weight_layers
 
 __all__ = ["load_han"]
 
 _SLOTS = 256
+_MAX_BYTES = 2 << 30
 _MAX_WEIGHTS = 1 << 28              # of one layer; AlexNet's fc6 has 38 million
 
 
@@ -36,7 +38,7 @@ def load_han(net: str | Path, prototxt: str | Path) -> FloatGraph:
     net, prototxt = Path(net), Path(prototxt)
     description = load_description(prototxt)
     try:
-        data = net.read_bytes()
+        data = read_regular(net, _MAX_BYTES)
     except OSError as error:
         raise InputError(f"cannot read {net}: {error.strerror}") from error
     layers = weight_layers(description)
