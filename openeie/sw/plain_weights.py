@@ -88,6 +88,9 @@ def make_plain(module: nn.Module) -> tuple[str, ...]:
                 _remove(part, hook)
             for name in list(getattr(part, _PARTS, {})):
                 remove_parametrization(part, name)
+        for one in (*module.parameters(), *module.buffers()):
+            if 0 in one.stride() and one.numel():   # one number in many places, not to be written
+                one.data = one.data.clone(memory_format=torch.contiguous_format)
     except Exception as error:          # whatever a user's parametrisation raises
         raise InputError(f"weights of {type(module).__name__} cannot be made plain parameters: "
                          f"{error}; {ADVICE}") from error

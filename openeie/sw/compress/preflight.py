@@ -96,7 +96,7 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     example = data.floats(data.train[0][:2])
     two = np.repeat(example[:1], 2, axis=0)
     outputs = _run(source.title, module, two, data)
-    most = max(int(labels.max()) for _, labels in (data.train, data.test))
+    most = max(int(labels.max()) for _, labels in data.splits.values())
     if most >= outputs:
         raise InputError(f"labels of data {data.name} must be in 0 .. {outputs - 1}, for the "
                          f"{outputs} outputs of {source.title}, not {most}")
