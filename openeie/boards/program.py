@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Loading a bitstream into a board with openFPGALoader."""
 import hashlib
-import json
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from ..core.errors import InputError, LinkError, ToolError
+from ..core.errors import InputError, LinkError, ToolError, UntrustedError
+from ..core.untrusted import read_json
 from .board import Board
 from .build import REPORT
 from .tools import run_tool
@@ -19,6 +20,10 @@ _PERMISSION = re.compile(r"permission denied|LIBUSB_ERROR_ACCESS|access denied|i
 _ABSENT = re.compile(r"device not found|no device found|no such device|unable to open ftdi"
                      r"|unable to open device|fail(ed)? to open|no (usb )?(cable|dfu)|not found",
                      re.IGNORECASE)
+#: What is believed of a build's report, and its types.
+_REPORTED: dict[str, tuple[type, ...]] = {
+    "board": (str,), "sha256": (str,), "met": (bool,), "fmax_mhz": (int, float),
+    "target_mhz": (int, float)}
 _LIBRARY = re.compile(r"error while loading shared libraries: (\S+?):")
 
 
@@ -66,13 +71,13 @@ def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
         raise InputError(f"a bitstream for {board.name} is a *"
                          f"{Path(board.family.bitstream_name).suffix} file, not {path}")
     try:
-        report = json.loads((path.parent / REPORT).read_text())
-        built_for, digest, met = report["board"], report["sha256"], report["met"]
-    except FileNotFoundError:
+        report = _read_report(path.parent / REPORT)
+    except UntrustedError as error:
+        raise InputError(f"cannot read {error}; build anew: openeie build -b "
+                         f"{board.name}") from error
+    if report is None:
         return                          # built elsewhere; the board's identity will tell
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"cannot read {path.parent / REPORT}: {error!r}; build anew: "
-                         f"openeie build -b {board.name}") from error
+    built_for, digest, met = report["board"], report["sha256"], report["met"]
     if built_for != board.name:
         raise InputError(f"{path} was built for {built_for}, not {board.name}; build it: "
                          f"openeie build -b {board.name}")
@@ -83,6 +88,26 @@ def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path} missed its clock, {report['fmax_mhz']} of "
                          f"{report['target_mhz']} MHz, and would not be reliable; build with more "
                          f"--seeds or a slower --clock, or load it with --force")
+
+
+def _read_report(path: Path) -> dict[str, Any] | None:
+    """What a build said of its bitstream, or None if there is no such file.
+
+    Raises
+    ------
+    UntrustedError : it cannot be read, or says it not.
+    """
+    if not path.exists():
+        return None
+    report = read_json(path)
+    if not isinstance(report, dict):
+        raise UntrustedError(str(path), "it must be a table")
+    for name, kinds in _REPORTED.items():
+        value = report.get(name)
+        if type(value) not in kinds:
+            rule = f"{name!r} must be of the type {' or '.join(kind.__name__ for kind in kinds)}"
+            raise UntrustedError(str(path), rule, f"{value!r:.60}")
+    return report
 
 
 def _refuse(board: Board, log: str) -> None:

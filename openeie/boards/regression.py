@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware regression: one definition for virtual and real boards."""
 import json
-import os
 import time
 import xml.etree.ElementTree as xml
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
@@ -20,17 +18,9 @@ from ..sim.execute import execute
 from ..sim.random_layers import case
 from .driver import Device
 from .fit import compile_to_fit
+from .regression_journal import Journal, Outcome
 
 __all__ = ["Outcome", "Regression", "write_junit"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Outcome:
-    """What one check found: ``result`` is passed, failed or skipped."""
-    name: str
-    result: str
-    message: str = ""
-    seconds: float = 0.0
 
 
 class Regression:
@@ -43,11 +33,16 @@ class Regression:
     target : what is tested, for the journal: a port's name, or ``virtual``.
     seed : of everything random.
     layers : random networks per encoding.
+
+    Attributes
+    ----------
+    dropped : damaged lines of the journal; what they said is checked again.
     """
     def __init__(self, device: Device, network: Network, images: np.ndarray, *,
                  target: str = "", seed: int = 1, layers: int = 5):
         self._device, self._network, self._images = device, network, images
         self._target, self._seed, self._layers = target, seed, layers
+        self.dropped = 0
 
     def checks(self) -> list[tuple[str, Callable[[], str]]]:
         """Names and functions; a function returns what it did, or raises."""
@@ -64,23 +59,26 @@ class Regression:
 
         Raises
         ------
-        LinkError : the link is lost. InputError : the journal cannot be written.
+        LinkError : the link is lost. InputError : the journal cannot be read or written.
         """
-        identity = self._device.identity
-        key = [self._target, identity.board, f"{identity.design:016x}", identity.clock_hz,
-               identity.config.digest, self._seed, self._layers, len(self._images)]
-        passed = _read_journal(journal, key)
+        kept = Journal(journal, self._owner())
+        self.dropped = kept.dropped
         for name, check in self.checks():
-            if name not in passed:
+            outcome = kept.passed.get(name)
+            if outcome is None:
                 outcome = self._one(name, check)
                 if outcome.result == "passed":
-                    passed[name] = asdict(outcome)
-                    _write_journal(journal, key, passed)
-            else:
-                outcome = Outcome(**passed[name])
+                    kept.add(outcome)
             yield outcome
         if journal is not None:
             journal.unlink(missing_ok=True)
+
+    def _owner(self) -> str:
+        """Whose the journal is: everything that an outcome follows from."""
+        identity = self._device.identity
+        return json.dumps([self._target, identity.board, f"{identity.design:016x}",
+                           identity.clock_hz, identity.config.digest, self._seed, self._layers,
+                           len(self._images)])
 
     def _one(self, name: str, check: Callable[[], str]) -> Outcome:
         begun = time.monotonic()
@@ -178,27 +176,6 @@ def _acts(target: Target, pe: int, values: np.ndarray) -> np.ndarray:
     records["address"] = np.arange(len(values))
     records["data"] = values.astype(np.int64).view(np.uint64)
     return records
-
-
-def _read_journal(path: Path | None, key: list) -> dict[str, dict]:
-    try:
-        journal = json.loads(path.read_text()) if path is not None else {}
-    except (OSError, ValueError):
-        return {}
-    known = isinstance(journal, dict) and journal.get("key") == key
-    return journal["passed"] if known else {}
-
-
-def _write_journal(path: Path | None, key: list, passed: dict[str, dict]) -> None:
-    if path is None:
-        return
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.partial")
-        unfinished.write_text(json.dumps({"key": key, "passed": passed}, indent=1))
-        os.replace(unfinished, path)
-    except OSError as error:
-        raise InputError(f"cannot write {path}: {error.strerror}") from error
 
 
 def write_junit(path: Path, board: str, outcomes: list[Outcome]) -> None:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the tools say of a build, read from their logs and reports."""
-import json
 import math
 import re
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import CapacityError, ToolError
+from ..core.errors import CapacityError, ToolError, UntrustedError
+from ..core.untrusted import TOOLS, parse_json, read_json
 from .board import RESOURCE_NAMES, Board
 from .verilog import Gateware
 
@@ -21,9 +21,17 @@ _NAME_LENGTH = 96
 
 
 def synthesised_cells(folder: Path) -> dict[str, int]:
-    """How many of each kind of cell synthesis left, from ``stat.json``."""
-    design = json.loads((folder / "stat.json").read_text())["design"]
-    return dict(sorted(design["num_cells_by_type"].items()))
+    """How many of each kind of cell synthesis left, from ``stat.json``.
+
+    Raises
+    ------
+    ToolError : there is no such file, or it says something else.
+    """
+    try:
+        design = read_json(folder / "stat.json", TOOLS)["design"]
+        return dict(sorted(design["num_cells_by_type"].items()))
+    except (UntrustedError, LookupError, TypeError, AttributeError) as error:
+        raise ToolError(f"synthesis wrote no statistics that can be read: {error}") from error
 
 
 def memory_mapping(log: str) -> dict[str, str]:
@@ -104,7 +112,10 @@ def timing(gateware: Gateware, text: str) -> tuple[dict[str, dict], dict]:
 
     The path has its delay in ns, the blocks it crosses with the part of each, and every step.
     """
-    report = json.loads(text)
+    try:
+        report = parse_json(text, "place and route's report", TOOLS)
+    except UntrustedError as error:
+        raise ToolError(str(error)) from error
     clocks = {_clock(net): {"fmax_mhz": round(fmax["achieved"], 2),
                             "target_mhz": round(fmax["constraint"], 2)}
               for net, fmax in sorted(report["fmax"].items())}

@@ -3,7 +3,6 @@
 import json
 import sys
 import tempfile
-import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -16,9 +15,10 @@ from rich.progress import Progress
 from rich.text import Text
 
 from ..core.config import PRESETS, ArrayConfig, preset
-from ..core.errors import ConfigError, InputError, OpenEIEError
+from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
 from ..core.files import replace_file
 from ..core.graph import Network
+from ..core.untrusted import read_json, read_toml
 from ..sw.npz import read_arrays
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
@@ -91,10 +91,9 @@ def _read_config(name: str) -> ArrayConfig:
     if path.suffix not in (".toml", ".json"):
         return preset(name)
     try:
-        text = path.read_text()
-        fields = tomllib.loads(text) if path.suffix == ".toml" else json.loads(text)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the configuration {path}: {error}") from error
+        fields = read_toml(path) if path.suffix == ".toml" else read_json(path)
+    except UntrustedError as error:
+        raise ConfigError(f"cannot read the configuration {error}") from error
     if not isinstance(fields, dict):
         raise ConfigError(f"{path} must hold one table of fields, not a {type(fields).__name__}")
     try:

@@ -63,9 +63,12 @@ def command(file: File = None, grid: Grid = None, changes: Set = None, layer: La
         raise InputError("--restart forgets what is in a folder; name it with -o")
     networks = {name: _network(name, sweep.images, sweep.seed) for name in sweep.networks}
     journal = None if out is None else _journal(out)
+    notes: list[str] = []
     with progress("points", quiet=quiet or as_json) as update:
         rows = run_sweep(sweep, networks, journal=journal, restart=restart, jobs=jobs,
-                         scheduler=scheduler, progress=update)
+                         scheduler=scheduler, progress=update, note=notes.append)
+    for note in notes:
+        typer.echo(f"note: {note}", err=True)
     if out is not None:
         _forget(out)
         write_atomically(out / "sweep.json", sweep.model_dump_json(indent=2).encode())

@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from ..core.errors import InputError, Mismatch
+from ..core.journal import damage_text
 from .common import AsJson, Quiet, Seed, Set, emit, working
 from .models import inputs_for, load_model
 from .sim import Images
@@ -65,6 +66,9 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
     finally:
         if junitxml is not None:
             write_junit(junitxml, board.name, outcomes)
+    if regression.dropped:
+        typer.echo(f"note: {damage_text(regression.dropped, 'checked')}",
+                   err=True)
     failed = [outcome.name for outcome in outcomes if outcome.result == "failed"]
     emit({"board": board.name, "outcomes": [asdict(outcome) for outcome in outcomes]},
          lambda: [_table(board.name, outcomes)], as_json=as_json, quiet=quiet,

@@ -13,12 +13,12 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from .errors import ArtefactError, EncodingError, InputError
+from .errors import ArtefactError, EncodingError, InputError, UntrustedError
 from .files import replace_file
 from .graph import Network
 from .header import MAX_HEADER_BYTES, SCHEMA_VERSION, Header, dump_header, parse_header
 from .kinds import write_layer
-from .regular import read_regular
+from .untrusted import read_regular
 
 __all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
@@ -148,9 +148,7 @@ def load(path: str | os.PathLike) -> Network:
 
 def read_bytes(path: str | os.PathLike) -> bytes:
     """A file's bytes, unless it is too large to be an artefact."""
-    path = Path(path)
     try:
         return read_regular(path, MAX_FILE_BYTES)
-    except OSError as error:
-        raise ArtefactError(f"cannot read {path}: {error.strerror}; give the path of an *.eie "
-                            f"file") from error
+    except UntrustedError as error:
+        raise ArtefactError(f"cannot read {error}; give the path of an *.eie file") from error

@@ -5,8 +5,9 @@ A message says what went wrong, where, the rule, the offending value and the nex
 command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
 """
 
-__all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
+__all__ = ["OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
+           "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault",
+           "LinkError", "Mismatch"]
 
 
 class OpenEIEError(Exception):
@@ -22,6 +23,29 @@ class ConfigError(OpenEIEError, ValueError):
 
 class InputError(OpenEIEError, ValueError):
     """An input array or command-line value of the wrong shape, type or range."""
+
+
+class UntrustedError(InputError):
+    """A file or text of others that is damaged, of another kind, or beyond a limit.
+
+    Attributes
+    ----------
+    source : the file, or what the text is.
+    rule : what is wrong, or what must hold.
+    value : what breaks it, if that can be named.
+    """
+
+    def __init__(self, source: str, rule: str, value: str = "") -> None:
+        super().__init__(f"{source}: {rule}" + (f", not {value}" if value else ""))
+        self.source, self.rule, self.value = source, rule, value
+
+    @property
+    def reason(self) -> str:
+        """Rule and value, for messages that name the file themselves."""
+        return self.rule + (f", not {self.value}" if self.value else "")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.source, self.rule, self.value)
 
 
 class BudgetError(InputError):

@@ -8,6 +8,7 @@ import pydantic
 from .graph import INPUT
 from .kinds import AnyLayer, MatrixHeader
 from .layer_header import Model, Name, Scale
+from .untrusted import Limits, parse_json
 
 __all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "MAX_COLUMNS",
            "MAX_PARTS", "Header", "dump_header", "parse_header"]
@@ -23,6 +24,7 @@ MAX_WEIGHTS = 1 << 32
 MAX_COLUMNS = 1 << 24
 #: Maps that are read side by side, by a layer and the pools before it.
 MAX_PARTS = 1024
+_LIMITS = Limits(bytes=MAX_HEADER_BYTES)
 
 
 class Header(Model):
@@ -114,18 +116,14 @@ def parse_header(text: str) -> Header:
     ValueError : the first thing that is wrong, in one line.
     """
     try:
-        fields = json.loads(text, object_pairs_hook=_unique)
+        fields = parse_json(text, "the header", _LIMITS)
         version = fields.get("schema_version") if isinstance(fields, dict) else None
         if version != SCHEMA_VERSION:
             raise ValueError(f"schema version {version!r:.40}, this version reads "
                              f"{SCHEMA_VERSION}")
-        # Refuses what would fail when it is shown or saved: NaN, infinity, half a character.
-        json.dumps(fields, ensure_ascii=False, allow_nan=False).encode()
         return Header.model_validate(fields)
     except pydantic.ValidationError as error:
         raise ValueError(_first(error)) from error
-    except RecursionError as error:
-        raise ValueError(f"the header is nested too deeply ({error})") from error
 
 
 def _first(error: pydantic.ValidationError) -> str:
@@ -134,15 +132,6 @@ def _first(error: pydantic.ValidationError) -> str:
     if not first["loc"]:
         return message
     return f"{'.'.join(map(str, first['loc']))}: {message}, not {first['input']!r:.80}"
-
-
-def _unique(pairs: list[tuple[str, object]]) -> dict:
-    """A JSON object; the same key twice would mean different things to different readers."""
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise ValueError(f"key {max(names, key=names.count)!r:.40} stands twice")
-    return fields
 
 
 def _plain(value):

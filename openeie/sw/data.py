@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import InputError
-from ..core.regular import read_regular
+from ..core.errors import InputError, UntrustedError
+from ..core.untrusted import read_regular
 
 __all__ = ["read_idx", "load_mnist", "shipped_test_set"]
 
@@ -67,9 +67,9 @@ def _split(folder, split: str) -> tuple[np.ndarray, np.ndarray]:
         name = f"{_PREFIX[split]}-{kind}-idx{ndim}-ubyte.gz"
         try:
             source = read_regular(folder.joinpath(name), _MOST_BYTES)
-        except OSError as error:
+        except UntrustedError as error:
             raise InputError(f"MNIST file {name} cannot be read from {folder}: "
-                             f"{error.strerror or error}") from None
+                             f"{error.reason}") from None
         return read_idx(source, name=name, ndim=ndim)
     images, labels = read("images", 3), read("labels", 1)
     if images.shape[1:] != (28, 28):

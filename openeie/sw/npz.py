@@ -14,8 +14,8 @@ from typing import IO
 import numpy as np
 from numpy.lib import format as npy
 
-from ..core.errors import InputError
-from ..core.regular import open_regular
+from ..core.errors import InputError, UntrustedError
+from ..core.untrusted import check_regular
 from .host_memory import memory_bytes
 
 __all__ = ["Archive", "open_archive", "read_arrays"]
@@ -45,7 +45,7 @@ def read_arrays(path: str | Path, what: str,
     ------
     InputError : the file cannot be read, or lacks the first array.
     """
-    with _one_error(path, what), open_regular(path) as file:
+    with _one_error(path, what), _regular(path) as file:
         if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
             file.seek(0)
             return _array(file, os.fstat(file.fileno()).st_size)
@@ -115,14 +115,21 @@ def open_archive(path: str | Path, what: str) -> Iterator[Archive]:
     ------
     InputError : the file cannot be read, now or then.
     """
-    with _one_error(path, what), open_regular(path) as file, zipfile.ZipFile(file) as members:
+    with _one_error(path, what), _regular(path) as file, zipfile.ZipFile(file) as members:
         yield Archive(members)
+
+
+def _regular(path: str | Path) -> IO[bytes]:
+    check_regular(path)
+    return Path(path).open("rb")
 
 
 @contextmanager
 def _one_error(path: str | Path, what: str) -> Iterator[None]:
     try:
         yield
+    except UntrustedError as error:
+        raise InputError(f"cannot read {what} from {path}: {error.reason}") from error
     except InputError:                  # of one who reads from an open file
         raise
     except _UNREADABLE as error:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie sweep``: its table, and that a killed sweep loses nothing."""
+import errno
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 
 import pytest
 from commands import run, run_json
+from openeie.core.journal import dump_lines
 from pyarrow import parquet
 
 SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
@@ -62,13 +64,37 @@ def test_a_killed_sweep_goes_on_and_ends_in_the_same_bytes(tmp_path):
 def test_a_finished_sweep_is_read_and_not_worked_out_again(tmp_path):
     first = run_json("sweep", *SMALL, "-o", tmp_path)
     journal = tmp_path / "points.jsonl"
-    head, *lines = journal.read_text().splitlines()
-    number, row = json.loads(lines[0])[0]
-    row["cycles"] = 1
-    journal.write_text("\n".join([head, json.dumps([[number, row]]), *lines[1:]]) + "\n")
+    head, line, *lines = (json.loads(line) for line in journal.read_text().splitlines())
+    line["line"][0][1]["cycles"] = 1                    # by its owner: the check is right
+    owner = head["line"]["owner"]
+    journal.write_text(dump_lines(owner, (one["line"] for one in (line, *lines))))
     again = run_json("sweep", *SMALL, "-o", tmp_path)
     assert again["points"][0]["cycles"] == 1 != first["points"][0]["cycles"]
     assert run_json("sweep", *SMALL, "-o", tmp_path, "--restart")["points"] == first["points"]
+
+
+def test_a_damaged_line_is_told_and_worked_out_again(tmp_path):
+    """A digit of a number, which stays a number."""
+    first = run_json("sweep", *SMALL, "-o", tmp_path)
+    journal = tmp_path / "points.jsonl"
+    text = journal.read_text()
+    cycles = f'"cycles": {first["points"][0]["cycles"]}'
+    journal.write_text(text.replace(cycles, cycles[:-1] + str(9 - int(cycles[-1])), 1))
+    done = run("sweep", *SMALL, "-o", tmp_path, "--json")
+    assert json.loads(done.stdout)["points"] == first["points"]
+    assert "the journal had a damaged line, now dropped; what was in it is worked" in done.stderr
+    assert "the journal had" not in run("sweep", *SMALL, "-o", tmp_path, "--json").stderr
+
+
+def test_a_journal_of_lines_without_checks_is_another_versions(tmp_path):
+    run("sweep", *SMALL, "-o", tmp_path)
+    journal = tmp_path / "points.jsonl"
+    lines = [json.loads(line)["line"] for line in journal.read_text().splitlines()]
+    old = [{"sweep": lines[0]["owner"]}, *lines[1:]]
+    journal.write_text("".join(json.dumps(line) + "\n" for line in old))
+    assert "of another version; choose another" in run("sweep", *SMALL, "-o", tmp_path,
+                                                       code=2).stderr
+    run("sweep", *SMALL, "-o", tmp_path, "--restart")
 
 
 def test_another_sweep_is_not_mixed_in(tmp_path):
@@ -124,7 +150,7 @@ def test_unknown_keys_of_a_file_are_refused(tmp_path):
                           ("grid = 5", "grid: Input should be a valid dictionary"),
                           ("[layer]", "layer: Input should be a valid list"),
                           ("[grid]\npes = [1979-05-27]", "grid.pes takes integers"),
-                          ("[grid]\npes = [1, nan]", "grid.pes takes integers of 64 bits, not nan"),
+                          ("[grid]\npes = [1, nan]", "s.toml: a number must be finite, not nan"),
                           ("[grid]\nencodings = [['csr'], 'csr']", "takes lists of names out of"),
                           ("mhz = 'fast'", "mhz: Input should be a valid number")):
         file.write_text(text)
@@ -144,8 +170,9 @@ def test_a_scheduler_that_is_not_there():
     assert "no Dask scheduler answers at tcp://127.0.0.1:9" in done.stderr
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
-def test_a_full_disk_is_one_error(tmp_path):
-    (tmp_path / "points.new").symlink_to("/dev/full")
+def test_a_full_disk_is_one_error(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    monkeypatch.setattr("openeie.sim.study.journal.replace_file", full)
     done = run("sweep", *SMALL, "-o", tmp_path, code=2)
     assert "cannot write the journal" in done.stderr and "No space left" in done.stderr

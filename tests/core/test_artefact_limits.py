@@ -96,11 +96,12 @@ def test_a_failed_save_leaves_nothing_behind(tmp_path):
 
 
 def test_an_endless_file_is_not_read_to_its_end(monkeypatch, tmp_path):
-    with pytest.raises(ArtefactError, match="is not an artefact"):
+    with pytest.raises(ArtefactError, match="cannot read /dev/zero: it must be a regular file, not "
+                                            "a device; give the path of an"):
         artefact.load("/dev/zero")
     monkeypatch.setattr(artefact, "MAX_FILE_BYTES", 100)
     (tmp_path / "x.eie").write_bytes(bytes(101))
-    with pytest.raises(ArtefactError, match="x.eie has more than the 100 bytes that are read"):
+    with pytest.raises(ArtefactError, match="x.eie: it has more than the 100 bytes that are read"):
         artefact.load(tmp_path / "x.eie")
     with pytest.raises(ArtefactError, match="it has 101 bytes, at most 100 are read"):
         artefact.loads(bytes(101))

@@ -5,7 +5,6 @@ import difflib
 import itertools
 import json
 import math
-import tomllib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.config import ArrayConfig, preset
-from ...core.errors import ConfigError, InputError
+from ...core.errors import ConfigError, InputError, UntrustedError
 from ...core.limits import NAMES
+from ...core.untrusted import read_toml
 
 __all__ = ["Layer", "Sweep", "read_sweep"]
 
@@ -153,9 +153,9 @@ def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
     fields: dict[str, Any] = {}
     if path is not None:
         try:
-            fields = tomllib.loads(path.read_text())
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the sweep {path}: {error}") from error
+            fields = read_toml(path)
+        except UntrustedError as error:
+            raise InputError(f"cannot read the sweep {error}") from error
         _validated(fields, str(path))       # before options are added to what is no list or table
     for name, value in changes.items():
         if isinstance(value, dict):

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A sweep's finished points on disk: appended and synced as they come, so that none is lost."""
-import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,7 +8,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.files import replace_file
+from ...core.journal import dump_line, dump_lines, read_lines
 
 __all__ = ["Journal", "open_journal"]
 
@@ -18,60 +19,64 @@ Valid = Callable[[int, dict[str, Any]], bool]
 
 
 class Journal:
-    """Points as lines of a file behind a first line that says whose they are.
+    """Points as lines of a file behind a first line that says whose they are; every line has its
+    own check (:mod:`openeie.core.journal`).
 
     Attributes
     ----------
     rows : of the points that are finished, by their numbers.
+    dropped : how many lines were damaged; their points are worked out again.
     """
 
     def __init__(self, path: Path | None, owner: str, valid: Valid):
-        self._path, self.rows, self._valid = path, dict[int, dict[str, Any]](), valid
-        self._head = json.dumps({"sweep": owner})
+        self._path, self._owner, self._valid = path, owner, valid
+        self.rows, self.dropped = dict[int, dict[str, Any]](), 0
         if path is not None and path.exists():
             self._read(path)
 
     def _read(self, path: Path) -> None:
         try:
-            head, *lines = path.read_bytes().split(b"\n")
-        except OSError as error:
-            raise InputError(f"cannot read the journal {path}: {error.strerror}") from error
-        torn = not lines and self._head.startswith(head.decode(errors="replace"))
-        if head.decode(errors="replace") != self._head and not torn:
+            lines = read_lines(path, self._owner)
+        except UntrustedError as error:
+            raise InputError(f"cannot read the journal {error}") from error
+        if not lines.ours:
             raise InputError(f"{path} has the points of another sweep, of networks that have "
                              f"changed since, or of another version; choose another folder with "
                              f"-o, or give these up with --restart")
-        for line in lines:              # one that is torn or damaged is worked out again
+        self.dropped = lines.dropped
+        for line in lines.values:
             try:
-                rows = {int(number): dict(row) for number, row in json.loads(line)}
-            except (ValueError, TypeError):
+                rows = {number: row for number, row in line if self._valid(number, row)}
+            except (ValueError, TypeError):     # right by its check, and yet no points
+                self.dropped += 1
                 continue
-            self.rows |= {number: row for number, row in rows.items() if self._valid(number, row)}
+            self.rows |= rows
 
     def start(self) -> None:
         """Make the file end in a whole line."""
         if self._path is not None:
-            text = [self._head, *(json.dumps([item]) for item in self.rows.items())]
-            temporary = self._path.with_suffix(".new")
-            self._write(temporary, "w", "\n".join(text) + "\n")
-            os.replace(temporary, self._path)
+            text = dump_lines(self._owner, ([item] for item in self.rows.items()))
+            with _kept(self._path):
+                replace_file(self._path, text.encode())
 
     def add(self, rows: Rows) -> None:
         """Keep them, whatever happens next."""
         self.rows |= dict(rows)
         if self._path is not None:
-            self._write(self._path, "a", json.dumps(rows) + "\n")
-
-    @staticmethod
-    def _write(path: Path, mode: str, text: str) -> None:
-        try:
-            with open(path, mode) as file:
-                file.write(text)
+            with _kept(self._path), open(self._path, "a") as file:
+                file.write(dump_line(self._owner, rows))
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError as error:
-            raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
-                             f"kept: make room and give the same command again") from error
+
+
+@contextmanager
+def _kept(path: Path) -> Iterator[None]:
+    """Say of a journal that cannot be written that nothing in it is lost."""
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write the journal {path}: {error.strerror}; what is in it is "
+                         f"kept: make room and give the same command again") from error
 
 
 @contextmanager

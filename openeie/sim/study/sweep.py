@@ -21,6 +21,7 @@ from ...core.counters import COUNTERS
 from ...core.errors import CapacityError, InputError, OpenEIEError
 from ...core.footprint import memory_bits
 from ...core.graph import Network
+from ...core.journal import damage_text
 from ..fast import run
 from ..spread import spread
 from .area import array_luts
@@ -183,7 +184,8 @@ def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
 def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
               journal: Path | None = None, restart: bool = False, jobs: int = 1,
               scheduler: str | None = None,
-              progress: Callable[[int, int], None] | None = None) -> list[dict[str, Any]]:
+              progress: Callable[[int, int], None] | None = None,
+              note: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
     """All rows of a sweep, in the order of its points; keys are :func:`columns_of`.
 
     Parameters
@@ -193,6 +195,7 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
         unless ``restart``.
     jobs, scheduler : see :func:`openeie.sim.spread.spread`.
     progress : called with (points done, points).
+    note : called with what a person should know of the journal: that lines of it were damaged.
 
     Raises
     ------
@@ -202,10 +205,13 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
     names = [name for name in _asked(sweep, networks) for _ in sweep.points()]
 
     def valid(number: int, row: dict[str, Any]) -> bool:
-        return 0 <= number < len(names) and row.get("name") == names[number] and "status" in row \
+        return isinstance(number, int) and 0 <= number < len(names) and isinstance(row, dict) \
+            and row.get("name") == names[number] and "status" in row \
             and (row["status"] != "ok" or all(isinstance(row.get(key), (int, float))
                                               for key in MEASURES))
     with open_journal(journal, _owner(sweep, networks), valid, restart=restart) as kept:
+        if kept.dropped and note:
+            note(damage_text(kept.dropped, "worked out"))
         tasks = _tasks(sweep, networks, set(kept.rows))
         total = len(kept.rows) + sum(len(task.points) for task in tasks)
         if tasks:

@@ -12,8 +12,9 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from ...core.errors import ArtefactError, InputError
+from ...core.errors import ArtefactError, InputError, UntrustedError
 from ...core.files import replace_file
+from ...core.untrusted import Limits, check_regular, parse_json, read_regular
 
 __all__ = ["State", "Checkpoints", "digest"]
 
@@ -68,7 +69,7 @@ class Checkpoints:
         path = folder / _RUN
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            there = path.read_text(encoding="utf-8") if path.exists() else None
+            there = _read_run(path) if path.exists() else None
             if there is None:
                 strange = sorted(folder.glob("*.safetensors"))
                 if strange:
@@ -77,9 +78,6 @@ class Checkpoints:
                 replace_file(path, text.encode())
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path} is damaged, no text in UTF-8; give another folder, or remove "
-                             f"this one. Nothing in it was changed") from error
         if there is not None and there != text:
             raise InputError(
                 f"{folder} has checkpoints of another run: {_differences(there, run)}; give "
@@ -99,10 +97,11 @@ class Checkpoints:
         if not path.exists():
             return None
         try:
+            check_regular(path)
             with safetensors.safe_open(path, "pt") as file:
                 metadata = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-            notes = json.loads(metadata["notes"])
+            notes = parse_json(metadata["notes"], "its notes")
             state = State(tensors=tensors, notes=notes)
             sound = metadata["digest"] == self._stamp(state)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
@@ -143,10 +142,24 @@ def digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
     return total.hexdigest()
 
 
+def _read_run(path: Path) -> str:
+    """The text that says whose the checkpoints are.
+
+    Raises
+    ------
+    InputError : it is none.
+    """
+    try:
+        return read_regular(path, Limits().bytes).decode()
+    except (UntrustedError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} is damaged, no text in UTF-8 ({error}); give another folder, or "
+                         f"remove this one. Nothing in it was changed") from error
+
+
 def _differences(there: str, run: Mapping[str, Any]) -> str:
     """Which parts of a run are not the same."""
     try:
-        other = json.loads(there)
+        other = parse_json(there, _RUN)
         parts = [f"{name} is {_short(run[name])}, and was {_short(other.get(name))}"
                  for name in run if run[name] != other.get(name)]
     except (ValueError, AttributeError):

@@ -2,7 +2,6 @@
 """Recipes in files: TOML in, everything that is wrong at once, and TOML out again."""
 import difflib
 import json
-import tomllib
 from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
@@ -10,7 +9,8 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_toml
 from .recipe import Recipe
 
 __all__ = ["read_recipe", "dump_recipe"]
@@ -31,11 +31,9 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
     if not isinstance(source, Mapping):
         where = str(source)
         try:
-            fields = tomllib.loads(_find(where).read_text(encoding="utf-8"))
-        except InputError:
-            raise
-        except (OSError, ValueError) as error:
-            raise InputError(f"cannot read the recipe {source}: {error}") from error
+            fields = read_toml(_find(where))
+        except UntrustedError as error:
+            raise InputError(f"cannot read the recipe {error}") from error
     try:
         return Recipe.model_validate(dict(fields))
     except ValidationError as error:

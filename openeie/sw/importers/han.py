@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.errors import InputError
-from ...core.regular import read_regular
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 from ..float_graph import FloatGraph
 from .caffe import Blobs, WeightLayer, load_description, to_graph, weight_layers
 
@@ -39,8 +39,8 @@ def load_han(net: str | Path, prototxt: str | Path) -> FloatGraph:
     description = load_description(prototxt)
     try:
         data = read_regular(net, _MAX_BYTES)
-    except OSError as error:
-        raise InputError(f"cannot read {net}: {error.strerror}") from error
+    except UntrustedError as error:
+        raise InputError(f"cannot read {net}: {error.reason}") from error
     layers = weight_layers(description)
     try:
         parts = _split(data, layers)

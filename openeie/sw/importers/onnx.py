@@ -11,8 +11,8 @@ from google.protobuf.message import DecodeError, Message
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.defs import onnx_opset_version
 
-from ...core.errors import InputError
-from ...core.regular import read_regular
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 from ..float_graph import FloatGraph, loop_message
 from .draft import Draft, Place
 from .onnx_call import Call
@@ -46,8 +46,8 @@ def load_onnx(path) -> FloatGraph:
     path = Path(path)
     try:
         model = ModelProto.FromString(read_regular(path, _MAX_BYTES))
-    except (OSError, DecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (UntrustedError, DecodeError) as error:
+        reason = error.reason if isinstance(error, UntrustedError) else error
         raise InputError(f"cannot read a network from {path}: {reason}") from error
     try:
         _check_texts(model)

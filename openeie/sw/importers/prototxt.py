@@ -5,8 +5,8 @@ import reprlib
 from pathlib import Path
 from typing import Union
 
-from ...core.errors import InputError
-from ...core.regular import read_regular
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 
 __all__ = ["Message", "parse", "read"]
 
@@ -101,8 +101,8 @@ def read(path: Path) -> Message:
     """
     try:
         text = read_regular(path, _MAX_BYTES).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or error
+    except (UntrustedError, UnicodeDecodeError) as error:
+        reason = error.reason if isinstance(error, UntrustedError) else error
         raise InputError(f"cannot read a network's description from {path}: {reason}") from error
     try:
         return parse(text)

@@ -11,8 +11,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import InputError
-from ...core.regular import open_regular
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import check_regular
 from ..npz import read_arrays
 from ..plain_weights import ADVICE, plain_tensors
 
@@ -47,7 +47,7 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
     if path.suffix == ".npz":
         return _read_npz(path, names)
     try:
-        open_regular(path).close()
+        check_regular(path)
         if path.suffix == ".safetensors":
             tensors = safetensors.torch.load_file(path)
         else:
@@ -68,6 +68,8 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
 def _reason(path: Path, error: Exception) -> str:
     """Why a file could not be read, and what to do; not as torch says it, whose advice is to read
     the pickle without protection."""
+    if isinstance(error, UntrustedError):
+        return error.reason
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if path.suffix == ".safetensors":

@@ -107,7 +107,8 @@ def test_a_layers_memory_is_counted_as_the_array_holds_it():
 def test_a_task_is_at_most_sixteen_points(tmp_path):
     path = tmp_path / "points.jsonl"
     run_sweep(Sweep(grid={"queue_depth": list(range(1, 41))}, layer=[SPEC]), {}, journal=path)
-    assert [len(json.loads(line)) for line in path.read_text().splitlines()[1:]] == [16, 16, 8]
+    assert [len(json.loads(line)["line"])
+            for line in path.read_text().splitlines()[1:]] == [16, 16, 8]
 
 
 def test_a_network_that_changed_is_another_sweep(tmp_path):
