@@ -73,7 +73,8 @@ class Dataset:
         problems = []
         if not isinstance(self.scale, (int, float)) or not (math.isfinite(self.scale)
                                                             and self.scale > 0):
-            problems.append(f"scale must be a positive finite number, not {reprlib.repr(self.scale)}")
+            problems.append(f"scale must be a positive finite number, not "
+                            f"{reprlib.repr(self.scale)}")
         offsets = self.offset if isinstance(self.offset, tuple) else (self.offset,)
         if not all(isinstance(one, int) and -(1 << 15) <= one < 1 << 15 for one in offsets):
             problems.append(f"offset must be an integer of 16 bits, or one for each channel, "
