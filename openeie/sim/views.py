@@ -12,6 +12,7 @@ from vcd.gtkw import GTKWSave
 
 from ..core.config import CLUSTERS
 from ..core.errors import InputError
+from ..core.untrusted import check_regular
 
 __all__ = ["Signal", "read_header", "wanted", "gtkwave_view", "surfer_view"]
 
@@ -74,6 +75,7 @@ def read_header(path: Path) -> dict[str, Signal]:
     InputError : it cannot be read, or is no waveform.
     """
     try:
+        check_regular(path)
         with path.open("rb") as file:
             return _parse(file)
     except OSError as error:
