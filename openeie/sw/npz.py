@@ -72,6 +72,8 @@ class Archive:
         self._members = {member.filename.removesuffix(_SUFFIX): member for member in members}
         if len(self._members) < len(members):
             raise ValueError("each of its arrays must have a name of its own")
+        for member in members:          # a damaged name differs from the one beside the bytes
+            file.open(member).close()
         self.names = tuple(self._members)
 
     def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:

@@ -208,3 +208,32 @@ def test_a_tensor_without_end_in_a_state_dict(tmp_path):
     file = io.BytesIO()
     np.save(file, np.zeros(3))
     assert read_arrays(archive(tmp_path / "a.npz", ("x.npy", file.getvalue())), "x")["x"].size == 3
+
+
+def test_a_name_without_end_in_a_state_dict(tmp_path):
+    """torch would search its own message about it for hours."""
+    for newer in (False, True):
+        path = tmp_path / "w.pt"
+        torch.save({"weight": torch.zeros(2, 2), "bias": torch.zeros(2)}, path,
+                   _use_new_zipfile_serialization=newer)
+        load_weights(nn.Linear(2, 2), path)
+        old, new = b"ctorch._utils\n", b"ctorch." + b"a" * 500_000 + b"\n"
+        if newer:
+            with zipfile.ZipFile(path) as file:
+                members = [(name, file.read(name).replace(old, new)) for name in file.namelist()]
+            archive(path, *members)
+        else:
+            path.write_bytes(path.read_bytes().replace(old, new))
+        with pytest.raises(InputError, match="it holds more than tensors, or is damaged"):
+            load_weights(nn.Linear(2, 2), path)
+
+
+def test_a_damaged_name_in_an_archive(tmp_path):
+    """Also of an array that may be missing."""
+    path = tmp_path / "d.npz"
+    np.savez(path, inputs=np.zeros((2, 3)), labels=np.zeros(2, int))
+    content = bytearray(path.read_bytes())
+    content[content.rindex(b"labels.npy")] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot read inputs from .*d.npz: .*differ"):
+        read_inputs(path)

@@ -2,7 +2,6 @@
 """Weights from files into a module: names and shapes checked all at once; nothing is unpickled
 but tensors."""
 import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ...core.errors import InputError, UntrustedError
 from ...core.untrusted import check_regular
 from ..npz import read_arrays
 from ..plain_weights import ADVICE, plain_tensors
+from .torch_file import load_tensors
 
 __all__ = ["SUFFIXES", "read_weights", "load_weights", "check_finite"]
 
@@ -51,9 +51,7 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
         if path.suffix == ".safetensors":
             tensors = safetensors.torch.load_file(path)
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")     # of pickles' versions
-                tensors = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = load_tensors(path)
     except Exception as error:          # whatever damage makes of a pickle's instructions
         raise InputError(f"cannot read weights from {path}: {_reason(path, error)}") from error
     if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
