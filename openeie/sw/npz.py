@@ -4,6 +4,7 @@ only."""
 import math
 import os
 import tokenize
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -150,7 +151,9 @@ def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     if version != _VERSION:
         raise ValueError(f"its npy format must be 1.0, as numpy.save writes numbers, "
                          f"not {version[0]}.{version[1]}")
-    shape, _, dtype = npy.read_array_header_1_0(file)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # of numpy about old and damaged type names
+        shape, _, dtype = npy.read_array_header_1_0(file)
     if dtype.hasobject or not dtype.itemsize:
         raise ValueError(f"it must hold numbers, not {dtype}")
     if min(shape, default=0) < 0:
@@ -166,4 +169,6 @@ def _array(file: IO[bytes], size: int) -> np.ndarray:
         raise ValueError(f"its header, {dtype} {list(shape)}, needs {promised:,} bytes in all, "
                          f"and there are {size:,}")
     file.seek(0)
-    return npy.read_array(file, allow_pickle=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return npy.read_array(file, allow_pickle=False)

@@ -12,7 +12,7 @@ __all__ = ["Message", "parse", "read"]
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 16
-_MAX_DIGITS = 20
+_MAX_DIGITS = 100
 _TOKEN = re.compile(r"""
     (?P<space>[ \t\r\n,;]+|\#[^\n]*)
   | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')

@@ -23,7 +23,8 @@ SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz")
 #: How an ``.npz`` file may call a layer's arrays, see :mod:`.caffe_npz`.
 _ENDINGS = {"weight": (".weight", "_w", "/weight"), "bias": (".bias", "_b", "/bias")}
 #: What torch calls the tensors that a weight is computed from.
-_COMPUTED = ("_orig", "_mask", "_g", "_u")
+_COMPUTED = tuple(f"{kind}_{part}" for kind in ("weight", "bias")
+                  for part in ("orig", "mask", "g", "u"))
 _MOST_TOLD = 20
 
 
