@@ -28,7 +28,7 @@ Network = Annotated[str, typer.Argument(
     metavar="MODULE:CLASS", help="mynet.py:Net, mypackage.nets:Net, or an .onnx file.")]
 Data = Annotated[str, typer.Option(
     help="mnist:FOLDER, cifar10:FOLDER, or an .npz with train_images, train_labels, test_images, "
-         "test_labels.")]
+         "test_labels, and perhaps held_out_images, held_out_labels.")]
 RecipeFile = Annotated[str, typer.Option(
     "--recipe", metavar="R.toml", help="A file, or a recipe that comes with the package: "
                                        "lenet-300-100, lenet-300-100-small, lenet-5, cifar.")]
@@ -136,6 +136,8 @@ def _tables(result: "Compressed", files: dict[str, str]) -> list:
     if result.budget is not None and result.excess is not None:
         lines.append(f"budget: {result.budget:.2%} more errors on the held-out pictures; used: "
                      f"{result.excess:+.2%}")
+    if result.held_out_warning:
+        lines.append(f"warning: {result.held_out_warning}")
     return [table, *compression_tables(result.contents), *lines]
 
 

@@ -49,6 +49,11 @@ class UntrustedError(InputError):
         super().__init__(f"{source}: {rule}" + (f", not {value}" if value else ""))
         self.source, self.rule, self.value = source, rule, value
 
+    @property
+    def reason(self) -> str:
+        """Rule and value, for messages that name the file themselves."""
+        return self.rule + (f", not {self.value}" if self.value else "")
+
     def __reduce__(self) -> tuple:
         return type(self), (self.source, self.rule, self.value)
 

@@ -108,8 +108,9 @@ def read_regular(path: str | os.PathLike, most: int) -> bytes:
         check_regular(path)
         # Should a pipe have taken the file's place since, opening it does not wait for a writer.
         with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
-            _check_kind(path, os.fstat(file.fileno()).st_mode)
-            data = file.read(most + 1)
+            status = os.fstat(file.fileno())
+            _check_kind(path, status.st_mode)
+            data = file.read(min(status.st_size, most) + 1)     # as much memory is taken
     except UntrustedError:
         raise
     except OSError as error:

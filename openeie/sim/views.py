@@ -13,6 +13,7 @@ from vcd.gtkw import GTKWSave
 
 from ..core.config import CLUSTERS
 from ..core.errors import InputError
+from ..core.untrusted import check_regular
 
 __all__ = ["Signal", "read_header", "wanted", "gtkwave_view", "surfer_view"]
 
@@ -75,6 +76,7 @@ def read_header(path: Path) -> dict[str, Signal]:
     InputError : it cannot be read, or is no waveform.
     """
     try:
+        check_regular(path)
         with path.open("rb") as file:
             return _parse(file)
     except OSError as error:

@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """MNIST: the idx reader and the test set that is shipped with the package. numpy only."""
 import gzip
+import io
 import zlib
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UntrustedError
+from ..core.untrusted import read_regular
 
 __all__ = ["read_idx", "load_mnist", "shipped_test_set"]
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 0x08
+_MOST_BYTES = 1 << 30               # of a file, compressed or not; MNIST's largest has 47 million
 
 
 def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
@@ -33,9 +36,12 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
     InputError : not gzip, a wrong magic number, or more or fewer bytes than the header promises.
     """
     try:
-        raw = gzip.decompress(source)
+        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+            raw = file.read(_MOST_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} must be a complete gzip file: {error}") from None
+    if len(raw) > _MOST_BYTES:
+        raise InputError(f"{name} must hold at most {_MOST_BYTES:,} bytes, and holds more")
     header = 4 + 4 * ndim
     if len(raw) < header:
         raise InputError(f"{name} must start with a header of {header} bytes, "
@@ -60,10 +66,10 @@ def _split(folder, split: str) -> tuple[np.ndarray, np.ndarray]:
     def read(kind: str, ndim: int) -> np.ndarray:
         name = f"{_PREFIX[split]}-{kind}-idx{ndim}-ubyte.gz"
         try:
-            source = folder.joinpath(name).read_bytes()
-        except OSError as error:
+            source = read_regular(folder.joinpath(name), _MOST_BYTES)
+        except UntrustedError as error:
             raise InputError(f"MNIST file {name} cannot be read from {folder}: "
-                             f"{error.strerror or error}") from None
+                             f"{error.reason}") from None
         return read_idx(source, name=name, ndim=ndim)
     images, labels = read("images", 3), read("labels", 1)
     if images.shape[1:] != (28, 28):

@@ -16,6 +16,10 @@ __all__ = ["OPERATORS", "Node", "FloatGraph", "pooled_size", "shape_of",
 OPERATORS = {"input": 0, "conv": 1, "linear": 1, "max_pool": 1, "avg_pool": 1, "global_avg_pool": 1,
              "relu": 1, "flatten": 1, "concat": None, "add": 2}
 
+#: Of one tensor: 1,024 PEs with 2**20 activations each.
+_MOST_VALUES = 1 << 30
+_MOST_STEP = (1 << 16) - 1          # kernel, stride, padding; torch takes them in 32 bits
+
 Pair = tuple[int, int]
 
 
@@ -159,13 +163,22 @@ def shape_of(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         if len(node.shape) not in (1, 3) or min(node.shape) < 1:
             raise InputError(f"its shape must be (channels, height, width) or (length,), "
                              f"not {node.shape}")
+        _check_size(node.shape)
         return node.shape
     if () in shapes:
         return ()                       # of a node that is wrong itself
     if node.op in ("conv", "max_pool", "avg_pool", "global_avg_pool", "concat") \
             and any(len(shape) != 3 for shape in shapes):
         raise InputError(f"it takes (channels, height, width), not {shapes[0]}")
-    return _SHAPES[node.op](node, shapes)
+    shape = _SHAPES[node.op](node, shapes)
+    _check_size(shape)
+    return shape
+
+
+def _check_size(shape: tuple[int, ...]) -> None:
+    if math.prod(shape) > _MOST_VALUES:
+        raise InputError(f"it has {' x '.join(map(str, shape))} values, more than the "
+                         f"{_MOST_VALUES:,} that the largest array holds")
 
 
 def _conv_shape(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
@@ -202,6 +215,9 @@ def _window(node: Node, shape: tuple[int, ...]) -> Pair:
     if node.op != "conv" and any(2 * pad > kernel for kernel, pad in zip(node.kernel, node.pad)):
         raise InputError(f"a pool's padding must be at most half its kernel {node.kernel}, "
                          f"not {node.pad}")
+    if max(*node.kernel, *node.stride, *node.pad) > _MOST_STEP:
+        raise InputError(f"kernel, stride and padding must be at most {_MOST_STEP:,}, "
+                         f"not {node.kernel}, {node.stride} and {node.pad}")
     sizes = [pooled_size(size, kernel, stride, pad, node.ceil) if kernel > 0 and stride > 0
              and pad >= 0 else 0
              for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.pad)]

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A float graph executed with torch: what the user started with, and what scales come from."""
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -8,8 +9,11 @@ import torch.nn.functional as F
 
 from ..core.errors import InputError
 from .float_graph import FloatGraph, Node
+from .host_memory import memory_bytes
 
 __all__ = ["run_float", "outputs_of"]
+
+_FLOAT_BYTES = 4
 
 
 def run_float(graph: FloatGraph, x: np.ndarray) -> np.ndarray:
@@ -28,13 +32,14 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
 
     Raises
     ------
-    InputError : x has another shape than the network takes.
+    InputError : x has another shape than the network takes, or is more than fits into memory.
     """
     shape = graph.shapes[graph.input.name]
     if x.shape[1:] != shape:
         raise InputError(f"network {graph.name!r} takes inputs of shape "
                          f"[batch, {', '.join(map(str, shape))}], not {list(x.shape)}")
     last_reader = {name: number for number, node in enumerate(graph.nodes) for name in node.inputs}
+    _check_memory(graph, len(x))
     values: dict[str, torch.Tensor] = {}
     with torch.inference_mode():
         for number, node in enumerate(graph.nodes):
@@ -46,6 +51,18 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
                 if last_reader[name] == number:
                     values.pop(name, None)
             yield node, value.numpy()
+
+
+def _check_memory(graph: FloatGraph, batch: int) -> None:
+    """Refuses what would not fit into this machine's memory, before it is tried."""
+    shapes = graph.shapes
+    for node in graph.nodes:
+        size = _FLOAT_BYTES * batch * sum(math.prod(shapes[name])
+                                          for name in (node.name, *node.inputs))
+        if size > memory_bytes():
+            raise InputError(f"network {graph.name!r}: node {node.name!r} needs {size:,} bytes for "
+                             f"{batch:,} inputs at once, and this machine has "
+                             f"{memory_bytes():,}; give fewer inputs, or smaller ones")
 
 
 def _tensor(array: np.ndarray | None) -> torch.Tensor | None:

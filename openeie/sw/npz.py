@@ -1,26 +1,41 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of numpy arrays that a user brings, ``.npy`` and ``.npz``. numpy only."""
+"""Files of numpy arrays that a user brings, ``.npy`` and ``.npz``: every one is read here. numpy
+only."""
+import math
+import os
 import tokenize
+import warnings
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
+from numpy.lib import format as npy
 
-from ..core.errors import InputError
+from ..core.errors import InputError, UntrustedError
+from ..core.untrusted import check_regular
+from .host_memory import memory_bytes
 
-__all__ = ["read_arrays"]
+__all__ = ["Archive", "open_archive", "read_arrays"]
 
 # What numpy, zipfile and zlib raise for a file that is truncated, damaged or another thing.
 _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, SyntaxError, LookupError,
-               tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+               TypeError, OverflowError, tokenize.TokenError, zipfile.BadZipFile, zlib.error)
+_MOST_MEMBERS = 10_000
+#: Bytes that one byte of a deflated stream can become, at most.
+_MOST_INFLATED = 1032
+#: Later ones, for arrays of named fields, have headers of any length.
+_VERSION = (1, 0)
+_SUFFIX = ".npy"
 
 
 def read_arrays(path: str | Path, what: str,
                 names: Sequence[str] | None = None) -> np.ndarray | dict[str, np.ndarray]:
     """The array of an ``.npy`` file, or those of an ``.npz`` file's arrays that are in ``names``,
-    or all.
+    or all. Nothing is unpickled, and no memory taken before headers and sizes fit each other.
 
     Parameters
     ----------
@@ -31,20 +46,129 @@ def read_arrays(path: str | Path, what: str,
     ------
     InputError : the file cannot be read, or lacks the first array.
     """
+    with _one_error(path, what), _regular(path) as file:
+        if file.read(len(npy.MAGIC_PREFIX)) == npy.MAGIC_PREFIX:
+            file.seek(0)
+            return _array(file, os.fstat(file.fileno()).st_size)
+    with open_archive(path, what) as archive:
+        if names and names[0] not in archive.names:
+            raise InputError(f"{path} has no array {names[0]!r}; it has: "
+                             f"{', '.join(archive.names) or 'nothing'}")
+        return archive.read([name for name in archive.names if names is None or name in names])
+
+
+class Archive:
+    """An ``.npz`` file that is open, as :func:`open_archive` gives it.
+
+    Attributes
+    ----------
+    names : of its arrays.
+    """
+    def __init__(self, file: zipfile.ZipFile) -> None:
+        self._file = file
+        members = file.infolist()
+        if len(members) > _MOST_MEMBERS:
+            raise ValueError(f"it has {len(members):,} members; at most {_MOST_MEMBERS:,} are "
+                             f"taken")
+        self._members = {member.filename.removesuffix(_SUFFIX): member for member in members}
+        if len(self._members) < len(members):
+            raise ValueError("each of its arrays must have a name of its own")
+        for member in members:          # a damaged name differs from the one beside the bytes
+            file.open(member).close()
+        self.names = tuple(self._members)
+
+    def header(self, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        """Shape and type of an array, of which nothing else is read."""
+        with self._open(name) as file:
+            return _header(file)
+
+    def read(self, names: Sequence[str]) -> dict[str, np.ndarray]:
+        """Some of the arrays, by name."""
+        size = sum(self._members[name].file_size for name in names)
+        if size > memory_bytes():
+            raise ValueError(f"its arrays take {size:,} bytes, more than the {memory_bytes():,} "
+                             f"of this machine's memory")
+        arrays = {}
+        for name in names:
+            with self._open(name) as file:
+                arrays[name] = _array(file, self._members[name].file_size)
+        return arrays
+
+    @contextmanager
+    def _open(self, name: str) -> Iterator[IO[bytes]]:
+        """A member's bytes; what is wrong with them is told with its name."""
+        member = self._members[name]
+        try:
+            if not member.filename.endswith(_SUFFIX):
+                raise ValueError("it is no array")
+            if member.file_size > _MOST_INFLATED * (member.compress_size + 1):
+                raise ValueError(f"{member.compress_size:,} bytes cannot become "
+                                 f"{member.file_size:,}")
+            with self._file.open(member) as file:
+                yield file
+        except _UNREADABLE as error:
+            raise ValueError(f"array {name!r}: {_reason(error)}") from error
+
+
+@contextmanager
+def open_archive(path: str | Path, what: str) -> Iterator[Archive]:
+    """An ``.npz`` file, of which arrays are read while it is open.
+
+    Raises
+    ------
+    InputError : the file cannot be read, now or then.
+    """
+    with _one_error(path, what), _regular(path) as file, zipfile.ZipFile(file) as members:
+        yield Archive(members)
+
+
+def _regular(path: str | Path) -> IO[bytes]:
+    check_regular(path)
+    return Path(path).open("rb")
+
+
+@contextmanager
+def _one_error(path: str | Path, what: str) -> Iterator[None]:
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded as file:
-            there = list(file.files)
-            arrays = {name: file[name] for name in there
-                      if names is None or name in names}
+        yield
+    except UntrustedError as error:
+        raise InputError(f"cannot read {what} from {path}: {error.reason}") from error
+    except InputError:                  # of one who reads from an open file
+        raise
     except _UNREADABLE as error:
-        raise InputError(f"cannot read {what} from {path}: {error}") from error
-    if names and names[0] not in arrays:
-        raise InputError(f"{path} has no array {names[0]!r}; it has: "
-                         f"{', '.join(there) or 'nothing'}")
-    for name, array in arrays.items():
-        if not isinstance(array, np.ndarray):       # numpy gives other files of an archive as bytes
-            raise InputError(f"cannot read {what} from {path}: {name!r} is no array")
-    return arrays
+        raise InputError(f"cannot read {what} from {path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Shape and type of the array that begins here; the file then stands at its values."""
+    version = npy.read_magic(file)
+    if version != _VERSION:
+        raise ValueError(f"its npy format must be 1.0, as numpy.save writes numbers, "
+                         f"not {version[0]}.{version[1]}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")         # of numpy about old and damaged type names
+        shape, _, dtype = npy.read_array_header_1_0(file)
+    if dtype.hasobject or not dtype.itemsize:
+        raise ValueError(f"it must hold numbers, not {dtype}")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"its shape must not be negative, {list(shape)}")
+    return shape, dtype
+
+
+def _array(file: IO[bytes], size: int) -> np.ndarray:
+    """The one array of a file of ``size`` bytes; memory is taken once they fit its header."""
+    shape, dtype = _header(file)
+    promised = file.tell() + math.prod(shape) * dtype.itemsize
+    if promised != size:
+        raise ValueError(f"its header, {dtype} {list(shape)}, needs {promised:,} bytes in all, "
+                         f"and there are {size:,}")
+    file.seek(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return npy.read_array(file, allow_pickle=False)

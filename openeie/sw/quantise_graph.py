@@ -9,7 +9,7 @@ from ..core.fixed import int_range
 from ..core.graph import INPUT, Layer, Network
 from .float_graph import FloatGraph, Node
 from .float_run import outputs_of
-from .quantise_layers import layer_window, make_add, make_matrix, make_pool
+from .quantise_layers import averaged, make_add, make_matrix, make_pool
 from .quantise_options import QuantiseOptions
 from .scales import group_scales, joined
 
@@ -135,7 +135,7 @@ def _unsupported(graph: FloatGraph) -> list[str]:
                                   or len(readers[before.name]) > 1):
             problems.append(f"node {node.name!r}: a ReLU that does not directly follow a layer, "
                             f"or is not its only reader")
-        if node.op == "avg_pool" and not _even_average(node, graph.shapes[node.inputs[0]]):
+        if node.op == "avg_pool" and averaged(node, graph.shapes[node.inputs[0]]) is None:
             problems.append(f"node {node.name!r}: an average whose windows do not all have the "
                             f"same number of elements")
         if node.op == "flatten" and len(readers.get(node.name, ())) and any(
@@ -150,12 +150,6 @@ def _unsupported(graph: FloatGraph) -> list[str]:
                         f"array gives it in (row, column, channel) order; end in the map itself, "
                         f"or in a linear layer")
     return problems
-
-
-def _even_average(node: Node, shape: tuple[int, ...]) -> bool:
-    """Whether every window of an average has as many elements as its kernel."""
-    window = layer_window(node, shape)
-    return window.pad[2:] == node.pad and (node.pad == (0, 0) or node.pad_counts)
 
 
 def _fuse(graph: FloatGraph) -> list[_Fused]:

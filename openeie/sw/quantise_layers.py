@@ -10,7 +10,7 @@ from ..core.window import Window
 from .float_graph import FloatGraph, Node, pooled_size
 from .scales import rescaling
 
-__all__ = ["layer_window", "make_pool", "make_matrix", "make_add"]
+__all__ = ["layer_window", "averaged", "make_pool", "make_matrix", "make_add"]
 
 _WEIGHT_BITS = 15           # magnitude of the largest weight of a layer, at most
 _ADD_BITS = 11              # magnitude of an addition's larger weight, at least
@@ -32,12 +32,32 @@ def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
                   stride=node.stride, pad=(*node.pad, after[0], after[1]))
 
 
+def averaged(node: Node, shape: tuple[int, ...]) -> int | None:
+    """What an average over a map (channels, height, width) divides by: the elements of a window,
+    None where windows have different numbers of them."""
+    if node.op == "global_avg_pool":
+        return shape[1] * shape[2]
+    elements = 1
+    for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.pad):
+        count = pooled_size(size, kernel, stride, pad, node.ceil)
+        begin, end = (-pad, size + pad) if node.pad_counts else (0, size)
+        # Only windows at the ends can be cut: none but the first and last ``kernel`` of them.
+        ends = {*range(min(kernel + 1, count)), *range(max(count - kernel - 1, 0), count)}
+        wide = {min(at * stride - pad + kernel, end) - max(at * stride - pad, begin)
+                for at in ends}
+        if len(wide) > 1:
+            return None
+        elements *= wide.pop()
+    return elements
+
+
 def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) -> Pool:
     """A pool; the divisor of an average is in its scale."""
     window = layer_window(node, graph.shapes[node.inputs[0]])
     if node.op == "max_pool":
         return Pool(window=window, reduce="max", **fields)
-    elements = window.kernel[0] * window.kernel[1]
+    elements = averaged(node, graph.shapes[node.inputs[0]])
+    assert elements is not None                     # or the graph was refused
     multiplier, shift = rescaling(source_scale / elements / fields["output_scale"],
                                   f"node {node.name!r}")
     return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)

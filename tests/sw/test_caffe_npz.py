@@ -57,7 +57,7 @@ def test_arrays_that_are_refused(arrays, tmp_path):
             ip_w=arrays["ip_w"].T)
     refused(r"array ip_b must be float32 \[5\], not float64 \[5\]",
             ip_b=arrays["ip_b"].astype(np.float64))
-    refused(r"array ip_b must be float32 \[5\], not object", ip_b=np.array([None] * 5))
+    refused(r"array 'ip_b': it must hold numbers, not object", ip_b=np.array([None] * 5))
     refused("array ip_b must hold finite numbers", ip_b=arrays["ip_b"] * np.nan)
 
 
@@ -119,7 +119,7 @@ def test_a_header_of_any_length_is_not_read(arrays, tmp_path):
             file = io.BytesIO()
             np.save(file, array)
             archive.writestr(f"{name}.npy", (long if name == "ip_b" else file).getvalue())
-    with pytest.raises(InputError, match=r"array ip_b must be in npy format 1\.0"):
+    with pytest.raises(InputError, match=r"'ip_b': its npy format must be 1\.0"):
         load_npz(tmp_path / "long.npz", tmp_path / "tiny.prototxt")
 
 

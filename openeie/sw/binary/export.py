@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Trained binary networks as integer networks. ``docs/binary.md``, "From floats to integers"."""
-import copy
-
 import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
 from ...core.graph import Layer, Network
+from ..plain_weights import check_real, copied, make_plain
 from ..quantise_options import QuantiseOptions
 from .asked import asked_of
 from .integer_layers import Options, integer_layer
@@ -49,7 +48,10 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
     if values.ndim not in (2, 4) or not values.numel():
         raise InputError(f"calibration must be [batch, n] or [batch, channels, height, width], "
                          f"not {list(values.shape)}")
-    stages = stages_of(copy.deepcopy(model).double().eval(), maps=values.ndim == 4)
+    check_real(model)
+    plain = copied(model)
+    make_plain(plain)
+    stages = stages_of(plain.double().eval(), maps=values.ndim == 4)
     layers = _layers(stages, values, checked.input_scale,
                      Options(act_width=checked.act_width, acc_width=checked.acc_width))
     return Network(name=name, layers=layers, act_width=checked.act_width,

@@ -166,7 +166,7 @@ class Course:
     # Modules from states ----------------------------------------------------------------------
     def live(self, state: State, *, masked: bool = True) -> nn.Module:
         """The module that a state holds; pruned layers keep their zeros, unless not ``masked``."""
-        model = self.source.make()
+        model = self.source.empty()
         model.load_state_dict(state.part("model"))
         if masked:
             layers = weighted_layers(model)

@@ -3,6 +3,7 @@
 the float network's inputs and the array's. numpy only."""
 import hashlib
 import math
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,6 +19,7 @@ __all__ = ["Labelled", "Dataset", "load_dataset"]
 #: Pictures uint8 [n, ...] and labels int64 [n].
 Labelled = tuple[np.ndarray, np.ndarray]
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+_OWN = ("held_out_images", "held_out_labels")
 _MOST_HELD_OUT = 5000
 _MOST_LABEL = 1 << 20
 
@@ -33,6 +35,8 @@ class Dataset:
     train, test : pictures uint8 [n, ...] and integer labels [n]; the test set is only measured.
         Pictures are vectors [length] or maps [channels, height, width]; [height, width] is taken
         as a map of one channel.
+    own_held_out : the same, of pictures that nothing was trained with; None if there are none,
+        and training pictures are held out instead.
     scale : what one unit is worth to the float network.
     offset : one integer, or one for each channel.
 
@@ -43,22 +47,24 @@ class Dataset:
     name: str
     train: Labelled
     test: Labelled
+    own_held_out: Labelled | None = None
     scale: float = 1 / 255
     offset: int | tuple[int, ...] = 0
 
     def __post_init__(self) -> None:
         problems: list[str] = []
-        for split in ("train", "test"):
-            images, labels = map(np.ascontiguousarray, getattr(self, split))
-            problems += _wrong(split, images, labels)
+        for split, given in self.splits.items():
+            images, labels = map(np.ascontiguousarray, given)
+            problems += _wrong(split.removeprefix("own_"), images, labels)
             if images.ndim == 3:
                 images = images[:, np.newaxis]
             object.__setattr__(self, split, (images, labels.astype(np.int64, copy=False)
                                              if labels.dtype.kind in "iu" else labels))
-        if not problems and self.train[0].shape[1:] != self.test[0].shape[1:]:
-            problems.append(f"test_images must have the shape of train_images, "
-                            f"{list(self.train[0].shape[1:])} each, "
-                            f"not {list(self.test[0].shape[1:])}")
+        for split, (images, _) in self.splits.items():
+            if not problems and images.shape[1:] != self.shape:
+                problems.append(f"{split.removeprefix('own_')}_images must have the shape of "
+                                f"train_images, {list(self.shape)} each, "
+                                f"not {list(images.shape[1:])}")
         problems += self._wrong_scaling()
         if problems:
             raise InputError(f"data {self.name}: " + "; ".join(problems))
@@ -67,15 +73,22 @@ class Dataset:
         problems = []
         if not isinstance(self.scale, (int, float)) or not (math.isfinite(self.scale)
                                                             and self.scale > 0):
-            problems.append(f"scale must be a positive finite number, not {self.scale!r}")
+            problems.append(f"scale must be a positive finite number, not "
+                            f"{reprlib.repr(self.scale)}")
         offsets = self.offset if isinstance(self.offset, tuple) else (self.offset,)
         if not all(isinstance(one, int) and -(1 << 15) <= one < 1 << 15 for one in offsets):
             problems.append(f"offset must be an integer of 16 bits, or one for each channel, "
-                            f"not {self.offset!r}")
+                            f"not {reprlib.repr(self.offset)}")
         elif len(offsets) > 1 and (len(self.shape) != 3 or len(offsets) != self.shape[0]):
             problems.append(f"offset must be one integer, or one for each channel of pictures of "
                             f"shape {list(self.shape)}, not {len(offsets)}")
         return problems
+
+    @property
+    def splits(self) -> dict[str, Labelled]:
+        """Pictures and labels by the attributes' names."""
+        own = {} if self.own_held_out is None else {"own_held_out": self.own_held_out}
+        return {"train": self.train, "test": self.test} | own
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -92,7 +105,7 @@ class Dataset:
     def digest(self) -> str:
         """SHA-256 over every picture and label and the scaling, hex."""
         total = hashlib.sha256(repr((self.scale, self.offset)).encode())
-        for array in (*self.train, *self.test):
+        for array in (array for split in self.splits.values() for array in split):
             total.update(repr((array.shape, array.dtype.str)).encode())
             total.update(np.ascontiguousarray(array))
         return total.hexdigest()
@@ -115,19 +128,24 @@ class Dataset:
                                  f"the {math.prod(self.shape)} values of a picture "
                                  f"{list(self.shape)} of {self.name}, not {list(shape)}")
             changes |= {split: (images.reshape(len(images), *shape), labels)
-                        for split, (images, labels) in (("train", self.train),
-                                                        ("test", self.test))}
+                        for split, (images, labels) in self.splits.items()}
         return replace(self, **changes) if changes else self
 
     def held_out(self, count: int | None) -> tuple[Labelled, Labelled]:
-        """The training pictures without the last ``count``, and these; None is a tenth of them,
-        at most 5,000.
+        """The pictures to train with and those that are held out: the data's own, or the last
+        ``count`` of the training pictures; None is a tenth of them, at most 5,000.
 
         Raises
         ------
-        InputError : nothing would be left to train with.
+        InputError : nothing would be left to train with, or the data have others of their own.
         """
         images, labels = self.train
+        if self.own_held_out is not None:
+            own = len(self.own_held_out[0])
+            if count not in (None, own):
+                raise InputError(f"hold_out must be left out, because data {self.name} "
+                                 f"have {own} held_out_images of their own, not be {count}")
+            return self.train, self.own_held_out
         count = min(_MOST_HELD_OUT, len(images) // 10) if count is None else count
         if count >= len(images):
             raise InputError(f"hold_out must be less than the {len(images)} training pictures of "
@@ -177,7 +195,8 @@ def load_dataset(source: "Dataset | Mapping[str, np.ndarray] | str | Path") -> D
     """Pictures from ``mnist:FOLDER``, ``cifar10:FOLDER``, an ``.npz`` file, or arrays by name.
 
     An ``.npz`` or mapping has ``train_images``, ``train_labels``, ``test_images`` and
-    ``test_labels``, see :class:`Dataset`, and perhaps ``scale`` and ``offset``.
+    ``test_labels``, see :class:`Dataset`, and perhaps ``held_out_images`` and
+    ``held_out_labels``, ``scale`` and ``offset``.
 
     Raises
     ------
@@ -200,7 +219,7 @@ def load_dataset(source: "Dataset | Mapping[str, np.ndarray] | str | Path") -> D
     if not text.endswith(".npz"):
         raise InputError(f"data must be mnist:FOLDER, cifar10:FOLDER or an .npz file, "
                          f"not {text!r}")
-    arrays = read_arrays(text, "pictures", (*_ARRAYS, "scale", "offset"))
+    arrays = read_arrays(text, "pictures", (*_ARRAYS, *_OWN, "scale", "offset"))
     if not isinstance(arrays, dict):
         raise InputError(f"{text} holds one array; it needs {', '.join(_ARRAYS)}")
     return _of_arrays(arrays, Path(text).name)
@@ -212,19 +231,22 @@ def _maps(split: Labelled) -> Labelled:
 
 
 def _of_arrays(arrays: dict[str, np.ndarray], name: str) -> Dataset:
-    missing = [one for one in _ARRAYS if one not in arrays]
+    needed = (*_ARRAYS, *(_OWN if any(one in arrays for one in _OWN) else ()))
+    missing = [one for one in needed if one not in arrays]
     if missing:
-        raise InputError(f"data {name} must have the arrays {', '.join(_ARRAYS)}; missing: "
+        raise InputError(f"data {name} must have the arrays {', '.join(needed)}; missing: "
                          f"{', '.join(missing)}")
     fields: dict = {}
     if "scale" in arrays:
         scale = np.asarray(arrays["scale"])
-        fields["scale"] = float(scale) if scale.size == 1 and scale.dtype.kind in "fiu" \
+        fields["scale"] = float(scale.item()) if scale.size == 1 and scale.dtype.kind in "fiu" \
             else scale.tolist()
     if "offset" in arrays:
         offset = np.asarray(arrays["offset"])
         values = tuple(int(one) if np.isfinite(one) and float(one) == int(one) else float(one)
                        for one in offset.reshape(-1)) if offset.dtype.kind in "fiu" else ()
         fields["offset"] = values[0] if len(values) == 1 else values
+    if _OWN[0] in arrays:
+        fields["own_held_out"] = arrays[_OWN[0]], arrays[_OWN[1]]
     return Dataset(name=name, train=(arrays["train_images"], arrays["train_labels"]),
                    test=(arrays["test_images"], arrays["test_labels"]), **fields)

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """A float network through a recipe to the integer network, step by step, resumable."""
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ from ...core import artefact
 from ...core.errors import BudgetError
 from ...core.graph import Network
 from ...core.inspect import Contents, inspect
+from ..plain_weights import copied
 from ..seed import check_seed
 from .checkpoint import Checkpoints, State
 from .course import Course, Silent, Watcher
@@ -46,6 +46,7 @@ class Compressed:
     errors, held_out_errors : shares of the test set and of the held-out pictures that are
         misread: of ``float``, ``pruned``, ``shared`` and ``integer``, as far as there are such.
     budget : that the integer error was to keep, or None.
+    held_out_warning : why the held-out pictures' errors may be too low, or nothing.
     contents : the artefact's columns.
     """
     network: Network
@@ -54,6 +55,7 @@ class Compressed:
     errors: dict[str, float]
     held_out_errors: dict[str, float]
     budget: float | None
+    held_out_warning: str
     contents: Contents = field(repr=False)
 
     @property
@@ -97,7 +99,8 @@ class Compressed:
     def to_dict(self) -> dict[str, Any]:
         """Plain values, with the artefact's columns."""
         return {"errors": self.errors, "held_out_errors": self.held_out_errors,
-                "budget": self.budget, "excess": self.excess, "chosen": self.chosen,
+                "budget": self.budget, "excess": self.excess,
+                "held_out_warning": self.held_out_warning, "chosen": self.chosen,
                 "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
                 "file_bytes": self.file_bytes, "rate": self.rate,
                 "contents": self.contents.to_dict()}
@@ -150,7 +153,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         course = Course(source=source, recipe=recipe, data=loaded, train=train,
                         held_out=held_out, test=loaded.test, device=torch.device(device),
                         budget=budget, watch=watch or Silent(), generator=generator,
-                        teacher=None if teacher is None else copy.deepcopy(teacher).eval())
+                        teacher=None if teacher is None else copied(teacher).eval())
         state = _run(course, store, seed)
     result = _result(course, state, seed)
     _check_budget(result)
@@ -202,7 +205,17 @@ def _result(course: Course, state: State, seed: int) -> Compressed:
     network = replace(network_of(state), provenance=provenance)
     return Compressed(network=network, recipe=recipe, errors=errors, held_out_errors=held_out,
                       budget=course.budget, contents=inspect(artefact.dumps(network)),
-                      chosen=chosen)
+                      chosen=chosen, held_out_warning=_held_out_warning(course))
+
+
+def _held_out_warning(course: Course) -> str:
+    """Of pictures that are held out after the weights were trained, maybe with them."""
+    count = len(course.held_out[0])
+    if not course.source.has_weights or not count or course.data.own_held_out is not None:
+        return ""
+    return (f"the held-out pictures are the last {count:,} training pictures, with which the given "
+            f"weights may have been trained: then errors on them are too low; give data with "
+            f"held_out_images and held_out_labels")
 
 
 def _check_budget(result: Compressed) -> None:

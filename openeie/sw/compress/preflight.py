@@ -14,6 +14,7 @@ from torch import nn
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
 from ..graph_module import GraphModule
+from ..plain_weights import ADVICE, check_real, copied
 from ..quantise_graph import check_graph
 from ..quantise_options import QuantiseOptions
 from .checkpoint import digest
@@ -90,16 +91,18 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     """
     module = source.module().eval()
     _check_tied(source.title, module)
+    if teacher is not None:
+        check_real(teacher)
     example = data.floats(data.train[0][:2])
     two = np.repeat(example[:1], 2, axis=0)
     outputs = _run(source.title, module, two, data)
-    most = max(int(labels.max()) for _, labels in (data.train, data.test))
+    most = max(int(labels.max()) for _, labels in data.splits.values())
     if most >= outputs:
         raise InputError(f"labels of data {data.name} must be in 0 .. {outputs - 1}, for the "
                          f"{outputs} outputs of {source.title}, not {most}")
     _check_training(source, recipe, module, data, outputs)
     if teacher is not None:
-        answers = _run("teacher", copy.deepcopy(teacher).cpu().eval(), two, data)
+        answers = _run("teacher", copied(teacher).cpu().eval(), two, data)
         if answers != outputs:
             raise InputError(f"teacher must answer with the {outputs} outputs of {source.title}, "
                              f"not {answers}")
@@ -123,7 +126,7 @@ def _check_layers(source: Source, recipe: Recipe, module: nn.Module, graph: Floa
     computed = [name for name, layer in layers.items() if "weight" not in layer._parameters]
     if computed:
         raise InputError(f"weights of {source.title} must be plain parameters, not computed from "
-                         f"others, to be pruned: {', '.join(computed)}")
+                         f"others, to be pruned: {', '.join(computed)}; {ADVICE}")
     pruned, shared = list(layers), [node.name for node in graph.nodes if node.weight is not None]
     problems = []
     for key, given, known in (

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from ...core.errors import InputError
+from ..plain_weights import ADVICE, remove_parametrization
 from ..whole import is_whole
 
 __all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "release",
@@ -147,6 +148,9 @@ def _root_mean_square(score: Tensor) -> float:
 
 def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
     """Magnitudes, shaped as the weight; :data:`_PRUNED` where the weight was pruned before."""
+    if "weight" not in layer._parameters and not parametrize.is_parametrized(layer, "weight"):
+        raise InputError(f"layer {name!r}: its weight must be a plain parameter to be pruned, not "
+                         f"computed from others; {ADVICE}")
     magnitude = layer.weight.detach().abs()
     if not torch.isfinite(magnitude).all():
         raise InputError(f"layer {name!r}: weights must be finite numbers to be pruned, and "
@@ -155,7 +159,8 @@ def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
         return magnitude
     part = layer.parametrizations.weight[0]
     if not isinstance(part, _Mask):
-        raise InputError(f"layer {name!r} must be pruned before its weights are shared")
+        raise InputError(f"layer {name!r} must be pruned before its weights are shared, or "
+                         f"parametrised otherwise")
     return torch.where(part.mask != 0, magnitude, _PRUNED)
 
 
@@ -195,17 +200,9 @@ def hold_zeros(layer: nn.Conv2d | nn.Linear) -> None:
 
 
 def release(layer: nn.Conv2d | nn.Linear) -> None:
-    """Make the weight of a layer a plain parameter again, of the values it has.
-
-    torch's ``remove_parametrizations`` alone takes the weight from every copy of the layer, too:
-    copies share the class that it changes.
-    """
+    """Make the weight of a layer a plain parameter again, of the values it has."""
     if parametrize.is_parametrized(layer, "weight"):
-        cls = type(layer)
-        own = {name: value for name, value in vars(cls).items()
-               if name not in ("__dict__", "__weakref__")}
-        layer.__class__ = type(cls.__name__, cls.__bases__, own)
-        parametrize.remove_parametrizations(layer, "weight")
+        remove_parametrization(layer, "weight")
 
 
 def kept(model: nn.Module) -> dict[str, int]:

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The float network that a compression starts from: how it is made, and what it becomes."""
-import copy
 import functools
 import hashlib
 import inspect
@@ -19,7 +18,9 @@ from ..importers.source import as_graph
 from ..importers.torch_module import load_module
 from ..importers.user_class import load_factory
 from ..importers.weights import check_finite, load_weights
+from ..plain_weights import ADVICE, check_real, computed_weights, copied, make_plain
 from .checkpoint import digest
+from .prune import weighted_layers
 
 __all__ = ["Source", "find_source", "code_digest", "structure_digest"]
 
@@ -35,12 +36,14 @@ class Source:
     trained : whether ``make`` gives it with its weights.
     weights : file with the weights, or None.
     imported : the graph of a network that was no module.
+    masked : layers whose weights torch's own pruning had masked in what ``make`` copies.
     """
     title: str
     make: Callable[[], nn.Module]
     trained: bool
     weights: Path | None = None
     imported: FloatGraph | None = None
+    masked: tuple[str, ...] = ()
 
     @property
     def has_weights(self) -> bool:
@@ -48,16 +51,34 @@ class Source:
         return self.trained or self.weights is not None
 
     def module(self) -> nn.Module:
-        """A new module, with its weights if it has any.
+        """A new module, with its weights if it has any; see :meth:`start`."""
+        return self.start()[0]
+
+    def start(self) -> tuple[nn.Module, tuple[str, ...]]:
+        """A new module, with its weights if it has any, all plain parameters; and the layers
+        whose zeros are to stay, because torch's own pruning had masked them.
 
         Raises
         ------
-        InputError : the user's code raises, weights that do not fit, or are not finite.
+        InputError : the user's code raises, weights that do not fit, or are not finite, or are
+            computed from others though they are to be trained from nothing.
         """
         module = self.make()
-        if self.weights is not None:
-            load_weights(module, self.weights)
+        check_real(module)
+        computed = [] if self.has_weights else computed_weights(module)
+        if computed:
+            raise InputError(f"weights of {self.title} must be plain parameters, not computed from "
+                             f"others, to be trained: {', '.join(computed)}; {ADVICE}. Or train "
+                             f"it yourself, and give the module, or its weights in a file")
+        loaded = () if self.weights is None else load_weights(module, self.weights)
+        masked = {*self.masked, *loaded, *make_plain(module)}
         check_finite(module)
+        return module, tuple(name for name in weighted_layers(module) if name in masked)
+
+    def empty(self) -> nn.Module:
+        """A new module with plain parameters, whose values are to be replaced."""
+        module = self.make()
+        make_plain(module)
         return module
 
     def graph(self, module: nn.Module, example: np.ndarray) -> FloatGraph:
@@ -76,7 +97,7 @@ class Source:
         :attr:`make` gave."""
         if self.weights is not None:
             return hashlib.sha256(self.weights.read_bytes()).hexdigest()
-        return digest(module.state_dict())
+        return digest(module.state_dict(), *self.masked)
 
 
 def code_digest(make: Callable | None, module: nn.Module) -> str:
@@ -126,14 +147,16 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
     """
     file = None if weights is None else Path(weights)
     if file is not None and not file.is_file():
-        raise InputError(f"cannot read weights from {file}: no such file")
+        raise InputError(f"cannot read weights from {file}: no such file, or no regular one")
     if isinstance(network, (str, PathLike)) and not str(network).endswith(".onnx"):
         return Source(title=str(network), make=load_factory(str(network)), trained=False,
                       weights=file)
     if isinstance(network, nn.Module):
-        frozen = copy.deepcopy(network).cpu()
-        return Source(title=type(network).__name__, make=lambda: copy.deepcopy(frozen),
-                      trained=True, weights=file)
+        check_real(network)
+        frozen = copied(network).cpu()
+        masked = make_plain(frozen)
+        return Source(title=type(network).__name__, make=lambda: copied(frozen),
+                      trained=True, weights=file, masked=masked)
     if isinstance(network, (str, PathLike, FloatGraph)):
         if file is not None:
             raise InputError(f"{network if not isinstance(network, FloatGraph) else 'a graph'} has "

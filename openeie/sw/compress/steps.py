@@ -56,13 +56,14 @@ def steps_of(recipe: Recipe) -> dict[str, Step]:
 
 def make_float(course: Course, state: State) -> State:
     """The float network: its weights, or its training."""
-    model, more = course.source.module(), {}
+    (model, masked), more = course.source.start(), {}
     if not course.source.has_weights:
         more["loss"] = course.fit(model, course.recipe.train, "train")
     model.eval()
     parameters = sum(one.numel() for one in model.parameters())
     facts = course.facts(model, estimated_bytes=4 * parameters, **more)
-    return State().after(model=model.state_dict(), notes={"float": facts})
+    return State().after(model=model.state_dict(), notes={"float": facts,
+                                                           "pruned": list(masked)})
 
 
 def make_pruned(course: Course, state: State) -> State:

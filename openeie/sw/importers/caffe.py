@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import InputError
-from ..float_graph import FloatGraph, Node
+from ..float_graph import FloatGraph, Node, shape_of
 from .prototxt import Message, read
 
 __all__ = ["Blobs", "WeightLayer", "weight_layers", "to_graph", "load_description"]
@@ -85,6 +85,7 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
     if unsupported:
         raise InputError("unsupported: " + "; ".join(unsupported))
     nodes = [Node(name="data", op="input", shape=shape)]
+    shapes = {"data": shape_of(nodes[0], [])}
     tops = {_input_name(description): "data"}
     dropped: dict[str, str] = {}                    # softmax layers, by the top they make
     known = {layer.name: layer for layer in weight_layers(description)}
@@ -111,7 +112,10 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
             if layer.text("type") in _LAST_ONLY:
                 dropped[top] = layer.text("name")
             continue
-        for node in _nodes(layer, tuple(bottoms), nodes, known, blobs):
+        make = _KINDS[layer.text("type")]
+        for node in make(layer, layer.text("name"), tuple(bottoms), shapes,
+                         known.get(layer.text("name")), blobs):
+            shapes[node.name] = _shape(layer, node, shapes)
             nodes.append(node)
         tops[top] = nodes[-1].name
     return FloatGraph(name=str(description.one("name", "caffe")), nodes=tuple(nodes))
@@ -179,6 +183,8 @@ def _unsupported(layer: Message) -> str:
         return f"{where}: dilation must be 1, not {convolution.integers('dilation')}"
     if kind == "Pooling" and pooling.one("pool", "MAX") not in ("MAX", "AVE"):
         return f"{where}: pool must be MAX or AVE, not {pooling.one('pool')}"
+    if kind == "Pooling" and pooling.one("round_mode", "CEIL") not in ("CEIL", "FLOOR"):
+        return f"{where}: round_mode must be CEIL or FLOOR, not {pooling.one('round_mode')}"
     if kind == "ReLU" and layer.message("relu_param").one("negative_slope", 0):
         return f"{where}: negative_slope must be 0"
     if kind == "Eltwise" and (layer.message("eltwise_param").one("operation", "SUM") != "SUM"
@@ -191,24 +197,11 @@ def _unsupported(layer: Message) -> str:
     return ""
 
 
-def _nodes(layer: Message, inputs: tuple[str, ...], nodes: list[Node],
-           known: Mapping[str, WeightLayer], blobs) -> list[Node]:
-    """The nodes that a layer becomes, in order."""
-    name = layer.text("name")
-    make = _KINDS[layer.text("type")]
-    shapes = FloatGraph(name=name, nodes=_ancestors(nodes, inputs)).shapes
-    return make(layer, name, inputs, shapes, known.get(name), blobs)
-
-
-def _ancestors(nodes: list[Node], inputs: tuple[str, ...]) -> tuple[Node, ...]:
-    """The part of the graph that a node's first input follows from, in order."""
-    wanted = {inputs[0]}
-    kept = []
-    for node in reversed(nodes):
-        if node.name in wanted:
-            wanted |= set(node.inputs)
-            kept.append(node)
-    return tuple(reversed(kept))
+def _shape(layer: Message, node: Node, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    try:
+        return shape_of(node, [shapes[name] for name in node.inputs])
+    except InputError as error:
+        raise InputError(f"line {layer.line}: layer {node.name!r}: {error}") from error
 
 
 def _convolution(layer, name, inputs, shapes, known, blobs) -> list[Node]:
@@ -241,9 +234,24 @@ def _pooling(layer, name, inputs, shapes, known, blobs) -> list[Node]:
         return [Node(name=name, op="global_avg_pool", inputs=inputs)]
     kernel = shapes[inputs[0]][1:] if inside.one("global_pooling", False) \
         else _pair(inside, "kernel_size", "kernel", None)
-    return [Node(name=name, op="avg_pool" if average else "max_pool", inputs=inputs, kernel=kernel,
-                 stride=_pair(inside, "stride", "stride", 1), pad=_pair(inside, "pad", "pad", 0),
-                 ceil=True, pad_counts=average)]
+    fields = {"kernel": kernel, "stride": _pair(inside, "stride", "stride", 1),
+              "pad": _pair(inside, "pad", "pad", 0),
+              "ceil": inside.one("round_mode", "CEIL") == "CEIL"}
+    if fields["ceil"] and fields["pad"] == (0, 0):
+        _check_begins(layer, name, shapes[inputs[0]][1:], kernel, fields["stride"])
+    return [Node(name=name, op="avg_pool" if average else "max_pool", inputs=inputs,
+                 pad_counts=average, **fields)]
+
+
+def _check_begins(layer: Message, name: str, sizes: tuple[int, ...], kernel: tuple[int, int],
+                  stride: tuple[int, int]) -> None:
+    """Refuses a window of nothing: Caffe drops a last one outside the map where it is padded, and
+    keeps it where it is not."""
+    for size, width, step in zip(sizes, kernel, stride):
+        if step > 0 and width <= size and -(-(size - width) // step) * step >= size:
+            raise InputError(f"line {layer.line}: the last window of layer {name!r}, {width} wide "
+                             f"with stride {step}, begins outside the {size} values of its input; "
+                             f"give it round_mode: FLOOR, or a stride of at most {width}")
 
 
 def _plain(op: str):

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Caffe's weights in an ``.npz`` file, with the prototxt they belong to."""
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
-from numpy.lib import format as npy
 
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
+from ..npz import Archive, open_archive
 from .caffe import Blobs, WeightLayer, load_description, to_graph
 from .prototxt import Message, parse
 
@@ -16,10 +14,6 @@ __all__ = ["LENET5", "load_npz"]
 
 #: How an array may be called: the layer's name, then one of these.
 _WEIGHT, _BIAS = (".weight", "_w", "/weight"), (".bias", "_b", "/bias")
-
-#: What reading a damaged archive can raise; an InputError is a ValueError.
-_DAMAGE = (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zipfile.BadZipFile,
-           zlib.error)
 
 #: LeNet-5 as Caffe's MNIST example has it; it takes pixels 0 .. 255 divided by 256.
 LENET5 = """
@@ -41,10 +35,6 @@ layer { name: "ip2" type: "InnerProduct" bottom: "ip1" top: "ip2"
 """
 
 
-class _BadArray(Exception):
-    """Something wrong in the archive, in contrast to the description."""
-
-
 def load_npz(weights: str | Path, prototxt: str | Path | None = None) -> FloatGraph:
     """The network of a description with the weights of a file.
 
@@ -61,51 +51,48 @@ def load_npz(weights: str | Path, prototxt: str | Path | None = None) -> FloatGr
         missing, or has another shape or type than the description says.
     """
     description: Message = parse(LENET5) if prototxt is None else load_description(Path(prototxt))
-    try:
-        with zipfile.ZipFile(weights) as archive:
-            members = set(archive.namelist())
-
-            def blobs(layer: WeightLayer, shape: tuple[int, ...]) -> Blobs:
-                try:
-                    return _blobs(archive, members, layer, shape)
-                except _DAMAGE as error:
-                    raise _BadArray(str(error)) from error
+    with open_archive(weights, "weights") as archive:
+        def blobs(layer: WeightLayer, shape: tuple[int, ...]) -> Blobs:
+            try:
+                return _blobs(archive, layer, shape)
+            except InputError as error:
+                raise _BadArray(f"{weights}: {error}") from error
+        try:
             graph = to_graph(description, blobs)
-    except InputError as error:
-        raise InputError(f"{prototxt or 'the description of LeNet-5'}: {error}") from error
-    except (_BadArray, *_DAMAGE) as error:
-        raise InputError(f"{weights}: {error}") from error
+        except _BadArray:
+            raise
+        except InputError as error:
+            raise InputError(f"{prototxt or 'the description of LeNet-5'}: {error}") from error
     return FloatGraph(name=graph.name, nodes=graph.nodes, provenance={"importer": "caffe"})
 
 
-def _blobs(archive: zipfile.ZipFile, members: set[str], layer: WeightLayer,
-           shape: tuple[int, ...]) -> Blobs:
+class _BadArray(InputError):
+    """Something wrong in the archive, in contrast to the description."""
+
+
+def _blobs(archive: Archive, layer: WeightLayer, shape: tuple[int, ...]) -> Blobs:
     """A layer's weights [*shape], and its bias if it has one."""
-    extra = [f"{layer.name}{suffix}" for suffix in _BIAS if f"{layer.name}{suffix}.npy" in members]
+    extra = [f"{layer.name}{suffix}" for suffix in _BIAS
+             if f"{layer.name}{suffix}" in archive.names]
     if extra and not layer.bias:
         raise InputError(f"array {extra[0]} must not be there, because layer {layer.name!r} says "
                          f"bias_term: false")
-    return Blobs(weight=_array(archive, members, layer.name, _WEIGHT, shape),
-                 bias=_array(archive, members, layer.name, _BIAS, shape[:1])
-                 if layer.bias else None)
+    return Blobs(weight=_array(archive, layer.name, _WEIGHT, shape),
+                 bias=_array(archive, layer.name, _BIAS, shape[:1]) if layer.bias else None)
 
 
-def _array(archive: zipfile.ZipFile, members: set[str], layer: str, suffixes: tuple[str, ...],
-           shape: tuple[int, ...]) -> np.ndarray:
+def _array(archive: Archive, layer: str, suffixes: tuple[str, ...], shape: tuple[int, ...]
+           ) -> np.ndarray:
     """An array of the shape that it must have; nothing is read before its header says so."""
     names = [f"{layer}{suffix}" for suffix in suffixes]
-    name = next((name for name in names if f"{name}.npy" in members), None)
+    name = next((name for name in names if name in archive.names), None)
     if name is None:
         raise InputError(f"layer {layer!r} needs an array {names[0]}; there are "
-                         f"{', '.join(sorted(one.removesuffix('.npy') for one in members))[:200]}")
-    with archive.open(f"{name}.npy") as file:
-        if npy.read_magic(file) != (1, 0):          # later headers may be of any length
-            raise InputError(f"array {name} must be in npy format 1.0, as numpy.savez writes it")
-        found, _, dtype = npy.read_array_header_1_0(file)
+                         f"{', '.join(sorted(archive.names))[:200]}")
+    found, dtype = archive.header(name)
     if found != shape or dtype != np.float32:
         raise InputError(f"array {name} must be float32 {list(shape)}, not {dtype} {list(found)}")
-    with archive.open(f"{name}.npy") as file:
-        array = npy.read_array(file, allow_pickle=False)
+    array = archive.read([name])[name]
     if not np.isfinite(array).all():
         raise InputError(f"array {name} must hold finite numbers")
     return array

@@ -60,12 +60,13 @@ class Draft:
     """
     def __init__(self, name: str):
         self.name = name
-        self.problems: list[str] = []
+        self.problems: dict[str, None] = {}         # in order, each once
         self._foreign = False                       # an operator was unknown
         self._nodes: dict[str, Node] = {}
         self._shapes: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, Place] = {}
         self._stands: dict[str, str] = {}           # a tensor's node
+        self._uses: Counter[str] = Counter()        # how often a name was asked for
 
     def knows(self, tensor: str) -> bool:
         """Whether a node has made the tensor, or was refused."""
@@ -79,8 +80,7 @@ class Draft:
         """Something of a node that cannot be taken, and the nearest form that can."""
         problem = f"node {place.name!r} ({place.operator}): {reason}" \
             + (f"; supported: {nearest}" if nearest else "")
-        if problem not in self.problems:
-            self.problems.append(problem)
+        self.problems[problem] = None
         self.unknown(place)
 
     def unsupported(self, place: Place, stem: str) -> None:
@@ -168,10 +168,10 @@ class Draft:
         return FloatGraph(name=self.name, nodes=tuple(nodes), provenance={"importer": importer})
 
     def _unused(self, name: str) -> str:
-        number, unused = 1, name
+        unused = name
         while unused in self._nodes:
-            number += 1
-            unused = f"{name}_{number}"
+            self._uses[name] += 1
+            unused = f"{name}_{self._uses[name] + 1}"
         return unused
 
     def _keep(self, place: Place, node: Node, shape: tuple[int, ...]) -> None:

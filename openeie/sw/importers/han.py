@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 from ..float_graph import FloatGraph
 from .caffe import Blobs, WeightLayer, load_description, to_graph, weight_layers
 
 __all__ = ["load_han"]
 
 _SLOTS = 256
+_MAX_BYTES = 2 << 30
 _MAX_WEIGHTS = 1 << 28              # of one layer; AlexNet's fc6 has 38 million
 
 
@@ -36,9 +38,9 @@ def load_han(net: str | Path, prototxt: str | Path) -> FloatGraph:
     net, prototxt = Path(net), Path(prototxt)
     description = load_description(prototxt)
     try:
-        data = net.read_bytes()
-    except OSError as error:
-        raise InputError(f"cannot read {net}: {error.strerror}") from error
+        data = read_regular(net, _MAX_BYTES)
+    except UntrustedError as error:
+        raise InputError(f"cannot read {net}: {error.reason}") from error
     layers = weight_layers(description)
     try:
         parts = _split(data, layers)

@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError, Message
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx.defs import onnx_opset_version
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 from ..float_graph import FloatGraph, loop_message
 from .draft import Draft, Place
 from .onnx_call import Call
@@ -44,11 +45,10 @@ def load_onnx(path) -> FloatGraph:
     """
     path = Path(path)
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path} has more than {_MAX_BYTES >> 30} GiB")
-        model = ModelProto.FromString(path.read_bytes())
-    except (OSError, DecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        model = ModelProto.FromString(read_regular(path, _MAX_BYTES))
+    except (UntrustedError, DecodeError) as error:
+        reason = error.reason if isinstance(error, UntrustedError) else error
+        raise InputError(f"cannot read a network from {path}: {reason}") from error
     try:
         _check_texts(model)
         return _Reader(model, path).graph()

@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
 """Protocol-buffer text, as far as Caffe's network descriptions go: nested ``key: value``."""
 import re
+import reprlib
 from pathlib import Path
 from typing import Union
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import read_regular
 
 __all__ = ["Message", "parse", "read"]
 
 _MAX_BYTES = 4 << 20
 _MAX_DEPTH = 16
+_MAX_DIGITS = 100
 _TOKEN = re.compile(r"""
     (?P<space>[ \t\r\n,;]+|\#[^\n]*)
   | (?P<text>"(?:[^"\\\n]|\\.)*"|'(?:[^'\\\n]|\\.)*')
@@ -58,7 +61,7 @@ class Message:
         """
         value = self.one(name)
         if not isinstance(value, str):
-            raise InputError(f"line {self.line}: {name} must be a text, not {value!r}")
+            raise InputError(f"line {self.line}: {name} must be a text, not {reprlib.repr(value)}")
         return value
 
     def integers(self, name: str, default: list[int] | None = None) -> list[int]:
@@ -71,7 +74,8 @@ class Message:
         values = self.all(name)
         for value in values:
             if isinstance(value, bool) or not isinstance(value, int):
-                raise InputError(f"line {self.line}: {name} must be an integer, not {value!r}")
+                raise InputError(f"line {self.line}: {name} must be an integer, not "
+                                 f"{reprlib.repr(value)}")
         return values or (default or [])
 
     def message(self, name: str) -> "Message":
@@ -83,7 +87,8 @@ class Message:
         """
         value = self.one(name, Message(self.line))
         if not isinstance(value, Message):
-            raise InputError(f"line {self.line}: {name} must be a {{ }} block, not {value!r}")
+            raise InputError(f"line {self.line}: {name} must be a {{ }} block, not "
+                             f"{reprlib.repr(value)}")
         return value
 
 
@@ -95,12 +100,10 @@ def read(path: Path) -> Message:
     InputError : it cannot be read, is no text, or is malformed; with the line.
     """
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"{path} has more than {_MAX_BYTES >> 20} MiB: that is no network "
-                             f"description")
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot read {path}: {error}") from error
+        text = read_regular(path, _MAX_BYTES).decode()
+    except (UntrustedError, UnicodeDecodeError) as error:
+        reason = error.reason if isinstance(error, UntrustedError) else error
+        raise InputError(f"cannot read a network's description from {path}: {reason}") from error
     try:
         return parse(text)
     except InputError as error:
@@ -123,7 +126,7 @@ def parse(text: str) -> Message:
             stack.pop()
             continue
         if kind != "word":
-            raise InputError(f"line {line}: expected a field's name, not {token!r}")
+            raise InputError(f"line {line}: expected a field's name, not {reprlib.repr(token)}")
         kind, value, line = next(tokens, ("end", "the end", line))
         colon = (kind, value) == ("mark", ":")
         if colon:
@@ -135,9 +138,10 @@ def parse(text: str) -> Message:
             stack[-1].fields.append((token, inner))
             stack.append(inner)
         elif colon and kind in ("text", "number", "word"):
-            stack[-1].fields.append((token, _value(kind, value)))
+            stack[-1].fields.append((token, _value(kind, value, line)))
         else:
-            raise InputError(f"line {line}: expected a value of {token}, not {value!r}")
+            raise InputError(f"line {line}: expected a value of {token}, not "
+                             f"{reprlib.repr(value)}")
     if len(stack) > 1:
         raise InputError(f"line {stack[-1].line}: a {{ without its }}")
     return stack[0]
@@ -156,9 +160,12 @@ def _tokens(text: str):
         place = found.end()
 
 
-def _value(kind: str, token: str) -> Value:
+def _value(kind: str, token: str, line: int) -> Value:
     if kind == "text":
         return re.sub(r"\\(.)", r"\1", token[1:-1])
     if kind == "number":
+        if len(token) > _MAX_DIGITS:
+            raise InputError(f"line {line}: a number must have at most {_MAX_DIGITS} digits, "
+                             f"not the {len(token):,} of {reprlib.repr(token)}")
         return int(token) if re.fullmatch(r"[-+]?\d+", token) else float(token)
     return {"true": True, "false": False}.get(token, token)

@@ -14,6 +14,7 @@ from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
 from ...core.errors import InputError
 from ..float_graph import FloatGraph
+from ..plain_weights import check_real
 from .draft import Draft, Place
 from .torch_operators import OPERATORS, Call
 
@@ -34,11 +35,12 @@ def load_module(module: nn.Module, example) -> FloatGraph:
 
     Raises
     ------
-    InputError : the example is no such input; the module cannot be traced on it; operators,
-        arguments, inputs or outputs that are not supported, all at once.
+    InputError : the example is no such input; the module has no weights yet, or cannot be traced
+        on it; operators, arguments, inputs or outputs that are not supported, all at once.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"a module must be a live torch.nn.Module, not {type(module).__name__}")
+    check_real(module)
     try:
         example = torch.as_tensor(example)
     except (TypeError, ValueError, RuntimeError) as error:

@@ -2,7 +2,6 @@
 """Weights from files into a module: names and shapes checked all at once; nothing is unpickled
 but tensors."""
 import pickle
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,8 +10,11 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from ...core.errors import InputError
+from ...core.errors import InputError, UntrustedError
+from ...core.untrusted import check_regular
 from ..npz import read_arrays
+from ..plain_weights import ADVICE, plain_tensors
+from .torch_file import load_tensors
 
 __all__ = ["SUFFIXES", "read_weights", "load_weights", "check_finite"]
 
@@ -20,6 +22,9 @@ __all__ = ["SUFFIXES", "read_weights", "load_weights", "check_finite"]
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz")
 #: How an ``.npz`` file may call a layer's arrays, see :mod:`.caffe_npz`.
 _ENDINGS = {"weight": (".weight", "_w", "/weight"), "bias": (".bias", "_b", "/bias")}
+#: What torch calls the tensors that a weight is computed from.
+_COMPUTED = tuple(f"{kind}_{part}" for kind in ("weight", "bias")
+                  for part in ("orig", "mask", "g", "u"))
 _MOST_TOLD = 20
 
 
@@ -43,12 +48,11 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
     if path.suffix == ".npz":
         return _read_npz(path, names)
     try:
+        check_regular(path)
         if path.suffix == ".safetensors":
             tensors = safetensors.torch.load_file(path)
         else:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")     # of pickles' versions
-                tensors = torch.load(path, map_location="cpu", weights_only=True)
+            tensors = load_tensors(path)
     except Exception as error:          # whatever damage makes of a pickle's instructions
         raise InputError(f"cannot read weights from {path}: {_reason(path, error)}") from error
     if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
@@ -63,6 +67,8 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
 def _reason(path: Path, error: Exception) -> str:
     """Why a file could not be read, and what to do; not as torch says it, whose advice is to read
     the pickle without protection."""
+    if isinstance(error, UntrustedError):
+        return error.reason
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if path.suffix == ".safetensors":
@@ -104,11 +110,16 @@ def _native(array: np.ndarray) -> np.ndarray:
     return np.array(array, dtype)
 
 
-def load_weights(module: nn.Module, path: str | Path) -> None:
+def load_weights(module: nn.Module, path: str | Path) -> tuple[str, ...]:
     """Give ``module`` a file's weights, in place.
 
     A prefix ``module.`` of all names, of ``DataParallel``, is taken off; batch counters may be
-    missing.
+    missing. A weight may be in the file as what torch's own pruning or weight norm compute it
+    from.
+
+    Returns
+    -------
+    Names of the layers whose weights the file has with masks, of ``torch.nn.utils.prune``.
 
     Raises
     ------
@@ -119,11 +130,15 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
     tensors = read_weights(path, list(own))
     if tensors and all(name.startswith("module.") for name in tensors):
         tensors = {name.removeprefix("module."): one for name, one in tensors.items()}
+    tensors, masked = plain_tensors(tensors, own)
     problems = [f"{name} is missing, {list(one.shape)}" for name, one in own.items()
                 if name not in tensors and not name.endswith("num_batches_tracked")]
     for name, one in tensors.items():
-        if name not in own:
-            problems.append(f"{name} is unknown, {list(one.shape)}")
+        if one.is_meta:
+            problems.append(f"{name} is on the meta device, which keeps no numbers; save the "
+                            f"state_dict of a module that has its weights")
+        elif name not in own:
+            problems.append(f"{name} is unknown, {list(one.shape)}{_computed(name)}")
         elif one.shape != own[name].shape:
             problems.append(f"{name} must be {list(own[name].shape)}, not {list(one.shape)}")
         elif own[name].is_floating_point() != one.is_floating_point():
@@ -138,6 +153,13 @@ def load_weights(module: nn.Module, path: str | Path) -> None:
                                       *problems[:_MOST_TOLD]]
                                      + ([f"and {more} more"] if more > 0 else [])))
     module.load_state_dict({name: tensors.get(name, one) for name, one in own.items()})
+    return masked
+
+
+def _computed(name: str) -> str:
+    """What to do with a tensor that a weight is computed from."""
+    return f"; {ADVICE}, before they are saved" \
+        if ".parametrizations." in f".{name}" or name.endswith(_COMPUTED) else ""
 
 
 def _not_finite(name: str, one: Tensor) -> list[str]:

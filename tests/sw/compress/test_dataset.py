@@ -98,6 +98,8 @@ def test_files(tmp_path):
     np.savez(path, **arrays(20, 10), scale=0.25, offset=[7])
     one = load_dataset(path)
     assert (one.scale, one.offset, one.name) == (0.25, 7, "d.npz")
+    np.savez(path, **arrays(20, 10), scale=[0.25], offset=[[7]])
+    assert (load_dataset(path).scale, load_dataset(path).offset) == (0.25, 7)
     np.savez(path, train_images=IMAGES, test_images=IMAGES)
     with pytest.raises(InputError, match="missing: train_labels, test_labels"):
         load_dataset(path)
@@ -114,3 +116,27 @@ def test_files(tmp_path):
                             (tmp_path / "no.npz", "cannot read pictures from .*no.npz")):
         with pytest.raises(InputError, match=message):
             load_dataset(source)
+
+
+def test_held_out_pictures_of_their_own(tmp_path):
+    held = arrays(7, 5)
+    own = {"held_out_images": held["train_images"], "held_out_labels": held["train_labels"]}
+    one = load_dataset(arrays(20, 10) | own)
+    for count in (None, 7):                     # 7: as a recipe says it that was run
+        train, held_out = one.held_out(count)
+        assert len(train[0]) == 20 and np.array_equal(held_out[0][:, 0], own["held_out_images"])
+    assert one.digest != load_dataset(arrays(20, 10)).digest
+    assert one.shaped(shape=[64]).held_out(None)[1][0].shape == (7, 64)
+    np.savez(tmp_path / "d.npz", **arrays(20, 10), **own)
+    assert load_dataset(tmp_path / "d.npz").digest == one.digest
+    with pytest.raises(InputError, match="hold_out must be left out, because data of arrays h"):
+        one.held_out(3)
+    for changes, message in (
+            ({"held_out_labels": own["held_out_labels"][:3]}, r"held_out_labels must be integers"),
+            ({"held_out_images": own["held_out_images"][:, :4]},
+             r"held_out_images must have the shape of train_images, \[1, 8, 8\] each, not"),
+            ({"held_out_images": own["held_out_images"][:0]}, "held_out_images must be uint8")):
+        with pytest.raises(InputError, match=message):
+            load_dataset(arrays(20, 10) | own | changes)
+    with pytest.raises(InputError, match="must have the arrays .*; missing: held_out_labels"):
+        load_dataset(arrays(20, 10) | {"held_out_images": own["held_out_images"]})

@@ -78,7 +78,7 @@ TRAIN = {"train": QUICK}
     (Chain, TRAIN, {"teacher": Chain()}, r"a teacher needs a section \[distill\]"),
     (Chain, TRAIN, {"weights": "none.pt"}, "cannot read weights from none.pt"),
     (lambda: nn.Sequential(nn.Flatten(), torch.nn.utils.parametrizations.weight_norm(
-        nn.Linear(64, 10))), TRAIN, {}, "must be plain parameters, not computed .* pruned: 1"),
+        nn.Linear(64, 10))), TRAIN, {}, "must be plain parameters, not computed .* trained: 1"),
     (7, TRAIN, {}, "a network must be FILE.py:CLASS, MODULE:CLASS, an ONNX file, a module"),
 ])
 def test_refusals_before_any_work(network, recipe, options, message, tmp_path):

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What ``fuzz.py`` feeds: the readers of networks and weights that people bring.
+
+Targets are as in ``fuzz_targets.py``. Where a file needs another beside it, that one is whole and
+made in :func:`beside`. What is read is run on, too: quantised, or loaded into a module.
+"""
+import io
+import re
+from functools import cache
+from pathlib import Path
+from tempfile import mkdtemp
+
+import fuzz_arrays
+import numpy as np
+from fuzz_arrays import npz
+
+__all__ = ["TARGETS"]
+
+PROTOTXT = """
+name: "small"  # two branches and all that stands between
+input: "data" input_dim: 1 input_dim: 2 input_dim: 6 input_dim: 5
+layer { name: "a" type: "Convolution" bottom: "data" top: "a"
+        convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 } }
+layer { name: "ra" type: "ReLU" bottom: "a" top: "a" }
+layer { name: "b" type: "Convolution" bottom: "a" top: "b"
+        convolution_param { num_output: 6 kernel_h: 1 kernel_w: 3 pad_h: 0 pad_w: 1 group: 2 } }
+layer { name: "c" type: "Concat" bottom: "a" bottom: "b" top: "c" }
+layer { name: "p" type: "Pooling" bottom: "c" top: "p"
+        pooling_param { pool: MAX kernel_size: 2 stride: 2 } }
+layer { name: "ip" type: "InnerProduct" bottom: "p" top: "ip"
+        inner_product_param { num_output: 5 } }
+layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
+"""
+#: Weights and biases of these layers, as Caffe has them.
+SHAPES = {"a": (4, 2, 3, 3), "b": (6, 2, 1, 3), "ip": (5, 40)}
+
+
+@cache
+def beside(name: str, make, seed: int = 0) -> Path:
+    """A whole file beside the damaged one."""
+    path = Path(mkdtemp(prefix="openeie-fuzz-")) / name
+    path.write_bytes(make(np.random.default_rng(seed)))
+    return path
+
+
+def told(graph) -> list:
+    """A float graph, and what it becomes on an array, as plain values."""
+    from openeie.core import artefact
+    from openeie.sw.quantise_graph import quantise_graph
+    shape = graph.shapes[graph.input.name]
+    x = np.random.default_rng(0).uniform(0, 1, (2, *shape)).astype(np.float32)
+    network = quantise_graph(graph, x, input_range=(0, 255), input_scale=1 / 255)
+    return [np.frombuffer(artefact.dumps(network), np.uint8)]
+
+
+def caffe_weights(rng) -> bytes:
+    """Caffe's weights as arrays."""
+    weights = {f"{name}.weight": rng.normal(size=shape).astype(np.float32)
+               for name, shape in SHAPES.items()}
+    return npz(rng, **weights, **{f"{name}_b": rng.normal(size=shape[0]).astype(np.float32)
+                                  for name, shape in SHAPES.items()})
+
+
+def prototxt(rng) -> bytes:
+    """Caffe's description of a network."""
+    return PROTOTXT.encode()
+
+
+def read_caffe_weights(path: Path):
+    """With a whole description."""
+    from openeie.sw.importers.caffe_npz import load_npz
+    return told(load_npz(path, beside("net.prototxt", prototxt)))
+
+
+def read_prototxt(path: Path):
+    """With whole weights."""
+    from openeie.sw.importers.caffe_npz import load_npz
+    return told(load_npz(beside("weights.npz", caffe_weights), path))
+
+
+def han(rng) -> bytes:
+    """Song Han's compressed weights."""
+    counts, parts = [], []
+    for shape in SHAPES.values():
+        count = int(np.prod(shape)) // 3
+        codebook = np.concatenate([[0], rng.normal(size=255)]).astype("<f4")
+        runs = rng.integers(0, 3, count + count % 2).astype(np.uint8)
+        if count % 2:
+            runs[-1] = 0
+        codes = rng.integers(1, 256, count).astype(np.uint8)
+        codes[0] = np.abs(codebook).argmax()
+        counts.append(count)
+        parts += [codebook.tobytes(), rng.normal(size=shape[0]).astype("<f4").tobytes(),
+                  codes.tobytes(),
+                  (runs[::2] | runs[1::2] << 4).tobytes()]
+    return np.array(counts, "<u4").tobytes() + b"".join(parts)
+
+
+def read_han(path: Path):
+    """With a whole description."""
+    from openeie.sw.importers.han import load_han
+    return told(load_han(path, beside("net.prototxt", prototxt)))
+
+
+def onnx_model(rng) -> bytes:
+    """A model of most operators, and the shape arithmetic of exporters."""
+    from onnx import TensorProto, helper, numpy_helper
+    floats = {"w": (4, 2, 3, 3), "s": 4, "o": 4, "m": 4, "v": 4, "g": (3, 36), "bias": 3}
+    stored = [numpy_helper.from_array(rng.uniform(0.1, 1, size).astype(np.float32), name)
+              for name, size in floats.items()]
+    stored += [numpy_helper.from_array(np.array(value), name)
+               for name, value in (("zero", 0), ("rest", [-1]), ("axes", [0]))]
+    nodes = [helper.make_node(kind, inputs.split(), [output], name=output, **attributes)
+             for kind, inputs, output, attributes in (
+                 ("Conv", "x w", "c", {"pads": [1] * 4}),
+                 ("BatchNormalization", "c s o m v", "n", {}), ("Relu", "n", "r", {}),
+                 ("MaxPool", "r", "k", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+                 ("Shape", "k", "sh", {}), ("Gather", "sh zero", "b", {}),
+                 ("Unsqueeze", "b axes", "u", {}), ("Concat", "u rest", "to", {"axis": 0}),
+                 ("Reshape", "k to", "f", {}), ("Gemm", "f g bias", "q", {"transB": 1}),
+                 ("Softmax", "q", "y", {}))]
+    graph = helper.make_graph(
+        nodes, "small", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ("n", 2, 6, 6))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], stored)
+    return helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", int(rng.integers(13, 21)))]
+    ).SerializeToString()
+
+
+def read_onnx(path: Path):
+    """As ``openeie.quantise`` does."""
+    from openeie.sw.importers.onnx import load_onnx
+    return told(load_onnx(path))
+
+
+def module():
+    """A module with weights of every kind that is loaded."""
+    from torch import nn
+    return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4))
+
+
+def state_dict(rng, *, masked: bool = False) -> dict:
+    """Its tensors, one of them perhaps as what torch's pruning has."""
+    import torch
+    tensors = {name: torch.from_numpy(rng.uniform(0.1, 1, tuple(one.shape)).astype(np.float32))
+               if one.is_floating_point() else one for name, one in module().state_dict().items()}
+    if masked:
+        weight = tensors.pop("3.weight")
+        tensors |= {"3.weight_orig": weight, "3.weight_mask": (weight > 0.5).float()}
+    return tensors
+
+
+def torch_weights(rng) -> bytes:
+    """As ``torch.save`` writes them, every second one in its older format."""
+    import torch
+    file, tensors, newer = io.BytesIO(), state_dict(rng, masked=True), bool(rng.random() < 0.5)
+    if not newer:               # with one storage, for several are in the order of their addresses
+        floats = {name: one for name, one in tensors.items() if one.is_floating_point()}
+        flat = torch.cat([one.reshape(-1) for one in floats.values()])
+        parts = flat.split([one.numel() for one in floats.values()])
+        tensors = {name: part.view(one.shape) for (name, one), part in zip(floats.items(), parts)}
+    torch.save(tensors, file, _use_new_zipfile_serialization=newer)
+    return re.sub(rb"(?<=X.\0\0\0)\d{12,16}", lambda one: b"1" * len(one[0]), file.getvalue())
+
+
+def safetensors_weights(rng) -> bytes:
+    """As safetensors has them."""
+    import safetensors.torch
+    return safetensors.torch.save(state_dict(rng, masked=True))
+
+
+def npz_weights(rng) -> bytes:
+    """As arrays by torch's names."""
+    return npz(rng, **{name: one.numpy() for name, one in state_dict(rng).items()})
+
+
+def read_weights(path: Path):
+    """Loaded into a module."""
+    from openeie.sw.importers.weights import load_weights
+    made = module()
+    load_weights(made, path)
+    return [one.numpy() for one in made.state_dict().values()]
+
+
+TARGETS = [
+    ("caffe.npz", caffe_weights, read_caffe_weights, True),
+    ("net.prototxt", prototxt, read_prototxt),
+    ("weights.net", han, read_han),
+    ("model.onnx", onnx_model, read_onnx),
+    ("weights.pt", torch_weights, read_weights),
+    ("weights.safetensors", safetensors_weights, read_weights),
+    ("weights.npz", npz_weights, read_weights, True), *fuzz_arrays.TARGETS]

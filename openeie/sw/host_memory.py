@@ -1,0 +1,22 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How much memory the machine has that this runs on."""
+import os
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+__all__ = ["memory_bytes"]
+
+_UNKNOWN = 1 << 36
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")
+
+
+@cache
+def memory_bytes() -> int:
+    """Bytes of memory that a process can ever have: the machine's, or its container's."""
+    total = _UNKNOWN
+    with suppress(AttributeError, ValueError, OSError):         # not on every system
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    with suppress(ValueError, OSError):                         # "max" is no number
+        total = min(total, int(_CONTAINER.read_text()))
+    return total
