@@ -8,7 +8,9 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from ..core.config import check_keys
 from ..core.errors import InputError, ToolError
+from ..core.limits import NAMES
 from .common import AsJson, Quiet, emit, progress, write_atomically
 from .models import load_model
 from .tables import plain_table
@@ -98,7 +100,7 @@ def _assignment(option: str, text: str, *, many: bool) -> tuple[str, Any]:
 def _value(name: str, text: str) -> int | list[str]:
     """Names joined by + (or, of one value, by a comma) for fields that are lists of them,
     otherwise an integer."""
-    from ..core.limits import NAMES
+    check_keys([name])          # before its value is told to be of the wrong kind
     if name in NAMES:
         return text.replace(",", "+").split("+")
     try:

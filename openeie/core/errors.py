@@ -4,9 +4,29 @@
 A message says what went wrong, where, the rule, the offending value and the next step. The
 command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
 """
+import difflib
+from collections.abc import Iterable
 
 __all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch",
+           "did_you_mean", "must_be_one_of"]
+
+_NEAREST = 3                    # names that are proposed for one that is not known
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """``"did you mean act_depth or acc_depth? "``: known names near one that is not known, the
+    nearest first, whatever their case; ``""`` if there are none. A message then lists them all."""
+    spelt = {one.lower(): one for one in known}
+    near = [spelt[one] for one in difflib.get_close_matches(str(name).lower(), spelt, _NEAREST)]
+    return f"did you mean {' or '.join(near)}? " if near else ""
+
+
+def must_be_one_of(name: str, known: Iterable[str]) -> str:
+    """``"must be one of golden, fast, rtl, not 'fsat'; did you mean fast?"``."""
+    known = tuple(known)
+    near = did_you_mean(name, known).rstrip()
+    return f"must be one of {', '.join(known)}, not {name!r}" + (f"; {near}" if near else "")
 
 
 class OpenEIEError(Exception):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """One door to all engines."""
 from ..core import golden
-from ..core.errors import InputError
+from ..core.errors import InputError, must_be_one_of
 from ..core.program import Program
 from ..core.run import LayerRun, Run
 
@@ -49,5 +49,5 @@ def simulate(program: Program, x, engine: str = "fast", **options) -> Run:
     try:
         execute = ENGINES[engine]
     except KeyError:
-        raise InputError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}") from None
+        raise InputError(f"engine {must_be_one_of(engine, ENGINES)}") from None
     return execute(program, x, **options)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
 import dataclasses
-import difflib
 import itertools
 import json
 import math
@@ -13,7 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.config import ArrayConfig, preset
-from ...core.errors import ConfigError, InputError
+from ...core.errors import ConfigError, InputError, did_you_mean
 from ...core.limits import NAMES
 
 __all__ = ["Layer", "Sweep", "read_sweep"]
@@ -125,9 +124,8 @@ class Sweep(_Strict):
 
 def _check_field(name: str, where: str) -> None:
     if name not in _FIELDS:
-        near = difflib.get_close_matches(name, _FIELDS, 3) or sorted(_FIELDS)
-        raise InputError(f"{where}.{name} is no field of an array; did you mean "
-                         f"{', '.join(near)}?")
+        raise InputError(f"{where}.{name} is no field of an array; "
+                         f"{did_you_mean(name, _FIELDS)}the fields are {', '.join(_FIELDS)}")
 
 
 def _check_value(name: str, value: Any, where: str) -> None:
@@ -182,5 +180,6 @@ def _first(error: ValidationError) -> str:
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         known = Layer.model_fields if where.startswith("layer") else Sweep.model_fields
-        return f"unknown key {where!r}; the keys are {', '.join(known)}"
+        return f"unknown key {where!r}; {did_you_mean(str(problem['loc'][-1]), known)}the keys " \
+               f"are {', '.join(known)}"
     return f"{where}: {problem['msg']}, not {problem['input']!r}"
