@@ -48,7 +48,8 @@ class Sweep(_Strict):
     grid : values of each field that is swept; the last one changes fastest.
     layer : random layers.
     networks : names of networks, or paths of ``*.eie`` files.
-    images : inputs of each network.
+    images : inputs of each network, MNIST's or drawn ones; None: 10.
+    input : file with the inputs of the networks instead, all of which are run.
     seed : of layers and inputs.
     mhz : clock, which makes time of cycles.
     """
@@ -57,7 +58,8 @@ class Sweep(_Strict):
     grid: dict[str, list[Any]] = {}
     layer: list[Layer] = []
     networks: list[str] = []
-    images: int = Field(default=10, ge=1)
+    images: int | None = Field(default=None, ge=1)
+    input: str | None = Field(default=None, min_length=1)
     seed: int = Field(default=1, ge=0)
     mhz: float = Field(default=800, gt=0, allow_inf_nan=False)
 
@@ -91,6 +93,12 @@ class Sweep(_Strict):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise InputError(f"{twice!r} is swept twice; names must differ")
+        if self.input is not None and self.images is not None:
+            raise InputError(f"images {self.images} counts MNIST's images or drawn inputs, but "
+                             f"input {self.input} brings others; give one of the two")
+        if self.input is not None and not self.networks:
+            raise InputError(f"input {self.input} is of networks, and the sweep has none: the "
+                             f"activations of a layer are drawn; leave it out")
         count = len(names) * math.prod(map(len, self.grid.values()))
         if count > _MOST_POINTS:
             raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
