@@ -14,19 +14,18 @@ __all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "Encoding
 _NEAREST = 3                    # names that are proposed for one that is not known
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
+def did_you_mean(name: str, known: Iterable[str], form: str = "{} ") -> str:
     """``"did you mean act_depth or acc_depth? "``: known names near one that is not known, the
-    nearest first, whatever their case; ``""`` if there are none. A message then lists them all."""
+    nearest first, whatever their case, in a ``form``; ``""`` if there are none."""
     spelt = {one.lower(): one for one in known}
     near = [spelt[one] for one in difflib.get_close_matches(str(name).lower(), spelt, _NEAREST)]
-    return f"did you mean {' or '.join(near)}? " if near else ""
+    return form.format(f"did you mean {' or '.join(near)}?") if near else ""
 
 
 def must_be_one_of(name: str, known: Iterable[str]) -> str:
     """``"must be one of golden, fast, rtl, not 'fsat'; did you mean fast?"``."""
     known = tuple(known)
-    near = did_you_mean(name, known).rstrip()
-    return f"must be one of {', '.join(known)}, not {name!r}" + (f"; {near}" if near else "")
+    return f"must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known, '; {}')}"
 
 
 class OpenEIEError(Exception):

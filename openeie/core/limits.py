@@ -73,8 +73,8 @@ def _check_names(config: "ArrayConfig") -> None:
             raise TypeError(f"{name} must be a tuple of names, not {chosen!r}")
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(known):
             wrong = next((one for one in chosen if one not in known), "")
-            raise ConfigError(f"{name}: {did_you_mean(wrong, known)}it must be one or more of "
-                              f"{', '.join(known)}, each once, not {chosen!r}")
+            raise ConfigError(f"{name} must be one or more of {', '.join(known)}, each once, not "
+                              f"{chosen!r}{did_you_mean(wrong, known, '; {}')}")
     if "linear" not in config.operations:
         raise ConfigError(f"operations must have linear, not {config.operations!r}")
     if config.clusters > 1 and not config.conv:

@@ -80,8 +80,8 @@ def _compare(runs: Sequence[Run]) -> Verdict:
 def _check_engines(engines: Sequence[str]) -> None:
     if len(engines) < 2 or len(set(engines)) != len(engines) or not set(engines) <= set(ENGINES):
         wrong = next((name for name in engines if name not in ENGINES), "")
-        raise InputError(f"engines: {did_you_mean(wrong, ENGINES)}they must be two or more of "
-                         f"{', '.join(ENGINES)}, each once, not {', '.join(engines) or 'none'}")
+        raise InputError(f"engines must be two or more of {', '.join(ENGINES)}, each once, not "
+                         f"{', '.join(engines) or 'none'}{did_you_mean(wrong, ENGINES, '; {}')}")
 
 
 def verify(program: Program, x: np.ndarray, *, engines: Sequence[str] = ENGINES) -> Verdict:

@@ -120,7 +120,7 @@ def test_wave(tmp_path):
 @pytest.mark.parametrize(("arguments", "code", "message"), [
     (["inspect", "nothing.eie"], 2, "cannot read nothing.eie: No such file or directory"),
     (["inspect", "vgg"], 2, "no artefact 'vgg' comes with the package; there are: lenet-300-100"),
-    (["sim", LENET, "-c", "EIE9"], 2, "unknown preset 'EIE9'; the presets are TINY"),
+    (["sim", LENET, "-c", "EIE9"], 2, "unknown preset 'EIE9'; did you mean EIE64 or EIE16"),
     (["sim", LENET, "-c", "no.toml"], 2, "cannot read the configuration no.toml"),
     (["sim", LENET, "--set", "pe=4"], 2, "unknown configuration key 'pe'; did you mean pes? the"),
     (["sim", LENET, "--set", "pes"], 2, "--set takes FIELD=VALUE, not 'pes'"),
