@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 
-from .charts import svg
+from .charts import short_name, svg
 from .grid import Sweep
 
 __all__ = ["heat_map_fields", "draw_heat_map"]
 
 _PANELS = 3                     # side by side
-_INCHES = (0.62, 0.32)          # of a cell; room around a panel:
-_MARGIN = (1.9, 1.1)
+_CELL, _MARGIN = (0.62, 0.32), (0.6, 1.1)           # inches, across and down
+_LETTER = 0.085                                     # and of a letter
 
 
 def heat_map_fields(sweep: Sweep) -> tuple[str, str] | None:
@@ -39,7 +39,7 @@ def draw_heat_map(sweep: Sweep, rows: list[dict[str, Any]]) -> bytes:
         panels = list(canvas.subplots(height, columns, squeeze=False).flat)
         for axes, name in zip(panels, names):
             _draw(axes, _cycles(name, rows, fields, (down, across)))
-            axes.set_title(name, loc="left")
+            axes.set_title(short_name(name), loc="left")
             axes.set_xticks(range(len(across)), [_label(value) for value in across])
             axes.set_yticks(range(len(down)), [_label(value) for value in down])
             axes.set(ylabel=fields[0], xlabel=fields[1])
@@ -47,8 +47,17 @@ def draw_heat_map(sweep: Sweep, rows: list[dict[str, Any]]) -> bytes:
             axes.set_visible(False)
         canvas.suptitle(f"Cycles over {fields[0]} and {fields[1]}; dark: slow, empty: refused",
                         x=0.02, ha="left")
-    return svg(fill, (columns * (len(across) * _INCHES[0] + _MARGIN[0]),
-                      height * (len(down) * _INCHES[1] + _MARGIN[1])))
+    return svg(fill, (columns * _width(names, across, down),
+                      height * (len(down) * _CELL[1] + _MARGIN[1])))
+
+
+def _width(names: list[str], across: list, down: list) -> float:
+    """Inches of a panel, with room for what stands at its axes and above it."""
+    def longest(texts) -> float:
+        return _LETTER * max(map(len, texts))
+    cell = max(_CELL[0], longest(map(_label, across)))
+    return _MARGIN[0] + longest(map(_label, down)) + max(len(across) * cell,
+                                                         longest(map(short_name, names)))
 
 
 def _cycles(name: str, rows: list[dict[str, Any]], fields: tuple[str, str],

@@ -3,9 +3,11 @@
 import re
 
 import pytest
+from openeie.sim.study.charts import draw_chart
 from openeie.sim.study.grid import Layer, Sweep
 from openeie.sim.study.heat_map import draw_heat_map, heat_map_fields
 from openeie.sim.study.sweep import run_sweep
+from openeie.sim.study.sweep_charts import draw_front, sweep_charts
 
 LAYERS = [Layer(name=name, inputs=300, outputs=200, weight_density=0.1, act_density=density)
           for name, density in (("sparse", 0.2), ("dense", 0.9), ("half", 0.5), ("most", 0.7))]
@@ -52,3 +54,17 @@ def test_a_layer_without_any_array_has_an_empty_panel():
     sweep = Sweep(grid={"pes": [4, 16], "encodings": [["csr"], ["csr", "codebook"]]},
                   layer=LAYERS[:1])
     assert b"csr+codebook" in draw_heat_map(sweep, run_sweep(sweep, {}))
+
+
+@pytest.mark.filterwarnings("error")
+def test_the_name_of_a_long_path_leaves_room_for_every_picture():
+    path = "/home/" + 20 * "somebody/" + "network.eie"
+    layers = [one.model_copy(update={"name": name}) for one, name in zip(LAYERS, (path, "short"))]
+    sweep = Sweep(grid={"pes": [4, 16], "encodings": [["csr"], ["csr", "codebook", "huffman"]]},
+                  layer=layers)
+    rows = run_sweep(sweep, {})
+    pictures = [draw_heat_map(sweep, rows), draw_front(rows),
+                *map(draw_chart, sweep_charts(sweep, rows))]
+    assert len(pictures) == 3
+    for picture in pictures:
+        assert b"/home/some...mebody/somebody/network.eie" in picture and b">short<" in picture
