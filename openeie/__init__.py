@@ -17,9 +17,11 @@ from .core.balance import balanced, column_rates
 from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
+from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
                           EncodingError, InputError, Mismatch, NumericWarning, OpenEIEError,
                           ToolError)
+from .core.errors import did_you_mean as _did_you_mean
 from .core.golden import run as _run_golden
 from .core.graph import Linear, Network
 from .core.graph import beyond_arrays as _beyond_arrays
@@ -62,8 +64,8 @@ def shipped(name: str) -> _Path:
     path = _Path(str(_files("openeie.sw") / "assets" / f"{name}.eie"))
     if not path.is_file():
         names = sorted(p.stem for p in path.parent.glob("*.eie"))
-        raise InputError(f"no artefact {name!r} comes with the package; there are: "
-                         f"{', '.join(names) or 'none'}")
+        raise InputError(f"no artefact {name!r} comes with the package; "
+                         f"{_did_you_mean(name, names)}there are: {', '.join(names) or 'none'}")
     return path
 
 
@@ -135,11 +137,15 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     return quantise_graph(graph, inputs, **vars(options))
 
 
-def _program(model, config, vectors: int, encoding: str | None, balance: bool) -> Program:
+def _program(model, config, vectors: int, encoding: str | None, balance: bool, *,
+             linear: str) -> Program:
+    """Compiled for ``config``; None: for the default array, ``linear`` if its layers are such."""
     if isinstance(model, Program):
         return model
     if isinstance(model, (str, _PathLike)):
         model = load(model)
+    if config is None:
+        config = _default_preset(model, linear=linear)
     if isinstance(config, str):
         config = preset(config)
     return compile(model, config, vectors=vectors, encoding=encoding, balance=balance)
@@ -155,8 +161,9 @@ def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str =
     model : a :class:`Network`, the path of an artefact, or a :class:`Program` (then ``config``,
         ``vectors``, ``encoding`` and ``balance`` do not apply).
     x : integers [batch, n]; see :meth:`Network.check_inputs`.
-    config : a preset's name or an :class:`ArrayConfig`; None: ``"EIE64"``, or no array at all for
-        a binary network, which the engine ``"golden"`` alone runs.
+    config : a preset's name or an :class:`ArrayConfig`; None, as on the command line: ``"EIE64"``,
+        ``"NET16"`` for a network with more than linear layers, or no array at all for a binary
+        network, which the engine ``"golden"`` alone runs.
     engine : ``"golden"`` (values), ``"fast"`` or ``"rtl"`` (values, cycles, counters).
     vectors : inputs of one start; the batch must be a multiple.
     encoding : of every layer, instead of the layers' own.
@@ -179,7 +186,7 @@ def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str =
     if engine == "golden" and config is None and isinstance(model, Network) \
             and _beyond_arrays(model):
         return _told(_run_golden(model, x))
-    program = _program(model, config or "EIE64", vectors, encoding, balance)
+    program = _program(model, config, vectors, encoding, balance, linear="EIE64")
     return _told(execute(program, x, engine, **options))
 
 
@@ -190,14 +197,26 @@ def _told(run: Run) -> Run:
     return run
 
 
-def verify(model, x, *, config: str | ArrayConfig = "TINY", vectors: int = 1,
+def verify(model, x, *, config: str | ArrayConfig | None = None, vectors: int = 1,
            encoding: str | None = None, balance: bool = False,
            engines: tuple[str, ...] = ("golden", "fast", "rtl")):
     """Run inputs through several engines and compare every word, cycle and counter.
+
+    Parameters
+    ----------
+    model, x, vectors, encoding, balance : as for :func:`simulate`.
+    config : a preset's name or an :class:`ArrayConfig`; None, as on the command line: ``"EIE16"``,
+        or ``"NET16"`` for a network with more than linear layers.
+    engines : two or more; ``"rtl"`` compiles the array's gateware, which takes a C++ compiler.
+
+    Returns
+    -------
+    A :class:`openeie.sim.verify.Verdict`: how much was compared.
 
     Raises
     ------
     Mismatch : naming the first difference.
     """
     from .sim.verify import verify as compare
-    return compare(_program(model, config, vectors, encoding, balance), x, engines=engines)
+    return compare(_program(model, config, vectors, encoding, balance, linear="EIE16"), x,
+                   engines=engines)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Boards: pins, clocks, memory budgets and default arrays; the flow that builds bitstreams."""
-from ..core.errors import ConfigError
+from ..core.errors import ConfigError, did_you_mean
 from .board import Board
 from .colorlight import COLORLIGHT_5A75B
 from .ecpix5 import ECPIX5
@@ -28,5 +28,5 @@ def board(name: str) -> Board:
     try:
         return plain[name.lower().replace("-", "")]
     except KeyError:
-        raise ConfigError(f"unknown board {name!r}; the boards are "
+        raise ConfigError(f"unknown board {name!r}; {did_you_mean(name, BOARDS)}the boards are "
                           f"{', '.join(BOARDS)}") from None

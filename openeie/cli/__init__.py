@@ -3,11 +3,12 @@
 import json
 import sys
 import traceback
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from ..core.errors import OpenEIEError
+from .. import __version__
+from ..core.errors import InputError, OpenEIEError
 from . import (
     bench,
     board_sim,
@@ -28,16 +29,33 @@ from . import (
     wave,
     zoo,
 )
-from .common import SCHEMA_VERSION, describe_error
+from .common import SCHEMA_VERSION, AsJson, describe_error, emit
 from .streams import guarded_streams
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(name="openeie", no_args_is_help=True, add_completion=False,
-                  pretty_exceptions_enable=False,
-                  rich_markup_mode=None,        # brackets in a help text are its own
-                  help="Compress a network, run it cycle by cycle on an EIE-style array, and "
-                       "check that every engine agrees.")
+app = typer.Typer(name="openeie", add_completion=False, pretty_exceptions_enable=False,
+                  rich_markup_mode=None)        # brackets in a help text are its own
+
+Version = Annotated[bool, typer.Option("--version", help="Print the version, and nothing else.")]
+
+
+@app.callback(invoke_without_command=True, no_args_is_help=True)
+def _root(context: typer.Context, version: Version = False, as_json: AsJson = False) -> None:
+    """Compress a network, run it cycle by cycle on an EIE-style array, and check that every engine
+    agrees."""
+    verb = context.invoked_subcommand
+    if verb is not None and (version or as_json):
+        raise InputError(f"{'--version' if version else '--json'} stands before the verb {verb}; "
+                         + ("leave one of the two out" if version
+                            else f"write openeie {verb} ... --json"))
+    if verb is None and not version:
+        raise InputError("no verb: openeie --help lists them")
+    if version:
+        emit({"version": __version__}, lambda: [f"openeie {__version__}"], as_json=as_json,
+             quiet=False)
+
+
 for verb in (demo, doctor, compress, inspect, compile, sim, report, verify, wave, sweep, zoo,
              boards, build, program, board_sim, run, test):
     app.command(verb.__name__.rpartition(".")[2].replace("_", "-"))(verb.command)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from ..core.errors import InputError
+from ..core.errors import InputError, must_be_one_of
 from ..sw.seed import check_seed
 from .common import (AsJson, Quiet, check_writable, emit, make_folder, progress, working,
                      write_atomically)
@@ -82,7 +82,7 @@ def command(data: Data = None, weights: Weights = None, figure: Only = None, qui
 def _chosen(asked: list[str] | None, known: Sequence[str]) -> list[str]:
     for name in asked or ():
         if name not in known:
-            raise InputError(f"--figure must be one of {', '.join(known)}, not {name!r}")
+            raise InputError(f"--figure {must_be_one_of(name, known)}")
     return [name for name in known if not asked or name in asked]
 
 

@@ -9,7 +9,7 @@ import typer
 
 from ..core.compile import compile_network
 from ..core.config import ArrayConfig
-from ..core.errors import InputError, Mismatch
+from ..core.errors import InputError, Mismatch, did_you_mean
 from ..core.run import Run
 from ..sw.npz import read_arrays
 from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, check_writable, emit, make_folder,
@@ -104,10 +104,11 @@ def _layers(names, files, seed: int):
             raise InputError(f"two files are called {twice!r}, which names their layers; rename "
                              f"one")
         return [workload_of(_read(path), path.stem) for path in files]
-    unknown = [name for name in names if name not in {row.name for row in PAPER}]
+    known = [row.name for row in PAPER]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"no layer {unknown[0]!r} in EIE's Table III; there are: "
-                         f"{', '.join(row.name for row in PAPER)}")
+        raise InputError(f"no layer {unknown[0]!r} in EIE's Table III; "
+                         f"{did_you_mean(unknown[0], known)}there are: {', '.join(known)}")
     return [one for one in paper_workloads(seed) if not names or one.name in names]
 
 

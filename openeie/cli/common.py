@@ -9,13 +9,14 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Group
 from rich.progress import Progress, TextColumn
 from rich.text import Text
 
-from ..core.config import PRESETS, ArrayConfig, preset
+from ..core.config import PRESETS, ArrayConfig, check_keys, preset
+from ..core.defaults import WHOLE_NETWORKS, default_preset
 from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
 from ..core.graph import Network
+from ..core.limits import NAMES
 from ..core.shown import shown
 from ..core.untrusted import read_json, read_toml
 from ..sw.npz import read_arrays
@@ -44,8 +45,6 @@ def _config_option(default: bool | str) -> typer.models.OptionInfo:
                         help=f"Preset ({', '.join(PRESETS)}), or a .toml or .json file.")
 
 
-#: Array to run a network on that has more than linear layers, if none is asked for.
-WHOLE_NETWORKS = "NET16"
 Config = Annotated[str, _config_option(True)]
 Config16 = Annotated[str | None, _config_option(
     f"EIE16, {WHOLE_NETWORKS} for networks with more than linear layers")]
@@ -67,7 +66,8 @@ def resolve_config(name: str | None, changes: list[str] | None,
         key, equals, text = change.partition("=")
         if not equals:
             raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
-        if key in ("encodings", "operations"):
+        check_keys([key])               # before its value is told to be of the wrong kind
+        if key in NAMES:
             fields[key] = tuple(text.split(","))
             continue
         try:
@@ -79,13 +79,10 @@ def resolve_config(name: str | None, changes: list[str] | None,
 
 def config_for(network: Network, name: str | None, changes: list[str] | None, *,
                linear: str) -> ArrayConfig:
-    """The configuration that the options ask for; without ``--config`` the preset ``linear``, or
-    :data:`WHOLE_NETWORKS` for a network that the former has not the operations for."""
-    if name is None:
-        needed = {layer.operation for layer in network.layers}
-        is_linear = needed <= set(preset(linear).operations) and not network.branches
-        name = linear if is_linear else WHOLE_NETWORKS
-    return resolve_config(name, changes)
+    """The configuration that the options ask for; without ``--config`` that of
+    :func:`openeie.core.defaults.default_preset`."""
+    return resolve_config(default_preset(network, linear=linear) if name is None else name,
+                          changes)
 
 
 def _read_config(name: str) -> ArrayConfig:
@@ -142,8 +139,12 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
     if as_json:
         print(text)
     elif not quiet and not is_stdout(out):
-        _console().print(Group(*(Text(shown(part)) if isinstance(part, str) else part
-                                 for part in tables())))
+        console = _console()
+        for part in tables():
+            # A line is not markup: it may have brackets of its own. Nor is it broken: it may be a
+            # command to copy.
+            is_line = isinstance(part, str)
+            console.print(Text(shown(part)) if is_line else part, soft_wrap=is_line)
     for line in result.get("warnings", ()):
         print(f"warning: {line}", file=sys.stderr)
     if failure is not None:

@@ -9,7 +9,10 @@ from ..core.errors import InputError
 from ..core.graph import Network
 from .common import read_inputs
 
-__all__ = ["find_model", "load_model", "inputs_for", "check_images"]
+__all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "check_images"]
+
+#: What ``compress`` calls MNIST in a network's provenance.
+_MNIST = ("mnist", "mnist-without-demo")
 
 
 def find_model(name: str) -> Path:
@@ -25,10 +28,17 @@ def load_model(name: str) -> Network:
     return load(find_model(name))
 
 
+def is_for_mnist(network: Network) -> bool:
+    """Whether the network's file says that it was made for MNIST's images: 784 inputs do not."""
+    return network.provenance.get("data") in _MNIST
+
+
 def inputs_for(network: Network, path: Path | None, images: int | None,
                default: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
     """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images,
-    ``default`` of them if ``images`` says nothing, and all if neither does."""
+    ``default`` of them if ``images`` says nothing, and all if neither does (a verb that has no
+    ``--images``). A network of other data gets MNIST's images only where ``images`` asks for
+    them."""
     if path is not None:
         if images is not None:
             raise InputError(f"--images {images} counts the shipped images, but --input {path} "
@@ -40,6 +50,11 @@ def inputs_for(network: Network, path: Path | None, images: int | None,
     if network.inputs != x.shape[1]:
         raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the images "
                          f"that come with the package have {x.shape[1]}: give yours with --input")
+    if images is None and not is_for_mnist(network):
+        raise InputError(
+            f"network {network.name!r} takes {network.inputs} inputs, but its file does not say "
+            f"that they are MNIST's images: give inputs with --input FILE"
+            + (f", or ask for MNIST's with --images {default}" if default else ""))
     count = images if images is not None else default or len(x)
     check_images(count, len(x))
     return x[:count], labels[:count]

@@ -9,7 +9,8 @@ import typer
 from ..core.artefact import loads, read_bytes
 from ..core.compile import compile_network
 from ..core.config import PRESETS, ArrayConfig
-from ..core.errors import CapacityError, InputError
+from ..core.defaults import default_preset
+from ..core.errors import CapacityError, InputError, must_be_one_of
 from ..core.graph import Network
 from ..core.inspect import inspect
 from ..core.program import Program
@@ -85,7 +86,7 @@ def _check(engine: str, mhz: float, out: Path, timeline: Path | None,
         raise InputError("a report shows cycles, which the engine golden has not; choose --engine "
                          "fast or rtl")
     if engine not in _ENGINES:
-        raise InputError(f"engine must be one of {', '.join(_ENGINES)}, not {engine!r}")
+        raise InputError(f"engine {must_be_one_of(engine, _ENGINES)}")
     if not 0 < mhz < 10_000:
         raise InputError(f"--mhz must be a positive number of MHz below 10000, not {mhz}")
     if most_events is not None and timeline is None:
@@ -125,8 +126,7 @@ def _program(network: Network, name: str, array: ArrayConfig, vectors: int,
 
 def _name(network: Network, config: str | None, changes: list[str] | None) -> str:
     if config is None:
-        unchanged = config_for(network, None, None, linear="EIE64")
-        config = next(name for name in PRESETS if PRESETS[name] == unchanged)
+        config = default_preset(network, linear="EIE64")
     return ", ".join([_stem(config), *(changes or ())])
 
 

@@ -3,21 +3,27 @@
 import io
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
+from ..core.config import check_keys
 from ..core.errors import InputError
 from ..core.extras import need
+from ..core.graph import Network
+from ..core.limits import NAMES
 from .common import AsJson, Quiet, emit, progress, write_atomically
-from .models import load_model
+from .models import inputs_for, is_for_mnist, load_model
 from .outputs import check_folder
-from .tables import plain_table
+from .sweep_tables import sweep_tables
+
+if TYPE_CHECKING:
+    from ..sim.study.grid import Sweep
 
 __all__ = ["command"]
 
-_ROWS = 40
+_ROWS, _IMAGES = 40, 10
 
 File = Annotated[Path | None, typer.Argument(metavar="[FILE.toml]")]
 Grid = Annotated[list[str] | None, typer.Option(
@@ -33,7 +39,10 @@ Networks = Annotated[list[str] | None, typer.Option(
 Base = Annotated[str | None, typer.Option(
     "-c", "--config", show_default="EIE64", help="Preset from which every array starts.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default="10", help="Inputs of each network.")]
+    "--images", show_default=str(_IMAGES), help="Inputs of each network: MNIST's images, if it was "
+    "made for them; otherwise drawn, which is said.")]
+InputFile = Annotated[Path | None, typer.Option(
+    "--input", help="Inputs of the networks instead, all of them (.npy or .npz, as for sim).")]
 Seed = Annotated[int | None, typer.Option(
     "--seed", show_default="1", help="What random layers and inputs start from.")]
 Clock = Annotated[float | None, typer.Option(
@@ -49,13 +58,14 @@ Restart = Annotated[bool, typer.Option("--restart", help="Forget what is in the 
 
 def command(file: File = None, grid: Grid = None, changes: Set = None, layer: Layer = None,
             network: Networks = None, config: Base = None, images: Images = None,
-            seed: Seed = None, mhz: Clock = None, jobs: Jobs = 1, scheduler: Scheduler = None,
-            restart: Restart = False, out: Folder = None, as_json: AsJson = False,
-            quiet: Quiet = False) -> None:
+            inputs: InputFile = None, seed: Seed = None, mhz: Clock = None, jobs: Jobs = 1,
+            scheduler: Scheduler = None, restart: Restart = False, out: Folder = None,
+            as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Cycles, energy, memory and LUTs of every array of a grid, and which are not beaten."""
     from ..sim.study.grid import read_sweep
     from ..sim.study.sweep import run_sweep
     asked = {"base": config, "images": images, "seed": seed, "mhz": mhz,
+             "input": None if inputs is None else str(inputs),
              "grid": _assignments("--grid", grid, many=True),
              "set": _assignments("--set", changes, many=False),
              "layer": [_parse_layer(text) for text in layer or ()], "networks": network or []}
@@ -63,7 +73,7 @@ def command(file: File = None, grid: Grid = None, changes: Set = None, layer: La
                               if value not in (None, [], {})})
     if restart and out is None:
         raise InputError("--restart forgets what is in a folder; name it with -o")
-    networks = {name: _network(name, sweep.images, sweep.seed) for name in sweep.networks}
+    networks, told = _networks(sweep)
     journal = None if out is None else _journal(out)
     notes: list[str] = []
     with progress("points", quiet=quiet or as_json) as update:
@@ -73,10 +83,11 @@ def command(file: File = None, grid: Grid = None, changes: Set = None, layer: La
         typer.echo(f"note: {note}", err=True)
     if out is not None:
         _forget(out)
-        write_atomically(out / "sweep.json", sweep.model_dump_json(indent=2).encode())
+        resolved = sweep.model_dump(mode="json") | {"inputs": told}
+        write_atomically(out / "sweep.json", json.dumps(resolved, indent=2).encode())
         _write(out, sweep, rows)
-    emit({"sweep": sweep.model_dump(mode="json"), "points": rows}, lambda: _lines(rows, out),
-         as_json=as_json, quiet=quiet)
+    emit({"sweep": sweep.model_dump(mode="json"), "inputs": told, "points": rows},
+         lambda: _lines(rows, told, out), as_json=as_json, quiet=quiet)
 
 
 def _assignments(option: str, texts: list[str] | None, *, many: bool) -> dict[str, Any]:
@@ -103,7 +114,7 @@ def _assignment(option: str, text: str, *, many: bool) -> tuple[str, Any]:
 def _value(name: str, text: str) -> int | list[str]:
     """Names joined by + (or, of one value, by a comma) for fields that are lists of them,
     otherwise an integer."""
-    from ..core.limits import NAMES
+    check_keys([name])          # before its value is told to be of the wrong kind
     if name in NAMES:
         return text.replace(",", "+").split("+")
     try:
@@ -123,18 +134,40 @@ def _parse_layer(text: str) -> dict[str, Any]:
                          f"fc6:9216x4096:0.09:0.35, not {text!r}") from None
 
 
-def _network(name: str, count: int, seed: int):
-    """A network and its inputs: shipped images where they fit, otherwise random ones."""
-    from ..sw.data import shipped_test_set
-    network = load_model(name)
-    low, high = network.input_range
-    x, _ = shipped_test_set()
-    if network.inputs == x.shape[1] and low <= 0 and high >= 255:
-        if count > len(x):
-            raise InputError(f"images must be in 1 .. {len(x)}, not {count}")
-        return network, x[:count]
-    rng = np.random.default_rng(seed)
-    return network, rng.integers(low, high, (count, network.inputs), endpoint=True)
+def _networks(sweep: "Sweep") -> tuple[dict[str, tuple[Network, np.ndarray]], dict[str, dict]]:
+    """The networks with their inputs, and what those are, to be told."""
+    networks, told = {}, {}
+    for name in sweep.networks:
+        network = load_model(name)
+        x, told[name] = _inputs(sweep, network)
+        networks[name] = network, x
+    return networks, told
+
+
+def _inputs(sweep: "Sweep", network: Network) -> tuple[np.ndarray, dict[str, Any]]:
+    """Inputs of a network [batch, n]: the file's, MNIST's images, or drawn where nothing is known
+    of what it should be given."""
+    if sweep.input is not None:
+        x, _ = inputs_for(network, Path(sweep.input), None)
+        return x, {"of": "file", "count": len(x), "file": sweep.input}
+    count = sweep.images or _IMAGES
+    if is_for_mnist(network):
+        return inputs_for(network, None, count)[0], {"of": "mnist", "count": count}
+    (low, high), rng = network.input_range, np.random.default_rng(sweep.seed)
+    return rng.integers(low, high, (count, network.inputs), endpoint=True), {
+        "of": "drawn", "count": count, "range": [low, high], "seed": sweep.seed}
+
+
+def _told(name: str, inputs: dict[str, Any]) -> str:
+    """What a network was run on."""
+    if inputs["of"] == "file":
+        return f"{name}: on the inputs of {inputs['file']}, {inputs['count']:,}"
+    if inputs["of"] == "mnist":
+        return f"{name}: on {inputs['count']:,} of MNIST's images"
+    low, high = inputs["range"]
+    return (f"{name}: on {inputs['count']:,} random inputs, drawn evenly from {low} .. {high} with "
+            f"seed {inputs['seed']}: real ones have other zeros, and so other cycles and energy; "
+            f"give yours with --input FILE")
 
 
 def _journal(out: Path) -> Path:
@@ -154,11 +187,13 @@ def _forget(out: Path) -> None:
         path.unlink()
 
 
-def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
-    """The table as CSV and Parquet, and a picture for each field and one of the front."""
+def _write(out: Path, sweep: "Sweep", rows: list[dict[str, Any]]) -> None:
+    """The table as CSV and Parquet; a picture for each field, of two fields together where two are
+    swept, and of the front."""
     import pyarrow as pa
     from pyarrow import csv, parquet
     from ..sim.study.charts import draw_chart
+    from ..sim.study.heat_map import draw_heat_map, heat_map_fields
     from ..sim.study.sweep import columns_of
     from ..sim.study.sweep_charts import draw_front, sweep_charts
     table = pa.table({name: [row[name] if not isinstance(row[name], list)
@@ -170,30 +205,18 @@ def _write(out: Path, sweep, rows: list[dict[str, Any]]) -> None:
         write_atomically(out / name, buffer.getvalue())
     for chart in sweep_charts(sweep, rows):
         write_atomically(out / f"{chart.name}.svg", draw_chart(chart))
+    if fields := heat_map_fields(sweep):
+        write_atomically(out / f"cycles-{'-'.join(fields)}.svg", draw_heat_map(sweep, rows))
     write_atomically(out / "front.svg", draw_front(rows))
 
 
-def _lines(rows: list[dict[str, Any]], out: Path | None) -> list:
-    """The front first, as far as a person reads."""
+def _lines(rows: list[dict[str, Any]], told: dict[str, dict], out: Path | None) -> list:
+    """The front first, as far as a person reads, and what the networks were given."""
     front = [row for row in rows if row["pareto"]]
     shown = (front + [row for row in rows if not row["pareto"]])[:_ROWS]
-    heads = list(rows[0])
-    table = plain_table(f"{len(rows):,} points, {len(front):,} on the Pareto front of cycles, "
-                        f"energy, memory and LUTs", *heads, left=("name", "status"))
-    for row in shown:
-        table.add_row(*(_text(row[head]) for head in heads))
-    lines: list = [table]
+    lines: list = sweep_tables(shown, f"{len(rows):,} points, {len(front):,} on the Pareto front "
+                                      f"of cycles, energy, memory and LUTs")
     if len(shown) < len(rows):
         lines.append(f"{len(rows) - len(shown):,} more points: "
                      + (f"{out}/points.csv" if out else "-o FOLDER, or --json"))
-    return lines
-
-
-def _text(value) -> str:
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, float):
-        return f"{value:,.1f}" if value >= 10 else f"{value:.3f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return lines + [_told(name, inputs) for name, inputs in told.items()]

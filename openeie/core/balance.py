@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from . import golden
-from .errors import InputError
+from .errors import InputError, did_you_mean, must_be_one_of
 from .graph import (INPUT, Add, Conv, Depthwise, Layer, Linear, Network, Pool,
                     check_runnable)
 from .layers import Weighted
@@ -77,7 +77,7 @@ def balance_rows(weights: SparseWeights, pes: int, rates: np.ndarray | None = No
     if pes < 1:
         raise InputError(f"pes must be at least 1, not {pes}")
     if by not in GOALS:
-        raise InputError(f"by must be one of {', '.join(GOALS)}, not {by!r}")
+        raise InputError(f"by {must_be_one_of(by, GOALS)}")
     work = _work(weights, rates)
     before = _dealt(work, pes).max()
     if by == "columns":
@@ -186,7 +186,8 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
     unknown = sorted(set(rates or ()) - names)
     if unknown:
         raise InputError(f"network {network.name!r} has no layer {unknown[0]!r}, for which there "
-                         f"are column rates; its layers are {', '.join(sorted(names))}")
+                         f"are column rates; {did_you_mean(unknown[0], names)}its layers are "
+                         f"{', '.join(sorted(names))}")
     kept = _kept(network)
     orders = {INPUT: np.arange(network.layout(INPUT).channels)}
     layers = []

@@ -7,7 +7,7 @@ from .balance import balanced
 from .capacity import Capacity, activation_needs
 from .cluster import Group, choose, clustered_tiles
 from .config import ENCODINGS, ArrayConfig
-from .errors import CapacityError, ConfigError, InputError
+from .errors import CapacityError, ConfigError, InputError, must_be_one_of
 from .graph import Layer, Network, check_runnable
 from .image import Image
 from .program import Program
@@ -142,7 +142,7 @@ def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
                          f"presets NET16 and NET64")
     name = override or layer.encoding or config.encodings[0]
     if name not in ENCODINGS:
-        raise InputError(f"encoding must be one of {', '.join(ENCODINGS)}, not {name!r}")
+        raise InputError(f"encoding {must_be_one_of(name, ENCODINGS)}")
     if name not in config.encodings:
         raise InputError(f"layer {layer.name!r} is encoded as {name}, but the array has only "
                          f"{', '.join(config.encodings)}; choose one of them with encoding=, or "

@@ -3,12 +3,14 @@
 import dataclasses
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .errors import ConfigError
+from .errors import ConfigError, did_you_mean
 from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check
 
-__all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "preset"]
+__all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "preset",
+           "check_keys"]
 
 def _bits_for(value: int) -> int:
     """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
@@ -173,11 +175,7 @@ class ArrayConfig:
     @classmethod
     def from_dict(cls, fields: dict) -> "ArrayConfig":
         """Rebuild a configuration; unknown keys are refused."""
-        known = {field.name for field in dataclasses.fields(cls)}
-        unknown = sorted(set(fields) - known)
-        if unknown:
-            raise ConfigError(f"unknown configuration key {unknown[0]!r}; the keys are "
-                              f"{', '.join(sorted(known))}")
+        check_keys(fields)
         fields = dict(fields)
         for name in NAMES:
             if isinstance(fields.get(name), list):
@@ -192,6 +190,20 @@ class ArrayConfig:
     def digest(self) -> str:
         """SHA-256 of the configuration, hex; names caches and identifies an array to its host."""
         return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+
+
+def check_keys(keys: Iterable[str]) -> None:
+    """Refuse a key that is no field of :class:`ArrayConfig`, with those that are near it.
+
+    Raises
+    ------
+    ConfigError
+    """
+    known = sorted(field.name for field in dataclasses.fields(ArrayConfig))
+    unknown = sorted(set(keys) - set(known))
+    if unknown:
+        raise ConfigError(f"unknown configuration key {unknown[0]!r}; "
+                          f"{did_you_mean(unknown[0], known)}the keys are {', '.join(known)}")
 
 
 #: TINY is for tests, so that every memory can be filled; EIE16 has room for LeNet-300-100.
@@ -220,5 +232,5 @@ def preset(name: str) -> ArrayConfig:
     try:
         return PRESETS[name]
     except KeyError:
-        raise ConfigError(f"unknown preset {name!r}; the presets are "
-                          f"{', '.join(PRESETS)}") from None
+        raise ConfigError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS)}the presets "
+                          f"are {', '.join(PRESETS)}") from None

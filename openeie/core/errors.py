@@ -4,13 +4,31 @@
 A message says what went wrong, where, the rule, the offending value and the next step. The
 command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
 """
+import difflib
+from collections.abc import Iterable
 
 __all__ = ["OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
            "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault",
-           "LinkError", "Mismatch", "NumericWarning"]
+           "LinkError", "Mismatch", "NumericWarning", "did_you_mean", "must_be_one_of"]
 
 #: Characters of a message: a person's screens, and every wrong key of a recipe.
 _LONGEST = 8000
+#: Names that are proposed for one that is not known.
+_NEAREST = 3
+
+
+def did_you_mean(name: str, known: Iterable[str], form: str = "{} ") -> str:
+    """``"did you mean act_depth or acc_depth? "``: known names near one that is not known, the
+    nearest first, whatever their case, in a ``form``; ``""`` if there are none."""
+    spelt = {one.lower(): one for one in known}
+    near = [spelt[one] for one in difflib.get_close_matches(str(name).lower(), spelt, _NEAREST)]
+    return form.format(f"did you mean {' or '.join(near)}?") if near else ""
+
+
+def must_be_one_of(name: str, known: Iterable[str]) -> str:
+    """``"must be one of golden, fast, rtl, not 'fsat'; did you mean fast?"``."""
+    known = tuple(known)
+    return f"must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known, '; {}')}"
 
 
 class OpenEIEError(Exception):

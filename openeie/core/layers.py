@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from .config import ENCODINGS
-from .errors import InputError
+from .errors import InputError, must_be_one_of
 from .fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
 from .layout import Layout
 from .walk import Walk
@@ -55,8 +55,8 @@ class Weighted:
     def __post_init__(self) -> None:
         check_writeback(self, self.weights.shape[0])
         if self.encoding not in ENCODINGS:
-            raise InputError(f"layer {self.name!r}: encoding must be one of "
-                             f"{', '.join(ENCODINGS)}, not {self.encoding!r}")
+            raise InputError(f"layer {self.name!r}: encoding "
+                             + must_be_one_of(self.encoding, ENCODINGS))
         if self.encoding != "csr" and self.weights.codebook is None:
             raise InputError(f"layer {self.name!r}: encoding {self.encoding} needs a codebook")
 

@@ -3,7 +3,7 @@
 import dataclasses
 from typing import TYPE_CHECKING
 
-from .errors import ConfigError
+from .errors import ConfigError, did_you_mean
 
 if TYPE_CHECKING:
     from .config import ArrayConfig
@@ -72,8 +72,9 @@ def _check_names(config: "ArrayConfig") -> None:
         if not isinstance(chosen, tuple):
             raise TypeError(f"{name} must be a tuple of names, not {chosen!r}")
         if not chosen or len(set(chosen)) != len(chosen) or not set(chosen) <= set(known):
-            raise ConfigError(f"{name} must be one or more of {', '.join(known)}, each "
-                              f"once, not {chosen!r}")
+            wrong = next((one for one in chosen if one not in known), "")
+            raise ConfigError(f"{name} must be one or more of {', '.join(known)}, each once, not "
+                              f"{chosen!r}{did_you_mean(wrong, known, '; {}')}")
     if "linear" not in config.operations:
         raise ConfigError(f"operations must have linear, not {config.operations!r}")
     if config.clusters > 1 and not config.conv:

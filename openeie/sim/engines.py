@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core import golden
-from ..core.errors import InputError
+from ..core.errors import InputError, must_be_one_of
 from ..core.program import LayerPlan, Program
 from ..core.run import LayerRun, Run
 
@@ -62,5 +62,5 @@ def simulate(program: Program, x, engine: str = "fast", **options) -> Run:
     try:
         execute = ENGINES[engine]
     except KeyError:
-        raise InputError(f"engine must be one of {', '.join(ENGINES)}, not {engine!r}") from None
+        raise InputError(f"engine {must_be_one_of(engine, ENGINES)}") from None
     return execute(program, x, **options)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..core.errors import InputError, OpenEIEError
+from ..core.errors import InputError, OpenEIEError, did_you_mean
 from ..core.graph import kind_of
 from ..core.program import Program
 from ..core.run import Run
@@ -81,8 +81,9 @@ def _compare(runs: Sequence[Run]) -> Verdict:
 
 def _check_engines(engines: Sequence[str]) -> None:
     if len(engines) < 2 or len(set(engines)) != len(engines) or not set(engines) <= set(ENGINES):
-        raise InputError(f"engines must be two or more of {', '.join(ENGINES)}, each once, "
-                         f"not {', '.join(engines) or 'none'}")
+        wrong = next((name for name in engines if name not in ENGINES), "")
+        raise InputError(f"engines must be two or more of {', '.join(ENGINES)}, each once, not "
+                         f"{', '.join(engines) or 'none'}{did_you_mean(wrong, ENGINES, '; {}')}")
 
 
 def verify(program: Program, x: np.ndarray, *, engines: Sequence[str] = ENGINES) -> Verdict:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from ..core.errors import InputError
+from ..core.errors import InputError, must_be_one_of
 from .npz import read_arrays
 
 __all__ = ["CLASSES", "load_cifar10"]
@@ -42,7 +42,7 @@ def load_cifar10(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray
     InputError : another split; a file that is missing or damaged, or a picture in it.
     """
     if split not in _SPLITS:
-        raise InputError(f"split must be one of {', '.join(_SPLITS)}, not {split!r}")
+        raise InputError(f"split {must_be_one_of(split, _SPLITS)}")
     path = Path(folder) / f"cifar10_{split}_jpeg.npz"
     arrays = read_arrays(path, f"the CIFAR-10 {split} set", ("payload", "header", "lengths",
                                                              "labels"))

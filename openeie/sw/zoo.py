@@ -8,7 +8,7 @@ import numpy as np
 
 from .. import shipped
 from ..core.artefact import load
-from ..core.errors import InputError
+from ..core.errors import InputError, did_you_mean
 from ..core.extras import missing
 from ..core.graph import Network
 from ..core.inspect import Contents
@@ -55,7 +55,8 @@ ZOO = {one.name: one for one in (
 def entry(name: str) -> Entry:
     """The network called ``name``; an unknown name is refused with the list of names."""
     if name not in ZOO:
-        raise InputError(f"the zoo has no network {name!r}; it has: {', '.join(ZOO)}")
+        raise InputError(f"the zoo has no network {name!r}; {did_you_mean(name, ZOO)}it has: "
+                         f"{', '.join(ZOO)}")
     return ZOO[name]
 
 

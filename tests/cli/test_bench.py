@@ -35,7 +35,7 @@ def test_authors_timing_is_another():
     (("eie", "--engine", "golden"), "--engine must be fast or rtl, not 'golden'"),
     (("eie", "--timing", "x"), "--timing must be array or authors"),
     (("eie", "--timing", "authors", "--engine", "rtl"), "leave out --engine rtl"),
-    (("eie", "--layer", "Alex-9"), "no layer 'Alex-9' in EIE's Table III; there are: Alex-6"),
+    (("eie", "--layer", "Alex-9"), "no layer 'Alex-9' in EIE's Table III; did you mean Alex-8"),
     (("eie", "--seed", "-1"), "--seed must not be negative"),
     (("eie", "--npz", "/nowhere.npz"), "cannot read a layer from /nowhere.npz"),
     (("eie", "--npz", "a.npz", "--layer", "Alex-6"), "give one of the two"),

@@ -16,7 +16,7 @@ from targets import full
 SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
          "--layer", "b:100x400:0.05:1")
 FILES = ("points.csv", "points.parquet", "sweep.json", "cycles-pes.svg", "cycles-queue_depth.svg",
-         "front.svg")
+         "cycles-pes-queue_depth.svg", "front.svg")
 
 
 def test_table_on_disk_is_the_one_printed(tmp_path):
@@ -116,9 +116,13 @@ def test_networks_are_the_engines(tmp_path):
 @pytest.mark.parametrize("words, message", [
     (("--layer", "a:3x3:1:1"), "the grid is empty"),
     (("--grid", "pes=1"), "there is nothing to run"),
-    (("--grid", "pse=1", "--layer", "a:3x3:1:1"), "grid.pse is no field of an array; did you mean "
-                                                  "pes"),
+    (("--grid", "pse=1", "--layer", "a:3x3:1:1"), "key 'pse'; did you mean pes? the keys are"),
     (("--set", "quue_depth=1", "--grid", "pes=1", "--layer", "a:3x3:1:1"), "mean queue_depth"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "--input", "x.npy"), "the sweep has none"),
+    (("--grid", "pes=1", "--network", "lenet-5", "--input", "x.npy"), "cannot read inputs from"),
+    (("--grid", "pes=1", "--network", "lenet-5", "--input", "x.npy", "--images", "3"),
+     "images 3 counts MNIST's images or drawn inputs, but input x.npy brings others"),
+    (("--grid", "pes=1", "--network", "lenet-5", "--images", "10001"), "--images must be in 1 .. "),
     (("--grid", "pes=", "--layer", "a:3x3:1:1"), "--grid takes FIELD=VALUE,VALUE,..., not 'pes='"),
     (("--grid", "pes=a", "--layer", "a:3x3:1:1"), "pes takes integers, not 'a'"),
     (("--grid", "pes=1,1", "--layer", "a:3x3:1:1"), "a value twice"),
@@ -144,7 +148,7 @@ def test_bad_requests_end_in_one_error(words, message):
 
 def test_unknown_keys_of_a_file_are_refused(tmp_path):
     file = tmp_path / "s.toml"
-    for text, message in (("gird = 1", "unknown key 'gird'; the keys are base, set, grid"),
+    for text, message in (("gird = 1", "unknown key 'gird'; did you mean grid? the keys are base"),
                           ("[[layer]]\nname = 'a'\nsize = 3", "unknown key 'layer.0.size'; the "
                                                                 "keys are name, inputs"),
                           ("grid = 5", "grid: Input should be a valid dictionary"),

@@ -35,9 +35,9 @@ def test_refusals(fields, error, message):
 
 
 def test_unknown_names():
-    with pytest.raises(ConfigError, match="unknown preset 'EIE9'; the presets are TINY, EIE16"):
+    with pytest.raises(ConfigError, match="EIE64 or EIE16 or EIE256. the presets are TINY, EIE16"):
         preset("EIE9")
-    with pytest.raises(ConfigError, match="unknown configuration key 'pe'; the keys are acc_ban"):
+    with pytest.raises(ConfigError, match="key 'pe'; did you mean pes. the keys are acc_ban"):
         ArrayConfig.from_dict({"pe": 4})
 
 

@@ -7,12 +7,17 @@ from ...core.shown import label, shown
 from ..picture import STYLE
 from .figures import Figure
 
-__all__ = ["COLOURS", "MARKERS", "svg", "draw_chart"]
+__all__ = ["COLOURS", "MARKERS", "short_name", "svg", "draw_chart"]
 
 #: The colours of Okabe and Ito, and markers, so that lines are told apart without colours, too.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999",
             "#7A4B00", "#4B0082")
 MARKERS = "osv^D<>pXd"
+
+
+def short_name(name: str) -> str:
+    """At most 40 characters of it: a path would take the picture's room."""
+    return label(name if len(name) <= 40 else f"{name[:10]}...{name[-27:]}")
 
 
 def svg(fill: Callable, size: tuple[float, float]) -> bytes:
@@ -63,7 +68,7 @@ def _draw_lines(axes, chart: Figure) -> None:
     from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
     for number, (name, values) in enumerate(chart.series.items()):
         axes.plot(chart.x, values, MARKERS[number % len(MARKERS)] + "-", markersize=4,
-                  linewidth=1.2, color=COLOURS[number % len(COLOURS)], label=label(name))
+                  linewidth=1.2, color=COLOURS[number % len(COLOURS)], label=short_name(name))
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_locator(FixedLocator([float(value) for value in chart.x]))
     axes.xaxis.set_minor_locator(NullLocator())

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
 import dataclasses
-import difflib
 import itertools
 import json
 import math
@@ -12,7 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ...core.config import ArrayConfig, preset
-from ...core.errors import ConfigError, InputError, UntrustedError
+from ...core.errors import ConfigError, InputError, UntrustedError, did_you_mean
 from ...core.limits import NAMES
 from ...core.untrusted import read_toml
 
@@ -49,7 +48,8 @@ class Sweep(_Strict):
     grid : values of each field that is swept; the last one changes fastest.
     layer : random layers.
     networks : names of networks, or paths of ``*.eie`` files.
-    images : inputs of each network.
+    images : inputs of each network, MNIST's or drawn ones; None: 10.
+    input : file with the inputs of the networks instead, all of which are run.
     seed : of layers and inputs.
     mhz : clock, which makes time of cycles.
     """
@@ -58,7 +58,8 @@ class Sweep(_Strict):
     grid: dict[str, list[Any]] = {}
     layer: list[Layer] = []
     networks: list[str] = []
-    images: int = Field(default=10, ge=1)
+    images: int | None = Field(default=None, ge=1)
+    input: str | None = Field(default=None, min_length=1)
     seed: int = Field(default=1, ge=0)
     mhz: float = Field(default=800, gt=0, allow_inf_nan=False)
 
@@ -92,6 +93,12 @@ class Sweep(_Strict):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice:
             raise InputError(f"{twice!r} is swept twice; names must differ")
+        if self.input is not None and self.images is not None:
+            raise InputError(f"images {self.images} counts MNIST's images or drawn inputs, but "
+                             f"input {self.input} brings others; give one of the two")
+        if self.input is not None and not self.networks:
+            raise InputError(f"input {self.input} is of networks, and the sweep has none: the "
+                             f"activations of a layer are drawn; leave it out")
         count = len(names) * math.prod(map(len, self.grid.values()))
         if count > _MOST_POINTS:
             raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
@@ -125,9 +132,8 @@ class Sweep(_Strict):
 
 def _check_field(name: str, where: str) -> None:
     if name not in _FIELDS:
-        near = difflib.get_close_matches(name, _FIELDS, 3) or sorted(_FIELDS)
-        raise InputError(f"{where}.{name} is no field of an array; did you mean "
-                         f"{', '.join(near)}?")
+        raise InputError(f"{where}.{name} is no field of an array; "
+                         f"{did_you_mean(name, _FIELDS)}the fields are {', '.join(_FIELDS)}")
 
 
 def _check_value(name: str, value: Any, where: str) -> None:
@@ -182,5 +188,6 @@ def _first(error: ValidationError) -> str:
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
         known = Layer.model_fields if where.startswith("layer") else Sweep.model_fields
-        return f"unknown key {where!r}; the keys are {', '.join(known)}"
+        return f"unknown key {where!r}; {did_you_mean(str(problem['loc'][-1]), known)}the keys " \
+               f"are {', '.join(known)}"
     return f"{where}: {problem['msg']}, not {problem['input']!r}"

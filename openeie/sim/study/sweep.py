@@ -32,10 +32,13 @@ from .pareto import pareto_front
 from .run_energy import run_energy
 from .workload import LayerTime, Workload, load_balance, random_workload
 
-__all__ = ["MEASURES", "OBJECTIVES", "run_sweep", "columns_of"]
+__all__ = ["MEASURES", "OBJECTIVES", "STALLS", "run_sweep", "columns_of"]
 
+#: Where the PEs' cycles went that were not ``utilisation``: shares by counter, 1 with it.
+STALLS = COUNTERS[1:]
 #: What is measured at each point.
-MEASURES = ("cycles", "us", "utilisation", "balance", "fillers", "energy_pj", "memory_bits", "luts")
+MEASURES = ("cycles", "us", "utilisation", *STALLS, "balance", "fillers", "energy_pj",
+            "memory_bits", "luts")
 #: What a point on the Pareto front is not beaten in.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
 #: Points of a task: what is lost with it, and what one process has to itself.
@@ -88,10 +91,16 @@ def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
     if time.cycles >> config.counter_width:
         raise CapacityError(f"counter_width must hold {time.cycles} cycles, not "
                             f"{config.counter_width} bits")
-    return {"cycles": time.cycles, "balance": time.balance, "fillers": time.total("filler"),
-            "utilisation": time.total("busy") / (config.pes * time.cycles),
-            "energy_pj": energy(time, encoding).total,
-            "memory_bits": _layer_bits(layer, time, encoding)}
+    return _shares(time.counters) | {
+        "cycles": time.cycles, "balance": time.balance, "fillers": time.total("filler"),
+        "energy_pj": energy(time, encoding).total,
+        "memory_bits": _layer_bits(layer, time, encoding)}
+
+
+def _shares(counters: np.ndarray) -> dict[str, float]:
+    """Of the PEs' cycles, ``utilisation`` and :data:`STALLS`; counters [..., 7]."""
+    totals = counters.reshape(-1, len(COUNTERS)).sum(axis=0)
+    return dict(zip(("utilisation", *STALLS), (totals / totals.sum()).tolist()))
 
 
 def _encoding_on(layer: Workload, config: ArrayConfig) -> str:
@@ -140,18 +149,18 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
     done = run(program, x)
     picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
     counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
-    total, cycles = dict(zip(COUNTERS, counters.tolist())), int(done.cycles.sum())
-    return {"cycles": cycles / len(x), "fillers": total["filler"] / len(x),
-            "utilisation": total["busy"] / (config.pes * cycles), "energy_pj": picojoules / len(x),
-            "balance": load_balance(counters),
-            "memory_bits": sum(memory_bits(config).values())}
+    return _shares(counters) | {
+        "cycles": int(done.cycles.sum()) / len(x), "balance": load_balance(counters),
+        "fillers": int(counters[COUNTERS.index("filler")]) / len(x),
+        "energy_pj": picojoules / len(x), "memory_bits": sum(memory_bits(config).values())}
 
 
 def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> str:
-    """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs,
-    this version."""
+    """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs
+    (wherever their file lies), this version."""
     from ... import __version__
-    digest = hashlib.sha256(f"{__version__} {sweep.model_dump_json()}".encode())
+    digest = hashlib.sha256(f"{__version__} {sweep.model_dump_json(exclude={'input'})}"
+                            .encode())
     for name, (network, x) in networks.items():
         digest.update(name.encode() + dumps(network) + np.ascontiguousarray(x).tobytes())
     return digest.hexdigest()

@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from ...core.shown import label
-from .charts import COLOURS, MARKERS, svg
+from .charts import COLOURS, MARKERS, short_name, svg
 from .figures import Figure
 from .grid import Sweep
 
@@ -48,11 +47,9 @@ def draw_front(rows: list[dict[str, Any]]) -> bytes:
                     axes.scatter([row[cost] for row in mine], [row["cycles"] for row in mine],
                                  s=22 if front else 12, marker=MARKERS[number % len(MARKERS)],
                                  facecolor=colour if front else "none", edgecolor=colour,
-                                 linewidth=0.6, label=label(name) if front and axes.get_subplotspec(
-                                     ).is_first_col() else None)
+                                 linewidth=0.6, label=short_name(name) if front and
+                                 axes.get_subplotspec().is_first_col() else None)
             axes.set(xscale="log", yscale="log", xlabel=words)
-            for axis in (axes.xaxis, axes.yaxis):
-                axis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_minor_formatter(LogFormatter())
             axes.grid(color="#dddddd", linewidth=0.6)

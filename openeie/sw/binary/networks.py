@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from torch import nn
 
 from ...core.binary import MODES
-from ...core.errors import InputError
+from ...core.errors import InputError, must_be_one_of
 from .modules import BinaryConv2d, BinaryLinear
 
 __all__ = ["NETWORK_MODES", "lenet5", "cifar_net"]
@@ -91,4 +91,4 @@ def _last(mode: str, inputs: int, outputs: int) -> Named:
 
 def _check_mode(mode: str) -> None:
     if mode not in NETWORK_MODES:
-        raise InputError(f"mode must be one of {', '.join(NETWORK_MODES)}, not {mode!r}")
+        raise InputError(f"mode {must_be_one_of(mode, NETWORK_MODES)}")

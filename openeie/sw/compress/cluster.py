@@ -6,7 +6,7 @@ import kmeans1d
 import numpy as np
 import torch
 
-from ...core.errors import InputError
+from ...core.errors import InputError, must_be_one_of
 
 __all__ = ["INITS", "kmeans", "optimal", "assign"]
 
@@ -133,7 +133,7 @@ def _start(values: np.ndarray, count: int, init: str,
         places = (np.arange(count) + 0.5) / count * len(values)
         return values[places.astype(np.int64)].astype(np.float64)
     if init != "random":
-        raise InputError(f"init must be one of {', '.join(INITS)}, not {init!r}")
+        raise InputError(f"init {must_be_one_of(init, INITS)}")
     if generator is None:
         raise InputError("init 'random' needs a seeded generator, for the same result each time")
     drawn = _sample(len(values), min(count, len(values)), generator)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a compression checks before any work, and what its result follows from."""
 import copy
-import difflib
 import platform
 import re
 from importlib import metadata
@@ -11,7 +10,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...core.errors import InputError
+from ...core.errors import InputError, did_you_mean
 from ..float_graph import FloatGraph
 from ..graph_module import GraphModule
 from ..plain_weights import ADVICE, check_real, copied
@@ -135,10 +134,8 @@ def _check_layers(source: Source, recipe: Recipe, module: nn.Module, graph: Floa
             ("share.bits", recipe.share and recipe.share.bits, shared)):
         for name in given if isinstance(given, dict) else ():
             if name not in known:
-                near = difflib.get_close_matches(name, known, 1)
-                problems.append(f"{key}.{name} is no layer; "
-                                + (f"did you mean {near[0]}? " if near else "")
-                                + f"the layers are {', '.join(known)}")
+                problems.append(f"{key}.{name} is no layer; {did_you_mean(name, known)}"
+                                f"the layers are {', '.join(known)}")
     if problems:
         count = f"{len(problems)} layers are" if len(problems) > 1 else "a layer is"
         raise InputError("\n  ".join([f"recipe: {count} wrong:", *problems]))

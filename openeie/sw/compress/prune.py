@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
-from ...core.errors import InputError
+from ...core.errors import InputError, must_be_one_of
 from ..plain_weights import ADVICE, remove_parametrization
 from ..whole import is_whole
 
@@ -46,7 +46,7 @@ def weighted_layers(model: nn.Module, names: Iterable[str] | None = None
     chosen = set()
     for name in names:
         if name not in layers:
-            raise InputError(f"layer must be one of {', '.join(layers)}, not {name!r}")
+            raise InputError(f"layer {must_be_one_of(name, layers)}")
         chosen.add(name)
     return {name: layer for name, layer in layers.items() if name in chosen}
 

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """Recipes in files: TOML in, everything that is wrong at once, and TOML out again."""
-import difflib
 import json
 import os
 from collections.abc import Mapping
@@ -10,7 +9,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from ...core.errors import InputError, UntrustedError
+from ...core.errors import InputError, UntrustedError, did_you_mean
 from ...core.untrusted import read_toml
 from .recipe import Recipe
 
@@ -49,8 +48,8 @@ def _find(name: str) -> Any:
     names = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir()
                    if file.name.endswith(".toml"))
     if name not in names:
-        raise InputError(f"no recipe {name!r} comes with the package; give a .toml file, or one "
-                         f"of {', '.join(names)}")
+        raise InputError(f"no recipe {name!r} comes with the package; {did_you_mean(name, names)}"
+                         f"give a .toml file, or one of {', '.join(names)}")
     return shipped / f"{name}.toml"
 
 
@@ -66,10 +65,8 @@ def _problem(error: Any) -> str:
     key = ".".join(loc) or "the recipe"
     if error["type"] == "extra_forbidden":
         known = _known(loc[:-1])
-        near = difflib.get_close_matches(loc[-1], known, 1)
         table = f"[{'.'.join(loc[:-1])}]" if loc[:-1] else "a recipe"
-        return f"{key} is unknown; " + (f"did you mean {near[0]}? " if near else "") \
-            + f"{table} has {', '.join(known)}"
+        return f"{key} is unknown; {did_you_mean(loc[-1], known)}{table} has {', '.join(known)}"
     if error["type"] == "missing":
         return f"{key} is missing"
     rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")

@@ -12,7 +12,7 @@ from types import ModuleType
 
 from torch import nn
 
-from ...core.errors import InputError
+from ...core.errors import InputError, did_you_mean
 
 __all__ = ["load_factory"]
 
@@ -41,7 +41,8 @@ def load_factory(target: str) -> Callable[[], nn.Module]:
         known = [one for one, value in vars(loaded).items() if isinstance(value, type)
                  and issubclass(value, nn.Module) and value.__module__ == loaded.__name__]
         raise InputError(f"{where} has no class or function {name!r}"
-                         + (f"; its networks are {', '.join(known)}" if known else ""))
+                         + (f"; {did_you_mean(name, known)}its networks are {', '.join(known)}"
+                            if known else ""))
 
     def make() -> nn.Module:
         try:

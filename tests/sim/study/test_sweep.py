@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from openeie.core.config import ArrayConfig, preset
+from openeie.core.counters import COUNTERS
 from openeie.core.errors import InputError
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
@@ -17,7 +18,7 @@ from openeie.sim.study.energy import energy
 from openeie.sim.study.grid import Layer, Sweep
 from openeie.sim.study.journal import open_journal
 from openeie.sim.study.pareto import pareto_front
-from openeie.sim.study.sweep import columns_of, run_sweep
+from openeie.sim.study.sweep import STALLS, _owner, columns_of, run_sweep
 from openeie.sim.study.workload import random_workload
 
 def small_network():
@@ -159,3 +160,32 @@ def test_an_array_is_its_pes_and_what_is_around_them():
     config = preset("EIE16")
     around = array_luts(config) - 16 * pe_luts(config)
     assert around == pytest.approx(array_luts(config.replace(pes=32)) - 32 * pe_luts(config))
+
+
+def test_where_a_layers_cycles_went():
+    sweep = Sweep(grid={"queue_depth": [1, 8]}, layer=[SPEC], seed=3)
+    layer = random_workload("a", (150, 200), weight_density=0.1, act_density=0.5, vectors=2, seed=3)
+    for row in run_sweep(sweep, {}):
+        time = layer.time(preset("EIE64").replace(queue_depth=row["queue_depth"]))
+        for name, counter in zip(("utilisation", *STALLS), COUNTERS, strict=True):
+            assert row[name] == time.total(counter) / (64 * time.cycles)
+
+
+def test_points_without_the_stalls_are_worked_out_again(tmp_path):
+    """A journal of before there were such columns."""
+    sweep, journal = Sweep(grid={"pes": [4, 16]}, layer=[SPEC]), tmp_path / "points.jsonl"
+    rows = run_sweep(sweep, {})
+    owner = _owner(sweep, {})
+    with open_journal(journal, owner, lambda *row: True) as kept:
+        kept.add([(number, {key: value for key, value in row.items() if key != "starved"})
+                  for number, row in enumerate(rows)])
+    assert run_sweep(sweep, {}, journal=journal) == rows
+
+
+def test_inputs_are_part_of_what_points_follow_from():
+    sweep = Sweep(base="TINY", grid={"queue_depth": [2]}, networks=["n"], input="a.npy")
+    network = small_network()
+    x = np.ones((2, network.inputs), int)
+    owner = _owner(sweep, {"n": (network, x)})
+    assert owner != _owner(sweep, {"n": (network, 2 * x)})
+    assert owner == _owner(sweep.model_copy(update={"input": "b.npy"}), {"n": (network, x)})
