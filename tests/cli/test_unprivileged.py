@@ -56,16 +56,18 @@ def test_every_verb_works_without_a_home(place):
     temporary = _writable(place, "tmp")
     model = ("small.eie", "-c", "TINY", "--input", "x.npy")
     for words, said in ((["--help"], "doctor"), (["doctor"], "verilator"),
-                        (["inspect", "small.eie"], "small"), (["sim", *model], "small"),
+                        (["inspect", "small.eie"], "small"),
+                        (["sim", *model, "--picture", temporary / "picture.svg"], "small"),
                         (["verify", *model], "equal")):
         done = _run(place, temporary, "-m", "openeie", *words)
         assert said in done.stdout
         warning, = done.stderr.splitlines()
         assert "/nonexistent/.cache/openeie" in warning and "OPENEIE_CACHE" in warning
+    (temporary / "picture.svg").unlink()
     folder, = temporary.iterdir()
     assert folder.name == f"openeie-{other_user.UID}"
     assert folder.stat().st_uid == other_user.UID and stat.S_IMODE(folder.stat().st_mode) == 0o700
-    assert {"numba", "rtl", "wasmtime"} <= {path.name for path in folder.iterdir()}
+    assert {"matplotlib", "numba", "rtl", "wasmtime"} <= {path.name for path in folder.iterdir()}
     assert not list((folder / "rtl").glob("building-*"))
 
 
