@@ -8,13 +8,13 @@ import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 import typer
 
 from ..core.compile import compile_network
-from ..core.errors import InputError, ToolError
+from ..core.errors import ArrayFault, InputError, ToolError
 from ..core.files import is_stream, replacing
 from ..core.program import Program
 from .common import (AsJson, Config16, Model, Quiet, Seed, Set, check_writable, config_for, emit,
@@ -24,6 +24,9 @@ from .models import inputs_for, load_model
 from .outputs import check_format
 from .sim import InputFile
 from .streams import BROKEN_PIPE, is_stdout
+
+if TYPE_CHECKING:
+    from ..sim.waveform import Choice
 
 __all__ = ["command"]
 
@@ -123,38 +126,53 @@ def _window(text: str | None) -> tuple[int, int]:
     return first, last
 
 
-def _record(program: Program, x: np.ndarray, out: Path, form: str, choice, seed: int,
+def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choice", seed: int,
             most_mb: int) -> tuple[dict, list[str]]:
     """Write the waveform and its views; returns what to say of them as JSON and as lines."""
     from ..sim.views import gtkwave_view, read_header, surfer_view
-    from ..sim.waveform import record
     with tempfile.TemporaryDirectory() as folder:
-        vcd = Path(folder) / "wave.vcd"
-        try:
-            with nullcontext(Path("-")) if is_stdout(out) else replacing(out) as place:
-                cycles = record(program, x, vcd if form == ".fst" else place, choice, seed=seed,
-                                most_bytes=most_mb * _MB)
-                if form == ".fst":
-                    _convert(vcd, place)
-        except OSError as error:
-            if is_stdout(out) and error.errno == errno.EPIPE:
-                sys.exit(BROKEN_PIPE)
-            name = "standard output" if is_stdout(out) else out
-            raise InputError(f"cannot write {name}: {error.strerror}"
-                             + ("; choose --cycles, --layer or --pes, or give a larger --most-mb"
-                                if error.errno == errno.EFBIG else "")) from error
-        said = f"the program takes {cycles:,} cycles" + (
-            ", after it is loaded and stepped through once" if choice.loading else "")
-        if _is_stream(out):
-            return {"cycles": cycles, "views": [], "open_with": []}, [f"{out}: {said}"]
-        signals, views = read_header(vcd if form == ".fst" else out), _views(out)
+        vcd = Path(folder) / "wave.vcd" if form == ".fst" else None
+        cycles, fault = _trace(program, x, out, vcd, choice, seed, most_mb)
+        signals = {} if _is_stream(out) else read_header(vcd or out)
+    views = _views(out) if signals else ()
     for path, view in zip(views, (gtkwave_view, surfer_view)):
         write_atomically(path, view(out, signals))
-    opens = [f"gtkwave {out} {views[0]}", f"surfer --command-file {views[1]}"]
-    size = out.stat().st_size
-    return {"bytes": size, "cycles": cycles, "open_with": opens,
-            "views": [str(path) for path in views]}, \
-        [f"{out}: {size:,} bytes; {said}", *(f"open with: {line}" for line in opens)]
+    if fault is not None:
+        raise ArrayFault(f"{fault}; {out} has the waveform up to there") from fault
+    result: dict = {"cycles": cycles, "views": [str(path) for path in views], "open_with": []}
+    size = ""
+    if views:
+        result["bytes"] = out.stat().st_size
+        size = f"{result['bytes']:,} bytes; "
+        result["open_with"] = [f"gtkwave {out} {views[0]}", f"surfer --command-file {views[1]}"]
+    loaded = ", after it is loaded and stepped through once" if choice.loading else ""
+    return result, [f"{out}: {size}the program takes {cycles:,} cycles{loaded}",
+                    *(f"open with: {line}" for line in result["open_with"])]
+
+
+def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice: "Choice",
+           seed: int, most_mb: int) -> tuple[int, ArrayFault | None]:
+    """Write the waveform, by way of ``vcd`` if that is given; returns the run's cycles, or what
+    ended it: then a waveform is needed most."""
+    from ..sim.waveform import record
+    try:
+        with nullcontext(Path("-")) if is_stdout(out) else replacing(out) as place:
+            cycles, fault = 0, None
+            try:
+                cycles = record(program, x, vcd or place, choice, seed=seed,
+                                most_bytes=most_mb * _MB)
+            except ArrayFault as error:
+                fault = error
+            if vcd:
+                _convert(vcd, place)
+        return cycles, fault
+    except OSError as error:
+        if is_stdout(out) and error.errno == errno.EPIPE:
+            sys.exit(BROKEN_PIPE)
+        name = "standard output" if is_stdout(out) else out
+        raise InputError(f"cannot write {name}: {error.strerror}"
+                         + ("; choose --cycles, --layer or --pes, or give a larger --most-mb"
+                            if error.errno == errno.EFBIG else "")) from error
 
 
 def _convert(vcd: Path, place: Path) -> None:

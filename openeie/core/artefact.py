@@ -128,7 +128,8 @@ def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[
 
 
 def save(network: Network, path: str | os.PathLike, *, encoding: str | None = None) -> int:
-    """Write an artefact; returns its size in bytes. The file appears complete or not at all.
+    """Write an artefact; returns its size in bytes. The file appears complete or not at all; a
+    link is followed, a device or a pipe is written to.
 
     ``encoding`` as in :func:`dumps`.
     """

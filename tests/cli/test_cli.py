@@ -134,7 +134,7 @@ def test_wave(tmp_path):
     (["sim", LENET, "--vectors", "3", "--images", "4", "--encoding", "csr"], 2, "multiple"),
     (["verify"], 2, "give either a MODEL or --random N"),
     (["verify", LENET, "--engines", "fast"], 2, "engines must be two or more of golden"),
-    (["wave", LENET, "-o", "x.png"], 2, "the waveform's name must end in .vcd, not 'x.png'"),
+    (["wave", LENET, "-o", "x.png"], 2, "must end in .fst or .vcd, not 'x.png'"),
     (["demo", "--rtl-images", "0"], 2, "--rtl-images must be in 1 .. 10000, not 0"),
     (["frobnicate"], 2, "No such command 'frobnicate'"),
 ])

@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from commands import run, run_alone, run_json
 from openeie.core.artefact import save
+from openeie.core.errors import ArrayFault
 from openeie.core.graph import Linear, Network
 from openeie.core.weights import SparseWeights
+from openeie.sim.rtl import Rtl
 from openeie.sim.views import read_header
 
 PES = 4
@@ -125,6 +127,18 @@ def test_bad_input(wave, tmp_path, arguments, message):
     names = sorted(tmp_path.iterdir())
     assert message in run(*wave, *arguments, code=2, cwd=tmp_path).stderr
     assert sorted(tmp_path.iterdir()) == names
+
+
+def test_the_waveform_of_a_fault_is_kept(wave, tmp_path, monkeypatch):
+    start = Rtl.start
+
+    def fail(*arguments):
+        start(*arguments)
+        raise ArrayFault("the array reports WATCHDOG")
+    monkeypatch.setattr(Rtl, "start", fail)
+    done = run(*wave, "-o", tmp_path / "w.vcd", code=4)
+    assert f"WATCHDOG; {tmp_path / 'w.vcd'} has the waveform up to there" in done.stderr
+    assert len(steps(tmp_path / "w.vcd")) > 100 and (tmp_path / "w.gtkw").exists()
 
 
 def test_standard_output(wave, whole):
