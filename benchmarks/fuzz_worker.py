@@ -196,7 +196,8 @@ def main(name: str, seed: str, first: str, last: str, limit: str, state: str, *m
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, stop)
     target = find_target(name, [Path(file) for file in more])
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
+    # In the folder of ``fuzz.py``, which removes it if this process cannot.
+    with tempfile.TemporaryDirectory(dir=Path(state).parent) as folder:
         worker = Worker(target, int(seed), float(limit), Path(folder), Path(state))
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + _MOST_MEMORY
