@@ -58,19 +58,20 @@ def _load(path: Path) -> list[Target]:
     return [Target(*fields) for fields in module.TARGETS]
 
 
-def _all(more: list[Path]) -> list[Target]:
+def all_targets(more: list[Path]) -> list[Target]:
+    """The project's parsers, and those of other files."""
     files = (_FOLDER / "fuzz_targets.py", _FOLDER / "fuzz_importers.py", *map(Path, more))
     return [target for file in files for target in _load(file)]
 
 
 def target_names(more: list[Path]) -> list[str]:
     """Every parser's name."""
-    return [target.name for target in _all(more)]
+    return [target.name for target in all_targets(more)]
 
 
 def find_target(name: str, more: list[Path]) -> Target:
     """The parser of that name."""
-    return next(target for target in _all(more) if target.name == name)
+    return next(target for target in all_targets(more) if target.name == name)
 
 
 def _generator(target: Target, seed: int, number: int, kind: int) -> np.random.Generator:
@@ -185,16 +186,18 @@ class Worker:
             self._written = time.monotonic()
 
 
-def _stop(*_: Any) -> None:
+def stop(*_: Any) -> None:
+    """The alarm's handler."""
     raise Slow
 
 
 def main(name: str, seed: str, first: str, last: str, limit: str, state: str, *more: str) -> None:
     """Run a parser's mutations under limits."""
     warnings.simplefilter("ignore")
-    signal.signal(signal.SIGALRM, _stop)
+    signal.signal(signal.SIGALRM, stop)
     target = find_target(name, [Path(file) for file in more])
-    with tempfile.TemporaryDirectory(dir=fast_folder()) as folder:
+    # In the folder of ``fuzz.py``, which removes it if this process cannot.
+    with tempfile.TemporaryDirectory(dir=Path(state).parent) as folder:
         worker = Worker(target, int(seed), float(limit), Path(folder), Path(state))
         pages = int(Path("/proc/self/statm").read_text().split()[0])
         most = pages * resource.getpagesize() + _MOST_MEMORY

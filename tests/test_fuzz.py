@@ -74,12 +74,12 @@ def planted(tmp_path_factory):
 
 @pytest.fixture
 def alarm():
-    before = signal.signal(signal.SIGALRM, fuzz_worker._stop)
+    before = signal.signal(signal.SIGALRM, fuzz_worker.stop)
     yield
     signal.signal(signal.SIGALRM, before)
 
 
-@pytest.mark.parametrize("target", fuzz_worker._all([]), ids=lambda target: target.name)
+@pytest.mark.parametrize("target", fuzz_worker.all_targets([]), ids=lambda target: target.name)
 def test_damaged_files_end_in_documented_errors(target, seed, tmp_path, alarm):
     worker = fuzz_worker.Worker(target, seed, 30, tmp_path, tmp_path / "state")
     worker.run(0, 250)
