@@ -6,15 +6,18 @@ made in :func:`beside`. What is read is run on, too: quantised, or loaded into a
 """
 import io
 import re
+import runpy
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
 
-import fuzz_arrays
 import numpy as np
-from fuzz_arrays import npz
 
 __all__ = ["TARGETS"]
+
+#: Of the file beside this one, wherever Python looks for modules.
+_ARRAYS = runpy.run_path(str(Path(__file__).with_name("fuzz_arrays.py")))
+npz = _ARRAYS["npz"]
 
 PROTOTXT = """
 name: "small"  # two branches and all that stands between
@@ -189,4 +192,4 @@ TARGETS = [
     ("model.onnx", onnx_model, read_onnx),
     ("weights.pt", torch_weights, read_weights),
     ("weights.safetensors", safetensors_weights, read_weights),
-    ("weights.npz", npz_weights, read_weights, True), *fuzz_arrays.TARGETS]
+    ("weights.npz", npz_weights, read_weights, True), *_ARRAYS["TARGETS"]]

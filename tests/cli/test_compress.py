@@ -196,3 +196,20 @@ def test_refusals(example, here, more, message):
     Path("pruned.toml").write_text("[prune]\nkeep = 0.5\n")
     code, _, err = here(*arguments("net.eie", *more))
     assert code == 2 and message in err and not list(example.glob("net.*"))
+
+
+def test_held_out_pictures_that_weights_may_have_seen(example, here):
+    """The tables say so; pictures that nothing was trained with end it."""
+    code = "import torch, mynet; torch.save(mynet.Net().state_dict(), 'random.pt')"
+    subprocess.run([sys.executable, "-c", code], cwd=example, check=True)
+    Path("plain.toml").write_text("")
+    words = arguments("seen.eie", "--weights", "random.pt", recipe="plain.toml")
+    code, out, _ = here(*words)
+    assert code == 0 and "warning: the held-out pictures are the last 100 training pict" in out
+    with np.load("mydata.npz") as held:
+        np.savez("own.npz", **held, held_out_images=held["test_images"],
+                 held_out_labels=held["test_labels"])
+    code, out, _ = here(*words, "--data", "own.npz")
+    assert code == 0 and "warning" not in out and "the held-out pictures" in out
+    code, _, err = here(*words, "--data", "own.npz", "--hold-out", "5")
+    assert code == 2 and "hold_out must be left out, because data own.npz have 300" in err
