@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hardware regression: one definition for virtual and real boards."""
+import hashlib
 import json
 import time
 import xml.etree.ElementTree as xml
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..core.artefact import dumps
 from ..core.compile import compile_network
 from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
 from ..core.files import remove_file
@@ -77,9 +79,10 @@ class Regression:
     def _owner(self) -> str:
         """Whose the journal is: everything that an outcome follows from."""
         identity = self._device.identity
+        network = hashlib.sha256(dumps(self._network) + self._images.tobytes()).hexdigest()
         return json.dumps([self._target, identity.board, f"{identity.design:016x}",
                            identity.clock_hz, identity.config.digest, self._seed, self._layers,
-                           len(self._images)])
+                           len(self._images), network])
 
     def _one(self, name: str, check: Callable[[], str]) -> Outcome:
         begun = time.monotonic()

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie sweep``: a grid over the array's fields, on layers and networks."""
+import dataclasses
 import io
 import json
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from ..core.config import check_keys
+from ..core.config import ArrayConfig, check_keys
 from ..core.errors import InputError
 from ..core.extras import need
 from ..core.graph import Network
@@ -182,9 +183,12 @@ def _journal(out: Path) -> Path:
 
 
 def _forget(out: Path) -> None:
-    """Remove the pictures of an earlier sweep, of whose fields this one may have none."""
+    """Remove the pictures of an earlier sweep, of whose fields this one may have none; a file whose
+    name no sweep gives is the user's own."""
+    fields = {field.name for field in dataclasses.fields(ArrayConfig)}
     for path in out.glob("cycles-*.svg"):
-        path.unlink()
+        if fields.issuperset(path.stem.split("-")[1:]):
+            path.unlink()
 
 
 def _write(out: Path, sweep: "Sweep", rows: list[dict[str, Any]]) -> None:

@@ -2,13 +2,20 @@
 """The hardware regression's journal: what it says has passed has passed, or is checked again."""
 import json
 import os
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from openeie.boards import board
+from openeie.boards.identity import identity
+from openeie.boards.regression import Regression
 from openeie.boards.regression_journal import Journal, Outcome
+from openeie.core.config import preset
 from openeie.core.errors import InputError
 from openeie.core.journal import dump_lines
+from openeie.sim.random_layers import case
 
 OUTCOMES = {name: Outcome(name=name, result="passed", message=f"{count} words", seconds=count / 8)
             for count, name in enumerate(("link", "memory", "errors"))}
@@ -21,6 +28,17 @@ def written(path):
     for outcome in OUTCOMES.values():
         journal.add(outcome)
     return path.read_bytes()
+
+
+def test_a_journal_is_of_one_network_and_its_images():
+    """A changed weight or another image of a network of the same name begins anew."""
+    device = SimpleNamespace(identity=identity(board("icebreaker"), preset("TINY")))
+    networks = [case(1, 0, index, preset("TINY")).program.network for index in (0, 0, 1)]
+    owners = [Regression(device, network, np.zeros((1, network.inputs), int))._owner()
+              for network in networks]
+    assert owners[0] == owners[1] != owners[2]
+    images = np.ones((1, networks[0].inputs), int)
+    assert Regression(device, networks[0], images)._owner() != owners[0]
 
 
 def test_what_has_passed_comes_back(tmp_path):

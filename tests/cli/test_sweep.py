@@ -164,9 +164,11 @@ def test_unknown_keys_of_a_file_are_refused(tmp_path):
 
 def test_an_earlier_sweeps_pictures_do_not_stay(tmp_path):
     run("sweep", *SMALL, "-o", tmp_path)
+    (tmp_path / "cycles-of-mine.svg").write_text("<svg/>")
     run("sweep", "--grid", "acc_banks=1,2", "--layer", "a:30x20:0.1:0.4", "-o", tmp_path,
         "--restart")
-    assert {path.name for path in tmp_path.glob("*.svg")} == {"cycles-acc_banks.svg", "front.svg"}
+    assert {path.name for path in tmp_path.glob("*.svg")} == {
+        "cycles-acc_banks.svg", "front.svg", "cycles-of-mine.svg"}
 
 
 def test_a_scheduler_that_is_not_there():
