@@ -17,7 +17,8 @@ from .core.compile import compile_network as compile
 from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, Mismatch, OpenEIEError, ToolError)
+                          EncodingError, InputError, Mismatch, OpenEIEError, PrecisionWarning,
+                          ToolError)
 from .core.golden import run as _run_golden
 from .core.graph import Linear, Network
 from .core.graph import beyond_arrays as _beyond_arrays
@@ -39,8 +40,8 @@ __all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspec
            "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
            "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
            "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch", "Workload",
-           "energy", "balanced", "column_rates", "COUNTERS"]
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch", "PrecisionWarning",
+           "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
 
 #: What loads when it is asked for, since numba and torch take their time.
 _LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
@@ -100,7 +101,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
 
 
 def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: float = 1.0,
-             act_width: int = 16, acc_width: int = 48) -> Network:
+             act_width: int = 16, acc_width: int = 48, report=None) -> Network:
     """The integer network of a trained float network; needs the extra ``train``.
 
     Parameters
@@ -112,10 +113,17 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     input_range : smallest and largest integer input, e.g. (0, 255) for pixels.
     input_scale : what one unit of an integer input is worth to ``source``, e.g. 1 / 255.
     act_width, acc_width : bits of the array's activations and accumulators.
+    report : a function that is given a :class:`openeie.sw.quantise_report.QuantiseReport` of each
+        layer's error on calibration inputs; ``print`` shows it as a table.
 
     Returns
     -------
     A network that takes integers [batch, n]; of maps in (row, column, channel) order.
+
+    Warns
+    -----
+    PrecisionWarning : naming layer and channel, where much is lost; ``docs/numerics.md`` has the
+        thresholds.
 
     Raises
     ------
@@ -130,7 +138,7 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     inputs = options.calibration(calibration)
     graph = as_graph(source, inputs)
     from .sw.quantise_graph import quantise_graph
-    return quantise_graph(graph, inputs, **vars(options))
+    return quantise_graph(graph, inputs, report=report, **vars(options))
 
 
 def _program(model, config, vectors: int, encoding: str | None, balance: bool) -> Program:

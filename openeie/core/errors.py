@@ -6,7 +6,8 @@ command line prints the message alone and exits with :attr:`OpenEIEError.exit_co
 """
 
 __all__ = ["OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch"]
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError", "Mismatch",
+           "PrecisionWarning"]
 
 
 class OpenEIEError(Exception):
@@ -65,3 +66,7 @@ class LinkError(OpenEIEError):
 class Mismatch(OpenEIEError):
     """Two executions disagree; names engine, layer, PE, word or counter, and both values."""
     exit_code = 1
+
+
+class PrecisionWarning(UserWarning):
+    """Integers that lose more of a float network than rounding has to; names layer and channel."""

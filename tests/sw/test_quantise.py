@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantisation of a chain of linear layers: the integers compute what the floats do."""
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from float_nodes import integers_of
 from modules import chain
 from openeie.core import golden
 from openeie.core.bounds import accumulator_needs
-from openeie.core.errors import InputError
+from openeie.core.errors import InputError, PrecisionWarning
 from openeie.sw.compress.prune import prune
 from openeie.sw.compress.share import share
 from torch import nn
@@ -38,7 +40,8 @@ def test_no_sum_can_leave_the_accumulator():
     model = chain(sizes=(300, 20, 7))
     share(model)
     x = np.full((2, 300), 200)
-    net = integers_of(model, x, high=255, acc_width=28)
+    with pytest.warns(PrecisionWarning, match="layer '0'.*: channel .* is off by up to 0.1"):
+        net = integers_of(model, x, high=255, acc_width=28)
     needs = [bits for _, bits, _, _ in accumulator_needs(net)]
     assert len(needs) == 2 and max(needs) <= 28
     with pytest.raises(InputError, match="'0': its sums need more than the 16 bits of an acc"):
@@ -60,14 +63,16 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
         integers_of(model, np.full((1, 4), calibration), high=1)
 
 
-@pytest.mark.parametrize("bias", [1.0, 10.0])
-def test_weights_are_coarser_beside_a_large_bias(bias):
+@pytest.mark.parametrize("bias, told", [(1.0, nullcontext()), (10.0, pytest.warns(
+    PrecisionWarning, match="layer '0': a bias that is large .* 8 steps .* or an acc_width of 34"))])
+def test_weights_are_coarser_beside_a_large_bias(bias, told):
     model = chain(sizes=(30, 20, 7))
     with torch.no_grad():
         model[0].weight *= 1e-4
         model[0].bias.fill_(bias)
     x = np.random.default_rng(1).integers(0, 256, (50, 30))
-    net = integers_of(model, x, high=255, acc_width=32)
+    with told:
+        net = integers_of(model, x, high=255, acc_width=32)
     with torch.no_grad():
         wanted = model(torch.tensor(x / 255, dtype=torch.float32)).numpy()
     got = golden.network(net, x)[-1] * net.layers[-1].output_scale
