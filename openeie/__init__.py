@@ -40,8 +40,9 @@ __all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspec
            "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
            "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
            "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch", "PrecisionWarning",
-           "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
+           "PrecisionWarning", "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+
 
 #: What loads when it is asked for, since numba and torch take their time.
 _LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",

@@ -34,10 +34,10 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     channel) order. Convolutions whose groups have one channel and one output become depthwise.
     Activations take the power of two that leaves a factor of two above the largest magnitude
     seen on the calibration inputs, one for all parts of a concatenation and for what a largest
-    pool passes on, the input's where it is among them. Channels much smaller than that are equalised
-    (:mod:`~openeie.sw.equalise`): a unit of theirs is worth a power of two less. Weights take the
-    finest scale at which no input in range can overflow an accumulator of ``acc_width`` bits, bias
-    included: one for a layer's shared weights, else one for each row.
+    pool passes on, the input's where it is among them. Channels that are much smaller are
+    equalised (:mod:`~openeie.sw.equalise`): one unit of theirs is worth a power of two less.
+    Weights take the finest scale at which no input in range can overflow an accumulator of
+    ``acc_width`` bits, bias included: one for a layer's shared weights, else one for each row.
 
     Parameters
     ----------

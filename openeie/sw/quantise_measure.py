@@ -114,8 +114,8 @@ def _steps(layer: Layer, heaviest: float, acc_width: int) -> tuple[int | None, s
     room = int_range(acc_width)[1] // 2
     largest = int(np.abs(layer.bias.astype(np.int64)).max())
     if largest > min(room, int_range(BIAS_BITS)[1]) // 2:
-        what = f"a bias that is large beside its weights leaves them {steps} steps each way; give " \
-               f"it larger weights or a smaller bias"
+        what = f"a bias that is large beside its weights leaves them {steps} steps each way; " \
+               f"give it larger weights or a smaller bias"
         return steps, what + f", or an acc_width of {bits}" * (room < int_range(BIAS_BITS)[1])
     return steps, f"acc_width {acc_width} leaves its weights {steps} steps each way; {FEW_STEPS} " \
                   f"need an acc_width of {bits}"

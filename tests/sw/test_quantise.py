@@ -63,8 +63,10 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
         integers_of(model, np.full((1, 4), calibration), high=1)
 
 
-@pytest.mark.parametrize("bias, told", [(1.0, nullcontext()), (10.0, pytest.warns(
-    PrecisionWarning, match="layer '0': a bias that is large .* 8 steps .* or an acc_width of 34"))])
+@pytest.mark.parametrize("bias, told", [
+    (1.0, nullcontext()),
+    (10.0, pytest.warns(PrecisionWarning, match="layer '0': a bias that is large .* 8 steps .* or "
+                                                "an acc_width of 34"))])
 def test_weights_are_coarser_beside_a_large_bias(bias, told):
     model = chain(sizes=(30, 20, 7))
     with torch.no_grad():
