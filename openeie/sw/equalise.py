@@ -17,7 +17,7 @@ from .float_graph import FloatGraph, Node
 
 __all__ = ["equalised"]
 
-_ENOUGH_BITS = 12           # of a channel's largest magnitude: above it, headroom is worth more
+_ENOUGH_BITS = 13           # of a channel's largest magnitude: above it, headroom is worth more
 #: Largest factor, 2**24: what float32 holds of a sum beside its largest channel.
 _MOST = 24
 _FREE = np.iinfo(np.int64).max

@@ -65,7 +65,7 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     if report is not None:
         report(found)
     for told in found.warnings:
-        warnings.warn(told, PrecisionWarning, stacklevel=2)
+        warnings.warn(told, PrecisionWarning, stacklevel=3)     # of openeie.quantise
     return network
 
 

@@ -164,7 +164,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         state = _run(course, store, seed)
     result = _result(course, state, seed)
     for told in result.quantisation.warnings:
-        warnings.warn(told, PrecisionWarning, stacklevel=2)
+        warnings.warn(told, PrecisionWarning, stacklevel=3)     # of openeie.compress
     _check_budget(result)
     return result
 
