@@ -61,6 +61,9 @@ def test_the_pages_example(example, here):
     assert result["excess"] <= result["budget"] == 0.01
     assert result["file_bytes"] == (example / "mynet.eie").stat().st_size
     assert set(result["chosen"]) == {"prune.keep", "share.slots"}
+    lost = result["quantisation"]
+    assert [one["name"] for one in lost["layers"]] == [one.name for one in network.layers]
+    assert lost["warnings"] == [] and all(0 < one["rms"] < 1e-3 for one in lost["layers"])
     assert set(result["chosen"]["prune.keep"]) == {"stem.0", "conv", "classes"}
     text = (example / "mynet.recipe.toml").read_text()
     written = tomllib.loads(text)
@@ -82,6 +85,7 @@ def test_the_pages_example(example, here):
     assert not code and (example / "again.eie").read_bytes() == (
         example / "mynet.eie").read_bytes()
     assert "(P+Q+H)" in out and "the held-out pictures" in out
+    assert "calibration inputs, in shares of the largest" in out and "warning" not in err
     assert re.search(r"\[2/8\] prune +held-out accuracy .*%  test accuracy .* of 1,928 weights",
                      err)
 
@@ -134,6 +138,21 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
               env={"OMP_NUM_THREADS": "2"})
     assert (example / "killed.eie").read_bytes() == (example / "whole.eie").read_bytes()
     assert kept == {path: path.stat().st_mtime_ns for path in kept}     # not done again
+
+
+def test_what_a_narrow_accumulator_loses_is_told_after_a_resumed_run_too(example, here):
+    for width in ("acc_width = 27", "acc_width = 40"):
+        (example / "few.toml").write_text(QUICK + f"[quantise]\n{width}\n")
+        words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
+        for _ in range(2):
+            code, _, err = here(*words)
+            told = [line for line in err.splitlines() if line.startswith("warning: ")]
+            assert not code, err
+            assert bool(told) == (width == "acc_width = 27")
+            assert all("PrecisionWarning" not in line for line in err.splitlines())
+        if told:
+            assert re.match(r"warning: layer '.*: channel \d+ is off by up to \d", told[-1])
+    assert len(list((example / "few").glob("*-retrain-*"))) == 1        # not trained again
 
 
 def test_a_budget_that_is_not_met(example, here):

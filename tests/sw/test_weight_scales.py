@@ -20,7 +20,7 @@ from torch import nn
 @settings(max_examples=200)
 def test_rows_are_as_fine_as_they_may_be(seed, acc_width, largest, bias):
     """Of each row: weights to the nearest, sums inside the accumulator in every order, the bias
-    in 32 bits; and a scale two per cent finer breaks a rule, unless rounding up of few steps does."""
+    in 32 bits; and a scale two per cent finer breaks a rule, unless few steps round up."""
     rng = np.random.default_rng(seed)
     m, n = rng.integers(1, 6), rng.integers(1, 40)
     values = rng.normal(size=(m, n)) * 10.0 ** rng.uniform(-6, 3, (m, 1))
