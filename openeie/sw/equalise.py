@@ -51,8 +51,9 @@ def equalised(graph: FloatGraph, reached: Mapping[str, np.ndarray], rooms: Mappi
     least[least == _FREE] = 0                       # nothing but zeros was seen
     least[alike[fixed]] = 0
     exponents = {name: least[alike[numbers]] for name, numbers in channels.items()}
-    nodes = [node if node.weight is None or not _changes(node, exponents)
-             else _scaled(node, exponents) for node in graph.nodes]
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):      # seen, and left
+        nodes = [node if node.weight is None or not _changes(node, exponents)
+                 else _scaled(node, exponents) for node in graph.nodes]
     if None in nodes or all(new is old for new, old in zip(nodes, graph.nodes)):
         return graph, {name: np.zeros_like(one) for name, one in exponents.items()}
     return replace(graph, nodes=tuple(nodes)), exponents
@@ -107,15 +108,14 @@ def _changes(node: Node, exponents: Mapping[str, np.ndarray]) -> bool:
 def _scaled(node: Node, exponents: Mapping[str, np.ndarray]) -> Node | None:
     """The layer with its rows and columns scaled; None if float32 cannot hold that exactly."""
     assert node.weight is not None
-    rows, columns = exponents[node.name], exponents[node.inputs[0]]
-    by_row = np.repeat(columns.reshape(node.groups, -1), len(rows) // node.groups, axis=0)
-    shift = (rows[:, np.newaxis] - by_row).astype(np.int32)
-    shift = shift.reshape(*shift.shape, *(1,) * (node.weight.ndim - 2))
-    parts = {"weight": (node.weight, shift)}
+    rows, columns = (np.exp2(exponents[name]).astype(np.float32)
+                     for name in (node.name, node.inputs[0]))
+    shape, groups = node.weight.shape, node.groups
+    weight = node.weight.reshape(groups, len(rows) // groups, len(columns) // groups, -1)
+    by_row, by_column = rows.reshape(groups, -1, 1, 1), columns.reshape(groups, 1, -1, 1)
+    scaled = {"weight": (weight / by_column * by_row).reshape(shape)}
+    exact = np.array_equal(scaled["weight"].reshape(weight.shape) / by_row * by_column, weight)
     if node.bias is not None:
-        parts["bias"] = node.bias, rows.astype(np.int32)
-    with np.errstate(over="ignore", under="ignore"):
-        scaled = {name: np.ldexp(array, by) for name, (array, by) in parts.items()}
-        exact = all(np.array_equal(np.ldexp(scaled[name], -by), array)
-                    for name, (array, by) in parts.items())
+        scaled["bias"] = node.bias * rows
+        exact = exact and np.array_equal(scaled["bias"] / rows, node.bias)
     return replace(node, **scaled) if exact else None

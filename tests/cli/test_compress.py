@@ -141,14 +141,14 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
 
 
 def test_what_a_narrow_accumulator_loses_is_told_after_a_resumed_run_too(example, here):
-    for width in ("acc_width = 27", "acc_width = 40"):
+    for width in ("acc_width = 29", "acc_width = 40"):
         (example / "few.toml").write_text(QUICK + f"[quantise]\n{width}\n")
         words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
         for _ in range(2):
             code, _, err = here(*words)
             told = [line for line in err.splitlines() if line.startswith("warning: ")]
             assert not code, err
-            assert bool(told) == (width == "acc_width = 27")
+            assert bool(told) == (width == "acc_width = 29")
             assert all("PrecisionWarning" not in line for line in err.splitlines())
         if told:
             assert re.match(r"warning: layer '.*: channel \d+ is off by up to \d", told[-1])
