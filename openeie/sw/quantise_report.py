@@ -85,9 +85,14 @@ class QuantiseReport:
         return told
 
     def _bounds(self) -> list[float]:
-        """The most that each layer's error may be; independent roundings add up so."""
-        return [2.0 ** (_STEPS_BITS - self.act_width) * math.sqrt(number)
-                for number in range(1, len(self.layers) + 1)]
+        """The most that each layer's error may be; independent roundings add up so. Weights of few
+        steps round more, which ``acc_width`` asked for, and :data:`FEW_STEPS` has the say of."""
+        bounds, fewest = [], math.inf
+        for number, layer in enumerate(self.layers, 1):
+            fewest = min(fewest, layer.steps or math.inf)
+            bounds.append((2.0 ** (_STEPS_BITS - self.act_width) + 0.25 / fewest)
+                          * math.sqrt(number))
+        return bounds
 
     @property
     def _advice(self) -> str:

@@ -140,18 +140,16 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
     assert kept == {path: path.stat().st_mtime_ns for path in kept}     # not done again
 
 
-def test_what_a_narrow_accumulator_loses_is_told_after_a_resumed_run_too(example, here):
-    for width in ("acc_width = 29", "acc_width = 40"):
-        (example / "few.toml").write_text(QUICK + f"[quantise]\n{width}\n")
-        words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
-        for _ in range(2):
-            code, _, err = here(*words)
-            told = [line for line in err.splitlines() if line.startswith("warning: ")]
-            assert not code, err
-            assert bool(told) == (width == "acc_width = 29")
-            assert all("PrecisionWarning" not in line for line in err.splitlines())
-        if told:
-            assert re.match(r"warning: layer '.*: channel \d+ is off by up to \d", told[-1])
+def test_what_is_lost_is_told_after_a_resumed_run_too(example, here, monkeypatch):
+    (example / "few.toml").write_text(QUICK)
+    words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
+    code, _, err = here(*words)
+    assert not code and "warning" not in err
+    monkeypatch.setattr("openeie.sw.quantise_report._LOST", 1e-9)       # any rounding at all
+    code, _, err = here(*words)
+    told = [line for line in err.splitlines() if "arning" in line]
+    assert not code and all(re.match(r"warning: layer '.*': channel \d+ is off by up to \d", line)
+                            for line in told) and len(told) >= 3
     assert len(list((example / "few").glob("*-retrain-*"))) == 1        # not trained again
 
 
