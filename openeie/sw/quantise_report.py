@@ -11,8 +11,8 @@ __all__ = ["LayerError", "QuantiseReport"]
 _STEPS_BITS = 5
 _LOST = 0.25                # an error above this share of its channel's own largest value is told
 _INPUT = 0.05               # and an input's rounding above this share of the largest
-#: Fewer steps of a layer's largest weight than 6 bits have are told.
-FEW_STEPS = 31
+#: Fewer steps of a layer's largest weight than this are told: 5.6 bits.
+FEW_STEPS = 48
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class LayerError:
         ReLU, where that is most; channels that never change are left out.
     saturated, outputs : how many of the outputs are at an end of what activations can be.
     steps : of the layer's largest weight, in the row that has the coarsest; None: no weights.
-    limit : what leaves it fewer than 6 bits, or nothing.
+    limit : what leaves it few of them, or nothing.
     """
     name: str
     largest: float
@@ -90,7 +90,7 @@ class QuantiseReport:
         bounds, fewest = [], math.inf
         for number, layer in enumerate(self.layers, 1):
             fewest = min(fewest, layer.steps or math.inf)
-            bounds.append((2.0 ** (_STEPS_BITS - self.act_width) + 0.25 / fewest)
+            bounds.append((2.0 ** (_STEPS_BITS - self.act_width) + 1 / fewest)
                           * math.sqrt(number))
         return bounds
 
