@@ -104,7 +104,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
 
 
 def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: float = 1.0,
-             act_width: int = 16, acc_width: int = 48) -> Network:
+             act_width: int = 16, acc_width: int = 48, report=None) -> Network:
     """The integer network of a trained float network; needs the extra ``train``.
 
     Parameters
@@ -116,10 +116,17 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     input_range : smallest and largest integer input, e.g. (0, 255) for pixels.
     input_scale : what one unit of an integer input is worth to ``source``, e.g. 1 / 255.
     act_width, acc_width : bits of the array's activations and accumulators.
+    report : a function that is given a :class:`openeie.sw.quantise_report.QuantiseReport` of each
+        layer's error on calibration inputs; ``print`` shows it as a table.
 
     Returns
     -------
     A network that takes integers [batch, n]; of maps in (row, column, channel) order.
+
+    Warns
+    -----
+    NumericWarning : naming layer and channel, where much is lost; ``docs/numerics.md`` has the
+        thresholds.
 
     Raises
     ------
@@ -134,7 +141,7 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     inputs = options.calibration(calibration)
     graph = as_graph(source, inputs)
     from .sw.quantise_graph import quantise_graph
-    return quantise_graph(graph, inputs, **vars(options))
+    return quantise_graph(graph, inputs, report=report, **vars(options))
 
 
 def _program(model, config, vectors: int, encoding: str | None, balance: bool, *,

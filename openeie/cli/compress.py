@@ -3,6 +3,7 @@
 import math
 import re
 import time
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -10,11 +11,11 @@ import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from ..core.artefact import save
-from ..core.errors import BudgetError, InputError
+from ..core.errors import BudgetError, InputError, NumericWarning
 from ..core.extras import need
 from .common import AsJson, Quiet, check_writable, emit, write_atomically
 from .console import PlainConsole
-from .tables import compression_tables, plain_table
+from .tables import compression_tables, plain_table, quantisation_table
 
 if TYPE_CHECKING:
     from ..sw.compress.pipeline import Compressed
@@ -71,7 +72,8 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
             raise InputError(f"--hold-out must not be negative, not {hold_out}")
         read = read.resolved(data={"hold_out": hold_out})
     failure = None
-    with _Lines(quiet=quiet or as_json) as watch:
+    with _Lines(quiet=quiet or as_json) as watch, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NumericWarning)       # shown below, without Python's line
         try:
             result = compress(network, data, read, weights=weights, budget=share, seed=seed,
                               device=device, checkpoints=checkpoints, watch=watch)
@@ -81,7 +83,8 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
             out = best
             failure = BudgetError(f"{error}. The best network is in {out}{older}", result)
     files = _write(result, out)
-    emit(files | result.to_dict(), lambda: _tables(result, files), as_json=as_json, quiet=quiet,
+    told = [*result.quantisation.warnings, *filter(None, [result.held_out_warning])]
+    emit(files | result.to_dict() | {"warnings": told}, lambda: _tables(result, files), as_json=as_json, quiet=quiet,
          failure=failure)
 
 
@@ -136,9 +139,8 @@ def _tables(result: "Compressed", files: dict[str, str]) -> list:
     if result.budget is not None and result.excess is not None:
         lines.append(f"budget: {result.budget:.2%} more errors on the held-out pictures; used: "
                      f"{result.excess:+.2%}")
-    if result.held_out_warning:
-        lines.append(f"warning: {result.held_out_warning}")
-    return [table, *compression_tables(result.contents), *lines]
+    return [table, *compression_tables(result.contents), quantisation_table(result.quantisation),
+            *lines]
 
 
 class _Lines:

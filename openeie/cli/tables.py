@@ -2,6 +2,7 @@
 """Tables for people."""
 from collections import Counter
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from rich import box
 from rich.table import Table
@@ -11,8 +12,11 @@ from ..core.inspect import Contents, LayerColumns
 from ..core.run import LayerRun, Run
 from ..core.window import Window
 
-__all__ = ["plain_table", "counter_heads", "window_text", "compression_tables", "run_tables",
-           "run_dict", "share_text"]
+if TYPE_CHECKING:
+    from ..sw.quantise_report import QuantiseReport
+
+__all__ = ["plain_table", "counter_heads", "window_text", "compression_tables",
+           "quantisation_table", "run_tables", "run_dict", "share_text"]
 
 # Broken so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
@@ -56,6 +60,16 @@ def compression_tables(contents: Contents) -> list[Table]:
             walks.add_row(layer.name, _kernel(layer))
         tables.insert(0, walks)
     return tables
+
+
+def quantisation_table(report: "QuantiseReport") -> Table:
+    """What each layer lost when it became integers."""
+    heads, *rows = report.rows()
+    table = plain_table(f"errors on {report.inputs} calibration inputs, in shares of the largest "
+                        f"value", *heads)
+    for row in rows:
+        table.add_row(*row)
+    return table
 
 
 def _compression(contents: Contents) -> Table:

@@ -120,4 +120,5 @@ class Mismatch(OpenEIEError):
 
 
 class NumericWarning(UserWarning):
-    """Values have been lost: an output saturated, or a layer has too few steps for its weights."""
+    """Values lose more than rounding has to: outputs saturate, or integers are far from the float
+    network; names the layer, and the channel where it is one."""

@@ -39,7 +39,9 @@ class Weighted:
     sources : layers whose outputs it reads, side by side in each pixel (concatenated by
         channels), ``INPUT`` for the network's input; empty for the layer before.
     weight_scale, output_scale : what one unit of a weight and of an output is worth as a float;
-        for reports and comparison with the float network only, the array never sees them.
+        for reports and comparison with the float network only, the array never sees them. Where
+        rows have scales of their own, the coarsest; each row's follows from its multiplier and
+        shift. A unit of an equalised channel is worth a power of two less (``docs/numerics.md``).
     """
     name: str
     weights: SparseWeights

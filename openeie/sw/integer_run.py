@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The integer network's values, many times faster than the specification and equal to it."""
+from collections.abc import Iterator
+
 import numpy as np
 
 from ..core import golden
@@ -8,7 +10,7 @@ from ..core.graph import INPUT, Network
 from ..core.layers import Conv, Linear
 from ..core.fixed import requantise
 
-__all__ = ["run_integer", "integer_error"]
+__all__ = ["run_integer", "layer_outputs", "integer_error"]
 
 _VALUES = 1 << 21               # of unfolded windows at a time
 
@@ -26,11 +28,18 @@ def run_integer(network: Network, x: np.ndarray) -> np.ndarray:
     x = network.check_inputs(x)
     if not len(x):
         return np.zeros((0, network.outputs), np.int64)
+    last = network.layers[-1].name
+    return np.concatenate([values[last] for values in layer_outputs(network, x)])
+
+
+def layer_outputs(network: Network, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
+    """Outputs int64 [part, m] of every layer by its name, and what of the integer inputs
+    x [batch, n] they belong to as ``INPUT``, for one part of the batch after the other."""
     matrices = {layer.name: layer.weights.dense().astype(np.float64).T
                 for layer in network.layers if isinstance(layer, Linear)}
     part = max(1, _VALUES // max(_unfolded(layer) for layer in network.layers))
-    return np.concatenate([_run(network, x[at:at + part], matrices)
-                           for at in range(0, len(x), part)])
+    for at in range(0, len(x), part):
+        yield _run(network, x[at:at + part], matrices)
 
 
 def _unfolded(layer) -> int:
@@ -38,9 +47,8 @@ def _unfolded(layer) -> int:
     return layer.positions * layer.window.columns if isinstance(layer, Conv) else layer.inputs
 
 
-def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> np.ndarray:
+def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     values = {INPUT: x}
-    result = x
     for number, layer in enumerate(network.layers):
         read = network.read(number, values)
         if layer.name in matrices:
@@ -51,7 +59,7 @@ def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> np
         else:
             result = golden.layer(layer, read, network.act_width)
         values[layer.name] = result
-    return result
+    return values
 
 
 def integer_error(network: Network, x: np.ndarray, labels: np.ndarray) -> float:

@@ -1,16 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """From a float graph to the integer network that the array runs: fusion, scales, layouts."""
+import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, NumericWarning
 from ..core.fixed import int_range
 from ..core.graph import INPUT, Layer, Network
+from .equalise import equalised
 from .float_graph import FloatGraph, Node
 from .float_run import outputs_of
 from .quantise_layers import averaged, make_add, make_matrix, make_pool
+from .quantise_measure import measure
 from .quantise_options import QuantiseOptions
+from .quantise_report import QuantiseReport
 from .scales import group_scales, joined
 
 __all__ = ["check_graph", "quantise_graph"]
@@ -20,7 +25,8 @@ _FUSED = ("relu", "flatten", "concat")
 
 def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: tuple[int, int],
                    input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48,
-                   encoding: str | None = "codebook") -> Network:
+                   encoding: str | None = "codebook",
+                   report: Callable[[QuantiseReport], object] | None = None) -> Network:
     """The integer network that computes what ``graph`` computes.
 
     Convolutions, linear layers and additions take the ReLU behind them, flattening and
@@ -28,8 +34,10 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     channel) order. Convolutions whose groups have one channel and one output become depthwise.
     Activations take the power of two that leaves a factor of two above the largest magnitude
     seen on the calibration inputs, one for all parts of a concatenation and for what a largest
-    pool passes on, the input's where it is among them. Weights take the finest scale at which
-    no input in range can overflow an accumulator of ``acc_width`` bits, bias included.
+    pool passes on, the input's where it is among them. Channels that are much smaller are
+    equalised (:mod:`~openeie.sw.equalise`): one unit of theirs is worth a power of two less.
+    Weights take the finest scale at which no input in range can overflow an accumulator of
+    ``acc_width`` bits, bias included: one for a layer's shared weights, else one for each row.
 
     Parameters
     ----------
@@ -38,6 +46,12 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     input_scale : what one unit of an integer input is worth to ``graph``.
     encoding : ``codebook``, ``huffman`` or ``csr``, of the layers whose weights are shared; None
         is ``codebook``.
+    report : is given each layer's error on calibration inputs before this function warns.
+
+    Warns
+    -----
+    NumericWarning : of layers and channels that lose much, see
+        :attr:`~openeie.sw.quantise_report.QuantiseReport.warnings`.
 
     Raises
     ------
@@ -47,7 +61,12 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
                               act_width=act_width, acc_width=acc_width, encoding=encoding)
     calibration = options.calibration(calibration)
-    return _quantise(_single_relus(graph), calibration, options)
+    network, found = _quantise(_single_relus(graph), calibration, options)
+    if report is not None:
+        report(found)
+    for told in found.warnings:
+        warnings.warn(told, NumericWarning, stacklevel=3)     # of openeie.quantise
+    return network
 
 
 def check_graph(graph: FloatGraph) -> None:
@@ -67,26 +86,42 @@ def _check(graph: FloatGraph) -> None:
                          + "; ".join(problems))
 
 
-def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptions) -> Network:
+def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptions
+              ) -> tuple[Network, QuantiseReport]:
     _check(graph)
     fused = _fuse(graph)
-    scales = _scales(graph, fused, calibration, options)
+    reached = _reached(graph, calibration)
+    scales = _scales(graph, fused, reached, options)
+    even, exponents = equalised(graph, reached, {
+        one.node.name: scales[one.node.name] * 2.0 ** (options.act_width - 2) for one in fused},
+        options.act_width)
+    network = _network(even, fused, scales, options)
+    heaviest = {node.name: float(np.abs(node.weight).max()) for node in even.nodes
+                if node.weight is not None}
+    return network, measure(graph, network, exponents, heaviest, calibration, options.acc_width)
+
+
+def _network(graph: FloatGraph, fused: list["_Fused"], scales: dict[str, float],
+             options: QuantiseOptions) -> Network:
+    """The layers, one after the other."""
+    nodes = {node.name: node for node in graph.nodes}
     high = {INPUT: max(map(abs, options.input_range))}
     layers: list[Layer] = []
     for one in fused:
-        fields = {"name": one.node.name, "relu": one.relu, "sources": one.sources,
-                  "output_scale": scales[one.node.name]}
+        node = nodes[one.node.name]
+        fields = {"name": node.name, "relu": one.relu, "sources": one.sources,
+                  "output_scale": scales[node.name]}
         source_scales = [scales[name] for name in one.sources]
         largest = max(high[name] for name in one.sources)
-        if one.node.op.endswith("pool"):
-            layers.append(make_pool(graph, one.node, source_scales[0], fields))
-        elif one.node.op == "add":
-            layers.append(make_add(graph, one.node, source_scales, fields, largest,
+        if node.op.endswith("pool"):
+            layers.append(make_pool(graph, node, source_scales[0], fields))
+        elif node.op == "add":
+            layers.append(make_add(graph, node, source_scales, fields, largest,
                                    options.acc_width))
         else:
-            layers.append(make_matrix(graph, one.node, source_scales[0], fields, largest,
+            layers.append(make_matrix(graph, node, source_scales[0], fields, largest,
                                       options.acc_width, options.encoding or "codebook"))
-        high[one.node.name] = int_range(options.act_width)[1] + (not one.relu)
+        high[node.name] = int_range(options.act_width)[1] + (not one.relu)
     return Network(name=graph.name, layers=tuple(layers), act_width=options.act_width,
                    input_range=options.input_range, input_scale=options.input_scale,
                    provenance=dict(graph.provenance))
@@ -168,12 +203,16 @@ def _fuse(graph: FloatGraph) -> list[_Fused]:
     return fused
 
 
-def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray,
+def _reached(graph: FloatGraph, calibration: np.ndarray) -> dict[str, np.ndarray]:
+    """The largest magnitude of each channel of each node's output, float64 [channels]."""
+    with np.errstate(invalid="ignore"):             # refused with the layer's name
+        return {node.name: np.abs(value).max(axis=(0, *range(2, value.ndim))).astype(np.float64)
+                for node, value in outputs_of(graph, calibration)}
+
+
+def _scales(graph: FloatGraph, fused: list[_Fused], reached: dict[str, np.ndarray],
             options: QuantiseOptions) -> dict[str, float]:
     """What one unit of each layer's output is worth."""
-    with np.errstate(invalid="ignore"):             # refused with the layer's name
-        reached = {node.name: float(np.abs(value).max())
-                   for node, value in outputs_of(graph, calibration)}
     relus = {node.inputs[0]: node.name for node in graph.nodes if node.op == "relu"}
     # A largest pool multiplies by nothing, so that its outputs keep the scale of what it reads.
     sets = [(one.node.name, *one.sources) if one.node.op == "max_pool" else one.group
@@ -181,7 +220,7 @@ def _scales(graph: FloatGraph, fused: list[_Fused], calibration: np.ndarray,
     names = [one.node.name for one in fused]
     return group_scales(
         joined([INPUT, *names], sets),
-        {name: reached[relus.get(name, name)] for name, one in zip(names, fused)
+        {name: float(reached[relus.get(name, name)].max()) for name, one in zip(names, fused)
          if one.node.op != "max_pool"},
         input_scale=options.input_scale, act_width=options.act_width,
         where=lambda name: f"node {name!r}")

@@ -3,19 +3,19 @@
 import numpy as np
 
 from ..core.errors import InputError
-from ..core.fixed import BIAS_BITS, int_range
+from ..core.fixed import int_range
 from ..core.graph import Add, Conv, Depthwise, Linear, Pool
 from ..core.weights import SparseWeights
 from ..core.window import Window
 from .float_graph import FloatGraph, Node, pooled_size
 from .scales import rescaling
+from .weight_scales import WEIGHT_BITS, levels, quantised_rows
 
 __all__ = ["layer_window", "averaged", "make_pool", "make_matrix", "make_add"]
 
-_WEIGHT_BITS = 15           # magnitude of the largest weight of a layer, at most
 _ADD_BITS = 11              # magnitude of an addition's larger weight, at least
 #: Smaller ones divided by the scale of the smallest weight would leave float32.
-_LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** _WEIGHT_BITS
+_LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** WEIGHT_BITS
 
 
 def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
@@ -66,7 +66,8 @@ def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) 
 def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, largest: int,
                 acc_width: int, encoding: str) -> Linear | Depthwise:
     """A convolution or linear layer with the finest weights that the accumulator and the bias
-    allow, for activations of magnitude ``largest``; in ``encoding`` if its weights are shared.
+    allow, for activations of magnitude ``largest``: one scale, and ``encoding``, if its weights
+    are shared, otherwise a scale for each row.
 
     Raises
     ------
@@ -79,73 +80,34 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     if not _LEAST_WEIGHT <= magnitude < np.inf:
         raise InputError(f"node {node.name!r}: its largest weight must be at least "
                          f"{_LEAST_WEIGHT:g} and finite, not {magnitude:g}")
-    outputs = len(values)
-    biases = np.zeros(outputs) if node.bias is None else node.bias.astype(np.float64)
-    weight_scale = magnitude / _levels(node.name, values, magnitude,
-                                       biases / (magnitude * source_scale), largest, acc_width)
-    unit = weight_scale * source_scale
-    bias = np.rint(biases / unit)
-    multiplier, shift = rescaling(unit / fields["output_scale"], f"node {node.name!r}")
+    biases = np.zeros(len(values)) if node.bias is None else node.bias.astype(np.float64)
+    weight_scale = magnitude / levels(node.name, values, magnitude,
+                                      biases / (magnitude * source_scale), largest, acc_width)
     if codes is not None:
-        table = np.rint(node.codebook.astype(np.float64) / weight_scale).astype(np.int64)
-        weights = SparseWeights.from_codes(codes, table)
+        scales = np.full(len(values), weight_scale)
+        weights = SparseWeights.from_codes(codes, _table(node.codebook, weight_scale))
     else:
-        weights = SparseWeights.from_dense(np.rint(values / weight_scale).astype(np.int64))
-        encoding = "csr"
-    fields |= {"weights": weights, "encoding": encoding, "weight_scale": weight_scale,
-               "bias": bias.astype(np.int64), "multiplier": np.full(outputs, multiplier),
-               "shift": np.full(outputs, shift)}
+        integers, scales = quantised_rows(values, biases / source_scale, weight_scale, largest,
+                                          acc_width)
+        weights, encoding = SparseWeights.from_dense(integers), "csr"
+    units = scales * source_scale
+    factors = [rescaling(unit / fields["output_scale"], f"node {node.name!r}") for unit in units]
+    multiplier, shift = np.array(factors).T
+    fields |= {"weights": weights, "encoding": encoding, "weight_scale": float(scales.max()),
+               "bias": np.rint(biases / units).astype(np.int64), "multiplier": multiplier,
+               "shift": shift}
     if node.op == "linear":
         return Linear(**fields)
     kind = Depthwise if _is_depthwise(node, shape) else Conv
     return kind(window=layer_window(node, graph.shapes[node.inputs[0]]), **fields)
 
 
-def _levels(name: str, values: np.ndarray, magnitude: float, biases: np.ndarray, largest: int,
-            acc_width: int) -> int:
-    """How many steps the largest weight has: as many as its bits, the accumulator and the bias
-    allow.
-
-    Parameters
-    ----------
-    values : weights [out, columns].
-    magnitude : of the largest, 1 if all are 0.
-    biases : [out], in largest weights times units of activations.
-    largest : magnitude of activations.
-
-    Raises
-    ------
-    InputError : fewer than three.
-    """
-    most, room = int_range(acc_width)[1], int_range(acc_width)[1] // 2      # half for the bias
-    bias = float(np.abs(biases).max())
-    # A sum may exceed float32.
-    heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
-    levels = min((1 << _WEIGHT_BITS) - 1, int(room / max(heaviest * largest * 1.01, 1)))
-    if levels < 3:
-        raise InputError(f"node {name!r}: its sums need more than the {acc_width} bits of an "
-                         f"accumulator")
-    limit = min(int_range(BIAS_BITS)[1], room)
-    if bias * levels > limit:                   # the weights are small beside it: coarser ones
-        levels = int(limit / bias)
-    # A few steps round up by more than the hundredth above.
-    while levels >= 3 and _largest_sum(values, levels / magnitude, biases * levels,
-                                       largest) > most:
-        levels -= 1
-    if levels < 3:
-        raise InputError(f"node {name!r}: its bias must not exceed {limit // 3:,} times the "
-                         f"largest weight at work on one unit of its input, less what its sums "
-                         f"need of the {acc_width} bits of an accumulator, and is {bias:,.0f} "
-                         f"times that; give it larger weights")
-    return levels
-
-
-def _largest_sum(values: np.ndarray, factor: float, biases: np.ndarray, largest: int) -> float:
-    """The largest magnitude of a sum, weights [out, columns] times ``factor`` and biases [out]
-    rounded."""
-    # Row by row: a copy of all in float64 may be large.
-    return max(float(np.rint(np.abs(row.astype(np.float64)) * factor).sum()) * largest
-               + abs(float(np.rint(bias))) for row, bias in zip(values, biases))
+def _table(codebook: np.ndarray, weight_scale: float) -> np.ndarray:
+    """A codebook as integers. A slot that no weight uses may be of any size, or no number: it is
+    clamped, and changes no scale."""
+    most = (1 << WEIGHT_BITS) - 1
+    return np.rint(np.nan_to_num(np.clip(codebook.astype(np.float64) / weight_scale,
+                                         -most, most))).astype(np.int64)
 
 
 def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict, largest: int,
@@ -159,7 +121,7 @@ def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: 
     """
     greatest = max(source_scales)
     room = int_range(acc_width)[1] // (2 * largest)
-    bits = min(_WEIGHT_BITS - 1, room.bit_length() - 1)
+    bits = min(WEIGHT_BITS - 1, room.bit_length() - 1)
     if bits < _ADD_BITS:
         raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of an "
                          f"accumulator")

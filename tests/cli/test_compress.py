@@ -61,6 +61,9 @@ def test_the_pages_example(example, here):
     assert result["excess"] <= result["budget"] == 0.01
     assert result["file_bytes"] == (example / "mynet.eie").stat().st_size
     assert set(result["chosen"]) == {"prune.keep", "share.slots"}
+    lost = result["quantisation"]
+    assert [one["name"] for one in lost["layers"]] == [one.name for one in network.layers]
+    assert lost["warnings"] == [] and all(0 < one["rms"] < 1e-3 for one in lost["layers"])
     assert set(result["chosen"]["prune.keep"]) == {"stem.0", "conv", "classes"}
     text = (example / "mynet.recipe.toml").read_text()
     written = tomllib.loads(text)
@@ -82,6 +85,7 @@ def test_the_pages_example(example, here):
     assert not code and (example / "again.eie").read_bytes() == (
         example / "mynet.eie").read_bytes()
     assert "(P+Q+H)" in out and "the held-out pictures" in out
+    assert "calibration inputs, in shares of the largest" in out and "warning" not in err
     assert re.search(r"\[2/8\] prune +held-out accuracy .*%  test accuracy .* of 1,928 weights",
                      err)
 
@@ -121,19 +125,32 @@ def test_killed_and_resumed_on_another_number_of_threads(example, here):
         stdout=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + 300
-        while not (steps / "02-prune.safetensors").exists():
+        while not list(steps.glob("02-prune-*.safetensors")):
             assert process.poll() is None and time.monotonic() < deadline
             time.sleep(0.005)
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL and not (example / "killed.eie").exists()
-    assert not (steps / "03-retrain.safetensors").exists()
+    assert not list(steps.glob("03-retrain-*.safetensors"))
     kept = {path: path.stat().st_mtime_ns for path in steps.glob("*.safetensors")}
     run_alone(*arguments("killed.eie", "--checkpoints", "killed", "-q"), cwd=example,
               env={"OMP_NUM_THREADS": "2"})
     assert (example / "killed.eie").read_bytes() == (example / "whole.eie").read_bytes()
     assert kept == {path: path.stat().st_mtime_ns for path in kept}     # not done again
+
+
+def test_what_is_lost_is_told_after_a_resumed_run_too(example, here, monkeypatch):
+    (example / "few.toml").write_text(QUICK)
+    words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
+    code, _, err = here(*words)
+    assert not code and "warning" not in err
+    monkeypatch.setattr("openeie.sw.quantise_report._LOST", 1e-9)       # any rounding at all
+    code, _, err = here(*words)
+    told = [line for line in err.splitlines() if "arning" in line]
+    assert not code and all(re.match(r"warning: layer '.*': channel \d+ is off by up to \d", line)
+                            for line in told) and len(told) >= 3
+    assert len(list((example / "few").glob("*-retrain-*"))) == 1        # not trained again
 
 
 def test_a_budget_that_is_not_met(example, here):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantisation of a chain of linear layers: the integers compute what the floats do."""
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from float_nodes import integers_of
 from modules import chain
 from openeie.core import golden
 from openeie.core.bounds import accumulator_needs
-from openeie.core.errors import InputError
+from openeie.core.errors import InputError, NumericWarning
 from openeie.sw.compress.prune import prune
 from openeie.sw.compress.share import share
 from torch import nn
@@ -34,6 +36,7 @@ def test_the_integer_network_computes_the_float_one(act_width):
     assert np.array_equal(got.argmax(1)[clear], wanted.argmax(1)[clear])
 
 
+@pytest.mark.filterwarnings("ignore::openeie.NumericWarning")
 def test_no_sum_can_leave_the_accumulator():
     model = chain(sizes=(300, 20, 7))
     share(model)
@@ -60,14 +63,18 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
         integers_of(model, np.full((1, 4), calibration), high=1)
 
 
-@pytest.mark.parametrize("bias", [1.0, 10.0])
-def test_weights_are_coarser_beside_a_large_bias(bias):
+@pytest.mark.parametrize("bias, told", [
+    (1.0, nullcontext()),
+    (10.0, pytest.warns(NumericWarning, match="layer '0': a bias that is large .* 8 steps .* or "
+                                                "an acc_width of 35"))])
+def test_weights_are_coarser_beside_a_large_bias(bias, told):
     model = chain(sizes=(30, 20, 7))
     with torch.no_grad():
         model[0].weight *= 1e-4
         model[0].bias.fill_(bias)
     x = np.random.default_rng(1).integers(0, 256, (50, 30))
-    net = integers_of(model, x, high=255, acc_width=32)
+    with told:
+        net = integers_of(model, x, high=255, acc_width=32)
     with torch.no_grad():
         wanted = model(torch.tensor(x / 255, dtype=torch.float32)).numpy()
     got = golden.network(net, x)[-1] * net.layers[-1].output_scale

@@ -55,19 +55,28 @@ class Checkpoints:
     """A folder with ``run.json``, which says of what run it is, and a file for each finished
     step. Every file appears complete or not at all.
 
+    A step's file is named after all that its result follows from, so that runs of several recipes
+    share the steps that they have in common, and none replaces another's file.
+
     Parameters
     ----------
     folder : made if it is not there.
-    run : everything that the steps' results follow from, as JSON values.
+    run : what every step's result follows from, as JSON values.
+    keys : for each step, in order, what else its own result and those after it follow from.
 
     Raises
     ------
     InputError : the folder has checkpoints of another run, or cannot be written.
     """
-    def __init__(self, folder: Path, run: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, run: Mapping[str, Any], keys: Mapping[str, Any]) -> None:
         self.folder = folder
         text = json.dumps(run, indent=1, sort_keys=True)
-        self._digest = hashlib.sha256(text.encode()).hexdigest()
+        self._digests: dict[str, str] = {}
+        before = text
+        for name, key in keys.items():
+            before = hashlib.sha256(f"{before}\0{name}\0{json.dumps(key, sort_keys=True)}"
+                                    .encode()).hexdigest()
+            self._digests[name] = before
         path = folder / _RUN
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -86,7 +95,7 @@ class Checkpoints:
                 f"another folder, or remove this one. Nothing in it was changed")
 
     def _path(self, number: int, name: str) -> Path:
-        return self.folder / f"{number:02}-{name}.safetensors"
+        return self.folder / f"{number:02}-{name}-{self._digests[name][:12]}.safetensors"
 
     def load(self, number: int, name: str) -> State | None:
         """What step ``number`` left, or None if it has not finished.
@@ -105,7 +114,7 @@ class Checkpoints:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             notes = parse_json(metadata["notes"], "its notes", _NOTES)
             state = State(tensors=tensors, notes=notes)
-            sound = metadata["digest"] == self._stamp(state)
+            sound = metadata["digest"] == self._stamp(name, state)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
             raise ArtefactError(f"checkpoint {path} cannot be read: {error}; remove it, and the "
                                 f"step is done again") from error
@@ -122,16 +131,16 @@ class Checkpoints:
         InputError : the folder cannot be written.
         """
         metadata = {"notes": json.dumps(state.notes, sort_keys=True),
-                    "digest": self._stamp(state)}
+                    "digest": self._stamp(name, state)}
         try:
             replace_file(self._path(number, name), safetensors.torch.save(state.tensors, metadata))
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {self.folder}: "
                              f"{error.strerror}") from error
 
-    def _stamp(self, state: State) -> str:
-        """SHA-256 over the run and everything in the state."""
-        return digest(state.tensors, self._digest, json.dumps(state.notes, sort_keys=True))
+    def _stamp(self, name: str, state: State) -> str:
+        """SHA-256 over all that a step follows from, and everything in the state."""
+        return digest(state.tensors, self._digests[name], json.dumps(state.notes, sort_keys=True))
 
 
 def digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
@@ -169,22 +178,7 @@ def _differences(there: str, run: Mapping[str, Any]) -> str:
                  for name in run if run[name] != other.get(name)]
     except (ValueError, AttributeError):
         return f"its {_RUN} cannot be read"
-    return "; ".join(_flat(parts, run, other)) or f"its {_RUN} is of another version"
-
-
-def _flat(parts: list[str], run: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """The same, of a recipe key by key."""
-    ours, theirs = (_keys(one.get("recipe") or {}) for one in (run, other))
-    keys = [f"recipe: {key} is {ours.get(key)!r}, and was {theirs.get(key)!r}"
-            for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
-    return keys + [part for part in parts if not part.startswith("recipe is")]
-
-
-def _keys(fields: Any, path: str = "") -> dict[str, Any]:
-    if not isinstance(fields, dict):
-        return {path: fields}
-    return {key: value for name, inner in fields.items()
-            for key, value in _keys(inner, f"{path}.{name}" if path else name).items()}
+    return "; ".join(parts) or f"its {_RUN} is of another version"
 
 
 def _short(value: Any) -> str:

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """A float network through a recipe to the integer network, step by step, resumable."""
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,14 +10,16 @@ import torch
 from torch import nn
 
 from ...core import artefact
-from ...core.errors import BudgetError
+from ...core.errors import BudgetError, NumericWarning
 from ...core.graph import Network
 from ...core.inspect import Contents, inspect
 from ..plain_weights import copied
+from ..quantise_report import QuantiseReport
 from ..seed import check_seed
 from .checkpoint import Checkpoints, State
 from .course import Course, Silent, Watcher
 from .dataset import Dataset, load_dataset
+from .keys import keys_of
 from .preflight import check_network, check_options, check_pictures, identity, versions
 from .recipe import AUTO, Recipe
 from .recipe_file import read_recipe
@@ -48,6 +51,7 @@ class Compressed:
     budget : that the integer error was to keep, or None.
     held_out_warning : why the held-out pictures' errors may be too low, or nothing.
     contents : the artefact's columns.
+    quantisation : each layer's error on calibration inputs against the float network's.
     """
     network: Network
     recipe: Recipe
@@ -57,6 +61,7 @@ class Compressed:
     budget: float | None
     held_out_warning: str
     contents: Contents = field(repr=False)
+    quantisation: QuantiseReport = field(repr=False)
 
     @property
     def float_error(self) -> float:
@@ -103,7 +108,8 @@ class Compressed:
                 "held_out_warning": self.held_out_warning, "chosen": self.chosen,
                 "recipe": self.recipe.model_dump(mode="json", exclude_none=True),
                 "file_bytes": self.file_bytes, "rate": self.rate,
-                "contents": self.contents.to_dict()}
+                "contents": self.contents.to_dict(),
+                "quantisation": self.quantisation.to_dict()}
 
 
 def compress(network, data: Dataset | Mapping | str | Path,
@@ -132,6 +138,10 @@ def compress(network, data: Dataset | Mapping | str | Path,
     ------
     InputError : whatever cannot work, as far as possible all at once and before any work.
     BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
+
+    Warns
+    -----
+    NumericWarning : naming layer and channel, where the integers lose much.
     """
     recipe = read_recipe(recipe)
     loaded = load_dataset(data).shaped(shape=recipe.data.shape, scale=recipe.data.scale,
@@ -148,14 +158,16 @@ def compress(network, data: Dataset | Mapping | str | Path,
     with deterministic(seed, strict=device == "cpu") as generator:
         graph = check_network(source, recipe, loaded, teacher)
         store = None if checkpoints is None else Checkpoints(Path(checkpoints), identity(
-            source, graph, recipe, loaded, seed=seed, device=device, budget=budget,
-            teacher=teacher))
+            source, graph, loaded, seed=seed, device=device, teacher=teacher),
+            keys_of(recipe, budget=budget, taught=teacher is not None))
         course = Course(source=source, recipe=recipe, data=loaded, train=train,
                         held_out=held_out, test=loaded.test, device=torch.device(device),
                         budget=budget, watch=watch or Silent(), generator=generator,
                         teacher=None if teacher is None else copied(teacher).eval())
         state = _run(course, store, seed)
     result = _result(course, state, seed)
+    for told in result.quantisation.warnings:
+        warnings.warn(told, NumericWarning, stacklevel=3)     # of openeie.compress
     _check_budget(result)
     return result
 
@@ -205,6 +217,7 @@ def _result(course: Course, state: State, seed: int) -> Compressed:
     network = replace(network_of(state), provenance=provenance)
     return Compressed(network=network, recipe=recipe, errors=errors, held_out_errors=held_out,
                       budget=course.budget, contents=inspect(artefact.dumps(network)),
+                      quantisation=QuantiseReport.of(state.notes["quantise"]["report"]),
                       chosen=chosen, held_out_warning=_held_out_warning(course))
 
 

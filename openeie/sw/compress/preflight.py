@@ -204,22 +204,20 @@ def _check_tied(title: str, module: nn.Module) -> None:
                          f"shared there; these are one and the same: {', '.join(tied)}")
 
 
-def identity(source: Source, graph: FloatGraph, recipe: Recipe, data: Dataset, *, seed: int,
-             device: str, budget: float | None, teacher: nn.Module | None) -> dict[str, Any]:
-    """Everything that a run's result follows from, as JSON values.
+def identity(source: Source, graph: FloatGraph, data: Dataset, *, seed: int, device: str,
+             teacher: nn.Module | None) -> dict[str, Any]:
+    """Everything but the recipe that a run's result follows from, as JSON values.
 
     A module is known by its graph, its classes' code, what it prints as, its plain attributes, and
     the weights that it starts from with this seed.
     """
     torch.manual_seed(seed)                 # as the first step begins
     module = source.make()
-    return {"recipe": recipe.model_dump(mode="json", exclude_none=True),
-            "network": structure_digest(graph), "module": digest({}, _told(module)),
+    return {"network": structure_digest(graph), "module": digest({}, _told(module)),
             "code": code_digest(source.make, module), "weights": source.weights_digest(module),
             "data": data.digest, "source": source.title, "data_name": data.name,
             "weights_name": "" if source.weights is None else source.weights.name,
             "seed": seed, "device": device,
-            "budget": budget if recipe.decides else None,
             "teacher": "" if teacher is None else _teacher_digest(teacher),
             "versions": versions()}
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The steps of a compression: each takes a state and leaves one; nothing else passes between."""
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
@@ -10,12 +11,13 @@ import torch
 from torch import nn
 
 from ...core import artefact
-from ...core.errors import BudgetError
+from ...core.errors import BudgetError, NumericWarning
 from ...core.graph import Network
 from ...core.payload import WEIGHT_BITS
 from ..graph_module import with_weights
 from ..integer_run import integer_error
 from ..quantise_graph import quantise_graph
+from ..quantise_report import QuantiseReport
 from .bits import Bits, choose_bits
 from .checkpoint import State
 from .course import Course
@@ -187,14 +189,18 @@ def make_integer(course: Course, state: State) -> State:
     graph = course.graph(state)
     if state.part("shared"):
         graph = with_weights(graph, course.folded(state))
-    network = quantise_graph(
-        replace(graph, name=recipe.name or graph.name),
-        data.floats(course.train[0][:recipe.quantise.calibration]),
-        input_range=data.input_range, input_scale=data.scale,
-        act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
-        encoding=recipe.encoding)
+    reports: list[QuantiseReport] = []
+    with warnings.catch_warnings():         # told at the end, after a resumed run too
+        warnings.simplefilter("ignore", NumericWarning)
+        network = quantise_graph(
+            replace(graph, name=recipe.name or graph.name),
+            data.floats(course.train[0][:recipe.quantise.calibration]),
+            input_range=data.input_range, input_scale=data.scale,
+            act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
+            encoding=recipe.encoding, report=reports.append)
     data_bytes = artefact.dumps(network)
-    return State(notes=state.notes | {"quantise": {"bytes": len(data_bytes)}}).after(
+    return State(notes=state.notes | {"quantise": {
+        "bytes": len(data_bytes), "report": reports[0].to_dict()}}).after(
         network={"artefact": torch.frombuffer(bytearray(data_bytes), dtype=torch.uint8)})
 
 

@@ -207,8 +207,7 @@ def known_as(network, data=DATA, *, seed=3, teacher=None):
     recipe, source = read_recipe(TRAIN), find_source(network)
     with deterministic(seed):
         graph = check_network(source, recipe, data)
-        return identity(source, graph, recipe, data, seed=seed, device="cpu", budget=None,
-                        teacher=teacher)
+        return identity(source, graph, data, seed=seed, device="cpu", teacher=teacher)
 
 
 def differences(one, other):
