@@ -84,8 +84,8 @@ def command(network: Network, data: Data, recipe: RecipeFile, out: OutFile,
             failure = BudgetError(f"{error}. The best network is in {out}{older}", result)
     files = _write(result, out)
     told = [*result.quantisation.warnings, *filter(None, [result.held_out_warning])]
-    emit(files | result.to_dict() | {"warnings": told}, lambda: _tables(result, files), as_json=as_json, quiet=quiet,
-         failure=failure)
+    emit(files | result.to_dict() | {"warnings": told}, lambda: _tables(result, files),
+         as_json=as_json, quiet=quiet, failure=failure)
 
 
 def _share(text: str) -> float:

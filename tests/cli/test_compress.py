@@ -221,8 +221,8 @@ def test_held_out_pictures_that_weights_may_have_seen(example, here):
     subprocess.run([sys.executable, "-c", code], cwd=example, check=True)
     Path("plain.toml").write_text("")
     words = arguments("seen.eie", "--weights", "random.pt", recipe="plain.toml")
-    code, out, _ = here(*words)
-    assert code == 0 and "warning: the held-out pictures are the last 100 training pict" in out
+    code, _, err = here(*words)
+    assert code == 0 and "warning: the held-out pictures are the last 100 training pict" in err
     with np.load("mydata.npz") as held:
         np.savez("own.npz", **held, held_out_images=held["test_images"],
                  held_out_labels=held["test_labels"])
