@@ -226,7 +226,7 @@ def test_held_out_pictures_that_weights_may_have_seen(example, here):
     with np.load("mydata.npz") as held:
         np.savez("own.npz", **held, held_out_images=held["test_images"],
                  held_out_labels=held["test_labels"])
-    code, out, _ = here(*words, "--data", "own.npz")
-    assert code == 0 and "warning" not in out and "the held-out pictures" in out
+    code, out, err = here(*words, "--data", "own.npz")
+    assert code == 0 and "warning" not in err and "the held-out pictures" in out
     code, _, err = here(*words, "--data", "own.npz", "--hold-out", "5")
     assert code == 2 and "hold_out must be left out, because data own.npz have 300" in err
