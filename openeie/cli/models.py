@@ -7,6 +7,7 @@ import numpy as np
 from ..core.artefact import load
 from ..core.errors import InputError
 from ..core.graph import Network
+from ..sw.data import demo_pictures, load_mnist
 from .common import read_inputs
 
 __all__ = ["find_model", "load_model", "inputs_for", "check_images"]
@@ -27,22 +28,27 @@ def load_model(name: str) -> Network:
 
 def inputs_for(network: Network, path: Path | None, images: int | None,
                default: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images,
-    ``default`` of them if ``images`` says nothing, and all if neither does."""
+    """Inputs [batch, n] and labels: from a file or MNIST's test set, or the first of the demo's
+    pictures, ``default`` of them if ``images`` says nothing, and all if neither does."""
     if path is not None:
         if images is not None:
-            raise InputError(f"--images {images} counts the shipped images, but --input {path} "
+            raise InputError(f"--images {images} counts the demo's pictures, but --input {path} "
                              f"brings others; give one of the two")
-        x, labels = read_inputs(path)
+        x, labels = _read(path)
         return network.check_inputs(x), labels
-    from ..sw.data import shipped_test_set
-    x, labels = shipped_test_set()
+    x, labels = demo_pictures()
     if network.inputs != x.shape[1]:
-        raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the images "
-                         f"that come with the package have {x.shape[1]}: give yours with --input")
+        raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the demo's "
+                         f"pictures have {x.shape[1]}: give yours with --input")
     count = images if images is not None else default or len(x)
     check_images(count, len(x))
     return x[:count], labels[:count]
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs and labels from a file, or from ``mnist:FOLDER``."""
+    kind, colon, folder = str(path).partition(":")
+    return load_mnist(folder, "test") if colon and kind == "mnist" else read_inputs(path)
 
 
 def check_images(images: int, available: int) -> None:

@@ -25,7 +25,7 @@ Name = Annotated[str | None, typer.Option(
 Baud = Annotated[int | None, typer.Option(
     "--baud", help="Speed of the port, bit/s; default: the board's, or 1000000.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 Check = Annotated[bool, typer.Option("--check/--no-check",
                                      help="Compare every value and cycle with the fast engine.")]
 

@@ -26,9 +26,10 @@ __all__ = ["command", "Images", "InputFile", "error_rate"]
 _IMAGES = 100
 
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 InputFile = Annotated[Path | None, typer.Option(
-    "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
+    "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'; or "
+                    "mnist:FOLDER, MNIST's 10,000 test images.")]
 RunOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write outputs, cycles, counters and the configuration there (.npz).")]
 Layers = Annotated[bool, typer.Option(

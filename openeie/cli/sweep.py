@@ -119,11 +119,11 @@ def _parse_layer(text: str) -> dict[str, Any]:
 
 
 def _network(name: str, count: int, seed: int):
-    """A network and its inputs: shipped images where they fit, otherwise random ones."""
-    from ..sw.data import shipped_test_set
+    """A network and its inputs: the demo's pictures where they fit, otherwise random ones."""
+    from ..sw.data import demo_pictures
     network = load_model(name)
     low, high = network.input_range
-    x, _ = shipped_test_set()
+    x, _ = demo_pictures()
     if network.inputs == x.shape[1] and low <= 0 and high >= 255:
         if count > len(x):
             raise InputError(f"images must be in 1 .. {len(x)}, not {count}")

@@ -65,7 +65,7 @@ def test_one_network_on_another_array(zoo):
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["vgg"], "the zoo has no network 'vgg'; it has: lenet-300-100, lenet-5, squeezenet-dc"),
-    (["--images", "0"], "--images must be in 1 .. 10000, not 0"),
+    (["--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["lenet-300-100", "-c", "TINY"], "layer 'ip1' needs"),
     (["--net", "F.net"], "--net belongs to squeezenet-dc"),
     (["squeezenet-dc", "--net", "F.net", "-o", "x.eie"],
