@@ -7,7 +7,7 @@ import numpy as np
 from ..core.artefact import load
 from ..core.errors import InputError
 from ..core.graph import Network
-from ..sw.data import demo_pictures, load_mnist
+from ..sw.data import PIXELS, demo_pictures, load_mnist
 from .common import read_inputs
 
 __all__ = ["find_model", "load_model", "inputs_for", "check_images"]
@@ -36,10 +36,10 @@ def inputs_for(network: Network, path: Path | None, images: int | None,
                              f"brings others; give one of the two")
         x, labels = _read(path)
         return network.check_inputs(x), labels
-    x, labels = demo_pictures()
-    if network.inputs != x.shape[1]:
+    if network.inputs != PIXELS:
         raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the demo's "
-                         f"pictures have {x.shape[1]}: give yours with --input")
+                         f"pictures have {PIXELS}: give yours with --input")
+    x, labels = demo_pictures()
     count = images if images is not None else default or len(x)
     check_images(count, len(x))
     return x[:count], labels[:count]

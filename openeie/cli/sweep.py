@@ -120,11 +120,11 @@ def _parse_layer(text: str) -> dict[str, Any]:
 
 def _network(name: str, count: int, seed: int):
     """A network and its inputs: the demo's pictures where they fit, otherwise random ones."""
-    from ..sw.data import demo_pictures
+    from ..sw.data import PIXELS, demo_pictures
     network = load_model(name)
     low, high = network.input_range
-    x, _ = demo_pictures()
-    if network.inputs == x.shape[1] and low <= 0 and high >= 255:
+    if network.inputs == PIXELS and low <= 0 and high >= 255:
+        x, _ = demo_pictures()
         if count > len(x):
             raise InputError(f"images must be in 1 .. {len(x)}, not {count}")
         return network, x[:count]

