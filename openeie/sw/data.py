@@ -2,6 +2,7 @@
 """MNIST: the reader of its idx files, and the pictures of the demo. numpy only."""
 import gzip
 import hashlib
+import shlex
 import sys
 import zlib
 from importlib.util import find_spec
@@ -112,25 +113,35 @@ def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
     ------
     ToolError : the package is not installed, or has other pictures than the pinned release.
     """
-    install = f"{sys.executable} -m pip install --no-deps {_PACKAGE}=={_RELEASE}"
     spec = find_spec(_PACKAGE)          # does not import it: its dependencies are not needed
     places = spec.submodule_search_locations if spec else None
     if not places:
         raise ToolError(f"the demo's pictures of MNIST come from the Python package {_PACKAGE}, "
-                        f"which is not installed: {install}")
-    path = Path(places[0], _FILE)
-    try:
-        table = np.loadtxt(gzip.decompress(path.read_bytes()).decode("ascii").splitlines(),
-                           dtype=np.uint8, delimiter=",", ndmin=2)
-    except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; "
-                        f"install them again: {install}") from None
-    if table.shape != (_CLASSES * _OF_EACH, PIXELS + 1) or _digest(table) != _DIGEST:
-        raise ToolError(f"{path} must hold the {_CLASSES * _OF_EACH:,} pictures of {_PACKAGE} "
-                        f"{_RELEASE}, which the shipped networks were trained without; it holds "
-                        f"others: {install}")
+                        f"which is not installed: {_install()}")
+    table = _read_table(Path(places[0], _FILE))
     table = table.reshape(_CLASSES, _OF_EACH, -1).swapaxes(0, 1).reshape(table.shape)
     return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
+
+
+def _read_table(path: Path) -> np.ndarray:
+    """The package's pictures in their order, uint8 [5000, 785]: the last value is the digit."""
+    again, count = _install("--force-reinstall"), _CLASSES * _OF_EACH
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("ascii").splitlines()
+        table = np.loadtxt(lines, np.uint8, delimiter=",") if len(lines) == count else None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; install them "
+                        f"again: {again}") from None
+    if table is None or table.shape != (count, PIXELS + 1) or _digest(table) != _DIGEST:
+        raise ToolError(f"{path} must hold the {count:,} pictures of {_PACKAGE} {_RELEASE}, which "
+                        f"the networks of openeie were trained without, not others: {again}")
+    return table
+
+
+def _install(*options: str) -> str:
+    """The command that brings the package."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *options, "--no-deps",
+                       f"{_PACKAGE}=={_RELEASE}"])
 
 
 def _digest(table: np.ndarray) -> str:

@@ -64,15 +64,17 @@ def test_only_the_pinned_pictures_are_taken(tmp_path, monkeypatch, table):
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (b"1,2\n3,4", "must hold the 5,000 pictures"), (b"1,x", "cannot be read from"),
-    (b"300,1", "cannot be read from"), (b"1,2\n3", "cannot be read from"),
+    (b"", "must hold the 5,000 pictures"), (b"1,2\n3,4", "must hold the 5,000 pictures"),
+    (b"1,2\n" * 5000, "must hold the 5,000 pictures"), (b"1\n" * 5000, "must hold the 5,000"),
+    (b"1,x\n" * 5000, "cannot be read from"), (b"300,1\n" * 5000, "cannot be read from"),
+    (b"1,2\n" * 4999 + b"3", "cannot be read from"),
     ("\N{SNOWMAN}".encode(), "cannot be read from"), ([b"no gzip"], "cannot be read from"),
     ([gzip.compress(bytes(999))[:-9]], "cannot be read from")])
 def test_damaged_pictures_of_the_demo(tmp_path, monkeypatch, text, message):
     carry(tmp_path, monkeypatch, text)
     with pytest.raises(ToolError, match=message) as raised:
         demo_pictures()
-    assert f"{sys.executable} -m pip install" in str(raised.value)
+    assert f"{sys.executable} -m pip install --force-reinstall --no-deps" in str(raised.value)
 
 
 def test_without_the_package_its_command_is_told(monkeypatch):
