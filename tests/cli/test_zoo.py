@@ -37,7 +37,9 @@ def test_the_list(zoo):
         assert one["score"]["error"] < one["score"]["float_error"] + 0.005
     assert [one["name"] for one in result["to_bring"]] == ["squeezenet-dc"]
     text, _, code = zoo("--images", 5)
-    for words in ("lenet-300-100", "lenet-5", f"{openeie.inspect(openeie.shipped('lenet-5')).factor:.1f}x", "squeezenet-dc (Song Han's released"):
+    rate = openeie.inspect(openeie.shipped("lenet-5")).factor
+    for words in ("lenet-300-100", "lenet-5", f"{rate:.1f}x",
+                  "squeezenet-dc (Song Han's released"):
         assert words in text
     assert not code and "\u2026" not in text
 
