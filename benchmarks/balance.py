@@ -29,7 +29,7 @@ from openeie.core.timing import Timing
 from openeie.core.weights import SparseWeights, permuted
 from openeie.sim.study.eie import paper_workloads
 from openeie.sim.study.workload import Workload, occupancy
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures
 
 NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
             ("lenet-5", "NET16", 20))
@@ -160,7 +160,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--markdown", action="store_true", help="the tables of docs/balance.md")
     options = parser.parse_args()
-    pictures, _ = shipped_test_set()
+    pictures, _ = demo_pictures()
     result = {"seed": options.seed,
               "layers": [measure_layer(layer, options.pes)
                          for layer in paper_workloads(options.seed)],

@@ -26,7 +26,7 @@ from openeie.boards.link_time import link_seconds
 from openeie.cli.common import one_line_errors
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
 from openeie.sim import fast
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures
 
 COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", "cycles",
            "latency us", "link ms")
@@ -54,7 +54,7 @@ def lenet_times(board: Board, images: int) -> tuple[float, float] | tuple[None, 
         program, _ = compile_to_fit(network, board.config)
     except (CapacityError, InputError):
         return None, None
-    x = shipped_test_set()[0][:images]
+    x = demo_pictures()[0][:images]
     seconds = sum(link_seconds(board, program, image[None]) for image in x) / len(x)
     return float(fast.run(program, x).cycles.mean()), 1e3 * seconds
 

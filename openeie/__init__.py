@@ -77,8 +77,9 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     ----------
     network : a live ``torch.nn.Module``, which is copied; a class or function that makes one;
         ``FILE.py:CLASS`` or ``MODULE:CLASS``; or the path of an ONNX file (extra ``onnx``).
-    data : a :class:`Dataset`; ``mnist:FOLDER``, ``cifar10:FOLDER`` or an ``.npz`` file; or a
-        mapping with ``train_images``, ``train_labels``, ``test_images`` and ``test_labels``.
+    data : a :class:`Dataset`; ``mnist:FOLDER``, ``mnist-without-demo:FOLDER``,
+        ``cifar10:FOLDER`` or an ``.npz`` file; or a mapping with ``train_images``,
+        ``train_labels``, ``test_images`` and ``test_labels``.
     recipe : a :class:`Recipe`; a mapping of its fields; a TOML file; or the name of a recipe that
         comes with the package. ``docs/compress.md`` has every key.
     weights : file with the network's weights, ``.safetensors``, a ``state_dict`` or ``.npz``.

@@ -139,11 +139,11 @@ def _figures(layers, config: ArrayConfig, out: Path | None, lines: list, *, quie
     """The figures' numbers, and, with a folder, their pictures."""
     from ..sim.study.figures import figures, precision_figure
     from ..sim.study.precision import errors_by_precision
-    from ..sw.data import shipped_test_set
+    from ..sw.data import demo_pictures
     with progress("figures", quiet=quiet) as update:
         charts = figures(layers, config, update)
     with working("figure 10", quiet=quiet):
-        errors = errors_by_precision(load_model(_PRECISION_NETWORK), *shipped_test_set())
+        errors = errors_by_precision(load_model(_PRECISION_NETWORK), *demo_pictures())
         charts.append(precision_figure(errors, _PRECISION_NETWORK))
     if out is not None:
         from ..sim.study.charts import draw_chart

@@ -42,7 +42,7 @@ InputFile = Annotated[Path | None, typer.Option(
     "--input", help="Measure cycles on these inputs instead of drawing activations (.npy or "
                     ".npz, as for sim).")]
 Images = Annotated[int | None, typer.Option(
-    "--images", help="The same on so many of the shipped MNIST images.")]
+    "--images", help="The same on so many of the demo's MNIST pictures.")]
 Clock = Annotated[float | None, typer.Option("--clock", help="MHz at which to tell the time.")]
 
 

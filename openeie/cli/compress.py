@@ -28,8 +28,9 @@ _SECONDS = 10                   # between two lines on an epoch, where there is 
 Network = Annotated[str, typer.Argument(
     metavar="MODULE:CLASS", help="mynet.py:Net, mypackage.nets:Net, or an .onnx file.")]
 Data = Annotated[str, typer.Option(
-    help="mnist:FOLDER, cifar10:FOLDER, or an .npz with train_images, train_labels, test_images, "
-         "test_labels, and perhaps held_out_images, held_out_labels.")]
+    help="mnist:FOLDER, mnist-without-demo:FOLDER, cifar10:FOLDER, or an .npz with "
+         "train_images, train_labels, test_images, test_labels, and perhaps held_out_images, "
+         "held_out_labels.")]
 RecipeFile = Annotated[str, typer.Option(
     "--recipe", metavar="R.toml", help="A file, or a recipe that comes with the package: "
                                        "lenet-300-100, lenet-300-100-small, lenet-5, cifar.")]

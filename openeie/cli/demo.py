@@ -36,10 +36,10 @@ Gateware = Annotated[bool, typer.Option(
     "--rtl/--no-rtl", help="Compare with the gateware, which takes a C++ compiler.")]
 
 
-def command(images: Images = 10_000, rtl_images: RtlImages = None, gateware: Gateware = True,
+def command(images: Images = 5_000, rtl_images: RtlImages = None, gateware: Gateware = True,
             config: Config = "EIE16", changes: Set = None, seed: Seed = 1, jobs: Jobs = 1,
             as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> None:
-    """Run the shipped LeNet-300-100 on MNIST's test images, in three engines, and compare.
+    """Run the shipped LeNet-300-100 on images of MNIST, in three engines, and compare.
 
     Without a C++ compiler golden and fast are shown and compared, and the exit code is 3; with
     --no-rtl, which asks for just that, it is 0.
@@ -63,8 +63,9 @@ def command(images: Images = 10_000, rtl_images: RtlImages = None, gateware: Gat
             rtl, left_out = _rtl(program, x[:count], seed)
     if rtl is not None:
         compared += rtl.compare(_first(fast, count))
+    made = contents.provenance
     errors = {"integer": error_rate(fast, labels),
-              "float": contents.provenance.get("float_error")}
+              "test_set": {"integer": made["integer_error"], "float": made["float_error"]}}
     again = invocation()
     failure = ToolError(f"the gateware was not compared: {left_out}; or leave it out: {again} demo "
                         f"--no-rtl") if gateware and rtl is None else None
@@ -73,7 +74,7 @@ def command(images: Images = 10_000, rtl_images: RtlImages = None, gateware: Gat
               "equal": True, "warnings": list(fast.warnings),
               "not_compared": {"rtl": left_out} if left_out else {},
               "next": [f"{again} {words}" for _, words in _NEXT]}
-    emit(result, lambda: [*_tables(contents, fast, rtl), _score(contents, errors, images),
+    emit(result, lambda: [*_tables(contents, fast, rtl), *_score(contents, errors, images),
                           *_equal(compared, images, count, left_out), *_next(again)],
          as_json=as_json, quiet=quiet, out=out, failure=failure)
 
@@ -108,11 +109,12 @@ def _tables(contents: Contents, fast: Run, rtl: Run | None) -> list:
     return tables
 
 
-def _score(contents: Contents, errors: dict, images: int) -> str:
-    told = errors["float"]
-    beside = "" if told is None else f" (float network: {told:.2%})"
-    return (f"error rate {errors['integer']:.2%} on {images:,} test images, from the integer "
-            f"outputs{beside}; file {contents.file_bytes:,} bytes")
+def _score(contents: Contents, errors: dict, images: int) -> list[str]:
+    stated = errors["test_set"]
+    return [f"error rate {errors['integer']:.2%} on {images:,} images that it was not trained "
+            f"with, from the integer outputs; file {contents.file_bytes:,} bytes",
+            f"on MNIST's 10,000 test images, as the file states: {stated['integer']:.2%} (float "
+            f"network: {stated['float']:.2%})"]
 
 
 def _equal(compared: int, images: int, on_rtl: int, left_out: str) -> list[str]:

@@ -7,9 +7,11 @@ import numpy as np
 from ..core.artefact import load
 from ..core.errors import InputError
 from ..core.graph import Network
+from ..sw.data import PIXELS, demo_pictures, load_mnist
 from .common import read_inputs
 
-__all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "check_images"]
+__all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "training_warnings",
+           "check_images"]
 
 #: What ``compress`` calls MNIST in a network's provenance.
 _MNIST = ("mnist", "mnist-without-demo")
@@ -35,29 +37,44 @@ def is_for_mnist(network: Network) -> bool:
 
 def inputs_for(network: Network, path: Path | None, images: int | None,
                default: int | None = None) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs [batch, n] and labels: from a file, or the first of the shipped MNIST images,
-    ``default`` of them if ``images`` says nothing, and all if neither does (a verb that has no
-    ``--images``). A network of other data gets MNIST's images only where ``images`` asks for
-    them."""
+    """Inputs [batch, n] and labels: from a file or MNIST's test set, or the first of the demo's
+    pictures, ``default`` of them if ``images`` says nothing, and all if neither does (a verb that
+    has no ``--images``). A network of other data gets the demo's pictures only where ``images``
+    asks for them."""
     if path is not None:
         if images is not None:
-            raise InputError(f"--images {images} counts the shipped images, but --input {path} "
+            raise InputError(f"--images {images} counts the demo's pictures, but --input {path} "
                              f"brings others; give one of the two")
-        x, labels = read_inputs(path)
+        x, labels = _read(path)
         return network.check_inputs(x), labels
-    from ..sw.data import shipped_test_set
-    x, labels = shipped_test_set()
-    if network.inputs != x.shape[1]:
-        raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the images "
-                         f"that come with the package have {x.shape[1]}: give yours with --input")
+    if network.inputs != PIXELS:
+        raise InputError(f"network {network.name!r} takes {network.inputs} inputs; the demo's "
+                         f"pictures have {PIXELS}: give yours with --input")
     if images is None and not is_for_mnist(network):
         raise InputError(
             f"network {network.name!r} takes {network.inputs} inputs, but its file does not say "
             f"that they are MNIST's images: give inputs with --input FILE"
             + (f", or ask for MNIST's with --images {default}" if default else ""))
+    x, labels = demo_pictures()
     count = images if images is not None else default or len(x)
     check_images(count, len(x))
     return x[:count], labels[:count]
+
+
+def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+    """Inputs and labels from a file, or from ``mnist:FOLDER``."""
+    kind, colon, folder = str(path).partition(":")
+    return load_mnist(folder, "test") if colon and kind == "mnist" else read_inputs(path)
+
+
+def training_warnings(network: Network, path: Path | None) -> list[str]:
+    """What to tell of an error rate on inputs from ``path``, or on the demo's pictures if None,
+    where the network was trained with them."""
+    if path is not None or network.provenance.get("data") != "mnist":
+        return []
+    return [f"network {network.name!r} was trained with all of MNIST's training pictures, the "
+            f"demo's among them, so its error rate on these is too low; give --input mnist:DIR for "
+            f"MNIST's test pictures"]
 
 
 def check_images(images: int, available: int) -> None:

@@ -33,7 +33,7 @@ PageOut = Annotated[Path, typer.Option("-o", "--out", help="The page (.html).")]
 Against = Annotated[str | None, typer.Option(
     "--against", help="Another array to compare with: a preset, or a .toml or .json file.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 Engine = Annotated[str, typer.Option("-e", "--engine", help="fast or rtl.")]
 Clock = Annotated[float, typer.Option("--mhz", help="Clock at which to tell the latency.")]
 TimelineOut = Annotated[Path | None, typer.Option(

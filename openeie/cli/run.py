@@ -11,7 +11,7 @@ from ..sim import fast
 from ..sim.execute import execute
 from .common import AsJson, Model, Quiet, emit, progress
 from .compile import Encoding, Vectors
-from .models import inputs_for, load_model
+from .models import inputs_for, load_model, training_warnings
 from .sim import InputFile, error_rate
 from .tables import run_dict, run_tables
 
@@ -25,7 +25,7 @@ Name = Annotated[str | None, typer.Option(
 Baud = Annotated[int | None, typer.Option(
     "--baud", help="Speed of the port, bit/s; default: the board's, or 1000000.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 Check = Annotated[bool, typer.Option("--check/--no-check",
                                      help="Compare every value and cycle with the fast engine.")]
 
@@ -62,6 +62,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
              + (f"; equal to fast in every word, cycle and counter on {len(x):,}" if check else "")]
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
+        result["warnings"] += training_warnings(network, inputs)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
     emit(result, lambda: [*run_tables(run, title=f"{network.name} on {identity.board}, "
                                                  f"{run.config.pes} PEs: an input's mean"),

@@ -18,7 +18,7 @@ from ..sim.engines import simulate
 from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
                      Verbose, check_writable, config_for, emit, working, write_atomically)
 from .compile import Balance, Encoding, Vectors
-from .models import inputs_for, load_model
+from .models import inputs_for, load_model, training_warnings
 from .outputs import check_format
 from .streams import is_stdout
 from .tables import run_dict, run_tables
@@ -29,9 +29,10 @@ _IMAGES = 100
 _FORMATS = (".npz", ".json")
 
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 InputFile = Annotated[Path | None, typer.Option(
-    "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'.")]
+    "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'; or "
+                    "mnist:FOLDER, MNIST's 10,000 test images.")]
 RunOut = Annotated[Path | None, typer.Option(
     "-o", "--out", help="Write outputs, cycles, counters and the configuration there "
                          "(.npz or .json; - is standard output, as .json).")]
@@ -75,6 +76,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
             lines.append(_draw(summary, picture))
     if labels is not None:
         result["error_rate"] = error_rate(run, labels)
+        result["warnings"] += training_warnings(network, inputs)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
     if out is not None:
         write_atomically(out, _dump(run, result, form))

@@ -26,7 +26,7 @@ Configurations = Annotated[int | None, typer.Option(
 Only = Annotated[str | None, typer.Option(
     "--only", metavar="C.K", help="With --random: replay case K of configuration C alone.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the shipped MNIST images.")]
+    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
 Engines = Annotated[str, typer.Option(help="Engines to compare, with commas.")]
 Scheduler = Annotated[str | None, typer.Option(
     help="With --random: address of a running Dask scheduler.")]

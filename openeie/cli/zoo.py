@@ -13,7 +13,7 @@ from ..core.config import ArrayConfig
 from ..core.errors import CapacityError, InputError
 from ..core.inspect import inspect
 from ..sim.engines import simulate
-from ..sw.data import shipped_test_set
+from ..sw.data import demo_pictures
 from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
 from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
                      working, write_atomically)
@@ -61,7 +61,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
                          f"{given[0]} ...")
     else:
         if images is not None:
-            check_images(images, len(shipped_test_set()[0]))
+            check_images(images, len(demo_pictures()[0]))
         for one in [entry(name)] if name else [one for one in ZOO.values() if not one.needs]:
             subject = shipped_subject(one.name, images)
             try:

@@ -10,8 +10,11 @@ from commands import run, run_alone, run_json
 from damage import whole_network
 from openeie.cli.common import config_for, read_inputs
 from openeie.cli.models import inputs_for, load_model
+from openeie.core import golden
 from openeie.core.config import preset
 from openeie.core.errors import InputError
+from openeie.sw.data import demo_pictures
+from study_subject import write_mnist
 
 LENET = "lenet-300-100"
 
@@ -56,7 +59,7 @@ def test_a_whole_network_from_its_file(tmp_path, rng):
     assert run_json("sim", *on_it, "--input", x)["cycles"] > 0
     result = run_json("verify", *on_it, "--input", x, "--engines", "golden,fast")
     assert result["equal"] and result["words"] == 3 * (48 + 24 + 36 + 30 + 10 + 10 + 10 + 7)
-    assert "takes 90 inputs; the images" in run("sim", *on_it, code=2).stderr
+    assert "takes 90 inputs; the demo's" in run("sim", *on_it, code=2).stderr
 
 
 def test_compile(tmp_path):
@@ -129,13 +132,13 @@ def test_wave(tmp_path):
     (["sim", LENET, "--set", "pes=0"], 2, "pes must be in 1 .. 1024, not 0"),
     (["sim", LENET, "-c", "TINY"], 2, "acc_depth: layer 'ip1' needs 75, the array has 16"),
     (["sim", LENET, "-e", "fpga"], 2, "engine must be one of golden, fast, rtl, not 'fpga'"),
-    (["sim", LENET, "--images", "0"], 2, "--images must be in 1 .. 10000, not 0"),
+    (["sim", LENET, "--images", "0"], 2, "--images must be in 1 .. 5000, not 0"),
     (["sim", LENET, "--input", "no.npy"], 2, "cannot read inputs from no.npy"),
     (["sim", LENET, "--vectors", "3", "--images", "4", "--encoding", "csr"], 2, "multiple"),
     (["verify"], 2, "give either a MODEL or --random N"),
     (["verify", LENET, "--engines", "fast"], 2, "engines must be two or more of golden"),
     (["wave", LENET, "-o", "x.png"], 2, "must end in .fst or .vcd, not 'x.png'"),
-    (["demo", "--rtl-images", "0"], 2, "--rtl-images must be in 1 .. 10000, not 0"),
+    (["demo", "--rtl-images", "0"], 2, "--rtl-images must be in 1 .. 5000, not 0"),
     (["frobnicate"], 2, "No such command 'frobnicate'"),
 ])
 def test_bad_input(arguments, code, message):
@@ -183,6 +186,16 @@ def test_one_input_without_a_batch(tmp_path):
     np.savez(tmp_path / "x.npz", inputs=np.full(784, 7), labels=np.array([3]))
     x, labels = inputs_for(load_model(LENET), tmp_path / "x.npz", None)
     assert x.shape == (1, 784) and labels.tolist() == [3]
+
+
+def test_mnists_test_set_is_an_input(tmp_path):
+    folder = write_mnist(tmp_path, train=7, test=50)
+    x, labels = demo_pictures()
+    result = run_json("sim", LENET, "-e", "golden", "--input", f"mnist:{folder}")
+    answers = golden.run(load_model(LENET), x[7:57]).outputs.argmax(axis=1)
+    assert result["error_rate"] == np.mean(answers != labels[7:57])
+    assert "MNIST file t10k-images-idx3-ubyte.gz cannot be read from /nowhere" in run(
+        "sim", LENET, "--input", "mnist:/nowhere", code=2).stderr
 
 
 @pytest.mark.parametrize("save", [np.savez, np.savez_compressed])

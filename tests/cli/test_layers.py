@@ -93,13 +93,13 @@ def test_compile_as_text():
      "cannot write no/a.svg"),
     (["compile", LENET, "--density", "2"], "density must be in 0 .. 1, not 2.0"),
     (["compile", LENET, "--clock", "0"], "--clock must be a positive number of MHz, not 0.0"),
-    (["compile", LENET, "--images", "0"], "--images must be in 1 .. 10000, not 0"),
+    (["compile", LENET, "--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["compile", LENET, "--images", "3", "--density", "0.3", "--seed", "2"],
      "--density, --seed: for activations that are drawn"),
     (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for act"),
     (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
     (["sim", LENET, "--input", "x.npy", "--images", "7"],
-     "--images 7 counts the shipped images, but --input x.npy brings others"),
+     "--images 7 counts the demo's pictures, but --input x.npy brings others"),
     (["verify", LENET, "--input", "x.npy", "--images", "4"], "give one of the two"),
 ])
 def test_bad_input(arguments, message):

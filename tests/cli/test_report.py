@@ -57,7 +57,7 @@ def test_as_text(tmp_path):
     (["--against", "EIE9"], "unknown preset 'EIE9'"),
     (["--against", "EIE64"], "--against EIE64 is the array of the run itself"),
     (["--against", "TINY"], "acc_depth: layer 'ip1' needs 75, the array has 16"),
-    (["--images", "0"], "--images must be in 1 .. 10000, not 0"),
+    (["--images", "0"], "--images must be in 1 .. 5000, not 0"),
 ])
 def test_bad_input(arguments, message, tmp_path):
     done = run("report", LENET, *arguments, code=2, cwd=tmp_path)

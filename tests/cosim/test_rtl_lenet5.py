@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LeNet-5 whole: ten test images in the gateware, all 10,000 on ``fast``; error as stated."""
+"""LeNet-5 whole: ten images in the gateware; on MNIST's 10,000, the error that it states."""
 import numpy as np
 import openeie
 import pytest
@@ -7,7 +7,8 @@ from openeie.core.compile import compile_network
 from openeie.core.config import OPERATIONS, ArrayConfig
 from openeie.sim import fast, rtl
 from openeie.sim.engines import simulate
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures, load_mnist
+from shared_data import MNIST, needs_mnist
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
 ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,
@@ -16,17 +17,24 @@ ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_w
 RTL_IMAGES = 10
 
 
+@needs_mnist
 @pytest.mark.timeout(2400)         # 10,000 images
-def test_lenet5_whole_is_equal_on_rtl_and_fast():
+def test_lenet5_misreads_what_it_says():
     network = openeie.load(openeie.shipped("lenet-5"))
-    x, labels = shipped_test_set()
-    program = compile_network(network, ARRAY)
-    every = fast.run(program, x, jobs=2)
+    x, labels = load_mnist(MNIST, "test")
+    every = fast.run(compile_network(network, ARRAY), x, jobs=2)
     error = np.mean(every.outputs.argmax(axis=1) != labels)
     made = network.provenance
     print(f"error {error:.2%} on {len(x):,} images, float network {made['float_error']:.2%}; "
           f"{every.cycles.mean():,.1f} cycles an image")
-    assert error == made["integer_error"] <= 0.0074
+    assert error == made["integer_error"]
+
+
+def test_lenet5_whole_is_equal_on_rtl_and_fast():
+    program = compile_network(openeie.load(openeie.shipped("lenet-5")), ARRAY)
+    x, labels = (array[:500] for array in demo_pictures())
+    every = fast.run(program, x)
+    assert np.mean(every.outputs.argmax(axis=1) != labels) <= 0.02
     truth = rtl.run(program, x[:RTL_IMAGES])
     few = fast.run(program, x[:RTL_IMAGES])
     compared = truth.compare(few)

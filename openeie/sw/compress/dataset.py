@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import InputError
-from ..data import load_mnist
+from ..data import load_mnist, without_demo
 from ..npz import read_arrays
 
 __all__ = ["Labelled", "Dataset", "load_dataset"]
@@ -192,8 +192,10 @@ def _wrong(split: str, images: np.ndarray, labels: np.ndarray) -> list[str]:
 
 
 def load_dataset(source: "Dataset | Mapping[str, np.ndarray] | str | Path") -> Dataset:
-    """Pictures from ``mnist:FOLDER``, ``cifar10:FOLDER``, an ``.npz`` file, or arrays by name.
+    """Pictures from ``mnist:FOLDER``, ``mnist-without-demo:FOLDER``, ``cifar10:FOLDER``, an
+    ``.npz`` file, or arrays by name.
 
+    The second trains without the pictures of :func:`~openeie.sw.data.demo_pictures`.
     An ``.npz`` or mapping has ``train_images``, ``train_labels``, ``test_images`` and
     ``test_labels``, see :class:`Dataset`, and perhaps ``held_out_images`` and
     ``held_out_labels``, ``scale`` and ``offset``.
@@ -209,16 +211,17 @@ def load_dataset(source: "Dataset | Mapping[str, np.ndarray] | str | Path") -> D
         return _of_arrays(dict(source), "of arrays")
     text = str(source)
     kind, colon, folder = text.partition(":")
-    if colon and kind == "mnist":
+    if colon and kind in ("mnist", "mnist-without-demo"):
         train, test = (load_mnist(folder, split) for split in ("train", "test"))
-        return Dataset(name="mnist", train=_maps(train), test=_maps(test))
+        train = train if kind == "mnist" else without_demo(*train)
+        return Dataset(name=kind, train=_maps(train), test=_maps(test))
     if colon and kind == "cifar10":
         from ..cifar10 import load_cifar10
         return Dataset(name="cifar10", train=load_cifar10(folder, "train"),
                        test=load_cifar10(folder, "test"))
     if not text.endswith(".npz"):
-        raise InputError(f"data must be mnist:FOLDER, cifar10:FOLDER or an .npz file, "
-                         f"not {text!r}")
+        raise InputError(f"data must be mnist:FOLDER, mnist-without-demo:FOLDER, cifar10:FOLDER or "
+                         f"an .npz file, not {text!r}")
     arrays = read_arrays(text, "pictures", (*_ARRAYS, *_OWN, "scale", "offset"))
     if not isinstance(arrays, dict):
         raise InputError(f"{text} holds one array; it needs {', '.join(_ARRAYS)}")

@@ -22,7 +22,7 @@ class Lenet300(nn.Sequential):
 class Lenet5(nn.Sequential):
     """LeNet-5 as Caffe's MNIST example has it, 431 thousand parameters.
 
-    Takes float32 [batch, 1, 28, 28], pixels divided by 256, and returns [batch, 10].
+    Takes float32 [batch, 1, 28, 28], pixels in 0 .. 1, and returns [batch, 10].
     """
 
     def __init__(self) -> None:

@@ -7,7 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
 from openeie.sw.compress.dataset import Dataset, load_dataset
+from openeie.sw.data import demo_pictures
 from pictures import arrays
+from study_subject import write_mnist
 
 
 def data(**changes):
@@ -111,7 +113,7 @@ def test_files(tmp_path):
         with pytest.raises(InputError, match="offset must be an integer of 16 bits, or one for"):
             load_dataset(path)
     np.save(tmp_path / "a.npy", IMAGES)
-    for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, cifar10:FOLDER or an .npz"),
+    for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, mnist-without-d"),
                             ("mnist", "must be mnist:FOLDER"), ("mnist:/none", "MNIST file .*none"),
                             (tmp_path / "no.npz", "cannot read pictures from .*no.npz")):
         with pytest.raises(InputError, match=message):
@@ -140,3 +142,16 @@ def test_held_out_pictures_of_their_own(tmp_path):
             load_dataset(arrays(20, 10) | own | changes)
     with pytest.raises(InputError, match="must have the arrays .*; missing: held_out_labels"):
         load_dataset(arrays(20, 10) | {"held_out_images": own["held_out_images"]})
+
+
+def test_mnist_without_the_demos_pictures(tmp_path, monkeypatch):
+    folder = write_mnist(tmp_path, train=300, test=50)
+    with pytest.raises(InputError, match="hold the demo's 5,000 pictures, .* not 300 of them"):
+        load_dataset(f"mnist-without-demo:{folder}")
+    whole = load_dataset(f"mnist:{folder}")
+    pictures, labels = demo_pictures()
+    monkeypatch.setattr("openeie.sw.data.demo_pictures", lambda: (pictures[:100], labels[:100]))
+    one = load_dataset(f"mnist-without-demo:{folder}")
+    assert one.name == "mnist-without-demo" and one.shape == (1, 28, 28)
+    assert all(np.array_equal(ours, theirs[100:]) for ours, theirs in zip(one.train, whole.train))
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(one.test, whole.test))

@@ -32,7 +32,7 @@ def test_the_figures_shares_add_up():
     for panel in figure.panels:
         assert [line.name for line in panel.series] == ["conv1", "conv2", "ip1", "ip2"]
         assert all(sum(line.y) == pytest.approx(1) and min(line.y) > 0 for line in panel.series)
-    assert "conv1 4 -> 3.41" in figure.note
+    assert "conv1 4 -> 3.63" in figure.note
 
 
 @pytest.mark.parametrize("name", NETWORKS)
