@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+from dataclasses import replace
 import os
 import shutil
 import subprocess
@@ -130,3 +131,14 @@ def test_a_module_without_a_script_is_started_as_one(tmp_path, monkeypatch):
     (tmp_path / "a b" / "openeie").touch()
     monkeypatch.setattr(sys, "executable", str(tmp_path / "a b" / "python3"))
     assert invocation() == "'a b/openeie'"
+
+
+@pytest.mark.parametrize(("data", "warned"), [("mnist", True), ("mnist-without-demo", False)])
+def test_an_error_rate_on_training_pictures_is_told(tmp_path, data, warned):
+    """A network that was trained with all of MNIST's training pictures has seen the demo's."""
+    network = openeie.load(openeie.shipped("lenet-300-100"))
+    openeie.save(replace(network, provenance=network.provenance | {"data": data}),
+                 tmp_path / "net.eie")
+    done = run("sim", tmp_path / "net.eie", "--images", 2, "--json")
+    warnings = json.loads(done.stdout)["warnings"]
+    assert len(warnings) == warned and done.stderr.count("give --input mnist:DIR") == warned
