@@ -3,11 +3,11 @@
 import importlib.metadata
 import importlib.util
 import json
-from dataclasses import replace
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import openeie
