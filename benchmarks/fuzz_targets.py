@@ -116,12 +116,13 @@ def read_regression_journal(path: Path):
     return {fields["name"]: Outcome(**fields) for fields in _OUTCOMES} | passed
 
 
-_RUN = {"recipe": {"name": "r", "share": {"slots": 16}}, "seed": 0, "model": "m" * 64}
+_RUN = {"seed": 0, "model": "m" * 64}
+_KEYS = {"prune": {"prune": {"keep": 0.5}}}
 
 
 def _checkpoints(folder: Path):
     from openeie.sw.compress.checkpoint import Checkpoints
-    return Checkpoints(folder, _RUN)
+    return Checkpoints(folder, _RUN, _KEYS)
 
 
 def checkpoint(rng) -> bytes:
@@ -136,14 +137,14 @@ def checkpoint(rng) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = _checkpoints(Path(folder))
         kept.save(1, "prune", State(tensors=tensors, notes=notes))
-        return (Path(folder) / "01-prune.safetensors").read_bytes()
+        return next(Path(folder).glob("01-prune-*")).read_bytes()
 
 
 def read_checkpoint(path: Path):
     """As a compression that goes on does."""
     folder = path.parent / "run"
     kept = _checkpoints(folder)
-    os.replace(path, folder / "01-prune.safetensors")
+    os.replace(path, kept._path(1, "prune"))
     state = kept.load(1, "prune")
     return state.notes, {name: (str(one.dtype), tuple(one.shape), one.numpy().tobytes())
                          for name, one in state.tensors.items()}
