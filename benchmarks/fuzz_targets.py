@@ -121,7 +121,7 @@ _RUN = {"recipe": {"name": "r", "share": {"slots": 16}}, "seed": 0, "model": "m"
 
 def _checkpoints(folder: Path):
     from openeie.sw.compress.checkpoint import Checkpoints
-    return Checkpoints(folder, _RUN)
+    return Checkpoints(folder, _RUN, {"prune": {"keep": 0.5}})
 
 
 def checkpoint(rng) -> bytes:
@@ -136,14 +136,17 @@ def checkpoint(rng) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = _checkpoints(Path(folder))
         kept.save(1, "prune", State(tensors=tensors, notes=notes))
-        return (Path(folder) / "01-prune.safetensors").read_bytes()
+        whole = next(Path(folder).glob("01-prune-*.safetensors")).read_bytes()
+    # safetensors writes its metadata in any order; the same seed must give the same bytes.
+    end = 8 + int.from_bytes(whole[:8], "little")
+    text = json.dumps(json.loads(whole[8:end]), sort_keys=True).encode()
+    return len(text).to_bytes(8, "little") + text + whole[end:]
 
 
 def read_checkpoint(path: Path):
     """As a compression that goes on does."""
-    folder = path.parent / "run"
-    kept = _checkpoints(folder)
-    os.replace(path, folder / "01-prune.safetensors")
+    kept = _checkpoints(path.parent / "run")
+    os.replace(path, kept._path(1, "prune"))
     state = kept.load(1, "prune")
     return state.notes, {name: (str(one.dtype), tuple(one.shape), one.numpy().tobytes())
                          for name, one in state.tensors.items()}
