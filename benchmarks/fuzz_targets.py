@@ -116,12 +116,13 @@ def read_regression_journal(path: Path):
     return {fields["name"]: Outcome(**fields) for fields in _OUTCOMES} | passed
 
 
-_RUN = {"recipe": {"name": "r", "share": {"slots": 16}}, "seed": 0, "model": "m" * 64}
+_RUN = {"seed": 0, "model": "m" * 64}
+_KEYS = {"prune": {"prune": {"keep": 0.5}}}
 
 
 def _checkpoints(folder: Path):
     from openeie.sw.compress.checkpoint import Checkpoints
-    return Checkpoints(folder, _RUN, {"prune": {"keep": 0.5}})
+    return Checkpoints(folder, _RUN, _KEYS)
 
 
 def checkpoint(rng) -> bytes:
@@ -136,7 +137,7 @@ def checkpoint(rng) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = _checkpoints(Path(folder))
         kept.save(1, "prune", State(tensors=tensors, notes=notes))
-        whole = next(Path(folder).glob("01-prune-*.safetensors")).read_bytes()
+        whole = next(Path(folder).glob("01-prune-*")).read_bytes()
     # safetensors writes its metadata in any order; the same seed must give the same bytes.
     end = 8 + int.from_bytes(whole[:8], "little")
     text = json.dumps(json.loads(whole[8:end]), sort_keys=True).encode()
@@ -145,7 +146,8 @@ def checkpoint(rng) -> bytes:
 
 def read_checkpoint(path: Path):
     """As a compression that goes on does."""
-    kept = _checkpoints(path.parent / "run")
+    folder = path.parent / "run"
+    kept = _checkpoints(folder)
     os.replace(path, kept._path(1, "prune"))
     state = kept.load(1, "prune")
     return state.notes, {name: (str(one.dtype), tuple(one.shape), one.numpy().tobytes())

@@ -65,15 +65,16 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
         raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
 
 
-def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = ()) -> str:
+def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = (), *,
+                 program: str = "openeie") -> str:
     """What to do about a clock that was missed: the command for the fastest one that leaves some
-    of the ``fmax_mhz`` reached as slack; ``options`` are those of the build that missed it."""
+    of the ``fmax_mhz`` reached as slack; ``options`` are those of the build that missed it,
+    ``program`` is how this one is typed."""
     slower = board.slower(fmax_mhz * 1e6 * (1 - _SLACK))
     if slower is None:
         return "the board's PLL makes no clock that slow; build fewer PEs, with --pes"
-    words = ["openeie", "build", "-b", board.name, *options,
-             "--clock", f"{slower.clock_out_hz / 1e6:g}"]
-    return f"build it with a slower clock: {shlex.join(words)}"
+    words = ["build", "-b", board.name, *options, "--clock", f"{slower.clock_out_hz / 1e6:g}"]
+    return f"build it with a slower clock: {program} {shlex.join(words)}"
 
 
 def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:

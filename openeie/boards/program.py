@@ -86,8 +86,10 @@ def check_bitstream(board: Board, path: Path, *, force: bool = False) -> None:
         raise InputError(f"{path} is not the file that {path.parent / REPORT} describes; build "
                          f"anew: openeie build -b {board.name}")
     if not met and not force:
+        options = [] if path.parent == Path("build") / board.name else ["-o", str(path.parent)]
         raise InputError(f"{path} missed its clock, {reached} of {wanted} MHz, and would not be "
-                         f"reliable; {slower_build(board, reached)}; or load it with --force")
+                         f"reliable; {slower_build(board, reached, options)}, and the options that "
+                         f"it was built with; or load it with --force")
 
 
 def _read_report(path: Path) -> dict[str, Any] | None:

@@ -49,7 +49,7 @@ class Journal:
         try:
             lines = read_lines(path, self._owner)
         except UntrustedError as error:
-            raise InputError(f"cannot read the journal {error}; remove it") from error
+            raise InputError(f"cannot read the journal {error}; move it away") from error
         if lines.ours:
             outcomes = [_outcome(line) for line in lines.values]
             self.passed = {one.name: one for one in outcomes if one is not None}

@@ -10,6 +10,7 @@ from ..boards.board import Board
 from ..core.errors import ToolError
 from .common import AsJson, Quiet, Set, emit
 from .console import PlainConsole
+from .invocation import invocation
 from .outputs import check_folder
 from .target import Array, BoardName, Clock, Pes, resolve_board
 
@@ -18,6 +19,7 @@ __all__ = ["command"]
 Folder = Annotated[Path | None, typer.Option("-o", "--out", help="Default: build/BOARD.")]
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Place-and-route runs; the fastest "
                                                            "is kept.")]
+
 
 def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
             clock: Clock = None, out: Folder = None, seeds: Seeds = 1, as_json: AsJson = False,
@@ -36,18 +38,20 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
     missed = None if result["met"] else ToolError(
         f"{board.name} reaches {result['fmax_mhz']} MHz, less than its clock of "
         f"{result['target_mhz']:g} MHz: the bitstream would not be reliable; "
-        f"{slower_build(board, result['fmax_mhz'], _options(config, changes, pes, out))}")
+        + slower_build(board, result["fmax_mhz"], _options(config, changes, pes, out, seeds),
+                       program=invocation()))
     emit({"folder": str(folder)} | result, lambda: _tables(board, result, folder),
          as_json=as_json, quiet=quiet, failure=missed)
 
 
 def _options(config: str | None, changes: list[str] | None, pes: int | None,
-             out: Path | None) -> list[str]:
+             out: Path | None, seeds: int) -> list[str]:
     """The options of this build that the next one needs, too."""
     words = ["-c", config] if config is not None else []
     words += [word for change in changes or () for word in ("--set", change)]
     words += ["--pes", str(pes)] if pes is not None else []
     words += ["-o", str(out)] if out is not None else []
+    words += ["--seeds", str(seeds)] if seeds != 1 else []
     return words
 
 

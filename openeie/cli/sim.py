@@ -34,7 +34,8 @@ InputFile = Annotated[Path | None, typer.Option(
     "--input", help="Inputs: .npy [batch, n], or .npz with 'inputs' and perhaps 'labels'; or "
                     "mnist:FOLDER, MNIST's 10,000 test images.")]
 RunOut = Annotated[Path | None, typer.Option(
-    "-o", "--out", help="Write outputs, cycles, counters and the configuration there "
+    "-o", "--out", help="Write outputs, cycles, counters, saturated outputs and the "
+                         "configuration there "
                          "(.npz or .json; - is standard output, as .json).")]
 Layers = Annotated[bool, typer.Option(
     "--layers", help="Work, densities, where the cycles went and the speed-up over a dense run.")]
@@ -125,6 +126,8 @@ def _dump(run: Run, result: dict, form: str) -> bytes:
         if layer.cycles is not None:
             arrays |= {f"{layer.name}.cycles": layer.cycles,
                        f"{layer.name}.counters": layer.counters}
+        if layer.saturated is not None:
+            arrays[f"{layer.name}.saturated"] = layer.saturated
     if form == ".json":
         lists = {name: array.tolist() for name, array in arrays.items()}
         return (json.dumps({"schema_version": SCHEMA_VERSION} | result | {"arrays": lists})

@@ -12,11 +12,12 @@ import typer
 from ..core.config import ArrayConfig, check_keys
 from ..core.errors import InputError
 from ..core.extras import need
+from ..core.files import remove_file
 from ..core.graph import Network
 from ..core.limits import NAMES
 from .common import AsJson, Quiet, emit, progress, write_atomically
 from .models import inputs_for, is_for_mnist, load_model
-from .outputs import check_folder
+from .outputs import check_writable, make_folder
 from .sweep_tables import sweep_tables
 
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _ROWS, _IMAGES = 40, 10
+#: Files of a folder of results, besides the pictures of fields.
+_RESULTS = ("sweep.json", "points.csv", "points.parquet", "front.svg")
 
 File = Annotated[Path | None, typer.Argument(metavar="[FILE.toml]")]
 Grid = Annotated[list[str] | None, typer.Option(
@@ -173,12 +176,9 @@ def _told(name: str, inputs: dict[str, Any]) -> str:
 
 def _journal(out: Path) -> Path:
     """The journal of a folder, which is made."""
-    check_folder(out)
     need("report", "a sweep's folder of tables and pictures", "matplotlib", "pyarrow")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"cannot use the folder {out}: {error.strerror}") from error
+    make_folder(out)
+    check_writable(*(out / name for name in _RESULTS))
     return out / "points.jsonl"
 
 
@@ -187,8 +187,12 @@ def _forget(out: Path) -> None:
     name no sweep gives is the user's own."""
     fields = {field.name for field in dataclasses.fields(ArrayConfig)}
     for path in out.glob("cycles-*.svg"):
-        if fields.issuperset(path.stem.split("-")[1:]):
-            path.unlink()
+        if not fields.issuperset(path.stem.split("-")[1:]):
+            continue
+        try:
+            remove_file(path)
+        except OSError as error:
+            raise InputError(f"cannot remove {path}: {error.strerror}") from error
 
 
 def _write(out: Path, sweep: "Sweep", rows: list[dict[str, Any]]) -> None:

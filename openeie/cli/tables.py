@@ -135,7 +135,7 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
 def _saturated_share(layers: list[LayerRun]) -> float:
     """Of the outputs of all ``layers``."""
     return sum(int(layer.saturated.sum()) for layer in layers) / max(
-        1, sum(layer.outputs.size for layer in layers))
+        1, sum(layer.computed for layer in layers))
 
 
 def share_text(share: float) -> str:

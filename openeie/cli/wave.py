@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import shlex
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -144,7 +145,8 @@ def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choi
     if views:
         result["bytes"] = out.stat().st_size
         size = f"{result['bytes']:,} bytes; "
-        result["open_with"] = [f"gtkwave {out} {views[0]}", f"surfer --command-file {views[1]}"]
+        result["open_with"] = [shlex.join(["gtkwave", str(out), str(views[0])]),
+                               shlex.join(["surfer", "--command-file", str(views[1])])]
     loaded = ", after it is loaded and stepped through once" if choice.loading else ""
     return result, [f"{out}: {size}the program takes {cycles:,} cycles{loaded}",
                     *(f"open with: {line}" for line in result["open_with"])]

@@ -2,7 +2,8 @@
 """The one folder for all that is made once and kept: builds, compiled functions, compiled tools.
 
 ``$OPENEIE_CACHE`` names it. What other packages cache on our behalf goes there, too: each has a
-variable of its own, which is set for our use of it alone, and never for the user's process.
+variable of its own, which is set for our use of it alone; but matplotlib's, which is read when it
+is imported, for the whole process.
 """
 import atexit
 import os
@@ -34,8 +35,11 @@ def cache_folder() -> Path:
     ToolError : not even a temporary folder can be written.
     """
     named = os.environ.get(_VARIABLE)
-    folder = Path(named).absolute() if named else platformdirs.user_cache_path("openeie")
-    reason = _why_not(folder)
+    try:
+        folder = Path(named).absolute() if named else platformdirs.user_cache_path("openeie")
+        reason = _why_not(folder)
+    except RuntimeError:                # neither HOME nor an entry in the list of users
+        folder, reason = Path("~/.cache/openeie"), "this user has no home"
     if reason is None:
         return folder
     try:
@@ -50,7 +54,7 @@ def cache_folder() -> Path:
 
 
 def tool_environment() -> dict[str, str]:
-    """Environment for the programs that we start; the user's own choices stay.
+    """Environment for the programs that we start; the user's own YOWASP_CACHE_DIR stays.
 
     YoWASP compiles each tool's WebAssembly when it first runs. So does the ``yosys`` that comes
     with Amaranth, through wasmtime, which knows no other variable than that of all caches.
@@ -63,7 +67,7 @@ def tool_environment() -> dict[str, str]:
 def quiet_matplotlib() -> None:
     """Before matplotlib is imported: it keeps a list of fonts, in the user's home where it can,
     and complains where it cannot, unless its own variable names a folder."""
-    if not os.access(Path("~").expanduser(), os.W_OK):
+    if not os.access(os.path.expanduser("~"), os.W_OK):
         os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 

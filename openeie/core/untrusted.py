@@ -10,6 +10,7 @@ import os
 import re
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,7 +173,8 @@ def _check_depth(text: str, tokens: re.Pattern, most: int) -> None:
             depth += 1
         elif mark in "]}":
             depth = max(depth - 1, 0)
-        dots = dots + 1 if mark == "." else 0
+        if mark not in "\"'":           # quoted keys stand between dots, too
+            dots = dots + 1 if mark == "." else 0
         if max(depth, dots) > most:
             line = text.count("\n", 0, token.start()) + 1
             raise _Broken(f"lists and tables may be {most} deep", f"more (line {line})")
@@ -224,6 +226,6 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """A table; the same key twice would mean different things to different readers."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        names = [name for name, _ in pairs]
-        raise _Broken(f"key {max(names, key=names.count)!r:.{_SHOWN}} stands twice")
+        name = Counter(name for name, _ in pairs).most_common(1)[0][0]
+        raise _Broken(f"key {name!r:.{_SHOWN}} stands twice")
     return fields

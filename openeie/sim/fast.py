@@ -184,9 +184,12 @@ def run(program: Program, x, *, jobs: int = 1,
 
 def _join(parts: Sequence[LayerRun]) -> LayerRun:
     """One layer's runs over consecutive starts as one."""
-    return LayerRun(name=parts[0].name, part=parts[0].part,
-                    **{name: np.concatenate([getattr(part, name) for part in parts])
-                       for name in ("outputs", "cycles", "counters", "saturated")})
+    def joined(name: str) -> np.ndarray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
+    return LayerRun(name=parts[0].name, part=parts[0].part, outputs=joined("outputs"),
+                    cycles=joined("cycles"), counters=joined("counters"),
+                    saturated=joined("saturated"))
 
 
 def broadcast_items(x) -> np.ndarray:

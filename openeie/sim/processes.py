@@ -13,7 +13,7 @@ __all__ = ["start", "end", "run_all", "ended_by_signals"]
 #: Seconds in which a program may remove its own temporary files before it is killed.
 _GRACE = 2.0
 #: What ends a process without an exception: kill's default, and a terminal that is closed.
-_SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 
 
 class _Ended(BaseException):
@@ -22,9 +22,7 @@ class _Ended(BaseException):
 
 def start(command: Sequence[object], **options: Any) -> subprocess.Popen:
     """The running ``command``, in a process group of its own; ``options`` are Popen's."""
-    if os.name == "posix":
-        options["process_group"] = 0
-    return subprocess.Popen([str(word) for word in command], **options)
+    return subprocess.Popen([str(word) for word in command], process_group=0, **options)
 
 
 def end(process: subprocess.Popen) -> None:
@@ -34,15 +32,12 @@ def end(process: subprocess.Popen) -> None:
         try:
             process.wait(_GRACE)
         except subprocess.TimeoutExpired:
-            _signal(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+            _signal(process, signal.SIGKILL)
             process.wait()
 
 
 def _signal(process: subprocess.Popen, number: int) -> None:
-    if os.name == "posix":
-        os.killpg(process.pid, number)      # a compiler is a driver of others
-    else:
-        process.send_signal(number)
+    os.killpg(process.pid, number)          # a compiler is a driver of others
 
 
 def run_all(commands: Sequence[Sequence[object]], *,

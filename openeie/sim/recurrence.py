@@ -5,7 +5,7 @@ Every loop over PEs is innermost and contiguous, so that the compiler turns it i
 instructions; the cost is linear in broadcast columns x PEs, whatever the number of entries.
 All cycles are int64.
 
-Compiled code is kept on disk beside this file. Numba notices a change of the file that a function
+Compiled code is kept on disk (:mod:`.compiled`). Numba notices a change of the file that a function
 stands in, but not of one it calls; so compiled functions call only those of their own file.
 """
 import numpy as np

@@ -10,11 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.errors import InputError
+from ..core.errors import InputError, did_you_mean
 from ..core.program import Program
 from . import fast
-from .execute import execute
-from .execute import read_counters
+from .execute import execute, read_counters
 from .rtl import MOST, Rtl
 from .views import Signal, read_header
 
@@ -58,8 +57,9 @@ class Choice:
         names = [{plan.name, program.network.layers[plan.layer].name} for plan in program.layers]
         for name in self.layers:
             if not any(name in both for both in names):
-                raise InputError(f"no layer {name!r} in {program.network.name}; there are: "
-                                 f"{', '.join(plan.name for plan in program.layers)}")
+                known = [plan.name for plan in program.layers]
+                raise InputError(f"no layer {name!r} in {program.network.name}; "
+                                 f"{did_you_mean(name, known)}there are: {', '.join(known)}")
         for pe in self.pes:
             if not 0 <= pe < program.config.pes:
                 raise InputError(f"PEs are 0 .. {program.config.pes - 1} in this array, not {pe}")

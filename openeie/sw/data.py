@@ -86,7 +86,7 @@ def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     def read(kind: str, ndim: int) -> np.ndarray:
         name = f"{_PREFIX[split]}-{kind}-idx{ndim}-ubyte.gz"
         try:
-            source = read_regular(folder.joinpath(name), _MOST_BYTES)
+            source = read_regular(Path(folder, name), _MOST_BYTES)
         except UntrustedError as error:
             raise InputError(f"MNIST file {name} cannot be read from {folder}: "
                              f"{error.reason}") from None

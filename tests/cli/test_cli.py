@@ -78,6 +78,7 @@ def test_sim_on_fast(tmp_path):
         assert sum(layer["counters"].values()) == 16 * layer["cycles"]
     with np.load(out) as arrays:
         assert arrays["ip3.outputs"].shape == (50, 10)
+        assert arrays["ip3.saturated"].shape == (50, 16)
         assert json.loads(arrays["result"].item())["config"]["pes"] == 16
     assert "error rate" in run("sim", LENET, "-c", "EIE16", "--images", 50).stdout
 

@@ -193,3 +193,22 @@ def test_the_journal_is_a_file_or_a_link_to_one(tmp_path):
     (tmp_path / "points.jsonl").unlink()
     os.mkfifo(tmp_path / "points.jsonl")
     assert "is a device or a pipe" in run("sweep", *SMALL, "-o", tmp_path, code=2).stderr
+
+
+def test_folders_in_the_place_of_results(tmp_path):
+    """One that is sure to be in the way is told before the work, and is not removed."""
+    (tmp_path / "points.csv").mkdir()
+    assert "points.csv: it is a folder" in run("sweep", *SMALL, "-o", tmp_path, code=2).stderr
+    assert {path.name for path in tmp_path.iterdir()} == {"points.csv"}
+    (tmp_path / "points.csv").rmdir()
+    (tmp_path / "cycles-pes.svg").mkdir()
+    assert "cannot remove" in run("sweep", *SMALL, "-o", tmp_path, code=2).stderr
+    assert (tmp_path / "cycles-pes.svg").is_dir()
+
+
+def test_a_picture_behind_a_link_stays_behind_it(tmp_path):
+    (tmp_path / "cycles-pes.svg").symlink_to(tmp_path / "elsewhere.svg")
+    (tmp_path / "elsewhere.svg").write_text("old")
+    run("sweep", *SMALL, "-o", tmp_path)
+    assert (tmp_path / "cycles-pes.svg").is_symlink()
+    assert "<svg" in (tmp_path / "elsewhere.svg").read_text()

@@ -95,3 +95,13 @@ def test_programs_that_we_start_cache_there_too(tmp_path, monkeypatch):
     assert found["XDG_CACHE_HOME"] == str(tmp_path)
     monkeypatch.setenv("YOWASP_CACHE_DIR", "theirs")
     assert cache.tool_environment()["YOWASP_CACHE_DIR"] == "theirs"
+
+
+def test_a_user_without_a_home(temporary, monkeypatch, capsys):
+    """Neither HOME nor an entry in the list of users, as in some containers."""
+    def nobody(*_):
+        raise RuntimeError("Could not determine home directory.")
+    monkeypatch.delenv("OPENEIE_CACHE")
+    monkeypatch.setattr("platformdirs.user_cache_path", nobody)
+    assert cache.cache_folder().parent == temporary
+    assert "this user has no home" in capsys.readouterr().err

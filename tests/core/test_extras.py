@@ -68,7 +68,7 @@ def test_a_missing_package_is_named_with_the_command_and_the_size(active, monkey
     monkeypatch.setitem(sys.modules, "torch", None)
     with pytest.raises(ToolError, match=r"^a network takes torch, which is not installed; install "
                                         r"it: pip install 'openeie\[train\]' \(torch for CUDA, "
-                                        r".* gigabytes, .* of 200 MB: first run pip install torch"):
+                                        r".* gigabytes .* of 200 MB: first run pip install torch"):
         monkeypatch.setattr(extras, "_source", lambda extra: f"'openeie[{extra}]'")
         extras.need("train", "a network", "torch")
     monkeypatch.setitem(sys.modules, "jinja2", None)

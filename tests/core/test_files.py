@@ -168,3 +168,21 @@ def test_what_the_user_may_not():
         assert (own / "file").read_bytes() == b"new"
         assert stat.S_IMODE((own / "file").stat().st_mode) == 0o666
         assert sorted(path.name for path in own.iterdir()) == ["file", "protected"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/fd"), reason="no links to open descriptors here")
+@pytest.mark.parametrize("is_link", [False, True])
+def test_a_file_that_the_process_was_started_with_is_not_replaced(tmp_path, is_link):
+    """``-o /dev/stderr 2>>log`` would lose the log."""
+    log = tmp_path / "log"
+    log.write_bytes(b"precious")
+    with open(log, "ab") as file:
+        name = Path(f"/dev/fd/{file.fileno()}")
+        if is_link:
+            (tmp_path / "link").symlink_to(name)
+            name = tmp_path / "link"
+        for write in (check_file, lambda path: replace_file(path, b"new")):
+            with pytest.raises(OSError, match="what is in it would be lost"):
+                write(name)
+    assert log.read_bytes() == b"precious"
+    replace_file(log, b"new")

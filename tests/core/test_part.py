@@ -66,3 +66,17 @@ def test_a_wrong_tile_is_named(rng):
     wrong.reshape(3, *SHAPE)[2, 1, 3, 0, 5] += 1        # the third start's second input
     with pytest.raises(Mismatch, match=r"layer conv \[8/8\], input 5, output 10 = .*, cycle 30"):
         run_of(x).compare(run_of(wrong, "fast"))
+
+
+def test_outputs_that_two_tiles_compute_count_twice(rng):
+    """Lines 1 and 2 of four are in both bands, and so are their saturated outputs."""
+    shape = (1, 4, 3, 2)
+    parts = [Part(layer=0, number=number, count=2, shape=shape, vectors=range(1), lines=lines,
+                  channels=range(2)) for number, lines in enumerate((range(3), range(1, 4)))]
+    x = rng.integers(-9, 10, (1, 24))
+    run = Run(engine="golden", config=None, layers=tuple(
+        LayerRun(name=part.label("conv"), part=part, outputs=part.cut(x),
+                 saturated=np.array([[9]])) for part in parts))
+    layer, = run.whole_layers
+    assert layer.outputs.size == 24 and layer.computed == 36 and layer.saturated_share == 0.5
+    assert "18 of 36 outputs (50.00%) saturated" in run.warnings[0]

@@ -109,3 +109,12 @@ def test_a_file_is_read_to_its_limit_and_no_further(tmp_path):
     assert read_regular(tmp_path / "link", 10) == b"1234567890"
     with pytest.raises(UntrustedError, match="f: it has more than the 9 bytes that are read"):
         read_regular(path, 9)
+
+
+def test_refusals_take_no_longer_than_reading():
+    """Each of these took minutes: the one doubled key among many, and a key of quoted parts."""
+    doubled = ",".join(f'"{number}": 0' for number in range(90_000))
+    with pytest.raises(UntrustedError, match="key '7' stands twice"):
+        parse_json(f'{{{doubled}, "7": 1}}', "file")
+    with pytest.raises(UntrustedError, match="lists and tables may be 64 deep"):
+        parse_toml(".".join(['"a"'] * 200_000) + " = 1", "file")

@@ -13,7 +13,10 @@ from openeie.core.errors import ToolError
 from openeie.sim import toolchain
 
 INTERRUPTED = """
-import os, pathlib, sys
+import os, pathlib, signal, sys
+# Whoever started the tests in the background may have had these ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from openeie.sim.processes import run_all
 from openeie.sim.toolchain import cached_build
 def build(folder):
