@@ -137,7 +137,11 @@ def checkpoint(rng) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         kept = _checkpoints(Path(folder))
         kept.save(1, "prune", State(tensors=tensors, notes=notes))
-        return next(Path(folder).glob("01-prune-*")).read_bytes()
+        whole = next(Path(folder).glob("01-prune-*")).read_bytes()
+    # safetensors writes its metadata in any order; the same seed must give the same bytes.
+    end = 8 + int.from_bytes(whole[:8], "little")
+    text = json.dumps(json.loads(whole[8:end]), sort_keys=True).encode()
+    return len(text).to_bytes(8, "little") + text + whole[end:]
 
 
 def read_checkpoint(path: Path):

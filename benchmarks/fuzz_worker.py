@@ -48,9 +48,6 @@ def fast_folder() -> str | None:
 
 
 def _load(path: Path) -> list[Target]:
-    if not path.exists():
-        print(f"note: {path.name} is not there; its parsers are skipped", file=sys.stderr)
-        return []
     spec = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = module

@@ -84,6 +84,9 @@ def test_damaged_files_end_in_documented_errors(target, seed, tmp_path, alarm):
     worker = fuzz_worker.Worker(target, seed, 30, tmp_path, tmp_path / "state")
     worker.run(0, 250)
     assert worker.counts["mutations"] == 250 and not worker.counts["faults"], worker.counts
+    # Damaged lines of a journal are run again.
+    assert worker.counts["refused"] > 0 or target.name == "regression.json"
+    assert fuzz_worker.seeds_of(target, seed) == fuzz_worker.seeds_of(target, seed)
 
 
 def test_what_the_fuzzer_tells_of_planted_faults(planted):

@@ -4,9 +4,10 @@ range, so that one activation scale a layer serves them all.
 
 A channel that is much smaller than its layer's scale allows is multiplied by a power of two, and
 what reads it divides its weights by it. Positive factors pass through ReLU, pools, flattening,
-concatenation and addition, and powers of two are exact, so the graph computes the same numbers.
-The paper balances a channel's activations against the weights that read it; weights have 15 bits
-here, and a scale for each row, so that the activations alone decide.
+concatenation and addition, and powers of two are exact, so the graph computes the same numbers:
+exactly, but for weights below 2**-48 of the largest. The paper balances a channel's activations
+against the weights that read it; weights have 15 bits here, and a scale for each row, so that the
+activations alone decide.
 """
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,6 +21,8 @@ __all__ = ["equalised"]
 _ENOUGH_BITS = 13           # of a channel's largest magnitude: above it, headroom is worth more
 #: Largest factor, 2**24: what float32 holds of a sum beside its largest channel.
 _MOST = 24
+#: Of a layer's largest weight: what is smaller than this may be lost; it has no effect.
+_BELOW = 2.0 ** -48
 _FREE = np.iinfo(np.int64).max
 
 
@@ -40,8 +43,9 @@ def equalised(graph: FloatGraph, reached: Mapping[str, np.ndarray], rooms: Mappi
 
     Returns
     -------
-    The graph, the same one if nothing is gained or float32 would not be exact; and for each node
-    the exponents int64 [channels] (of a flattened map, [elements]), 0 where nothing changes.
+    The graph, the same one if nothing is gained or float32 would lose more than that; and for
+    each node the exponents int64 [channels] (of a flattened map, [elements]), 0 where nothing
+    changes.
     """
     slack = max(0, act_width - 2 - _ENOUGH_BITS)
     channels, alike, fixed = _channels(graph)
@@ -106,7 +110,8 @@ def _changes(node: Node, exponents: Mapping[str, np.ndarray]) -> bool:
 
 
 def _scaled(node: Node, exponents: Mapping[str, np.ndarray]) -> Node | None:
-    """The layer with its rows and columns scaled; None if float32 cannot hold that exactly."""
+    """The layer with its rows and columns scaled; None if float32 cannot hold that exactly, but
+    for weights that have no effect beside the largest."""
     assert node.weight is not None
     rows, columns = (np.exp2(exponents[name]).astype(np.float32)
                      for name in (node.name, node.inputs[0]))
@@ -114,7 +119,8 @@ def _scaled(node: Node, exponents: Mapping[str, np.ndarray]) -> Node | None:
     weight = node.weight.reshape(groups, len(rows) // groups, len(columns) // groups, -1)
     by_row, by_column = rows.reshape(groups, -1, 1, 1), columns.reshape(groups, 1, -1, 1)
     scaled = {"weight": (weight / by_column * by_row).reshape(shape)}
-    exact = np.array_equal(scaled["weight"].reshape(weight.shape) / by_row * by_column, weight)
+    back = scaled["weight"].reshape(weight.shape) / by_row * by_column
+    exact = bool(np.abs(back - weight).max() <= _BELOW * np.abs(weight).max())
     if node.bias is not None:
         scaled["bias"] = node.bias * rows
         exact = exact and np.array_equal(scaled["bias"] / rows, node.bias)

@@ -41,16 +41,16 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
     last_reader = {name: number for number, node in enumerate(graph.nodes) for name in node.inputs}
     _check_memory(graph, len(x))
     values: dict[str, torch.Tensor] = {}
-    with torch.inference_mode():
-        for number, node in enumerate(graph.nodes):
-            inputs = [values[name] for name in node.inputs]
-            value = torch.from_numpy(np.ascontiguousarray(x, np.float32)) \
-                if node.op == "input" else _OPERATORS[node.op](node, *inputs)
-            values[node.name] = value
-            for name in node.inputs:
-                if last_reader[name] == number:
-                    values.pop(name, None)
-            yield node, value.numpy()
+    for number, node in enumerate(graph.nodes):
+        # Not around the yield: of two runs side by side, the last would leave torch in this mode.
+        with torch.inference_mode():
+            value = torch.from_numpy(np.ascontiguousarray(x, np.float32)) if node.op == "input" \
+                else _OPERATORS[node.op](node, *(values[name] for name in node.inputs))
+        values[node.name] = value
+        for name in node.inputs:
+            if last_reader[name] == number:
+                values.pop(name, None)
+        yield node, value.numpy()
 
 
 def _check_memory(graph: FloatGraph, batch: int) -> None:

@@ -169,8 +169,9 @@ def plain_tensors(tensors: Mapping[str, Tensor], names: Collection[str]
 
 
 def _masked(weight: Tensor, mask: Tensor) -> Tensor | None:
-    """Of ``torch.nn.utils.prune``; None where the two do not fit."""
-    return weight * mask if weight.shape == mask.shape and _dense(weight, mask) else None
+    """Of ``torch.nn.utils.prune``, a mask of any numbers; None where the two do not fit."""
+    fits = weight.shape == mask.shape and mask.layout == torch.strided
+    return weight * mask if fits and _dense(weight) else None
 
 
 def _normalised(length: Tensor, direction: Tensor) -> Tensor | None:
@@ -181,7 +182,10 @@ def _normalised(length: Tensor, direction: Tensor) -> Tensor | None:
         one in (1, other) for one, other in zip(length.shape, direction.shape))
     if not _dense(length, direction) or not (fits or length.ndim == 0):
         return None
-    norm = torch.linalg.vector_norm(direction, dim=axes or None, keepdim=bool(axes))
+    if length.ndim and not axes:        # a bias: one length for each element
+        norm = direction.abs()
+    else:
+        norm = torch.linalg.vector_norm(direction, dim=axes or None, keepdim=bool(axes))
     return direction * (length / norm)
 
 

@@ -9,13 +9,13 @@ from ..core.weights import SparseWeights
 from ..core.window import Window
 from .float_graph import FloatGraph, Node, pooled_size
 from .scales import rescaling
-from .weight_scales import WEIGHT_BITS, levels, quantised_rows
+from .weight_scales import MAGNITUDE_BITS, levels, needs_width, quantised_rows
 
 __all__ = ["layer_window", "averaged", "make_pool", "make_matrix", "make_add"]
 
 _ADD_BITS = 11              # magnitude of an addition's larger weight, at least
 #: Smaller ones divided by the scale of the smallest weight would leave float32.
-_LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** WEIGHT_BITS
+_LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** MAGNITUDE_BITS
 
 
 def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
@@ -105,7 +105,7 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
 def _table(codebook: np.ndarray, weight_scale: float) -> np.ndarray:
     """A codebook as integers. A slot that no weight uses may be of any size, or no number: it is
     clamped, and changes no scale."""
-    most = (1 << WEIGHT_BITS) - 1
+    most = (1 << MAGNITUDE_BITS) - 1
     return np.rint(np.nan_to_num(np.clip(codebook.astype(np.float64) / weight_scale,
                                          -most, most))).astype(np.int64)
 
@@ -121,10 +121,9 @@ def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: 
     """
     greatest = max(source_scales)
     room = int_range(acc_width)[1] // (2 * largest)
-    bits = min(WEIGHT_BITS - 1, room.bit_length() - 1)
+    bits = min(MAGNITUDE_BITS - 1, room.bit_length() - 1)
     if bits < _ADD_BITS:
-        raise InputError(f"node {node.name!r}: its sums need more than the {acc_width} bits of an "
-                         f"accumulator")
+        raise needs_width(node.name, acc_width, 2 * largest << _ADD_BITS)
     one, other = (round(scale / greatest * (1 << bits)) for scale in source_scales)
     multiplier, shift = rescaling(greatest / (1 << bits) / fields["output_scale"],
                                   f"node {node.name!r}")

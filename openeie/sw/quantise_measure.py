@@ -16,6 +16,7 @@ from .quantise_report import FEW_STEPS, LayerError, QuantiseReport
 __all__ = ["measure"]
 
 _INPUTS = 64                # more would take as long as the quantisation itself
+_LOST_BELOW = 2.0 ** -24    # of a layer's largest value: float32 sums lose smaller channels
 
 
 def measure(graph: FloatGraph, network: Network, exponents: Mapping[str, np.ndarray],
@@ -93,8 +94,9 @@ class _Sums:
     def result(self, name: str, steps: int | None, limit: str) -> LayerError:
         """What they come to."""
         largest = self._largest or 1.0
-        reach = np.where(self._most > self._least, np.maximum(self._most, -self._least), np.inf)
-        own = self._error / reach
+        reach = np.maximum(self._most, -self._least)
+        seen = (self._most > self._least) & (reach > largest * _LOST_BELOW)
+        own = self._error / np.where(seen, reach, np.inf)
         return LayerError(
             name=name, largest=self._largest, error=float(self._error.max()) / largest,
             rms=math.sqrt(self._squares / self._outputs) / largest,
@@ -107,15 +109,17 @@ def _steps(layer: Layer, heaviest: float, acc_width: int) -> tuple[int | None, s
     """Steps of the largest weight, and what leaves few of them."""
     if not isinstance(layer, Weighted) or not layer.weights.nnz:
         return None, ""
-    steps = round(heaviest / layer.weight_scale)
+    exact = heaviest / layer.weight_scale
+    steps = round(exact)
     if steps >= FEW_STEPS:
         return steps, ""
-    bits = acc_width + math.ceil(math.log2(FEW_STEPS / max(steps, 1)))
+    bits = acc_width + math.ceil(math.log2(FEW_STEPS / max(exact, 1.0)))
     room = int_range(acc_width)[1] // 2
     largest = int(np.abs(layer.bias.astype(np.int64)).max())
     if largest > min(room, int_range(BIAS_BITS)[1]) // 2:
         what = f"a bias that is large beside its weights leaves them {steps} steps each way; " \
                f"give it larger weights or a smaller bias"
-        return steps, what + f", or an acc_width of {bits}" * (room < int_range(BIAS_BITS)[1])
+        enough = room * FEW_STEPS <= int_range(BIAS_BITS)[1] * exact    # a bias has 32 bits
+        return steps, what + f", or an acc_width of {bits}" * enough
     return steps, f"acc_width {acc_width} leaves its weights {steps} steps each way; {FEW_STEPS} " \
                   f"need an acc_width of {bits}"

@@ -26,7 +26,8 @@ class LayerError:
     error, rms : the largest difference and the root of the mean square, as shares of ``largest``.
     channel : the channel of the largest difference.
     own_error, own_channel : the same as a share of its own channel's largest magnitude before
-        ReLU, where that is most; channels that never change are left out.
+        ReLU, where that is most; channels that never change, or that float32 loses beside
+        ``largest``, below 2**-24 of it, are left out.
     saturated, outputs : how many of the outputs are at an end of what activations can be.
     steps : of the layer's largest weight, in the row that has the coarsest; None: no weights.
     limit : what leaves it few of them, or nothing.
@@ -69,34 +70,39 @@ class QuantiseReport:
                         f"{self.input_error:.1%} of the largest; make input_scale smaller, and "
                         f"input_range wider")
         told += [f"layer {layer.name!r}: {layer.limit}" for layer in self.layers if layer.limit]
-        beyond = [(layer, most) for layer, most in zip(self.layers, self._bounds())
-                  if layer.error > most]
+        bounded = list(zip(self.layers, self._bounds()))
+        beyond = [(layer, bound) for layer, bound in bounded if layer.error > sum(bound)]
         if beyond:
-            first, most = beyond[0]
+            first, bound = beyond[0]
             others = f", and {len(beyond) - 1} later ones" if beyond[1:] else ""
             told.append(f"layer {first.name!r}{others}: channel {first.channel} is off by up to "
-                        f"{first.error:.2%} of the layer's largest value, more than {most:.2%}; "
-                        f"{self._advice}")
+                        f"{first.error:.2%} of the layer's largest value, more than "
+                        f"{sum(bound):.2%}; {self._advice(bound)}")
         told += [f"layer {layer.name!r}: channel {layer.own_channel} is off by up to "
                  f"{layer.own_error:.0%} of its own largest value; others with the same scale "
-                 f"are much larger; {self._advice}"
-                 for layer, most in zip(self.layers, self._bounds())
-                 if layer.steps is not None and most >= layer.error and layer.own_error > _LOST]
+                 f"are much larger; {self._advice(bound)}"
+                 for layer, bound in bounded
+                 if layer.steps is not None and not layer.limit and sum(bound) >= layer.error
+                 and layer.own_error > _LOST]
         return told
 
-    def _bounds(self) -> list[float]:
-        """The most that each layer's error may be; independent roundings add up so. Weights of few
-        steps round more, which ``acc_width`` asked for, and :data:`FEW_STEPS` has the say of."""
+    def _bounds(self) -> list[tuple[float, float]]:
+        """The most that each layer's error may be, in two parts: of activations, whose roundings
+        are independent and add up so; and half a step of the coarsest weights so far, which is
+        counted once: what it comes to behind many layers is a loss that is told."""
         bounds, fewest = [], math.inf
         for number, layer in enumerate(self.layers, 1):
             fewest = min(fewest, layer.steps or math.inf)
-            bounds.append((2.0 ** (_STEPS_BITS - self.act_width) + 1 / fewest)
-                          * math.sqrt(number))
+            bounds.append((2.0 ** (_STEPS_BITS - self.act_width) * math.sqrt(number),
+                           0.5 / fewest))
         return bounds
 
-    @property
-    def _advice(self) -> str:
-        return "see the report" + "; use act_width 16" * (self.act_width < 16)
+    def _advice(self, bound: tuple[float, float]) -> str:
+        activations, weights = bound
+        return ("report=print (openeie compress: its table) shows each layer"
+                + "; use act_width 16" * (self.act_width < 16)
+                + "; use a larger acc_width, or smaller biases, for more steps of the weights"
+                * (weights > activations))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, warnings included; :meth:`of` reads them back."""
@@ -123,6 +129,5 @@ class QuantiseReport:
         rows = self.rows()
         widths = [max(map(len, column)) for column in zip(*rows)]
         lines = [f"errors on {self.inputs} calibration inputs, in shares of the largest value"]
-        lines += ["  ".join([row[0].ljust(widths[0]), *(
-            text.rjust(width) for text, width in zip(row[1:], widths[1:]))]) for row in rows]
-        return "\n".join([*lines, *(f"warning: {text}" for text in self.warnings)])
+        return "\n".join(lines + ["  ".join([row[0].ljust(widths[0]), *(
+            text.rjust(width) for text, width in zip(row[1:], widths[1:]))]) for row in rows])

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Scales of weights: the finest at which no sum can leave the accumulator, bias included."""
+import math
+
 import numpy as np
 
 from ..core.errors import InputError
 from ..core.fixed import BIAS_BITS, int_range
 
-__all__ = ["WEIGHT_BITS", "levels", "quantised_rows"]
+__all__ = ["MAGNITUDE_BITS", "levels", "needs_width", "quantised_rows"]
 
-WEIGHT_BITS = 15            # magnitude of the largest weight of a layer, at most
+MAGNITUDE_BITS = 15         # magnitude of the largest weight of a layer, at most
 _ROUNDED = 1.01             # by how much rounding may make a row heavier, before it is looked at
 
 
@@ -31,10 +33,9 @@ def levels(name: str, values: np.ndarray, magnitude: float, biases: np.ndarray, 
     bias = float(np.abs(biases).max())
     # A sum may exceed float32.
     heaviest = float(np.abs(values).sum(axis=1, dtype=np.float64).max()) / magnitude
-    steps = min((1 << WEIGHT_BITS) - 1, int(room / max(heaviest * largest * _ROUNDED, 1)))
+    steps = min((1 << MAGNITUDE_BITS) - 1, int(room / max(heaviest * largest * _ROUNDED, 1)))
     if steps < 3:
-        raise InputError(f"node {name!r}: its sums need more than the {acc_width} bits of an "
-                         f"accumulator")
+        raise needs_width(name, acc_width, 2 * math.ceil(3 * heaviest * largest * _ROUNDED))
     limit = min(int_range(BIAS_BITS)[1], room)
     if bias * steps > limit:                   # the weights are small beside it: coarser ones
         steps = int(limit / bias)
@@ -48,6 +49,12 @@ def levels(name: str, values: np.ndarray, magnitude: float, biases: np.ndarray, 
                          f"need of the {acc_width} bits of an accumulator, and is {bias:,.0f} "
                          f"times that; give it larger weights")
     return steps
+
+
+def needs_width(name: str, acc_width: int, most: int) -> InputError:
+    """That a node's accumulator is too narrow, and how wide it must be for sums up to ``most``."""
+    return InputError(f"node {name!r}: its sums need more than the {acc_width} bits of an "
+                      f"accumulator; use an acc_width of {most.bit_length() + 1} or more")
 
 
 def _largest_sum(values: np.ndarray, factor: float, biases: np.ndarray, largest: int) -> float:
@@ -81,7 +88,7 @@ def quantised_rows(values: np.ndarray, biases: np.ndarray, coarsest: float, larg
     for number, (row, bias) in enumerate(zip(values, np.abs(biases))):
         row = row.astype(np.float64)
         sizes = np.abs(row)
-        finest = max(float(sizes.max()) / ((1 << WEIGHT_BITS) - 1), bias / limit,
+        finest = max(float(sizes.max()) / ((1 << MAGNITUDE_BITS) - 1), bias / limit,
                      float(sizes.sum()) * largest * _ROUNDED / room)
         if 0 < finest < coarsest and float(np.rint(sizes / finest).sum()) * largest \
                 + np.rint(bias / finest) <= most:

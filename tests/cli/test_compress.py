@@ -229,4 +229,7 @@ def test_held_out_pictures_that_weights_may_have_seen(example, here):
     code, out, err = here(*words, "--data", "own.npz")
     assert code == 0 and "warning" not in err and "the held-out pictures" in out
     code, _, err = here(*words, "--data", "own.npz", "--hold-out", "5")
-    assert code == 2 and "hold_out must be left out, because data own.npz have 300" in err
+    assert code == 2 and "hold_out must be 300 or left out, not 5: data own.npz have 300" in err
+    advised = err.partition("; give --hold-out ")[2].partition(",")[0]
+    code, _, err = here(*words, "--data", "own.npz", "--hold-out", advised)
+    assert code == 0 and "warning" not in err

@@ -100,6 +100,7 @@ def test_without_its_extra_a_driver_names_it():
 
 def test_nowhere_is_a_package_asked_of_an_index_that_has_it_not():
     """All messages have the one helper's command, and the pages that of a clone."""
-    for path in [*(ROOT / "docs").glob("*.md"), *(ROOT / "openeie").rglob("*.py")]:
+    for path in [ROOT / "README.md", *(ROOT / "docs").glob("*.md"),
+                 *(ROOT / "openeie").rglob("*.py")]:
         if path.name != "extras.py":
             assert "openeie[" not in path.read_text(), path

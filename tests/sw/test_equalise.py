@@ -99,6 +99,18 @@ def test_what_float32_cannot_hold_is_left(rng):
     assert even is graph and not any(one.any() for one in exponents.values())
 
 
+def test_a_weight_of_almost_nothing_keeps_no_channel_small(rng):
+    """It is no normal float32, and loses bits when it is divided."""
+    last = conv("b", "a", rng)
+    last.weight[0, 1] = 1e-40
+    graph = FloatGraph(name="g", nodes=(
+        Node(name="data", op="input", shape=(2, 3, 3)), conv("a", "data", rng), last))
+    even, exponents = equalised(graph, {"a": np.array([1, 1e-6]), "b": np.ones(2)},
+                                {"a": ROOM, "b": ROOM}, 16)
+    assert exponents["a"].tolist() == [0, 19]
+    assert np.array_equal(even.nodes[2].weight[1], last.weight[1] / [[[1]], [[2 ** 19]]])
+
+
 def test_a_channel_that_is_seldom_positive_is_not_small(rng):
     """What it reaches before the ReLU counts: it would saturate on other inputs."""
     weight = np.array([1, 1], np.float32).reshape(2, 1, 1, 1)

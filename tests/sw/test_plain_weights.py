@@ -61,6 +61,7 @@ COMPUTED = {
     "pruned": pruned, "masked direction": masked_direction,
     "weight norm": each(nn.utils.weight_norm),
     "weight norm, one length": each(lambda layer: nn.utils.weight_norm(layer, dim=None)),
+    "weight norm of a bias": each(lambda layer: nn.utils.weight_norm(layer, "bias")),
     "weight norm, columns": each(lambda layer: nn.utils.weight_norm(layer, dim=1)),
     "spectral norm": each(nn.utils.spectral_norm),
     "parametrised weight norm": each(parametrizations.weight_norm),
@@ -82,7 +83,7 @@ def test_computed_weights_are_those_that_the_module_runs_with(kind):
     with torch.no_grad():
         before = module(torch.from_numpy(X))
     names, tensors = computed_weights(module), copy.deepcopy(dict(module.state_dict()))
-    assert {"0.weight", "5.weight"} & set(names) or kind == "masked direction"
+    assert {"0.weight", "5.weight", "0.bias"} & set(names) or kind == "masked direction"
     plain = copied(module)
     make_plain(plain)
     assert not computed_weights(plain) and set(plain.state_dict()) == set(net().state_dict())
@@ -156,7 +157,8 @@ def test_binary_export_of_computed_weights():
 
 
 @pytest.mark.parametrize("kind", ["pruned", "weight norm", "weight norm, one length",
-                                  "weight norm, columns", "parametrised weight norm"])
+                                  "weight norm of a bias", "weight norm, columns",
+                                  "parametrised weight norm"])
 def test_state_dicts_of_computed_weights(kind, tmp_path):
     """In files they become what the module runs with."""
     module, plain, path = COMPUTED[kind](), net(), tmp_path / "w.pt"
@@ -169,6 +171,20 @@ def test_state_dicts_of_computed_weights(kind, tmp_path):
     assert ours[1] == theirs[1] == tuple(name for name in masked if name != "1")
     for name, one in ours[0].state_dict().items():
         assert torch.allclose(one, theirs[0].state_dict()[name], atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.bool, torch.uint8])
+def test_masks_of_other_numbers(dtype, tmp_path):
+    tensors = pruned().state_dict()
+    for name, one in tensors.items():
+        if name.endswith("_mask"):
+            tensors[name] = one.to(dtype)
+    torch.save(tensors, tmp_path / "w.pt")
+    plain, module = net(), pruned()
+    assert load_weights(plain, tmp_path / "w.pt") == ("0", "1", "5")
+    make_plain(module)
+    assert all(torch.equal(one, module.state_dict()[name])
+               for name, one in plain.state_dict().items())
 
 
 def test_state_dicts_that_cannot_be_made_plain(tmp_path):

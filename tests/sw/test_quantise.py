@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Quantisation of a chain of linear layers: the integers compute what the floats do."""
+import re
+import warnings
 from contextlib import nullcontext
 
 import numpy as np
@@ -44,8 +46,14 @@ def test_no_sum_can_leave_the_accumulator():
     net = integers_of(model, x, high=255, acc_width=28)
     needs = [bits for _, bits, _, _ in accumulator_needs(net)]
     assert len(needs) == 2 and max(needs) <= 28
-    with pytest.raises(InputError, match="'0': its sums need more than the 16 bits of an acc"):
+    with pytest.raises(InputError, match="'0': its sums need more than the 16 bits of an acc"
+                       ) as refused:
         integers_of(model, x, high=255, acc_width=16)
+    advised = int(re.search("use an acc_width of ([0-9]+) or more", str(refused.value))[1])
+    with pytest.raises(InputError, match=f"'.': its sums need more than the {advised - 1} bits"):
+        integers_of(model, x, high=255, acc_width=advised - 1)
+    first = nn.Sequential(model[0])
+    assert len(integers_of(first, x, high=255, acc_width=advised).layers) == 1
 
 
 @pytest.mark.parametrize("calibration, factor, message", [
@@ -65,8 +73,8 @@ def test_weights_beyond_what_scales_can_be(calibration, factor, message):
 
 @pytest.mark.parametrize("bias, told", [
     (1.0, nullcontext()),
-    (10.0, pytest.warns(NumericWarning, match="layer '0': a bias that is large .* 8 steps .* or "
-                                                "an acc_width of 35"))])
+    (10.0, pytest.warns(NumericWarning, match="layer '0': a bias that is large .* 8 steps .*; "
+                                                "give it larger weights or a smaller bias$"))])
 def test_weights_are_coarser_beside_a_large_bias(bias, told):
     model = chain(sizes=(30, 20, 7))
     with torch.no_grad():
@@ -81,6 +89,20 @@ def test_weights_are_coarser_beside_a_large_bias(bias, told):
     assert np.abs(got - wanted).max() < 0.001 * np.abs(wanted).max()
     assert np.abs(net.layers[0].bias).max() > 2 ** 29
     assert max(bits for _, bits, _, _ in accumulator_needs(net)) <= 32
+
+
+def test_the_accumulator_that_a_bias_is_told_to_need_is_wide_enough():
+    model = chain(sizes=(30, 7))
+    with torch.no_grad():
+        model[0].weight *= 1e-4
+        model[0].bias.fill_(0.1)
+    x = np.random.default_rng(1).integers(0, 256, (50, 30))
+    with pytest.warns(NumericWarning, match="a bias that is large .* or an acc_width of") as told:
+        integers_of(model, x, high=255, acc_width=26)
+    advised = int(str(told[0].message).rpartition(" ")[2])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        integers_of(model, x, high=255, acc_width=advised)
 
 
 def test_a_bias_beyond_all_weights_is_refused():

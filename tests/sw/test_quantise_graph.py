@@ -5,15 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from float_nodes import conv, integers
 from openeie.core import golden
 from openeie.core.compile import compile_network
 from openeie.core.config import ArrayConfig
-from openeie.core.errors import InputError
+from openeie.core.errors import InputError, NumericWarning
 from openeie.core.graph import INPUT, Add, Conv, Depthwise
 from openeie.sim import fast
 from openeie.sw.float_graph import FloatGraph, Node
-from openeie.sw.float_run import run_float
+from openeie.sw.float_run import outputs_of, run_float
 from openeie.sw.importers.han import load_han
 from openeie.sw.pictures import MAP_RANGE, caffe_maps
 from openeie.sw.quantise_graph import quantise_graph
@@ -137,7 +138,8 @@ def test_an_addition_keeps_both_scales(rng, input_scale):
         got = golden.network(result, integers(x))[-1] * result.layers[-1].output_scale
         assert np.abs(got.reshape(expected.shape) - expected).max() \
             < 0.03 * np.abs(expected).max()
-    with pytest.raises(InputError, match="node 's': its sums need more than the 20 bits"):
+    with pytest.raises(InputError, match="node 's': its sums need more than the 20 bits of an "
+                                         "accumulator; use an acc_width of 21 or more"):
         quantise_graph(graph, real, acc_width=20, **fields)
 
 
@@ -193,9 +195,24 @@ def test_sums_that_do_not_fit_are_refused(rng):
     graph = FloatGraph(name="wide", nodes=(
         Node(name="data", op="input", shape=(4000,)),
         Node(name="fc", op="linear", inputs=("data",), weight=np.ones((1, 4000), np.float32))))
-    with pytest.raises(InputError, match="'fc': its sums need more than the 26 bits"):
-        quantise_graph(graph, np.ones((1, 4000), np.float32), input_range=(-32768, 32767),
-                       acc_width=26)
+    x = np.ones((1, 4000), np.float32)
+    for width in (16, 26, 30):
+        with pytest.raises(InputError, match=f"'fc': its sums need more than the {width} bits of "
+                                             f"an accumulator; use an acc_width of 31 or more"):
+            quantise_graph(graph, x, input_range=(-32768, 32767), acc_width=width)
+    with pytest.warns(NumericWarning, match="acc_width 31 leaves its weights 4 steps"):
+        quantise_graph(graph, x, input_range=(-32768, 32767), acc_width=31)
+
+
+def test_torch_s_modes_are_as_they_were(rng):
+    """Between the nodes, and after two runs side by side."""
+    graph = FloatGraph(name="g", nodes=(
+        Node(name="data", op="input", shape=(2, 3, 3)), conv("a", "data", rng)))
+    x, modes = np.ones((1, 2, 3, 3), np.float32), []
+    for _ in zip(outputs_of(graph, x), outputs_of(graph, x)):
+        modes.append((torch.is_grad_enabled(), torch.is_inference_mode_enabled()))
+    modes.append((torch.is_grad_enabled(), torch.is_inference_mode_enabled()))
+    assert modes == [(True, False)] * 3
 
 
 @pytest.mark.skipif(not (DATA / "imagenet" / "sample100.npz").is_file(),

@@ -133,7 +133,8 @@ class Dataset:
 
     def held_out(self, count: int | None) -> tuple[Labelled, Labelled]:
         """The pictures to train with and those that are held out: the data's own, or the last
-        ``count`` of the training pictures; None is a tenth of them, at most 5,000.
+        ``count`` of the training pictures; None is a tenth of them, at most 5,000. Beside the
+        data's own, None and 0 take none of the training pictures.
 
         Raises
         ------
@@ -142,9 +143,10 @@ class Dataset:
         images, labels = self.train
         if self.own_held_out is not None:
             own = len(self.own_held_out[0])
-            if count not in (None, own):
-                raise InputError(f"hold_out must be left out, because data {self.name} "
-                                 f"have {own} held_out_images of their own, not be {count}")
+            if count not in (None, 0, own):
+                raise InputError(f"hold_out must be {own} or left out, not {count}: data "
+                                 f"{self.name} have {own} held_out_images of their own; give "
+                                 f"--hold-out {own}, or take hold_out out of the recipe")
             return self.train, self.own_held_out
         count = min(_MOST_HELD_OUT, len(images) // 10) if count is None else count
         if count >= len(images):
