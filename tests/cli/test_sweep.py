@@ -140,7 +140,7 @@ def test_networks_are_the_engines(tmp_path):
     (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-c", "EIE1"), "unknown preset 'EIE1'"),
     (("--grid", "pes=1", "--network", "lenet"), "lenet"),
     (("--grid", "pes=1", "--layer", "a:3x3:1:1", "--restart"), "name it with -o"),
-    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-o", "/dev/null/x"), "cannot use the folder"),
+    (("--grid", "pes=1", "--layer", "a:3x3:1:1", "-o", "/dev/null/x"), "cannot make the folder"),
     (("/nowhere.toml",), "cannot read the sweep /nowhere.toml")])
 def test_bad_requests_end_in_one_error(words, message):
     assert message in run("sweep", *words, code=2).stderr
