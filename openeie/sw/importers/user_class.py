@@ -4,11 +4,12 @@ import contextlib
 import functools
 import hashlib
 import importlib
+import importlib.machinery
 import importlib.util
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 
 from torch import nn
 
@@ -75,10 +76,17 @@ def _load(where: str) -> tuple[ModuleType, Path]:
         raise InputError(f"{where} cannot be imported: {type(error).__name__}: {error}") from error
 
 
+class _FromSource(importlib.machinery.SourceFileLoader):
+    """Never Python's compiled copy: that is taken for current if size and second are the same, and
+    is written beside the user's file."""
+    def get_code(self, fullname: str) -> CodeType:
+        return self.source_to_code(self.get_data(self.path), self.path)
+
+
 def _execute(path: Path) -> ModuleType:
     """A file as a module under a name of its own, known while it runs, as dataclasses need it."""
     name = f"_openeie_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
-    spec = importlib.util.spec_from_file_location(name, path)
+    spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     module = importlib.util.module_from_spec(spec)
     before = sys.modules.get(name)
     sys.modules[name] = module

@@ -33,6 +33,8 @@ def test_the_shapes_that_are_documented():
     assert x.shape == (1, 10)
 
 
+# Untrained, with an accumulator of 32 bits: its rounding is told.
+@pytest.mark.filterwarnings("ignore::openeie.NumericWarning")
 def test_from_nothing_to_an_artefact():
     pictures, labels = cifar_files.coloured(120)
     floats = pictures.astype(np.float32) * np.float32(SCALE)
