@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 import cifar_files
 import numpy as np
+import pytest
 import torch
 from openeie.core import artefact, golden
 from openeie.sw.compress.cycle import Cycle, fit_cycle, predict
