@@ -46,11 +46,12 @@ _USUAL = Limits()
 TOOLS = Limits(bytes=1 << 29, values=1 << 26)
 
 # A string, which may hold brackets, or what opens and closes a level. An unclosed string ends with
-# the text: no place is looked at twice.
-_JSON = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{\]}]', re.DOTALL)
+# the text, and nothing in a pattern can fail once it has begun: no place is looked at twice. (That
+# needs no possessive groups, of which Python 3.11.2 makes other things than later ones.)
+_JSON = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
 # TOML has four kinds of strings, comments, and levels that dots open: a.b.c = 1.
-_TOML = re.compile(r'''"""(?:[^"\\]|\\.|"(?!""))*+(?:"{3,5})?|\'\'\'(?:(?!\'\'\').)*+(?:'{3,5})?'''
-                   r'''|"(?:[^"\\\n]|\\[^\n])*+"?|'[^'\n]*+'?|\#[^\n]*+|[\[{\]}.=,\n]''', re.DOTALL)
+_TOML = re.compile(r'''"""(?:[^"\\]|\\.|"(?!""))*(?:"{3,5})?|\'\'\'(?:(?!\'\'\').)*(?:'{3,5})?'''
+                   r'''|"(?:[^"\\\n]|\\[^\n])*"?|'[^'\n]*'?|\#[^\n]*|[\[{\]}.=,\n]''', re.DOTALL)
 
 
 class _Broken(ValueError):

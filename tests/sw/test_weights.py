@@ -142,7 +142,8 @@ def test_classes_of_files_and_modules(tmp_path, monkeypatch):
     assert load_factory("openeie.sw.networks.lenet:Lenet300")()[1].in_features == 784
     (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
     for target, message in (
-            (f"{path}:Nat", "has no class or function 'Nat'; did you mean Net? its networks are Net, Needs"),
+            (f"{path}:Nat", "has no class or function 'Nat'; did you mean Net\\? its networks are "
+                            "Net, Needs"),
             (f"{path}", "a network must be FILE.py:CLASS"), (":Net", "a network must be FILE.py"),
             (f"{tmp_path}/none.py:Net", "no such file: .*none.py"),
             ("no_such_module:Net", "cannot be imported: ModuleNotFoundError"),
