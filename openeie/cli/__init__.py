@@ -29,7 +29,7 @@ from . import (
     wave,
     zoo,
 )
-from .common import SCHEMA_VERSION, AsJson, describe_error, emit
+from .common import SCHEMA_VERSION, describe_error, emit
 from .streams import guarded_streams
 
 __all__ = ["app", "main"]
@@ -38,10 +38,13 @@ app = typer.Typer(name="openeie", add_completion=False, pretty_exceptions_enable
                   rich_markup_mode=None)        # brackets in a help text are its own
 
 Version = Annotated[bool, typer.Option("--version", help="Print the version, and nothing else.")]
+VersionAsJson = Annotated[bool, typer.Option(
+    "--json", help="With --version: as JSON. Of a verb, it stands behind the verb.")]
 
 
 @app.callback(invoke_without_command=True, no_args_is_help=True)
-def _root(context: typer.Context, version: Version = False, as_json: AsJson = False) -> None:
+def _root(context: typer.Context, version: Version = False,
+          as_json: VersionAsJson = False) -> None:
     """Compress a network, run it cycle by cycle on an EIE-style array, and check that every engine
     agrees."""
     verb = context.invoked_subcommand

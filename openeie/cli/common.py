@@ -9,6 +9,8 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import RenderableType
+from rich.measure import Measurement
 from rich.progress import Progress, TextColumn
 from rich.text import Text
 
@@ -29,11 +31,14 @@ __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed"
            "resolve_config", "config_for", "read_inputs", "working", "progress",
            "make_folder", "check_writable", "write_atomically", "one_line_errors"]
 
+#: Columns that a table may take, whatever the terminal has.
+_WIDEST = 1_000
 #: Version of every verb's JSON output; a change of meaning raises it.
 SCHEMA_VERSION = 1
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
-Out = Annotated[Path | None, typer.Option("-o", "--out", help="Write the result there, too.")]
+Out = Annotated[Path | None, typer.Option(
+    "-o", "--out", help="Write the result there, too, as JSON; - is standard output.")]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No tables, no progress.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More detail, per PE.")]
 Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Work side by side.")]
@@ -140,16 +145,27 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         print(text)
     elif not quiet and not is_stdout(out):
         console = _console()
+        terminal = console.width
         for part in tables():
             # A line is not markup: it may have brackets of its own. Nor is it broken: it may be a
             # command to copy.
-            is_line = isinstance(part, str)
-            console.print(Text(shown(part)) if is_line else part, soft_wrap=is_line)
+            if isinstance(part, str):
+                console.print(Text(shown(part)), soft_wrap=True)
+            else:
+                console.width = _room(part, console, terminal)
+                console.print(part, crop=False)
     for line in result.get("warnings", ()):
         print(f"warning: {line}", file=sys.stderr)
     if failure is not None:
         failure.printed = as_json
         raise failure
+
+
+def _room(part: RenderableType, console: PlainConsole, terminal: int) -> int:
+    """Columns for a table: the terminal's, or as many as its numbers need; digits that are cut off
+    would make others of them."""
+    options = console.options.update(max_width=_WIDEST)
+    return max(terminal, Measurement.get(console, options, part).minimum)
 
 
 def describe_error(error: OpenEIEError) -> dict[str, str]:

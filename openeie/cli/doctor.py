@@ -187,7 +187,7 @@ def _build() -> str:
 def _table(checks: list[Check]) -> Table:
     table = Table(title="openeie doctor")
     for name in ("need", "", "found", "fix"):
-        table.add_column(name)
+        table.add_column(name, overflow="fold")     # a command that is cut off is none
     for check in checks:
         state = "ok" if check.ok else "optional" if check.optional else "MISSING"
         table.add_row(check.name, state, check.found, check.fix)

@@ -145,8 +145,8 @@ def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
         raise InputError(f"encoding {must_be_one_of(name, ENCODINGS)}")
     if name not in config.encodings:
         raise InputError(f"layer {layer.name!r} is encoded as {name}, but the array has only "
-                         f"{', '.join(config.encodings)}; choose one of them with encoding=, or "
-                         f"another configuration")
+                         f"{', '.join(config.encodings)}; choose one of them (--encoding, in "
+                         f"Python encoding=), or another configuration")
     if name != "csr" and layer.weights.codebook is None:
         raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
     return name

@@ -10,8 +10,8 @@ LENET = "lenet-300-100"
 
 COUNTERS = ["filler", "empty_column", "starved", "blocked", "writeback", "drain"]
 ROW = ["name", "kind", "pes", "macs", "weights", "kept", "activations", "nonzero", "cycles",
-       "dense_cycles", "spent", "weight_density", "activation_density", "entries",
-       "mac_utilisation", "speedup", "shares"]
+       "dense_cycles", "outputs", "saturated", "spent", "weight_density", "activation_density",
+       "saturated_share", "entries", "mac_utilisation", "speedup", "shares"]
 
 
 def test_sim_layers_as_json():

@@ -9,6 +9,7 @@ import time
 
 import pytest
 from commands import run, run_json
+from openeie.cli.console import PlainConsole
 from openeie.core.journal import dump_lines
 from pyarrow import parquet
 from targets import full
@@ -212,3 +213,13 @@ def test_a_picture_behind_a_link_stays_behind_it(tmp_path):
     run("sweep", *SMALL, "-o", tmp_path)
     assert (tmp_path / "cycles-pes.svg").is_symlink()
     assert "<svg" in (tmp_path / "elsewhere.svg").read_text()
+
+
+def test_a_narrow_terminal_cuts_no_digit_off(monkeypatch):
+    """A number without its last digits would be another one."""
+    monkeypatch.setattr("openeie.cli.common._console", lambda: PlainConsole(
+        width=40, color_system=None, highlight=False))
+    rows = run_json("sweep", *SMALL)["points"]
+    printed = run("sweep", *SMALL).stdout
+    for row in rows:
+        assert f"{row['memory_bits']:,}" in printed and f"{row['luts']:,}" in printed
