@@ -38,7 +38,7 @@ def test_lenet5_whole_is_equal_on_rtl_and_fast():
     truth = rtl.run(program, x[:RTL_IMAGES])
     few = fast.run(program, x[:RTL_IMAGES])
     compared = truth.compare(few)
-    assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 7
+    assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 8
                                         for plan in program.layers)
     assert np.array_equal(few.outputs, every.outputs[:RTL_IMAGES])
     assert few.compare(simulate(program, x[:RTL_IMAGES], "golden")) \
