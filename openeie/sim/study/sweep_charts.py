@@ -50,6 +50,8 @@ def draw_front(rows: list[dict[str, Any]]) -> bytes:
                                  linewidth=0.6, label=short_name(name) if front and
                                  axes.get_subplotspec().is_first_col() else None)
             axes.set(xscale="log", yscale="log", xlabel=words)
+            for axis in (axes.xaxis, axes.yaxis):
+                axis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.xaxis.set_minor_formatter(NullFormatter())
             axes.yaxis.set_minor_formatter(LogFormatter())
             axes.grid(color="#dddddd", linewidth=0.6)
