@@ -164,7 +164,7 @@ def torch_weights(rng) -> bytes:
         tensors = {name: part.view(one.shape) for (name, one), part in zip(floats.items(), parts)}
     torch.save(tensors, file, _use_new_zipfile_serialization=newer)
     data = file.getvalue()      # the older one calls a storage by its address, as text
-    return data if newer else re.sub(rb"X.\0\0\0\d{6,20}", b"X\1\0\0\0" + b"1", data)
+    return data if newer else re.sub(rb"(?s)X.\0\0\0\d{6,20}", b"X\1\0\0\0" + b"1", data)
 
 
 def safetensors_weights(rng) -> bytes:
