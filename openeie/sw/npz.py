@@ -27,6 +27,8 @@ _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, SyntaxE
 _MOST_MEMBERS = 10_000
 #: Bytes that one byte of a deflated stream can become, at most.
 _MOST_INFLATED = 1032
+#: The record that ends a zip file, its comment left out, and where its count of members stands.
+_END_BYTES, _END_COUNT = 22, 10
 #: Later ones, for arrays of named fields, have headers of any length.
 _VERSION = (1, 0)
 _SUFFIX = ".npy"
@@ -73,6 +75,9 @@ class Archive:
         self._members = {member.filename.removesuffix(_SUFFIX): member for member in members}
         if len(self._members) < len(members):
             raise ValueError("each of its arrays must have a name of its own")
+        if len(members) != _promised_members(file):
+            raise ValueError(f"its last record promises {_promised_members(file):,} arrays, and "
+                             f"{len(members):,} are listed")
         for member in members:          # a damaged name differs from the one beside the bytes
             file.open(member).close()
         self.names = tuple(self._members)
@@ -137,6 +142,14 @@ def _one_error(path: str | Path, what: str) -> Iterator[None]:
         raise
     except _UNREADABLE as error:
         raise InputError(f"cannot read {what} from {path}: {_reason(error)}") from error
+
+
+def _promised_members(file: zipfile.ZipFile) -> int:
+    """How many members a zip file ends by promising. zipfile does not look at it, and a damaged
+    length in the list of members hides those that follow."""
+    file.fp.seek(-_END_BYTES - len(file.comment), os.SEEK_END)
+    end = file.fp.read(_END_BYTES)
+    return int.from_bytes(end[_END_COUNT:_END_COUNT + 2], "little")
 
 
 def _reason(error: BaseException) -> str:
