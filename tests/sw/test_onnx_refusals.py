@@ -147,6 +147,15 @@ def test_everything_unsupported_is_told_at_once(tmp_path):
     assert last.startswith("there are Add, AveragePool, BatchNormalization, ")
 
 
+def test_all_that_nothing_makes_is_told(tmp_path):
+    """Of one node, too: its bias is looked at after its weights."""
+    nodes = [node("Flatten", "x", "f"), node("Gemm", "f g bias", "y")]
+    with pytest.raises(InputError) as raised:
+        load_onnx(saved(tmp_path, model(nodes)))
+    assert str(raised.value).splitlines()[1:] == [
+        f"  node 'y' (Gemm): it reads {name!r}, which nothing makes" for name in ("g", "bias")]
+
+
 @pytest.mark.parametrize("proto, message", [
     (model([node("Relu", "c", "a"), node("Relu", "a", "b"), node("Add", "b x", "c"),
             node("Relu", "c", "y")]),

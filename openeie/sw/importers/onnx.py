@@ -178,9 +178,8 @@ class _Reader:
         return [nodes[number] for number in TopologicalSorter(wanted).static_order()]
 
     def _check_made(self, node: NodeProto, missing: list[str]) -> None:
-        if missing:
-            self.draft.refuse(_place(node, missing[0]), f"it reads {missing[0]!r}, which nothing "
-                                                        f"makes")
+        for tensor in missing:
+            self.draft.refuse(_place(node, tensor), f"it reads {tensor!r}, which nothing makes")
 
     def _node(self, node: NodeProto, read: Counter) -> None:
         """Adds what a node becomes."""
