@@ -27,8 +27,11 @@ _UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, MemoryError, SyntaxE
 _MOST_MEMBERS = 10_000
 #: Bytes that one byte of a deflated stream can become, at most.
 _MOST_INFLATED = 1032
-#: The record that ends a zip file, its comment left out, and where its count of members stands.
-_END_BYTES, _END_COUNT = 22, 10
+#: Signature of the record that ends a zip file, and most bytes from there to the file's end.
+_END = b"PK\5\6"
+_MOST_END = 22 + (1 << 16)
+#: Bytes of the two records before it in a zip64 file.
+_ZIP64_BYTES = 56 + 20
 #: Later ones, for arrays of named fields, have headers of any length.
 _VERSION = (1, 0)
 _SUFFIX = ".npy"
@@ -75,8 +78,9 @@ class Archive:
         self._members = {member.filename.removesuffix(_SUFFIX): member for member in members}
         if len(self._members) < len(members):
             raise ValueError("each of its arrays must have a name of its own")
-        if len(members) != _promised_members(file):
-            raise ValueError(f"its last record promises {_promised_members(file):,} arrays, and "
+        promised = _promised_members(file.fp)
+        if len(members) != promised:
+            raise ValueError(f"its last record promises {promised:,} arrays, and "
                              f"{len(members):,} are listed")
         for member in members:          # a damaged name differs from the one beside the bytes
             file.open(member).close()
@@ -144,12 +148,16 @@ def _one_error(path: str | Path, what: str) -> Iterator[None]:
         raise InputError(f"cannot read {what} from {path}: {_reason(error)}") from error
 
 
-def _promised_members(file: zipfile.ZipFile) -> int:
-    """How many members a zip file ends by promising. zipfile does not look at it, and a damaged
-    length in the list of members hides those that follow."""
-    file.fp.seek(-_END_BYTES - len(file.comment), os.SEEK_END)
-    end = file.fp.read(_END_BYTES)
-    return int.from_bytes(end[_END_COUNT:_END_COUNT + 2], "little")
+def _promised_members(file: IO[bytes]) -> int:
+    """How many members the last record of a zip file promises. zipfile does not look at it, and a
+    damaged length in the list of members hides those that follow."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _MOST_END - _ZIP64_BYTES))
+    tail = file.read()
+    at = tail.rfind(_END)
+    count = int.from_bytes(tail[at + 10:at + 12], "little")
+    if count < 0xffff:
+        return count
+    return int.from_bytes(tail[at - 44:at - 36], "little")      # of the zip64 record before it
 
 
 def _reason(error: BaseException) -> str:

@@ -145,23 +145,6 @@ def test_a_directory_that_promises_too_much(tmp_path):
         read_arrays(path, "inputs")
 
 
-def test_a_directory_whose_damaged_length_hides_arrays(tmp_path):
-    """Else a data set without its scale is read as one of another scale."""
-    whole = npy(described("(6,)"), b"\0" * 24)
-    path = archive(tmp_path / "a.npz", ("x.npy", whole), ("scale.npy", whole))
-    content = bytearray(path.read_bytes())
-    first = content.index(b"PK\x01\x02")
-    second = content.index(b"PK\x01\x02", first + 4)
-    end = content.index(b"PK\x05\x06")
-    content[first + 32:first + 34] = (end - second).to_bytes(2, "little")     # a comment
-    path.write_bytes(content)
-    with pytest.raises(InputError, match="its last record promises 2 arrays, and 1 are listed"):
-        read_arrays(path, "inputs")
-    with zipfile.ZipFile(archive(path, ("x.npy", whole)), "a") as commented:
-        commented.comment = b"of another tool"
-    assert len(read_arrays(path, "inputs")) == 1
-
-
 def test_numbers_in_a_description():
     for size in ("9" * 5000, "1" * 4000, "-" + "0" * 300):
         with pytest.raises(InputError, match=r"line 3: a number must have at most 100 digits, not"):
