@@ -23,17 +23,17 @@ from openeie.hw import (
     codebook,
     counters,
     entries,
-    layouts,
     multiply,
     pe,
     pointers,
     queue,
     requantise,
+    structs,
     writeback,
 )
 
-BLOCKS = {"queue": queue.Queue, "pointers": pointers.Pointers, "entries": entries.EntryReader,
-          "codebook": codebook.Codebook, "address": address.RowAddress,
+BLOCKS = {"queue": queue.ActivationQueue, "pointers": pointers.Pointers,
+          "entries": entries.EntryReader, "codebook": codebook.Codebook, "address": address.RowAddress,
           "multiply": multiply.Multiply, "accumulators": accumulators.Accumulators,
           "writeback": writeback.Writeback,
           "of which requantise": requantise.Requantise, "activations": activations.Activations,
@@ -63,7 +63,7 @@ def main() -> None:
                          max_layers=4, acc_banks=options.banks,
                          encodings=tuple(options.encodings.split(",")))
     for name, block in BLOCKS.items():
-        component = block(layouts.Item(config), depth=8) if name == "queue" else block(config)
+        component = block(structs.Item(config), depth=8) if name == "queue" else block(config)
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({"block": name} | area(component, Path(folder))), flush=True)
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...core.link import WORD_BYTES, Command
-from ...hw.layouts import LoadWord, ReadRequest
+from ...hw.structs import LoadWord, ReadRequest
 from .check import RequestHead
 from .identity import IdentityMemory
 
