@@ -33,7 +33,8 @@ from openeie.hw import (
 )
 
 BLOCKS = {"queue": queue.ActivationQueue, "pointers": pointers.Pointers,
-          "entries": entries.EntryReader, "codebook": codebook.Codebook, "address": address.RowAddress,
+          "entries": entries.EntryReader, "codebook": codebook.Codebook,
+          "address": address.RowAddress,
           "multiply": multiply.Multiply, "accumulators": accumulators.Accumulators,
           "writeback": writeback.Writeback,
           "of which requantise": requantise.Requantise, "activations": activations.Activations,
