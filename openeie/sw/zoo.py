@@ -234,7 +234,7 @@ def report(subject: Subject, contents: Contents, run: Run) -> Report:
         score = Score(pictures=len(answers), error=error,
                       float_error=_error(subject.float_answers, subject.labels),
                       agreement=float(np.mean(answers == subject.float_answers)))
-    busy = sum(layer.total("busy") for layer in run.layers)
+    busy = sum(layer.total("busy") for layer in run.tiles)
     return Report(name=subject.entry.name, origin=subject.entry.origin,
                   file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
                   pictures=len(answers), pes=run.config.pes, run_error=error,

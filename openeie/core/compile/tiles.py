@@ -25,7 +25,7 @@ class Tile:
     ----------
     part : which outputs of which layer.
     local : every PE works on its own channels.
-    rows : those of each output pixel that it writes, ``dst_rows`` of them.
+    rows : those of each output pixel that it writes, ``memory_rows`` of them.
     walk : which rows of activations it reads when.
     dst_origin, dst_step : first row written, and from a position's last row to the next's first.
     clusters : 1, or all of the array's: each takes other positions.
@@ -44,7 +44,7 @@ class Tile:
 
     def acc_rows(self, config: ArrayConfig) -> int:
         """Rows of accumulators that a position takes in each PE."""
-        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.dst_rows
+        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.memory_rows
 
     @property
     def matrix(self) -> tuple[int, range]:
@@ -67,7 +67,7 @@ class Tile:
         return self.part.layer
 
     @property
-    def dst_rows(self) -> int:
+    def memory_rows(self) -> int:
         """Rows of memory that each position writes."""
         return len(self.rows)
 

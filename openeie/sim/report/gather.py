@@ -86,8 +86,8 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
     if not 0 < mhz < 1e6:
         raise InputError(f"a clock must be a positive number of MHz, not {mhz}")
     summary = summarise(program, run, x)
-    longest = sorted(range(len(program.layers)), key=lambda number: (
-        -int(run.layers[number].cycles[0]), number))[:_QUEUES]
+    longest = sorted(range(len(program.tiles)), key=lambda number: (
+        -int(run.tiles[number].cycles[0]), number))[:_QUEUES]
     drawn = [(plan.name, None if trace is None else occupancy(trace))
              for plan, trace in traces(program, run, x, only=longest)]
     return Report(
@@ -95,7 +95,7 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
         start_cycles=run.cycles, summary=summary, contents=contents,
         shapes=tuple(shape_text(program.network, number)
                      for number in range(len(program.network.layers))),
-        busy=np.array([_busy(layer) for layer in run.whole_layers]),
+        busy=np.array([_busy(layer) for layer in run.layers]),
         queues=tuple(queue for _, queue in drawn if queue is not None),
         untold=tuple(name for name, queue in drawn if queue is None),
         energy=run_energy(program, run, x, starts=1))

@@ -97,7 +97,7 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
     layers, left_out, parts, first = [], [], [], Timing(program.config).counted
     time = first
     for number, (plan, trace) in enumerate(traces(program, run, x, start)):
-        cycles = int(run.layers[number].cycles[start])
+        cycles = int(run.tiles[number].cycles[start])
         layers.append(_slice(plan.name, time, cycles, _ARRAY, 0, {"cycles": cycles}))
         if trace is None:
             left_out.append(f"layer {plan.name}: more than {MOST_CELLS:,} items x PEs")

@@ -148,7 +148,7 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
     program = compile_network(network, config)
     done = run(program, x)
     picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
-    counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
+    counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.tiles], axis=0)
     return _shares(counters) | {
         "cycles": int(done.cycles.sum()) / len(x), "balance": load_balance(counters),
         "fillers": int(counters[COUNTERS.index("filler")]) / len(x),

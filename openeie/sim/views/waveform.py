@@ -54,10 +54,10 @@ class Choice:
         if self.loading and self.layers:
             raise InputError("the waveform of some layers begins when the program is loaded; leave "
                              "out --layer or --with-loading")
-        names = [{plan.name, program.network.layers[plan.layer].name} for plan in program.layers]
+        names = [{plan.name, program.network.layers[plan.layer].name} for plan in program.tiles]
         for name in self.layers:
             if not any(name in both for both in names):
-                known = [plan.name for plan in program.layers]
+                known = [plan.name for plan in program.tiles]
                 raise InputError(f"no layer {name!r} in {program.network.name}; "
                                  f"{did_you_mean(name, known)}there are: {', '.join(known)}")
         for pe in self.pes:
@@ -86,7 +86,7 @@ def forecast(program: Program, x: np.ndarray, choice: Choice) -> Forecast:
     running, loading = sum(time for time, here in zip(times, shown) if here), 0
     if choice.loading:
         records = len(program.records()) + 2 * len(program.input_records(x))
-        words = sum(plan.out_rows * plan.walk.positions for plan in program.layers)
+        words = sum(plan.memory_rows * plan.walk.positions for plan in program.tiles)
         loading = _RECORD_CYCLES * records + _WORD_CYCLES * words * program.config.pes
         running *= 2
     first, last = choice.cycles
@@ -134,12 +134,12 @@ def _run(array: Rtl, program: Program, x: np.ndarray, choice: Choice, shown: lis
     """Load everything, then run: as a whole, or in parts that are traced and parts that are not."""
     array.load(program.records())
     array.load(program.input_records(x))
-    for here, part in groupby(enumerate(program.layers), key=lambda each: shown[each[0]]):
+    for here, part in groupby(enumerate(program.tiles), key=lambda each: shown[each[0]]):
         plans = list(part)
         array.trace_cycles(here, *choice.cycles)
         array.start(plans[0][0], len(plans), sum(plan.cycle_limit + 64 for _, plan in plans) + 64)
     array.trace_cycles(False, *choice.cycles)
-    return sum(read_counters(array, index)[0] for index in range(len(program.layers)))
+    return sum(read_counters(array, index)[0] for index in range(len(program.tiles)))
 
 
 def _scopes(program: Program, pes: tuple[int, ...], seed: int) -> list[str]:

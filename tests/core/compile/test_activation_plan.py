@@ -71,7 +71,7 @@ def test_a_branching_network_runs(rng):
     x = rng.integers(-99, 100, (4, network.inputs))
     program = compile_network(network, CONFIG, vectors=2)
     run, outputs = fast.run(program, x), golden.network(network, x)
-    for ours, theirs in zip(run.layers, outputs):
+    for ours, theirs in zip(run.tiles, outputs):
         assert np.array_equal(ours.outputs, theirs), ours.name
     names = [one.name for one in network.layers]
     values = dict(zip(names, outputs))

@@ -231,7 +231,7 @@ def test_golden_without_an_array(tmp_path, rng):
     with pytest.warns(openeie.NumericWarning, match="layer norm: 18 of 18 outputs"):
         simulated = [openeie.simulate(net, x, engine="golden") for net in (NET, tmp_path / "n.eie")]
     for run in (*simulated, golden.run(NET, x)):
-        assert run.config is None and [this.name for this in run.layers] \
+        assert run.config is None and [this.name for this in run.tiles] \
             == [this.name for this in NET.layers]
         assert np.array_equal(run.outputs, golden.network(NET, x)[-1])
     with pytest.raises(InputError, match=r"input \[0, 0\] must be in -100 .. 120, not 121"):

@@ -91,7 +91,7 @@ def test_a_depthwise_layer_runs(rng, encoding, channels):
     one = depthwise(rng, window, slots=9, encoding=encoding)
     program = agrees(Network(name="n", layers=(one,)),
                      rng.integers(-32768, 32768, (4, window.inputs)), vectors=2)
-    plan = program.layers[0]
+    plan = program.tiles[0]
     assert plan.columns == 6 * -(-channels // 4) == plan.walk.rows and not plan.repeat
     assert plan.filler_count.any() == (channels == 70)
     assert plan.encoding == encoding
