@@ -7,7 +7,7 @@ import numpy as np
 from ..array.config import ArrayConfig, half_rows
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
-from ..network.address_walk import Walk
+from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
 from ..network.tile_part import Part
@@ -55,7 +55,7 @@ class TilePlan:
     inputs: int
     channels: int
     columns: int
-    walk: Walk
+    walk: AddressWalk
     local: bool
     maximum: bool
     repeat: bool

@@ -16,7 +16,7 @@ from ...core.compile.program import Program
 from ...core.compile.unpack import read_pointers, unpack_layer
 from ...core.entries.encoding import Entries
 from ...core.errors import EncodingError
-from ...core.network.address_walk import Walk
+from ...core.network.address_walk import AddressWalk
 from ...core.network.tile_part import Part
 from .entry_columns import Columns, columns_of_entries, columns_of_words
 from .recurrence import Shape
@@ -75,7 +75,7 @@ class DecodedTile:
     part: Part
     relu: bool
     vectors: int
-    walk: Walk
+    walk: AddressWalk
     dst_origin: int
     dst_step: int
     cluster_step: int
@@ -95,10 +95,11 @@ def _channels(program: Program, base: int, rows: int, pes: range) -> dict[str, n
     return channel_values(program.channels[pes.start + pe, base + row].astype(np.uint64))
 
 
-def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> Walk:
+def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> AddressWalk:
     if not config.conv:
-        return Walk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
-    return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
+        return AddressWalk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
+    names = [field.name for field in dataclasses.fields(AddressWalk)]
+    return AddressWalk(**{name: fields[name] for name in names})
 
 
 def _part(program: Program, name: str, columns: Columns, fields: dict[str, int], pes: range

@@ -13,7 +13,7 @@ from ...core.array.config import ArrayConfig
 from ...core.array.counters import COUNTERS
 from ...core.array.timing import Timing
 from ...core.compile.program import TilePlan, Program
-from ...core.network.address_walk import Walk
+from ...core.network.address_walk import AddressWalk
 from ...core.network.chain import lines_needed
 from .compiled import compiled
 from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
@@ -35,7 +35,7 @@ class _Window(NamedTuple):
     out_width: int
 
     @classmethod
-    def of(cls, walk: Walk) -> "_Window":
+    def of(cls, walk: AddressWalk) -> "_Window":
         return cls(*(int(getattr(walk, name)) for name in cls._fields))
 
 

@@ -19,7 +19,7 @@ from ..fast.layer_time import map_items, plan_shape, position_entries
 from ..fast.recurrence import TOKEN
 from ..fast.recurrence_state import Latencies
 
-__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
+__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "QueueTrace", "occupancy"]
 
 #: Items x PEs of the largest start that is traced; a cell takes 8 bytes.
 MOST_CELLS = 1 << 24
@@ -181,7 +181,7 @@ def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Queue:
+class QueueTrace:
     """How full the PEs' queues were, by stretches of ``step`` cycles (the last may be shorter).
 
     Attributes
@@ -207,7 +207,7 @@ class Queue:
         return self.total / (np.minimum(self.step, self.cycles - first) * self.pes)
 
 
-def occupancy(trace: Trace, bins: int = 200) -> Queue:
+def occupancy(trace: Trace, bins: int = 200) -> QueueTrace:
     """The queues of a trace in at most ``bins`` stretches: an item waits from the cycle after its
     broadcast to that of its pop."""
     step = max(1, -(-trace.cycles // bins))
@@ -220,5 +220,5 @@ def occupancy(trace: Trace, bins: int = 200) -> Queue:
         level = np.cumsum(change)[:count * step].reshape(count, step)
         total += level.sum(axis=1)
         most = np.maximum(most, level.max(axis=1))
-    return Queue(name=trace.name, depth=trace.queue_depth, cycles=trace.cycles, step=step,
-                 pes=trace.pes, total=total, most=most)
+    return QueueTrace(name=trace.name, depth=trace.queue_depth, cycles=trace.cycles, step=step,
+                      pes=trace.pes, total=total, most=most)

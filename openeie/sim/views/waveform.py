@@ -17,7 +17,7 @@ from ..rtl.drive import execute, read_counters
 from ..rtl.rtl import MOST, Rtl
 from .waveform_views import Signal, read_header
 
-__all__ = ["Choice", "Forecast", "forecast", "record"]
+__all__ = ["SignalChoice", "WaveForecast", "forecast", "record"]
 
 _IN_PE = re.compile(r"pe(\d+)")
 
@@ -29,7 +29,7 @@ _RECORD_CYCLES, _WORD_CYCLES, _START_CYCLES = 8, 8, 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class SignalChoice:
     """Which part of a start a waveform has.
 
     Attributes
@@ -67,14 +67,14 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class WaveForecast:
     """How much a waveform will have: ``cycles`` are exact but for loading, ``bytes`` about right
     within a factor of two."""
     cycles: int
     bytes: int
 
 
-def forecast(program: Program, x: np.ndarray, choice: Choice) -> Forecast:
+def forecast(program: Program, x: np.ndarray, choice: SignalChoice) -> WaveForecast:
     """The size of the waveform of a start on inputs x [vectors, n], from the engine ``fast``.
 
     Raises
@@ -93,12 +93,12 @@ def forecast(program: Program, x: np.ndarray, choice: Choice) -> Forecast:
     running, loading = (max(0, min(last, end) - max(first, begin)) for begin, end in (
         (loading, loading + running), (0, loading)))
     pes = len(set(choice.pes)) or program.config.pes
-    return Forecast(cycles=running + loading, bytes=sum(
+    return WaveForecast(cycles=running + loading, bytes=sum(
         times * (shared + pes * of_a_pe) for times, (shared, of_a_pe) in (
             (1, _HEADER), (running, _RUNNING), (loading, _LOADING))))
 
 
-def record(program: Program, x: np.ndarray, path: Path, choice: Choice, *, seed: int = 1,
+def record(program: Program, x: np.ndarray, path: Path, choice: SignalChoice, *, seed: int = 1,
            most_bytes: int = MOST) -> int:
     """Run inputs x [vectors, n] on the gateware and write the waveform (VCD) to ``path``.
 
@@ -130,7 +130,8 @@ def record(program: Program, x: np.ndarray, path: Path, choice: Choice, *, seed:
     return cycles
 
 
-def _run(array: Rtl, program: Program, x: np.ndarray, choice: Choice, shown: list[bool]) -> int:
+def _run(array: Rtl, program: Program, x: np.ndarray, choice: SignalChoice,
+         shown: list[bool]) -> int:
     """Load everything, then run: as a whole, or in parts that are traced and parts that are not."""
     array.load(program.records())
     array.load(program.input_records(x))
