@@ -12,6 +12,7 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from warnings import warn as _warn
 
+from .core.array_order import to_array_order
 from .core.artefact import load, save
 from .core.balance import balanced, column_rates
 from .core.compile import compile_network as compile
@@ -19,44 +20,81 @@ from .core.config import PRESETS, ArrayConfig, preset
 from .core.counters import COUNTERS
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, Mismatch, NumericWarning, OpenEIEError,
-                          ToolError)
+                          EncodingError, InputError, LinkError, Mismatch, NumericWarning,
+                          OpenEIEError, ToolError, UntrustedError)
 from .core.errors import did_you_mean as _did_you_mean
 from .core.golden import run as _run_golden
-from .core.graph import Linear, Network
+from .core.graph import (INPUT, Add, BinaryConv, BinaryLinear, Conv, Depthwise, Linear, Network,
+                         Pool)
 from .core.graph import beyond_arrays as _beyond_arrays
 from .core.weights import SparseWeights
 from .core.inspect import Contents, inspect
 from .core.program import Program
 from .core.run import LayerRun, Run
+from .core.signs import SignMatrix
+from .core.table import Table
+from .core.window import Window
 
 if _TYPE_CHECKING:
-    from .sim.study.energy import energy
-    from .sim.study.workload import Workload
+    from .sim.study.energy import Energy, energy
+    from .sim.study.workload import LayerTime, Workload
+    from .sim.summary import Summary, summarise
+    from .sim.verify import Verdict
+    from .sw.compress.course import Watcher
     from .sw.compress.dataset import Dataset
     from .sw.compress.pipeline import Compressed
     from .sw.compress.recipe import Recipe
+    from .sw.quantise_report import QuantiseReport
 
 __version__ = "0.1.0"
 
-__all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspect", "simulate",
-           "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
-           "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
-           "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
-           "NumericWarning", "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+__all__ = [
+    # What one does.
+    "load", "save", "shipped", "inspect", "compress", "quantise", "balanced", "compile",
+    "simulate", "verify", "summarise", "energy", "to_array_order",
+    # Networks and their layers.
+    "Network", "INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "BinaryLinear",
+    "BinaryConv", "Window", "SparseWeights", "SignMatrix",
+    # Arrays, and what ran on them.
+    "ArrayConfig", "PRESETS", "preset", "COUNTERS", "Program", "Run", "LayerRun", "Table",
+    "Verdict", "Summary", "Contents", "Workload", "LayerTime", "Energy", "column_rates",
+    # Compression.
+    "Recipe", "Dataset", "Compressed", "Watcher", "QuantiseReport",
+    # What can go wrong.
+    "OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
+    "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError",
+    "Mismatch", "NumericWarning"]
 
-#: What loads when it is asked for, since numba and torch take their time.
-_LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
-          "Recipe": "sw.compress.recipe", "Dataset": "sw.compress.dataset",
-          "Compressed": "sw.compress.pipeline"}
+#: Names that load when they are asked for, and their modules: numba and torch take their time.
+_LATER = {
+    "Energy": "sim.study.energy", "energy": "sim.study.energy",
+    "LayerTime": "sim.study.workload", "Workload": "sim.study.workload",
+    "Summary": "sim.summary", "summarise": "sim.summary",
+    "Verdict": "sim.verify",
+    "Dataset": "sw.compress.dataset", "QuantiseReport": "sw.quantise_report",
+    "Compressed": "sw.compress.pipeline", "Recipe": "sw.compress.recipe",
+    "Watcher": "sw.compress.course"}
+
+#: Those of them whose modules cannot load without torch.
+_TRAINING = ("Compressed", "Recipe", "Watcher")
 
 
 def __getattr__(name: str):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
+    if name in _TRAINING:
+        from .core.extras import need
+        need("train", f"openeie.{name}", "torch")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, without those that an extra has to bring first."""
+    from .core.extras import is_installed
+    hidden = () if is_installed("torch") else _TRAINING
+    basics = [name for name in globals() if name.startswith("__")]
+    return sorted({*basics, *__all__} - {*hidden})
 
 
 def shipped(name: str) -> _Path:

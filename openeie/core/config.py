@@ -10,7 +10,7 @@ from .errors import ConfigError, did_you_mean
 from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check
 
 __all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "preset",
-           "check_keys"]
+           "preset_name", "check_keys"]
 
 def _bits_for(value: int) -> int:
     """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
@@ -234,3 +234,9 @@ def preset(name: str) -> ArrayConfig:
     except KeyError:
         raise ConfigError(f"unknown preset {name!r}; {did_you_mean(name, PRESETS)}the presets "
                           f"are {', '.join(PRESETS)}") from None
+
+
+def preset_name(config: ArrayConfig) -> str:
+    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
+    names = [name for name, known in PRESETS.items() if known == config]
+    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"

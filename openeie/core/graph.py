@@ -12,7 +12,9 @@ from .layers import Conv, Linear, Windowed
 from .layout import Layout
 from .limits import OPERATIONS
 from .local import Add, Depthwise
+from .one_line import network_line, network_table
 from .pool import Pool
+from .table import Table
 from .window import Window
 
 __all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "BinaryLinear",
@@ -76,6 +78,16 @@ class Network:
         if not low <= first <= last <= high:
             raise InputError(f"input_range must lie in {low} .. {high}, not {first} .. {last}")
         object.__setattr__(self, "input_range", (int(first), int(last)))
+
+    def __repr__(self) -> str:
+        return network_line(self)
+
+    def table(self) -> Table:
+        """The layers: kinds, sizes, kernels, weights and how many of them are stored."""
+        return network_table(self)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     @property
     def inputs(self) -> int:

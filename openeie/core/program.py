@@ -5,11 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from .chain import Chain
-from .config import ArrayConfig
+from .config import ArrayConfig, preset_name
 from .descriptor import descriptor_stride
 from .graph import INPUT, Network
 from .load_port import BROADCAST_PE, LOAD_RECORD, Target
 from .memory import half_rows
+from .one_line import count_text, short_name
 from .part import Part
 from .walk import Walk
 
@@ -115,6 +116,14 @@ class Program:
     act_rows: int
     act_depth: int
     chains: tuple[Chain, ...] = ()
+
+    def __repr__(self) -> str:
+        facts = [f"Program {short_name(self.network.name)}",
+                 f"{count_text(len(self.layers), 'tile')} on {preset_name(self.config)}",
+                 f"{self.entries.size:,} words of entries"]
+        if self.vectors > 1:
+            facts.append(f"{self.vectors} vectors a start")
+        return f"<{', '.join(facts)}>"
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x [vectors, n] of a start; their order matters.
