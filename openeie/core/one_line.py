@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 __all__ = ["short_name", "count_text", "map_texts", "layer_line", "network_line", "network_table"]
 
 #: Sizes that a network's line shows at most, and how many of them stand on both sides of dots.
-_MOST_SIZES, _FIRST_SIZES, _LAST_SIZES = 7, 3, 2
+_MOST_SIZES = 6
+_FIRST_SIZES = 3
+_LAST_SIZES = 2
 
 
 def short_name(name: str) -> str:
