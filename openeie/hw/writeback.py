@@ -15,7 +15,7 @@ __all__ = ["Writeback"]
 
 
 class Writeback(wiring.Component):
-    """Requantises one vector's ``dst_rows`` rows and writes them to the destination memory.
+    """Requantises one vector's ``acc_rows`` rows and writes them to the destination memory.
 
     Throughput: one row in ``Timing.row`` cycles; nothing stalls it. Latency: the first row's first
     cycle of reading is the one after ``vector_start``. A row is read during ``Timing.row`` cycles,
@@ -76,7 +76,7 @@ class Writeback(wiring.Component):
         last_written = Signal()
         m.d.sync += [
             phase_ends.eq(phase == Timing.row - 2),
-            rows_but_one.eq(layer.dst_rows - 1),
+            rows_but_one.eq(layer.acc_rows - 1),
             last_row.eq(self.read_row == rows_but_one),
         ]
         m.d.comb += [

@@ -27,13 +27,13 @@ def test_a_module_in_the_engines(name, rng):
     small = x.astype(np.float32) / 64
     network = openeie.quantise(module, torch.tensor(small), input_range=(-100, 100),
                                input_scale=1 / 64)
-    inputs = x.transpose(0, 2, 3, 1).reshape(len(x), -1)
+    inputs = openeie.to_array_order(x)
     values = golden.network(network, inputs)
     expected = run_float(load_module(module, small), small)
     got = values[-1] * network.layers[-1].output_scale
     assert np.abs(got - expected).max() < 5e-3 * np.abs(expected).max()
     run = fast.run(openeie.compile(network, ARRAY), inputs)
-    for ours, theirs in zip(run.layers, values):
+    for ours, theirs in zip(run.tiles, values):
         assert np.array_equal(ours.outputs, theirs), ours.name
 
 
