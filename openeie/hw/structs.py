@@ -120,13 +120,13 @@ class Result(data.StructLayout):
 
 class LoadWord(data.StructLayout):
     """One write of the load port; ``target`` is a :class:`openeie.core.array.load_port.Target`."""
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({"target": 4, "pe": 16, "address": 32, "data": 64})
 
 
 class ReadRequest(data.StructLayout):
     """One read of the read port."""
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({"target": 4, "pe": 16, "address": 32})
 
 

@@ -19,7 +19,7 @@ BARE = 1 + REQUEST_HEADER.size + CRC_BYTES      # length of a request without da
 
 class RequestHead(data.StructLayout):
     """A request's head as the receiver offers it: the frame's length, then the header."""
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "length": 8,
             "sequence": 8,
@@ -52,7 +52,7 @@ class RequestCheck(wiring.Component):
     """
     latency = 3
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "head": In(RequestHead()),
             "expected": In(8),

@@ -23,7 +23,7 @@ class CobsDecoder(wiring.Component):
     """
     latency = 1
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "i": In(stream.Signature(8)),
             "valid": Out(1),
@@ -77,7 +77,7 @@ class CobsEncoder(wiring.Component):
     finish : it is complete. The next ``start`` comes at least two cycles later.
     write, address, data : to the memory.
     """
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "start": In(1),
             "put": In(1),

@@ -35,7 +35,7 @@ class Executor(wiring.Component):
         ``PAUSE`` + 1 cycles, and answered when the array is not ``busy`` any more.
     active : a request is being received, checked or executed.
     """
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "i": In(stream.Signature(8)),
             "drop": Out(1),

@@ -36,7 +36,7 @@ class Receiver(wiring.Component):
     """
     latency = CobsDecoder.latency + Buffer.latency
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "i": In(stream.Signature(8)),
             "o": Out(stream.Signature(8)),

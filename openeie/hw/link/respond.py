@@ -36,7 +36,7 @@ class Responder(wiring.Component):
     """
     latency = 1 + CRC_BYTES + Buffer.latency
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "response_start": In(1),
             "aside": In(1),

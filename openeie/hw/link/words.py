@@ -32,7 +32,7 @@ class WordMover(wiring.Component):
     byte, identity : which byte of the word is next, and what :class:`IdentityMemory` has there.
     i_load, i_read, o_read : the accelerator's ports.
     """
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({
             "start": In(1),
             "head": In(RequestHead()),
