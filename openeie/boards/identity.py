@@ -12,7 +12,7 @@ __all__ = ["design_digest", "identity"]
 
 _HERE = Path(__file__).resolve().parent
 #: What turns the array into a board's design: its top level, and the primitives of its chip.
-_OURS = ("board", "ecp5", "family", "gowin", "ice40", "identity", "pll", "top", "verilog")
+_OURS = ("board", "chip", "ecp5", "family", "gowin", "ice40", "identity", "pll", "top", "verilog")
 
 
 @cache      # once a process: what runs was read from the files at its start

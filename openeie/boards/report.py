@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.errors import CapacityError, ToolError, UntrustedError
 from ..core.untrusted import TOOLS, parse_json, read_json
-from .board import RESOURCE_NAMES, Board
+from .board import Board
+from .chip import RESOURCE_NAMES
 from .verilog import Gateware
 
 __all__ = ["synthesised_cells", "memory_mapping", "check_memories", "check_multipliers",

@@ -122,7 +122,8 @@ def test_bad_arguments(tmp_path):
 
 
 def test_memories_beyond_the_chip_are_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(CapacityError, match=r"memories of 64 PEs have [\d,]+ KiB, icebreaker has"):
+    with pytest.raises(CapacityError, match=r"memories of 64 PEs need [\d,]+ KiB, but "
+                                            r"icebreaker has only [\d,]+ KiB"):
         flow.build(ICEBREAKER, preset("EIE64"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
