@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import openeie
-from openeie.cli.common import one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import write_atomically
 from openeie.core import artefact
 from openeie.core.graph import Network
 from openeie.sw.pictures import load_pictures

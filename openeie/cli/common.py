@@ -23,13 +23,13 @@ from ..core.shown import shown
 from ..core.untrusted import read_json, read_toml
 from ..sw.npz import read_arrays
 from .console import PlainConsole
-from .outputs import check_writable, make_folder, write_atomically
+from .outputs import write_atomically
 from .streams import guarded_streams, is_stdout
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
            "resolve_config", "config_for", "read_inputs", "working", "progress",
-           "make_folder", "check_writable", "write_atomically", "one_line_errors"]
+           "one_line_errors"]
 
 #: Columns that a table may take, whatever the terminal has.
 _WIDEST = 1_000

@@ -11,10 +11,9 @@ from ..core.compile import compile_network
 from ..core.errors import InputError
 from ..core.load_port import load_crc
 from ..core.program import Program
-from .common import (AsJson, Config64, Model, Quiet, Set, check_writable, config_for, emit,
-                     write_atomically)
+from .common import AsJson, Config64, Model, Quiet, Set, config_for, emit
 from .models import inputs_for, load_model
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .plan import Forecast, plan_dict, plan_tables
 from .streams import is_stdout
 

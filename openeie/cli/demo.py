@@ -13,10 +13,10 @@ from ..core.inspect import Contents, inspect
 from ..core.program import Program
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, check_writable, emit,
-                     resolve_config, working)
+from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
 from .invocation import invocation
 from .models import find_model, inputs_for
+from .outputs import check_writable
 from .sim import error_rate
 from .tables import compression_tables, run_dict, run_tables
 

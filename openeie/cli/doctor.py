@@ -20,7 +20,8 @@ from ..core.config import preset
 from ..core.errors import ToolError
 from ..core.extras import EXTRAS, install_command, is_installed, pip
 from ..sim.toolchain import compiler, verilator
-from .common import AsJson, Out, Quiet, check_writable, emit
+from .common import AsJson, Out, Quiet, emit
+from .outputs import check_writable
 
 __all__ = ["command", "Check", "run_checks"]
 

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie inspect``: what an artefact holds, computed from its bytes."""
 from ..core.inspect import inspect
-from .common import AsJson, Model, Out, Quiet, check_writable, emit
+from .common import AsJson, Model, Out, Quiet, emit
 from .models import find_model
+from .outputs import check_writable
 from .tables import compression_tables
 
 __all__ = ["command"]

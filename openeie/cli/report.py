@@ -16,11 +16,11 @@ from ..core.inspect import inspect
 from ..core.program import Program
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, check_writable,
-                     config_for, emit, resolve_config, working, write_atomically)
+from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, config_for, emit,
+                     resolve_config, working)
 from .compile import Encoding, Vectors
 from .models import find_model, inputs_for
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .sim import InputFile
 from .streams import is_stdout
 

@@ -16,10 +16,10 @@ from ..core.graph import beyond_arrays
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
-                     Verbose, check_writable, config_for, emit, working, write_atomically)
+                     Verbose, config_for, emit, working)
 from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model, training_warnings
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .streams import is_stdout
 from .tables import run_dict, run_tables
 

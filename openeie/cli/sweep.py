@@ -15,9 +15,9 @@ from ..core.extras import need
 from ..core.files import remove_file
 from ..core.graph import Network
 from ..core.limits import NAMES
-from .common import AsJson, Quiet, emit, progress, write_atomically
+from .common import AsJson, Quiet, emit, progress
 from .models import inputs_for, is_for_mnist, load_model
-from .outputs import check_writable, make_folder
+from .outputs import check_writable, make_folder, write_atomically
 from .sweep_tables import sweep_tables
 
 if TYPE_CHECKING:

@@ -10,8 +10,9 @@ from rich.table import Table
 
 from ..core.errors import InputError, Mismatch
 from ..core.journal import damage_text
-from .common import AsJson, Quiet, Seed, Set, check_writable, emit, working, write_atomically
+from .common import AsJson, Quiet, Seed, Set, emit, working
 from .models import inputs_for, load_model
+from .outputs import check_writable, write_atomically
 from .sim import Images
 from .streams import is_stdout
 from .target import Array, BoardName, Clock, Pes, resolve_board

@@ -15,10 +15,9 @@ from ..core.inspect import inspect
 from ..sim.engines import simulate
 from ..sw.data import demo_pictures
 from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
-from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
-                     working, write_atomically)
+from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
 from .models import check_images, find_model
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .streams import is_stdout
 from .tables import plain_table
 
