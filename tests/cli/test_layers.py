@@ -99,7 +99,7 @@ def test_compile_as_text():
     (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for act"),
     (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
     (["sim", LENET, "--input", "x.npy", "--images", "7"],
-     "--images 7 counts the demo's pictures, but --input x.npy brings others"),
+     "--images 7 asks for the demo's images, but --input x.npy for others"),
     (["verify", LENET, "--input", "x.npy", "--images", "4"], "give one of the two"),
 ])
 def test_bad_input(arguments, message):
