@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Time that one run takes on a board's link: inputs, start command, outputs."""
+"""Time that one launch takes on a board's link: inputs, start command, outputs."""
 import numpy as np
 
 from ..core.link import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity, Reply,
@@ -45,7 +45,7 @@ class _CountedDevice(Device):
 
 
 def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
-    """Time on the wire of one run of ``program`` with inputs x, int64 [vectors, n], in seconds.
+    """Time on the wire of one launch of ``program`` with inputs x, int64 [vectors, n], in seconds.
 
     Counted are the bytes of both directions at the board's baud rate: loading the inputs, the
     start command, one poll for its end, reading the outputs, and all responses. The host's own

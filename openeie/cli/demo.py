@@ -151,7 +151,7 @@ def _next(again: str) -> list[str]:
 
 
 def _first(run: Run, count: int) -> Run:
-    """The run of the first ``count`` inputs; ``run`` has one input per start."""
+    """The run of the first ``count`` inputs; ``run`` has one input per launch."""
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[:count]
 

@@ -82,7 +82,7 @@ def test_compile_as_text():
     for words in ("most entries", "reads rows", "A 0 .. 48", "785 .. 1,085", "memories of each PE"):
         assert words in text
     assert re.search(r"ip1 +linear +784 +- +300 +huffman", text)
-    assert "drawn with seed 1: 50% of the maps behind a ReLU, all of those without and 50% of the" \
+    assert "activations of seed 1: non-zero are 50% after a ReLU, all without a ReLU, and 50%" \
         in " ".join(text.split())
 
 
@@ -95,8 +95,8 @@ def test_compile_as_text():
     (["compile", LENET, "--clock", "0"], "--clock must be a positive number of MHz, not 0.0"),
     (["compile", LENET, "--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["compile", LENET, "--images", "3", "--density", "0.3", "--seed", "2"],
-     "--density, --seed: for activations that are drawn"),
-    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for act"),
+     "--density, --seed: for random activations"),
+    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for random act"),
     (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
     (["sim", LENET, "--input", "x.npy", "--images", "7"],
      "--images 7 asks for the demo's images, but --input x.npy for others"),

@@ -107,5 +107,5 @@ def test_where_the_cycles_went_is_in_every_table(network, tmp_path):
     head = (tmp_path / "out" / "points.csv").read_text().splitlines()[0]
     assert all(f'"{name}"' in head for name in stalls)
     said = run(*words).stdout
-    assert "what the PEs did with their cycles" in said
+    assert "shares of the PEs' cycles" in said
     assert f"{rows[0]['blocked']:.1%}" in said and "starved" in said
