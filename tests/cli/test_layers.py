@@ -87,7 +87,7 @@ def test_compile_as_text():
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["sim", LENET, "-e", "golden", "--layers"], "which the engine golden has not"),
+    (["sim", LENET, "-e", "golden", "--layers"], "which the engine golden does not have"),
     (["sim", LENET, "--picture", "a.gif"], "must end in .svg, .png, .pdf, not 'a.gif'"),
     (["sim", LENET, "-c", "EIE16", "--images", "2", "--picture", "no/a.svg"],
      "cannot write no/a.svg"),
@@ -96,7 +96,7 @@ def test_compile_as_text():
     (["compile", LENET, "--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["compile", LENET, "--images", "3", "--density", "0.3", "--seed", "2"],
      "--density, --seed: for random activations"),
-    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for random act"),
+    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for ran"),
     (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
     (["sim", LENET, "--input", "x.npy", "--images", "7"],
      "--images 7 asks for the demo's images, but --input x.npy for others"),
