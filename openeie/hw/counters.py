@@ -32,6 +32,9 @@ class Counters(wiring.Component):
     blocked : the broadcast was held up when it could have fed this cycle of D.
     filler : the entry that D held ``latency`` cycles ago is a filler.
     saturated : an output that is written back has been saturated; any time in ``running``.
+    layer : number of the layer whose counters move.
+    running : count.
+    clear, clear_index : set one counter of ``layer`` to its first value.
     address, data : read port, one cycle; address = layer << 3 | counter. Only while nothing
         is counted or cleared.
     """

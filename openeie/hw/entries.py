@@ -35,7 +35,8 @@ class EntryReader(wiring.Component):
     Members
     -------
     i : stream of :class:`Column`.
-    begin : pulse before each layer. ``layer`` must be constant while columns come.
+    layer : the layer that runs; constant while columns come.
+    begin : pulse before each layer.
     o_valid, o : entries.
     entry, empty, token : what D holds in this cycle.
     pending : a token has passed and its bank is not yet released.

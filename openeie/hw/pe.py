@@ -27,13 +27,13 @@ class PE(wiring.Component):
 
     Members
     -------
-    i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
+    i, spare : broadcast items; ``i.ready`` says that the queue has room for one, ``spare`` for two.
     layer : constant while a layer runs. It, ``reset``, ``begin``, ``running``, ``clear``,
         ``clear_index``, ``blocked``, ``wipe`` and ``wipe_row`` are registered here once more
         (``control_latency``), since the PEs are spread over the chip.
     reset : back to the state after power-up, memories excepted.
-    begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
-        :class:`Counters`.
+    begin : pulse before each layer.
+    running, clear, clear_index, blocked : see :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
     result_en, result : its results, for the exchange between clusters; and
     write_en, write : what the exchange writes into its memory. With one cluster neither exists.

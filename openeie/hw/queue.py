@@ -19,6 +19,11 @@ class Queue(wiring.Component):
     ----------
     shape : shape of an item.
     depth : items held, at least 1.
+
+    Members
+    -------
+    i, o : streams of items.
+    spare : there is room for two items.
     """
     latency = 1
 

@@ -26,7 +26,9 @@ class Scan(wiring.Component):
 
     Members
     -------
-    start : pulse; ``layer`` must be constant from then on.
+    start : pulse; begins the layer.
+    layer : constant from ``start`` on.
+    address, en : to the source memories.
     acts : the PEs' activations, PE 0 first.
     o : stream of :class:`Row`; ``last`` marks the last row of a vector.
     """

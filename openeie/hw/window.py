@@ -26,6 +26,8 @@ class WindowWalk(wiring.Component):
     start : pulse; the first address is there in the next cycle.
     step : go on: to the next cluster's turn, or, if ``turn_ends``, to the next row, or, if the row
         is the ``last`` one, too, to the next positions.
+    turn_ends : the cluster whose turn it is is the last one that has a position.
+    last : the row is its position's last.
     cluster : whose turn it is.
     address, inside : the row to read, and whether it lies in the map.
     pixel_ends : it is the last of its pixel.

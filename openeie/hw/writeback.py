@@ -25,7 +25,8 @@ class Writeback(wiring.Component):
 
     Members
     -------
-    begin : pulse before each layer; ``layer`` must be constant while rows are written.
+    layer : the layer that runs; constant while rows are written.
+    begin : pulse before each layer.
     start, start_bank : a token has reached the accumulators of that bank.
     read_en, read_bank, read_row, clear : to the accumulators.
     acc : the accumulator read in the previous cycle.

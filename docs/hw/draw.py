@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Draws the pages of the gateware's blocks: run it as ``python docs/hw/draw.py``.
+
+It writes the SVGs beside this file and, between two comments in a block's page, what can be
+derived: its links, its ports and a trace. Everything else in a page is written by hand.
+"""
+import re
+from pathlib import Path
+
+from drawing.blocks import Block, blocks
+from drawing.insides import INSIDES
+from drawing.ports import port_table, ports_of
+from drawing.sketch import draw_block
+from drawing.svg import Canvas
+from drawing.traces import TRACES
+
+HERE = Path(__file__).resolve().parent
+
+
+def drawings() -> dict[str, Canvas]:
+    """All pictures by file name."""
+    found = {}
+    for name, block in blocks().items():
+        if name in INSIDES:
+            found[f"{name}.svg"] = draw_block(block.title, ports_of(block), INSIDES[name])
+    return found
+
+
+def parts(block: Block) -> dict[str, str]:
+    """What is derived in a block's page, by the name in the comments around it."""
+    return {"ports": port_table(block.component, ports_of(block)),
+            "trace": TRACES[block.name]().table()}
+
+
+def filled(text: str, contents: dict[str, str]) -> str:
+    """A page with the text between its comments replaced."""
+    for name, content in contents.items():
+        pattern = re.compile(f"(<!-- {name} -->\n).*?(<!-- end of {name} -->)", re.DOTALL)
+        assert len(pattern.findall(text)) == 1, f"a page has one place for its {name}"
+        text = pattern.sub(lambda found, content=content: found[1] + content + "\n" + found[2],
+                           text)
+    return text
+
+
+def main() -> None:
+    """Write everything."""
+    for name, canvas in drawings().items():
+        (HERE / name).write_text(canvas.render())
+    for name, block in blocks().items():
+        page = HERE / f"{name}.md"
+        if page.exists():
+            page.write_text(filled(page.read_text(), parts(block)))
+
+
+if __name__ == "__main__":
+    main()

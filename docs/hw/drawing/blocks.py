@@ -1,0 +1,75 @@
+# amaranth: UnusedElaboratable=no
+# SPDX-License-Identifier: Apache-2.0
+"""The blocks: every component of the gateware, how to build it, and what belongs to its page."""
+import importlib
+import inspect
+import pkgutil
+import re
+from dataclasses import dataclass
+
+from amaranth.lib import wiring
+from openeie import hw
+from openeie.hw import link
+
+__all__ = ["Block", "blocks"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """One component: its page is ``docs/hw/NAME.md``."""
+    name: str
+    component: type
+    folder: str             # of its gateware, below the repository
+
+    @property
+    def title(self) -> str:
+        """The class's name."""
+        return self.component.__name__
+
+    @property
+    def gateware(self) -> str:
+        """Path of its gateware from the repository's root."""
+        return f"{self.folder}/{self.component.__module__.rpartition('.')[2]}.py"
+
+    def make(self, config):
+        """An instance for an array with this configuration."""
+        return _MAKE.get(self.title, _make)(self.component, config)
+
+
+def blocks() -> dict[str, Block]:
+    """All blocks by name, those of the array first; a file with two gives each its own name."""
+    found = {}
+    for package in (hw, link):
+        folder = package.__name__.replace(".", "/")
+        for module in pkgutil.iter_modules(package.__path__):
+            if module.ispkg:
+                continue
+            loaded = importlib.import_module(f"{package.__name__}.{module.name}")
+            components = [thing for thing in vars(loaded).values() if inspect.isclass(thing)
+                          and issubclass(thing, wiring.Component)
+                          and thing.__module__ == loaded.__name__]
+            for component in components:
+                name = module.name if len(components) == 1 else _snake(component.__name__)
+                found[name] = Block(name, component, folder)
+    return found
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+def _make(component, config):
+    return component(config) if inspect.signature(component.__init__).parameters.get("config") \
+        else component()
+
+
+#: Blocks that are not made from a configuration alone; a link's have no widths that depend on it.
+_MAKE = {
+    "Queue": lambda component, config: component(config.act_width, depth=config.queue_depth),
+    "Broadcast": lambda component, config: component(config, config.pes),
+    "Buffer": lambda component, config: component(512),
+    "IdentityMemory": lambda component, config: component([1]),
+    "Link": lambda component, config: component([1], divisor=4),
+    "UartReceiver": lambda component, config: component(divisor=4),
+    "UartTransmitter": lambda component, config: component(divisor=4),
+}
