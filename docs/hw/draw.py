@@ -7,6 +7,7 @@ derived: its links, its ports and a trace. Everything else in a page is written 
 import re
 from pathlib import Path
 
+from drawing.array_picture import draw_array
 from drawing.blocks import Block, blocks
 from drawing.insides import INSIDES
 from drawing.ports import port_table, ports_of
@@ -19,10 +20,9 @@ HERE = Path(__file__).resolve().parent
 
 def drawings() -> dict[str, Canvas]:
     """All pictures by file name."""
-    found = {}
+    found = {"array.svg": draw_array()}
     for name, block in blocks().items():
-        if name in INSIDES:
-            found[f"{name}.svg"] = draw_block(block.title, ports_of(block), INSIDES[name])
+        found[block.drawing] = draw_block(block.title, ports_of(block), INSIDES[name])
     return found
 
 

@@ -11,7 +11,7 @@ from amaranth.lib import wiring
 from openeie import hw
 from openeie.hw import link
 
-__all__ = ["Block", "blocks"]
+__all__ = ["Block", "blocks", "page_names"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,11 @@ class Block:
     def title(self) -> str:
         """The class's name."""
         return self.component.__name__
+
+    @property
+    def drawing(self) -> str:
+        """Name of its drawing; ``array.svg`` is the picture of everything."""
+        return "array_block.svg" if self.name == "array" else f"{self.name}.svg"
 
     @property
     def gateware(self) -> str:
@@ -49,13 +54,15 @@ def blocks() -> dict[str, Block]:
                           and issubclass(thing, wiring.Component)
                           and thing.__module__ == loaded.__name__]
             for component in components:
-                name = module.name if len(components) == 1 else _snake(component.__name__)
+                name = page_names(component)[len(components) > 1]
                 found[name] = Block(name, component, folder)
     return found
 
 
-def _snake(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+def page_names(component: type) -> tuple[str, str]:
+    """What a block's page may be called: as its file, or, where that has two, as its class."""
+    words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", component.__name__).lower()
+    return component.__module__.rpartition(".")[2], words
 
 
 def _make(component, config):

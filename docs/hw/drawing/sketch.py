@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The drawing of one block: its ports at the sides, what is inside in the middle."""
+import re
 from dataclasses import dataclass
 
 from .ports import Port, shape_text
@@ -7,7 +8,7 @@ from .svg import Canvas, text_width
 
 __all__ = ["Inside", "draw_block"]
 
-_LINE, _GAP, _TITLE, _WIRE = 20, 34, 40, 30
+_LINE, _GAP, _TITLE, _WIRE = 20, 30, 40, 26
 _PAD = 18
 
 
@@ -15,10 +16,10 @@ _PAD = 18
 class Inside:
     """What is in a block, as text.
 
-    Lines of ``grid`` are rows of cells, parted by ``|``; a cell is ``name: label``, in which ``/``
-    begins a new line, or ``-``. A name with a star is a memory. ``arrows`` are ``a>b``: along
-    a row or a column, or along a's row and then b's column; ``a~b`` goes below the row. ``>a``
-    comes from the block's left edge, ``a>`` goes to its right one.
+    Lines of ``grid`` are rows of cells, parted by ``|``, after which a line may break; a cell
+    is ``-``, or ``name: label``, in which ``/`` begins a new line. A name with a star is a
+    memory. ``arrows`` are ``a>b``: along a row or a column, or along a's row and then b's
+    column. ``>a`` comes from the block's left edge, ``a>`` goes to its right one.
     """
     grid: str
     arrows: str
@@ -26,7 +27,8 @@ class Inside:
     def cells(self) -> dict[str, tuple[int, int, str, str]]:
         """Column, row, label and kind of each cell by name."""
         found = {}
-        for row, line in enumerate(self.grid.strip().split("\n")):
+        grid = re.sub(r"\|\s*\n", "|", self.grid.strip())
+        for row, line in enumerate(grid.split("\n")):
             for column, cell in enumerate(line.split("|")):
                 name, _, label = cell.strip().partition(":")
                 if name != "-":
@@ -103,19 +105,37 @@ def _ports(canvas, sides, left, right, first):
 def _inside(canvas, layout, inside, x, y, edges):
     pairs = inside.arrows.split()
     for arrow in pairs:
-        mark = "~" if "~" in arrow else ">"
-        start, end = arrow.split(mark)
-        both = f"{end}{mark}{start}" in pairs
+        start, end = arrow.split(">")
+        both = f"{end}>{start}" in pairs
         canvas.arrow(*((a if a in edges else x + a, y + b) for a, b in
-                       _route(layout, start, end, mark, both,
-                              (edges[0] - x, edges[1] - x))), head=bool(end))
+                       _route(layout, start, end, both,
+                              (edges[0] - x, edges[1] - x))),
+                     head=bool(end) or layout.cells[start][1] > 0)
     for name, (_, _, label, kind) in layout.cells.items():
         left, top, width, height = layout.place(name)
         canvas.labelled(x + left, y + top, width, height, label, kind)
 
 
-def _route(layout, start, end, mark, both, edges):
+def _crossed(layout, start, end):
+    """Names of the cells on an arrow's way along start's row and then end's column."""
+    columns = range(1 + max(cell[0] for cell in layout.cells.values()))
+    first, row = layout.cells[start or end][:2]
+    last, last_row = layout.cells[end or start][:2]
+    if not start:
+        first = -1
+    if not end:
+        last = len(columns)
+    along = range(min(first, last), max(first, last) + 1)
+    down = range(min(row, last_row), max(row, last_row) + 1)
+    way = {(column, row) for column in along} | {(last, place) for place in down}
+    return [name for name, cell in layout.cells.items()
+            if cell[:2] in way and name not in (start, end)]
+
+
+def _route(layout, start, end, both, edges):
     """Corners of an arrow between two cells, or between a cell and an edge of the block."""
+    if _crossed(layout, start, end):
+        raise ValueError(f"{start}>{end} crosses {_crossed(layout, start, end)}")
     if not start or not end:
         left, top, width, height = layout.place(start or end)
         middle = top + height / 2
@@ -123,10 +143,6 @@ def _route(layout, start, end, mark, both, edges):
             else [(left + width, middle), (edges[1], middle)]
     ax, ay, aw, ah = layout.place(start)
     bx, by, bw, bh = layout.place(end)
-    if mark == "~":
-        below = max(ay + ah, by + bh) + 14
-        return [(ax + aw / 2, ay + ah), (ax + aw / 2, below), (bx + bw / 2, below),
-                (bx + bw / 2, by + bh)]
     same_row = layout.cells[start][1] == layout.cells[end][1]
     if layout.cells[start][0] == layout.cells[end][0]:
         shift = (8 if ay < by else -8) * both

@@ -80,6 +80,14 @@ class Canvas:
             self.text(x + width / 2, y + height / 2 + (number - (len(lines) - 1) / 2) * 16, line,
                       anchor="middle")
 
+    def named(self, x: float, y: float, width: float, height: float, name: str, note: str,
+              kind: str = "box") -> None:
+        """A rectangle with a name and, in small letters, what there is to say of it."""
+        self.box(x, y, width, height, kind)
+        self.text(x + width / 2, y + height / 2 - 9 * bool(note), name, anchor="middle")
+        if note:
+            self.text(x + width / 2, y + height / 2 + 9, note, "small", anchor="middle")
+
     def arrow(self, *points: tuple[float, float], kind: str = "wire", head: bool = True) -> None:
         """A line through the points, the last of which gets an arrow's head."""
         (x0, y0), (x, y) = points[-2:]
