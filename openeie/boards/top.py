@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.config import ArrayConfig
-from ..core.load_port import Fault
+from ..core.array.config import ArrayConfig
+from ..core.array.load_port import Fault
 from ..hw.accelerator import Accelerator
 from ..hw.link.link import Link
 from ..hw.pe import PE
@@ -57,7 +57,7 @@ class BoardTop(wiring.Component):
     ----------
     pll : False leaves the PLL out: ``clk`` is the array's clock, for simulators. The rest, the
         pins' polarities included, is as built.
-    pe : see :class:`openeie.hw.array.Array`.
+    pe : see :class:`openeie.hw.array.PEArray`.
 
     Members
     -------

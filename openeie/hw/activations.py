@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Result
+from .structs import Result
 from .ram import block_memory
 
 __all__ = ["Activations"]

@@ -2,12 +2,12 @@
 import numpy as np
 import pytest
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, preset
-from openeie.core.counters import COUNTERS
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import TABLE_WORD, unpack
+from openeie.core.array.config import ENCODINGS, preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import TABLE_WORD, unpack
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.hw.pe import PE
 
 from .bench import put_all, simulate
@@ -64,12 +64,12 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             await ctx.tick()
         ctx.set(dut.load_en, 0)
         ctx.set(dut.layer, layer_of(program))
-        ctx.set(dut.begin, 1)
+        ctx.set(dut.layer_start, 1)
         for index in range(len(COUNTERS)):
             ctx.set(dut.clear, 1)
             ctx.set(dut.clear_index, index)
             await ctx.tick()
-            ctx.set(dut.begin, 0)
+            ctx.set(dut.layer_start, 0)
         ctx.set(dut.clear, 0)
         ctx.set(dut.running, 1)
         await put_all(ctx, dut.i, items, rng=rng if stalled else None)

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.fixed import int_range
-from openeie.core.walk import Walk
-from openeie.core.window import Window
+from openeie.core.array.config import preset
+from openeie.core.network.address_walk import Walk
+from openeie.core.network.window import Window
+from openeie.core.numbers.fixed import int_range
 from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate
@@ -32,9 +32,9 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
     async def bench(ctx):
         for layer in layers:
             ctx.set(dut.layer, layer)
-            ctx.set(dut.start, 1)
+            ctx.set(dut.scan_start, 1)
             await ctx.tick()
-            ctx.set(dut.start, 0)
+            ctx.set(dut.scan_start, 0)
             count, waited = layer["src_rows"] * layer["vectors"], 1
             if rng is not None:
                 got.append(await get_n(ctx, dut.o, count, rng=rng))

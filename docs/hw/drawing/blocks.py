@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from amaranth.lib import wiring
 from openeie import hw
 from openeie.hw import link
+from openeie.hw.structs import Item
 
 __all__ = ["Block", "blocks", "page_names"]
 
@@ -38,7 +39,7 @@ class Block:
 
     def make(self, config):
         """An instance for an array with this configuration."""
-        return _MAKE.get(self.title, _make)(self.component, config)
+        return _MAKE.get(self.name, _make)(self.component, config)
 
 
 def blocks() -> dict[str, Block]:
@@ -72,11 +73,11 @@ def _make(component, config):
 
 #: Blocks that are not made from a configuration alone; a link's have no widths that depend on it.
 _MAKE = {
-    "Queue": lambda component, config: component(config.act_width, depth=config.queue_depth),
-    "Broadcast": lambda component, config: component(config, config.pes),
-    "Buffer": lambda component, config: component(512),
-    "IdentityMemory": lambda component, config: component([1]),
-    "Link": lambda component, config: component([1], divisor=4),
-    "UartReceiver": lambda component, config: component(divisor=4),
-    "UartTransmitter": lambda component, config: component(divisor=4),
+    "queue": lambda component, config: component(Item(config), depth=config.queue_depth),
+    "broadcast": lambda component, config: component(config, config.pes),
+    "buffer": lambda component, config: component(512),
+    "identity": lambda component, config: component([1]),
+    "link": lambda component, config: component([1], divisor=4),
+    "uart_receiver": lambda component, config: component(divisor=4),
+    "uart_transmitter": lambda component, config: component(divisor=4),
 }

@@ -98,7 +98,7 @@ INSIDES = {
         watch: watchdog | memory*: descriptors
         cycles*: cycles of / each layer | -
         """, ">state state>layer layer> memory>layer watch>state cycles>"),
-    "window": Inside("""
+    "address_walk": Inside("""
         position: next position: / address, x, y | held: a position / a cluster | sum: + offset
         - | - | kernel: row of the pixel, / kernel x and y
         - | - | inside: in the map?

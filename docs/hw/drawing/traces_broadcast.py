@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Worked traces: from the activation memories to the queues, and back between clusters."""
-from openeie.hw import broadcast, exchange, lnzd, queue, scan, window
+from openeie.hw import address_walk, broadcast, exchange, lnzd, queue, scan
 
 from .simulate import Feed, Trace
 from .worked import CONFIG, INPUTS, ITEMS, LAYER
@@ -13,8 +13,8 @@ _ROWS = [INPUTS[first:first + 2] for first in (0, 2, 4)]
 def _scan():
     return Trace(
         block=scan.Scan(CONFIG), cycles=7,
-        inputs={"start": [1], "layer": LAYER, "o.ready": 1, "acts": [[0, 0], [0, 0], *_ROWS]},
-        columns=("start", "en", "address", "acts", "o"),
+        inputs={"scan_start": [1], "layer": LAYER, "o.ready": 1, "acts": [[0, 0], [0, 0], *_ROWS]},
+        columns=("scan_start", "en", "address", "acts", "o"),
         fields={"o": ("acts", "column", "last")},
         notes={0: "the sequencer starts the layer", 1: "row 0 is read in every PE's memory",
                2: "the memories answer; row 1 is read", 3: "row 0 is offered; row 2 is read",
@@ -38,9 +38,9 @@ def _broadcast():
     return Trace(
         block=broadcast.Broadcast(CONFIG, 2), cycles=8,
         inputs={"i": Feed(ITEMS), "ready": [3, 3, 3, 1, 1, 3, 3, 3],
-                "spare": [3, 3, 1, 1, 1, 1, 3, 3]},
-        columns=("i", "ready", "spare", "push", "item", "blocked"),
-        valid={"item": "push"}, formats={"ready": "{:02b}".format, "spare": "{:02b}".format},
+                "ready_two": [3, 3, 1, 1, 1, 1, 3, 3]},
+        columns=("i", "ready", "ready_two", "push", "item", "blocked"),
+        valid={"item": "push"}, formats={"ready": "{:02b}".format, "ready_two": "{:02b}".format},
         notes={0: "the register takes the first item", 1: "it goes to both queues",
                2: "the second goes; PE 1's queue has room for this one only",
                3: "so the third waits", 4: "PE 1 takes nothing out of its queue yet",
@@ -50,25 +50,24 @@ def _broadcast():
 
 def _queue():
     return Trace(
-        block=queue.Queue(8, depth=2), cycles=8,
+        block=queue.ActivationQueue(8, depth=2), cycles=8,
         inputs={"i": Feed([11, 22, 33]), "o.ready": [0, 0, 0, 1, 0, 1, 1]},
-        columns=("i", "o", "spare"),
+        columns=("i", "o", "ready_two"),
         notes={0: "empty; 11 goes in", 1: "11 is offered, nobody takes it; 22 goes in",
                2: "full: 33 waits", 3: "11 is taken; the place is offered a cycle later",
                4: "33 goes in", 5: "full again; 22 is taken", 6: "33 is taken", 7: "empty"})
 
 
-def _window():
+def _address_walk():
     config = CONFIG.replace(operations=("linear", "conv"))
     layer = {"kernel_height": 2, "kernel_width": 2, "stride_y": 1, "stride_x": 1, "pad_left": 1,
              "pixel_rows": 1, "height": 3, "width": 3, "out_height": 2, "out_width": 3,
              "origin": -1 % 32, "pixel_step": 1, "row_step": 2, "x_step": 1, "y_step": 3}
-    component = next(thing for name, thing in vars(window).items() if name.endswith("Walk"))
     return Trace(
-        block=component(config), cycles=9,
-        inputs={"start": [1], "layer": layer, "step": [0] + [1] * 8, "turn_ends": 1,
+        block=address_walk.AddressWalk(config), cycles=9,
+        inputs={"scan_start": [1], "layer": layer, "step": [0] + [1] * 8, "last_cluster": 1,
                 "last": [0, 0, 0, 0, 1, 0, 0, 0, 1]},
-        columns=("start", "last", "address", "inside", "pixel_ends"), valid={},
+        columns=("scan_start", "last", "address", "inside", "pixel_ends"),
         notes={0: "the position at the left edge: its first column is padding",
                1: "beside the map: the address means nothing", 2: "pixel (0, 0)",
                3: "the kernel's second line, padding again",
@@ -95,4 +94,4 @@ def _exchange():
 
 
 TRACES = {"scan": _scan, "lnzd": _lnzd, "broadcast": _broadcast, "queue": _queue,
-          "window": _window, "exchange": _exchange}
+          "address_walk": _address_walk, "exchange": _exchange}

@@ -142,8 +142,8 @@ def _receive():
 def _respond():
     return Trace(
         block=respond.Responder(), cycles=48,
-        inputs={"begin": [1], "i": Feed([7, 0x84, 0], 1), "send": [0] * 4 + [1], "o.ready": 1},
-        columns=("begin", "i", "send", "busy", "o"), formats={"i": _HEX, "o": _HEX}, noted=True,
+        inputs={"response_start": [1], "i": Feed([7, 0x84, 0], 1), "send": [0] * 4 + [1], "o.ready": 1},
+        columns=("response_start", "i", "send", "busy", "o"), formats={"i": _HEX, "o": _HEX}, noted=True,
         notes={0: "a new response", 1: "number 7", 2: "RESET's answer", 3: "OK", 4: "complete",
                5: "four bytes of CRC follow", 9: "the last code, and the end",
                12: "the first code: the frame's zero is 3 further", 15: "number 7",
@@ -171,7 +171,7 @@ def _execute():
     return Trace(
         block=execute.Executor(), cycles=65,
         inputs={"i": Feed([1 + len(frame), *frame[:REQUEST_HEADER.size]]), "o.ready": 1},
-        columns=("i", "active", "begin", "o", "reset", "send", "drop"),
+        columns=("i", "active", "response_start", "o", "reset", "send", "drop"),
         formats={"i": _HEX, "o": _HEX}, noted=True,
         notes={0: "the frame's length", 1: "the sequence number, 7", 2: "RESET",
                11: "the header's last byte; now it is checked",

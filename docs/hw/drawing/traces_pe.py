@@ -147,9 +147,9 @@ def _writeback():
             for number, word in enumerate(words)]
     return Trace(
         block=writeback.Writeback(CONFIG), cycles=25,
-        prepare=[*load, {"layer": LAYER}, {"layer": LAYER, "begin": 1}],
-        inputs={"layer": LAYER, "start": [1], "acc": [0] * 2 + [4] * 8 + [-3] * 8},
-        columns=("start", "read_en", "read_row", "clear", "acc", "released", "write_en", "o",
+        prepare=[*load, {"layer": LAYER}, {"layer": LAYER, "layer_start": 1}],
+        inputs={"layer": LAYER, "vector_start": [1], "acc": [0] * 2 + [4] * 8 + [-3] * 8},
+        columns=("vector_start", "read_en", "read_row", "clear", "acc", "released", "write_en", "o",
                  "done"),
         valid={"read_row": "read_en", "o": "write_en", "acc": range(2, 18)}, noted=True,
         fields={"o": ("act", "address")},

@@ -28,7 +28,7 @@ def _pe():
     return Trace(
         block=pe.PE(CONFIG), cycles=44,
         prepare=[*({"load_en": 1, "load": word} for word in mine), {}, {},
-                 {"layer": layer, "begin": 1}, *clear, *[{"layer": layer}] * 3],
+                 {"layer": layer, "layer_start": 1}, *clear, *[{"layer": layer}] * 3],
         inputs={"i": Feed(ITEMS), "layer": layer, "running": 1, "read_en": [0] * 41 + [1, 1],
                 "read_b": 1, "read_address": [0] * 42 + [1]},
         columns=("i", "pointers.o", "entries.o", "multiply.i", "multiply.o", "done", "act"),
@@ -49,12 +49,11 @@ def _pe():
 def _array():
     start = {"layer": LAYER}
     clear = [start | {"clear": 1, "clear_index": index} for index in range(7)]
-    component = next(thing for name, thing in vars(array).items() if name.endswith("Array"))
     return Trace(
-        block=component(CONFIG), cycles=45,
+        block=array.PEArray(CONFIG), cycles=45,
         prepare=[*({"load_en": 1, "load": word} for word in load_words()), {}, {},
-                 start | {"begin": 1}, *clear, start],
-        inputs={"layer": LAYER, "start": [1], "running": [0] + [1] * 60},
+                 start | {"layer_start": 1}, *clear, start],
+        inputs={"layer": LAYER, "scan_start": [1], "running": [0] + [1] * 60},
         columns=("scan.o", "lnzd.o", "broadcast.item", "entries[0].o", "entries[1].o", "done"),
         fields={"scan.o": ("acts", "column"), "entries[0].o": ("act", "run", "weight"),
                 "entries[1].o": ("act", "run", "weight")},
@@ -93,9 +92,9 @@ def _loader():
         block=loader.Loader(CONFIG), cycles=33,
         inputs={"i": Feed([word, _command(Control.CHECK, _crc([word])),
                            _command(Control.START, 1 << 16), _command(Control.START, 3 << 16)])},
-        columns=("i", "write", "word", "launch", "first", "count", "fault"),
+        columns=("i", "write", "word", "program_start", "first", "count", "fault"),
         fields={"word": ("target", "address", "data")},
-        valid={"word": "write", "first": "launch", "count": "launch"}, noted=True,
+        valid={"word": "write", "first": "program_start", "count": "program_start"}, noted=True,
         notes={0: "a pointer: its record goes through the CRC", 7: "the word is taken",
                8: "and written; CHECK comes", 15: "CHECK is taken: the CRC agrees",
                16: "START of one layer", 23: "is taken, and obeyed",
@@ -109,8 +108,8 @@ def _sequencer():
         block=sequencer.Sequencer(CONFIG), cycles=25,
         prepare=[*({"load_en": 1, "load_address": word["address"], "load_data": word["data"]}
                    for word in words), *[{}] * 8],
-        inputs={"launch": [1], "first": 0, "count": 1, "done": [0] * 20 + [1, 3, 3]},
-        columns=("launch", "busy", "begin", "clear", "clear_index", "start", "running", "layer",
+        inputs={"program_start": [1], "first": 0, "count": 1, "done": [0] * 20 + [1, 3, 3]},
+        columns=("program_start", "busy", "layer_start", "clear", "clear_index", "scan_start", "running", "layer",
                  "done", "cycles"),
         fields={"layer": ("src_rows", "cycle_limit")}, formats={"done": "{:02b}".format},
         valid={"clear_index": "clear"}, noted=True,
