@@ -10,7 +10,8 @@ from pathlib import Path
 from drawing.array_picture import draw_array
 from drawing.blocks import Block, blocks
 from drawing.insides import INSIDES
-from drawing.ports import port_table, ports_of
+from drawing.links import LINKS, cells, link_line
+from drawing.ports import port_table, ports_of, struct_table
 from drawing.sketch import draw_block
 from drawing.svg import Canvas
 from drawing.traces import TRACES
@@ -28,8 +29,25 @@ def drawings() -> dict[str, Canvas]:
 
 def parts(block: Block) -> dict[str, str]:
     """What is derived in a block's page, by the name in the comments around it."""
-    return {"ports": port_table(block.component, ports_of(block)),
+    return {"links": link_line(block),
+            "ports": port_table(block.component, ports_of(block)),
             "trace": TRACES[block.name]().table()}
+
+
+def index_parts() -> dict[str, str]:
+    """What is derived in the index."""
+    found = blocks()
+    tables = {}
+    for part, folder in (("array", "openeie/hw"), ("link", "openeie/hw/link")):
+        lines = ["| block | golden function | gateware | simulator model | test |",
+                 "| --- | --- | --- | --- | --- |"]
+        for name in LINKS:
+            block = found[name]
+            if block.folder == folder:
+                page = f"[{block.title}]({name}.md)"
+                lines.append("| " + " | ".join((page, *cells(block))) + " |")
+        tables[f"blocks of the {part}"] = "\n".join(lines)
+    return tables | {"structs": struct_table()}
 
 
 def filled(text: str, contents: dict[str, str]) -> str:
@@ -48,8 +66,9 @@ def main() -> None:
         (HERE / name).write_text(canvas.render())
     for name, block in blocks().items():
         page = HERE / f"{name}.md"
-        if page.exists():
-            page.write_text(filled(page.read_text(), parts(block)))
+        page.write_text(filled(page.read_text(), parts(block)))
+    index = HERE / "README.md"
+    index.write_text(filled(index.read_text(), index_parts()))
 
 
 if __name__ == "__main__":

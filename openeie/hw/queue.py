@@ -23,7 +23,7 @@ class ActivationQueue(wiring.Component):
     Members
     -------
     i, o : streams of items.
-    spare : there is room for two items.
+    ready_two : there is room for two items.
     """
     latency = 1
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from amaranth.hdl import Shape
 from amaranth.lib import data, stream
 from openeie import ArrayConfig
+from openeie.hw import structs
 
 __all__ = ["ARRAYS", "Port", "ports_of", "port_table", "struct_table", "shape_text", "meanings"]
 
@@ -146,12 +147,16 @@ def _direction(port: Port) -> str:
     return ("in" if port.is_input else "out") + (" stream" if port.is_stream else "")
 
 
-def struct_table(classes) -> str:
+def struct_table() -> str:
     """Markdown: fields of each struct that travels between blocks."""
-    lines = ["| struct | fields |", "| --- | --- |"]
-    for name, make in classes.items():
-        first, second = (make(config) for config in ARRAYS)
-        fields = ", ".join(f"`{field}` {shape_text((first[field].shape, second[field].shape))}"
-                           for field, _ in first)
-        lines.append(f"| `{name}` | {fields} |")
+    lines = ["| struct | what it is | fields |", "| --- | --- | --- |"]
+    for struct in vars(structs).values():
+        if not inspect.isclass(struct) or struct.__module__ != structs.__name__:
+            continue
+        takes_config = "config" in inspect.signature(struct.__init__).parameters
+        first, second = (struct(config) if takes_config else struct() for config in ARRAYS)
+        fields = ", ".join(f"`{name}` {shape_text((shape.shape, second[name].shape))}"
+                           for name, shape in first)
+        meaning = _plain(inspect.getdoc(struct).partition("\n\n")[0].replace("\n", " "))
+        lines.append(f"| `{struct.__name__}` | {meaning} | {fields} |")
     return "\n".join(lines)

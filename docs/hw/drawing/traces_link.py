@@ -142,8 +142,10 @@ def _receive():
 def _respond():
     return Trace(
         block=respond.Responder(), cycles=48,
-        inputs={"response_start": [1], "i": Feed([7, 0x84, 0], 1), "send": [0] * 4 + [1], "o.ready": 1},
-        columns=("response_start", "i", "send", "busy", "o"), formats={"i": _HEX, "o": _HEX}, noted=True,
+        inputs={"response_start": [1], "i": Feed([7, 0x84, 0], 1), "send": [0] * 4 + [1],
+                "o.ready": 1},
+        columns=("response_start", "i", "send", "busy", "o"),
+        formats={"i": _HEX, "o": _HEX}, noted=True,
         notes={0: "a new response", 1: "number 7", 2: "RESET's answer", 3: "OK", 4: "complete",
                5: "four bytes of CRC follow", 9: "the last code, and the end",
                12: "the first code: the frame's zero is 3 further", 15: "number 7",

@@ -109,8 +109,8 @@ def _sequencer():
         prepare=[*({"load_en": 1, "load_address": word["address"], "load_data": word["data"]}
                    for word in words), *[{}] * 8],
         inputs={"program_start": [1], "first": 0, "count": 1, "done": [0] * 20 + [1, 3, 3]},
-        columns=("program_start", "busy", "layer_start", "clear", "clear_index", "scan_start", "running", "layer",
-                 "done", "cycles"),
+        columns=("program_start", "busy", "layer_start", "clear", "clear_index", "scan_start",
+                 "running", "layer", "done", "cycles"),
         fields={"layer": ("src_rows", "cycle_limit")}, formats={"done": "{:02b}".format},
         valid={"clear_index": "clear"}, noted=True,
         notes={0: "the loader starts one layer", 1: "the layer's cycle 0: word 0 is read",

@@ -19,7 +19,7 @@ MATRIX = [[2, 0, 0, 0, 0, 1],
 INPUTS = [3, 0, 0, 0, 5, -2]
 
 #: The layer's fields as the sequencer tells them to every block.
-LAYER = {"encoding": 0, "src_rows": 3, "vectors": 1, "dst_rows": 2, "cycle_limit": 1000}
+LAYER = {"encoding": 0, "src_rows": 3, "vectors": 1, "acc_rows": 2, "cycle_limit": 1000}
 
 #: What lnzd makes of the inputs.
 TOKEN = {"act": 0, "column": 0, "token": 1}
