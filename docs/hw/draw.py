@@ -11,10 +11,13 @@ from drawing.array_picture import draw_array
 from drawing.blocks import Block, blocks
 from drawing.insides import INSIDES
 from drawing.links import LINKS, cells, link_line
-from drawing.ports import port_table, ports_of, struct_table
+from drawing.ports import ARRAYS, port_table, ports_of, struct_table
 from drawing.sketch import draw_block
 from drawing.svg import Canvas
 from drawing.traces import TRACES
+
+__all__ = ["ARRAYS", "INSIDES", "LINKS", "blocks", "drawings", "filled", "index_parts", "main",
+           "parts"]
 
 HERE = Path(__file__).resolve().parent
 

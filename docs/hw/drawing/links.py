@@ -14,9 +14,10 @@ _HOST = ("openeie/boards/transport.py", "Port")
 _VIRTUAL = ("openeie/boards/virtual.py", "VirtualBoard")
 _REFERENCE = ("tests/support/link_reference.py", "Reference")
 
-#: By page, in the order in which data flows: golden function (None: the block decides when, or where, but not which value) and
-#: simulator model. Each is a file and a name that it defines. No model of the link is needed to
-#: count an array's cycles: its blocks have a reference among the tests, or a board's simulation.
+#: By page, in the order in which data flows: golden function (None: the block decides when or
+#: where, but no value) and simulator model. Each is a file and a name that it defines. No model of
+#: the link is needed to count an array's cycles: its blocks have a reference among the tests, or
+#: a board's simulation.
 LINKS = {
     "accelerator": ((_GOLDEN, "run"), (_FAST, "run")),
     "loader": (("openeie/core/array/load_port.py", "load_crc"),

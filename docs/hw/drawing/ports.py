@@ -9,9 +9,12 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, stream
 from openeie import ArrayConfig
 from openeie.hw import structs
+from openeie.hw.link.check import RequestHead
 
 __all__ = ["ARRAYS", "Port", "ports_of", "port_table", "struct_table", "shape_text", "meanings"]
 
+#: The one layout that is not a class of its own.
+_TABLE = "TableWord"
 _EVERYTHING = {"operations": ("linear", "conv", "pool")}
 
 #: Two arrays in which every width differs, so that a port's two widths tell what it depends on.
@@ -98,7 +101,7 @@ def shape_text(shapes) -> str:
         element = shape_text((first.elem_shape, second.elem_shape))
         return f"{_number((first.length, second.length))} x {element}"
     if isinstance(first, data.StructLayout):
-        return type(first).__name__ if type(first) is not data.StructLayout else "TableWord"
+        return type(first).__name__ if type(first) is not data.StructLayout else _TABLE
     if isinstance(first, enum.EnumMeta):
         return first.__name__
     one, other = Shape.cast(first), Shape.cast(second)
@@ -150,13 +153,19 @@ def _direction(port: Port) -> str:
 def struct_table() -> str:
     """Markdown: fields of each struct that travels between blocks."""
     lines = ["| struct | what it is | fields |", "| --- | --- | --- |"]
-    for struct in vars(structs).values():
-        if not inspect.isclass(struct) or struct.__module__ != structs.__name__:
+    for struct in (*vars(structs).values(), RequestHead):
+        if not inspect.isclass(struct) or not issubclass(struct, data.StructLayout):
             continue
         takes_config = "config" in inspect.signature(struct.__init__).parameters
         first, second = (struct(config) if takes_config else struct() for config in ARRAYS)
-        fields = ", ".join(f"`{name}` {shape_text((shape.shape, second[name].shape))}"
-                           for name, shape in first)
         meaning = _plain(inspect.getdoc(struct).partition("\n\n")[0].replace("\n", " "))
-        lines.append(f"| `{struct.__name__}` | {meaning} | {fields} |")
+        lines.append(f"| `{struct.__name__}` | {meaning} | {_fields(first, second)} |")
+    table = structs.TABLE_LAYOUT
+    lines.append(f"| `{_TABLE}` | A row of the Huffman tables, for one codeword length. | "
+                 f"{_fields(table, table)} |")
     return "\n".join(lines)
+
+
+def _fields(first, second) -> str:
+    return ", ".join(f"`{name}` {shape_text((field.shape, second[name].shape))}"
+                     for name, field in first)
