@@ -6,10 +6,10 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from ..core.array.load_port import Fault, Status, Target
 from .array import PEArray
-from .structs import LoadWord, ReadRequest
 from .loader import Loader
 from .pe import PE
 from .sequencer import Sequencer
+from .structs import LoadWord, ReadRequest
 
 __all__ = ["Accelerator"]
 

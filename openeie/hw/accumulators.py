@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .structs import Addend
 from .ram import block_memory
+from .structs import Addend
 
 __all__ = ["Accumulators"]
 

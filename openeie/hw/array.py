@@ -8,10 +8,10 @@ from ..core.array.load_port import BROADCAST_PE, Target
 from ..core.array.timing import Timing
 from .broadcast import Broadcast
 from .exchange import Exchange
-from .structs import Item, LayerFields, LoadWord, ReadRequest
 from .lnzd import Lnzd
 from .pe import PE
 from .scan import Scan
+from .structs import Item, LayerFields, LoadWord, ReadRequest
 
 __all__ = ["PEArray"]
 

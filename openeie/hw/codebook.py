@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.array.config import ENCODINGS
 from ..core.array.descriptor import MAX_TABLES
-from .structs import FetchedEntry, LayerFields
 from .ram import block_memory
+from .structs import FetchedEntry, LayerFields
 
 __all__ = ["Codebook"]
 

@@ -6,8 +6,8 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.array.config import ENCODINGS
 from .huffman import HuffmanDecoder
-from .structs import Column, FetchedEntry, LayerFields
 from .ram import loaded_memory
+from .structs import Column, FetchedEntry, LayerFields
 
 __all__ = ["EntryReader"]
 

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .structs import Operand, Addend
 from .multiplier import registered_product
+from .structs import Operand, Addend
 
 __all__ = ["Multiply"]
 

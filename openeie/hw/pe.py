@@ -11,10 +11,10 @@ from .address import RowAddress
 from .codebook import Codebook
 from .counters import Counters
 from .entries import EntryReader
-from .structs import Item, LayerFields, LoadWord, Result
 from .multiply import Multiply
 from .pointers import Pointers
 from .queue import ActivationQueue
+from .structs import Item, LayerFields, LoadWord, Result
 from .writeback import Writeback
 
 __all__ = ["PE"]

@@ -5,8 +5,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ..core.numbers.fixed import int_range
-from .structs import LayerFields, ScanRow
 from .address_walk import AddressWalk
+from .structs import LayerFields, ScanRow
 
 __all__ = ["Scan"]
 

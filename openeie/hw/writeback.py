@@ -6,9 +6,9 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.array.load_port import CHANNEL_QUARTERS
 from ..core.array.timing import Timing
-from .structs import LayerFields, Result
 from .ram import loaded_memory
 from .requantise import Requantise
+from .structs import LayerFields, Result
 
 __all__ = ["Writeback"]
 

@@ -5,7 +5,7 @@ from openeie.core.array.config import preset
 from openeie.core.network.address_walk import AddressWalk
 from openeie.core.network.chain import lines_needed
 from openeie.core.network.window import Window
-from openeie.hw.address_walk import AddressWalk
+from openeie.hw import address_walk as hw
 
 from .bench import simulate
 
@@ -14,7 +14,7 @@ CONFIG = preset("TINY").replace(operations=("linear", "conv"), act_depth=256)
 
 def steps(walk, vectors, rng=None):
     """(address, inside) of every row of ``vectors`` positions."""
-    dut, got = AddressWalk(CONFIG), []
+    dut, got = hw.AddressWalk(CONFIG), []
 
     async def bench(ctx):
         ctx.set(dut.layer, vars(walk))
