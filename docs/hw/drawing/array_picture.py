@@ -75,8 +75,12 @@ def _broadcast(canvas, y):
 
 
 def _pes(canvas, y):
-    for shift in (16, 8, 0):
-        canvas.box(36 + shift, y - 30 + shift, 822, 206, "block")
+    left, top, right, bottom = 36, y - 30, 858, y + 176
+    canvas.box(left, top, right - left, bottom - top, "block")
+    for shift in (8, 16):               # the other PEs behind the first
+        canvas.arrow((right + shift - 8, top + shift), (right + shift, top + shift),
+                     (right + shift, bottom + shift), (left + shift, bottom + shift),
+                     (left + shift, bottom + shift - 8), head=False)
     canvas.text(222, y - 15, "PE 0 ... PE N - 1, all alike: PE k owns every N-th row of the "
                              "matrix and every N-th activation", "small")
     _boxes(canvas, y, {0: ("queue", "depth items", "box"),

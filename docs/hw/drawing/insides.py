@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is inside the array's blocks, for their drawings."""
-from .sketch import Inside
+from .layout import Inside
 
 __all__ = ["INSIDES"]
 

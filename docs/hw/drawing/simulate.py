@@ -111,7 +111,8 @@ class Trace:
     def _cell(self, ctx, name, cycle):
         port = self._port(name)
         payload = getattr(port, "payload", port)
-        is_valid, is_ready = True, True
+        is_valid = True
+        is_ready = True
         if payload is not port:
             is_valid, is_ready = ctx.get(port.valid), ctx.get(port.ready)
         when = self.valid.get(name, f"{name}_valid")

@@ -53,9 +53,11 @@ class Canvas:
     title: str
     elements: list[str] = field(default_factory=list)
     texts: list[tuple[float, float, float, float, str]] = field(default_factory=list)
+    boxes: list[tuple[float, float, float, float]] = field(default_factory=list)
 
     def box(self, x: float, y: float, width: float, height: float, kind: str = "box") -> None:
         """A rectangle; ``kind`` is one of the style's classes."""
+        self.boxes.append((x, y, x + width, y + height))
         self.elements.append(f'<rect class="{kind}" x="{x:g}" y="{y:g}" width="{width:g}" '
                              f'height="{height:g}" rx="4"/>')
 
@@ -74,8 +76,8 @@ class Canvas:
     def labelled(self, x: float, y: float, width: float, height: float, label: str,
                  kind: str = "box") -> None:
         """A rectangle with lines of text, parted by a newline, in its middle."""
-        self.box(x, y, width, height, kind)
         lines = label.split("\n")
+        self.box(x, y, width, height, kind)
         for number, line in enumerate(lines):
             self.text(x + width / 2, y + height / 2 + (number - (len(lines) - 1) / 2) * 16, line,
                       anchor="middle")
@@ -105,7 +107,7 @@ class Canvas:
                                  + " ".join(f"{a:g},{b:g}" for a, b in corners) + '"/>')
 
     def overlaps(self) -> list[tuple[str, str]]:
-        """Pairs of texts that touch, and texts that leave the page (beside ``"page"``)."""
+        """Pairs of texts that touch; texts that leave the page, or cross the edge of a box."""
         found = []
         for number, (x0, y0, x1, y1, text) in enumerate(self.texts):
             if x0 < 0 or y0 < 0 or x1 > self.width or y1 > self.height:
@@ -113,6 +115,10 @@ class Canvas:
             for a0, b0, a1, b1, other in self.texts[:number]:
                 if x0 < a1 and a0 < x1 and y0 < b1 and b0 < y1:
                     found.append((text, other))
+            for a0, b0, a1, b1 in self.boxes:
+                touches = x0 < a1 and a0 < x1 and y0 < b1 and b0 < y1
+                if touches and not (a0 <= x0 and x1 <= a1 and b0 <= y0 and y1 <= b1):
+                    found.append((text, "box"))
         return found
 
     def render(self) -> str:
