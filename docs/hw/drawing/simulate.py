@@ -8,10 +8,15 @@ from dataclasses import dataclass, field
 from amaranth import ClockDomain, Module
 from amaranth.lib import data, wiring
 from amaranth.sim import Simulator
+from openeie.hw.link.check import Command, Target
 
 from .blocks import page_names
 
 __all__ = ["Feed", "Trace"]
+
+
+#: Fields of structs whose values have names.
+_NAMED = {"target": Target, "command": Command}
 
 
 @dataclass(frozen=True)
@@ -193,7 +198,8 @@ def _plain(value):
 def _text(value) -> str:
     """What a cell says: of a struct, its fields; of an array, its elements."""
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(part)}" for name, part in value.items())
+        return ", ".join(f"{name} {_NAMED[name](part).name if name in _NAMED else _text(part)}"
+                         for name, part in value.items())
     if isinstance(value, list):
         return " ".join(f"[{_text(part)}]" if isinstance(part, dict) else str(part)
                         for part in value)

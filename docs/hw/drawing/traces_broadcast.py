@@ -69,7 +69,7 @@ def _address_walk():
                 "last": [0, 0, 0, 0, 1, 0, 0, 0, 1]},
         columns=("scan_start", "last", "address", "inside", "pixel_ends"),
         notes={0: "the position at the left edge: its first column is padding",
-               1: "beside the map: the address means nothing", 2: "pixel (0, 0)",
+               1: "outside the map: the address means nothing", 2: "pixel (0, 0)",
                3: "the kernel's second line, padding again",
                4: "pixel (1, 0); the position's last row",
                5: "the next position, one pixel further: pixel (0, 0)", 6: "pixel (0, 1)",
