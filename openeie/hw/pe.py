@@ -44,9 +44,8 @@ class PE(wiring.Component):
     layer_start : pulse before each layer.
     running, clear, clear_index, blocked : see :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
-    result_en, result : results for the exchange between clusters, and
-    write_en, write : what the exchange writes into this PE's memory. With one cluster these four
-        do not exist.
+    result_en, result : results for the exchange between clusters; none with one cluster.
+    write_en, write : what the exchange writes into this PE's memory; likewise.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in all banks.
     load_en, load : a write addressed to this PE; it reaches the memory ``load_latency`` later.

@@ -78,19 +78,21 @@ def _address_walk():
 
 def _exchange():
     config = CONFIG.replace(clusters=2, operations=("linear", "conv"))
-    first = {"act": 7, "address": 4, "cluster": 0}
-    second = {"act": 9, "address": 6, "cluster": 1}
     nothing = {"act": 0, "address": 0, "cluster": 0}
+    first = [nothing, {"act": 7, "address": 6, "cluster": 0}]
+    second = [nothing, {"act": 9, "address": 6, "cluster": 1}]
     return Trace(
-        block=exchange.Exchange(config), cycles=6,
-        inputs={"clustered": 1, "i_valid": [1, 0, 2], "i": [[first, nothing], [nothing] * 2,
-                                                            [nothing, second]]},
+        block=exchange.Exchange(config), cycles=12,
+        inputs={"clustered": 1, "i_valid": [2, *[0] * 7, 2],
+                "i": [first, *[[nothing] * 2] * 7, second]},
         columns=("i_valid", "i", "o_valid", "o"),
         formats={"i_valid": "{:02b}".format, "o_valid": "{:02b}".format},
-        valid={"i": "i_valid", "o": "o_valid"},
-        notes={0: "cluster 0's PE has 7 for row 4 of channel group 0",
-               1: "held until its turn", 2: "cluster 1's PE has 9 for channel group 1",
-               3: "", 4: "", 5: ""})
+        valid={"i": "i_valid", "o": "o_valid"}, noted=True,
+        notes={0: "cluster 1's PE has a result that belongs into cluster 0's memory",
+               1: "it is held, and its PE's turn comes",
+               2: "7 goes into cluster 0's memory, a 0 into cluster 1's",
+               8: "its next row, 8 cycles later, belongs into its own memory",
+               9: "held", 10: "9 goes into cluster 1's memory alone, in place of the 0"})
 
 
 TRACES = {"scan": _scan, "lnzd": _lnzd, "broadcast": _broadcast, "queue": _queue,

@@ -135,7 +135,7 @@ def _receive():
         columns=("i", "o", "error"), formats={"i": _HEX, "o": _HEX}, noted=True,
         notes={-end: "the first code", 1 - end: "the sequence number, 7", 0: "the frame's end",
                1: "CRC and length are right: the frame is kept",
-               4: "its length is offered", 5: "and taken: 16 bytes follow",
+               4: "its length is offered", 5: "and taken: 10 = 16: itself and 15 bytes",
                8: "three cycles later the sequence number is offered"})
 
 
