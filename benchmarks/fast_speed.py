@@ -19,17 +19,17 @@ from collections.abc import Callable
 import numpy as np
 
 from openeie.cli.common import one_line_errors
-from openeie.core.compile import compile_network
-from openeie.core.config import ArrayConfig, preset
-from openeie.core.encoding import encode_entries, pack_fixed
-from openeie.core.fixed import quantise_scale
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.program import Program
+from openeie.core.array.config import ArrayConfig, preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.program import Program
+from openeie.core.entries.encoding import encode_entries, pack_fixed
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.fixed import quantise_scale
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.core.run import LayerRun, Run
-from openeie.sim import fast
-from openeie.sim.decoded import decode
-from openeie.sim.execute import read_counters, read_outputs
+from openeie.sim.fast import fast
+from openeie.sim.fast.decoded import decode
+from openeie.sim.rtl.drive import read_counters, read_outputs
 
 #: name: preset, sizes, weight densities, activation density, images.
 CASES = {
@@ -147,7 +147,7 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
     """The gateware on the same inputs; raises Mismatch unless the last outputs, all cycles and
     all counters are equal. Its rate is that of the runs alone: loading and reading are not in it.
     """
-    from openeie.sim.rtl import Rtl
+    from openeie.sim.rtl.rtl import Rtl
     plans, limit = program.layers, sum(plan.cycle_limit for plan in program.layers) + 1024
     seconds, results = 0.0, [[] for _ in plans]
     with Rtl(program.config) as rtl:

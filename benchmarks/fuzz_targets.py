@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from openeie.core import artefact
-from openeie.core.config import PRESETS, preset
-from openeie.core.journal import dump_lines
-from openeie.sim.random_networks import draw_network
+from openeie.core.array.config import PRESETS, preset
+from openeie.core.artefact import artefact
+from openeie.core.host.journal import dump_lines
+from openeie.sim.random.networks import draw_network
 
 __all__ = ["TARGETS"]
 

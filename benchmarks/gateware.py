@@ -15,22 +15,9 @@ from pathlib import Path
 from amaranth.back import verilog
 from openeie.boards.tools import find_tool
 from openeie.cli.common import one_line_errors
-from openeie.core.config import ArrayConfig
-from openeie.hw import (
-    accumulators,
-    activations,
-    address,
-    codebook,
-    counters,
-    entries,
-    layouts,
-    multiply,
-    pe,
-    pointers,
-    queue,
-    requantise,
-    writeback,
-)
+from openeie.core.array.config import ArrayConfig
+from openeie.hw import (accumulators, activations, address, codebook, counters, entries, layouts,
+                        multiply, pe, pointers, queue, requantise, writeback)
 
 BLOCKS = {"queue": queue.Queue, "pointers": pointers.Pointers, "entries": entries.EntryReader,
           "codebook": codebook.Codebook, "address": address.RowAddress,

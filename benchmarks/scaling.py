@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from openeie.cli.common import check_writable, one_line_errors, write_atomically
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 
 INPUTS = (512, 2048, 8192)

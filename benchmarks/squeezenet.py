@@ -23,14 +23,15 @@ import numpy as np
 
 from openeie.cli.common import check_writable, one_line_errors, write_atomically
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.program import Program
 from openeie.core.errors import Mismatch
-from openeie.core.program import Program
 from openeie.core.run import Run
-from openeie.sim import fast, picture
-from openeie.sim.summary import summarise
-from openeie.sw.pictures import caffe_maps, load_pictures
+from openeie.sim.fast import fast
+from openeie.sim.views import picture
+from openeie.sim.views.summary import summarise
+from openeie.sw.data.imagenet import caffe_maps, load_pictures
 from openeie.sw.zoo import import_squeezenet
 
 
@@ -110,7 +111,7 @@ def main() -> None:
         "golden_words_equal": check_golden(program, x[:1], run),
         "summary": summary.to_dict()}
     if options.rtl:
-        from openeie.sim import rtl
+        from openeie.sim.rtl import rtl
         rtl.build(program.config)
         began, cpu = time.perf_counter(), time.process_time()
         truth = rtl.run(program, x[:1])

@@ -12,28 +12,26 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from warnings import warn as _warn
 
-from .core.artefact import load, save
-from .core.balance import balanced, column_rates
-from .core.compile import compile_network as compile
-from .core.config import PRESETS, ArrayConfig, preset
-from .core.counters import COUNTERS
+from .core.array.config import PRESETS, ArrayConfig, preset
+from .core.array.counters import COUNTERS
+from .core.artefact.artefact import load, save
+from .core.artefact.inspect import Contents, inspect
+from .core.compile.balance import balanced
+from .core.compile.compile import compile_network as compile
+from .core.compile.program import Program
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, Mismatch, NumericWarning, OpenEIEError,
-                          ToolError)
-from .core.errors import did_you_mean as _did_you_mean
-from .core.golden import run as _run_golden
-from .core.graph import Linear, Network
-from .core.graph import beyond_arrays as _beyond_arrays
-from .core.weights import SparseWeights
-from .core.inspect import Contents, inspect
-from .core.program import Program
+                          did_you_mean as _did_you_mean, EncodingError, InputError, Mismatch,
+                          NumericWarning, OpenEIEError, ToolError)
+from .core.golden import column_rates, run as _run_golden
+from .core.network.graph import beyond_arrays as _beyond_arrays, Linear, Network
+from .core.numbers.sparse import SparseWeights
 from .core.run import LayerRun, Run
 
 if _TYPE_CHECKING:
     from .sim.study.energy import energy
     from .sim.study.workload import Workload
-    from .sw.compress.dataset import Dataset
+    from .sw.data.labelled import Dataset
     from .sw.compress.pipeline import Compressed
     from .sw.compress.recipe import Recipe
 
@@ -48,7 +46,7 @@ __all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspec
 
 #: What loads when it is asked for, since numba and torch take their time.
 _LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
-          "Recipe": "sw.compress.recipe", "Dataset": "sw.compress.dataset",
+          "Recipe": "sw.compress.recipe", "Dataset": "sw.data.labelled",
           "Compressed": "sw.compress.pipeline"}
 
 
@@ -89,7 +87,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     device : of training, ``"cpu"`` or ``"cuda"``.
     checkpoints : folder for each step's result, from which a run that was stopped goes on.
     teacher : a module for distillation, instead of the float network itself.
-    watch : told how it goes on, see :class:`openeie.sw.compress.course.Watcher`.
+    watch : told how it goes on, see :class:`openeie.sw.compress.run_context.Watcher`.
 
     Raises
     ------
@@ -97,7 +95,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
     ToolError : an extra that is needed is not installed.
     """
-    from .core.extras import need
+    from .core.host.extras import need
     need("train", "compress", "torch")
     from .sw.compress.pipeline import compress as run
     return run(network, data, recipe, weights=weights, budget=budget, seed=seed, device=device,
@@ -117,7 +115,7 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     input_range : smallest and largest integer input, e.g. (0, 255) for pixels.
     input_scale : what one unit of an integer input is worth to ``source``, e.g. 1 / 255.
     act_width, acc_width : bits of the array's activations and accumulators.
-    report : a function that is given a :class:`openeie.sw.quantise_report.QuantiseReport` of each
+    report : a function that is given a :class:`openeie.sw.quantise.report.QuantiseReport` of each
         layer's error on calibration inputs; ``print`` shows it as a table.
 
     Returns
@@ -136,12 +134,12 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     ToolError : an extra that is needed is not installed.
     """
     from .sw.importers.source import as_graph
-    from .sw.quantise_options import QuantiseOptions
+    from .sw.quantise.options import QuantiseOptions
     options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
                               act_width=act_width, acc_width=acc_width)
     inputs = options.calibration(calibration)
     graph = as_graph(source, inputs)
-    from .sw.quantise_graph import quantise_graph
+    from .sw.quantise.quantise import quantise_graph
     return quantise_graph(graph, inputs, report=report, **vars(options))
 
 

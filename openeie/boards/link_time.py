@@ -2,10 +2,10 @@
 """How long a board's link takes for one start: inputs, start, outputs."""
 import numpy as np
 
-from ..core.link import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity, Reply,
-                         Request, Response)
-from ..core.program import Program
-from ..sim.execute import read_outputs
+from ..core.array.link_frames import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity,
+                                      Reply, Request, Response)
+from ..core.compile.program import Program
+from ..sim.rtl.drive import read_outputs
 from .board import Board
 from .channel import Channel
 from .driver import Device

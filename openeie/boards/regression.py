@@ -10,15 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.artefact import dumps
-from ..core.compile import compile_network
+from ..core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
+from ..core.artefact.artefact import dumps
+from ..core.compile.compile import compile_network
 from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
-from ..core.files import remove_file
-from ..core.graph import Network
-from ..core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
-from ..sim import fast
-from ..sim.execute import execute
-from ..sim.random_layers import case
+from ..core.host.files import remove_file
+from ..core.network.graph import Network
+from ..sim.fast import fast
+from ..sim.random.cases import case
+from ..sim.rtl.drive import execute
 from .driver import Device
 from .fit import compile_to_fit
 from .regression_journal import Journal, Outcome

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, UntrustedError
-from ..core.files import replace_file
-from ..core.journal import dump_lines, read_lines
+from ..core.host.files import replace_file
+from ..core.host.journal import dump_lines, read_lines
 
 __all__ = ["Journal", "Outcome"]
 
@@ -21,7 +21,7 @@ class Outcome:
 
 
 class Journal:
-    """Checks that have passed, a line each (:mod:`openeie.core.journal`); without a path, of
+    """Checks that have passed, a line each (:mod:`openeie.core.host.journal`); without a path, of
     nothing.
 
     Parameters

@@ -6,8 +6,8 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.config import ArrayConfig
-from ..core.load_port import Fault
+from ..core.array.config import ArrayConfig
+from ..core.array.load_port import Fault
 from ..hw.accelerator import Accelerator
 from ..hw.link.link import Link
 from ..hw.pe import PE

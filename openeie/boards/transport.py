@@ -3,9 +3,9 @@
 import errno
 import time
 
+from ..core.array.link_frames import MAX_FRAME
 from ..core.errors import LinkError
-from ..core.extras import missing
-from ..core.link import MAX_FRAME
+from ..core.host.extras import missing
 
 try:
     import serial

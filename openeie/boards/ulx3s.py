@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Radiona ULX3S, with the largest and the smallest ECP5 that is sold on it."""
-from ..core.config import OPERATIONS, ArrayConfig
+from ..core.array.config import OPERATIONS, ArrayConfig
 from .board import Board, Pin, Resources
 from .ecp5 import ECP5
 

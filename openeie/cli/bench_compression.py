@@ -140,8 +140,8 @@ def _read(folder: Path, weights: Path | None, quick: bool
           ) -> tuple["Effort", "nn.Sequential | None", "Labelled", "Labelled"]:
     """What a study starts from: effort, network if there are weights, pictures to train and to
     test with."""
-    from ..sw.compress.train import labelled_tensors
-    from ..sw.data import load_mnist
+    from ..sw.compress.methods.train import labelled_tensors
+    from ..sw.data.mnist import load_mnist
     from ..sw.study.subject import FULL, QUICK, read_weights
     effort = QUICK if quick else FULL
     model = None if weights is None else read_weights(weights)

@@ -7,11 +7,11 @@ from typing import Annotated
 
 import typer
 
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.compile.compile import compile_network
 from ..core.errors import InputError, Mismatch, did_you_mean
 from ..core.run import Run
-from ..sw.npz import read_arrays
+from ..sw.data.npz import read_arrays
 from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, check_writable, emit, make_folder,
                      progress, working, write_atomically)
 from .models import load_model
@@ -44,7 +44,7 @@ def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
     layers = _layers(layer or (_RTL_LAYERS if engine == "rtl" and not npz else ()), npz or (),
                      seed)
     if out is not None:
-        from ..sim.picture import check_picture
+        from ..sim.views.picture import check_picture
         check_picture(Path("figure.svg"))
         make_folder(out)
         check_writable(out / "eie.json")
@@ -124,7 +124,8 @@ def _read(path: Path) -> dict:
 
 def _compare(layer, time, config: ArrayConfig, *, quiet: bool) -> int:
     """The gateware on one layer; raises Mismatch unless it agrees with ``fast`` in all."""
-    from ..sim import fast, rtl
+    from ..sim.fast import fast
+    from ..sim.rtl import rtl
     program = compile_network(layer.network(), config, vectors=len(layer.acts))
     with working(f"rtl: {layer.name}", quiet=quiet):
         truth: Run = rtl.run(program, layer.acts, unattended=False)
@@ -139,7 +140,7 @@ def _figures(layers, config: ArrayConfig, out: Path | None, lines: list, *, quie
     """The figures' numbers, and, with a folder, their pictures."""
     from ..sim.study.figures import figures, precision_figure
     from ..sim.study.precision import errors_by_precision
-    from ..sw.data import demo_pictures
+    from ..sw.data.mnist import demo_pictures
     with progress("figures", quiet=quiet) as update:
         charts = figures(layers, config, update)
     with working("figure 10", quiet=quiet):

@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.compile import compile_network
+from ..core.array.load_port import load_crc
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import InputError
-from ..core.load_port import load_crc
-from ..core.program import Program
 from .common import (AsJson, Config64, Model, Quiet, Set, check_writable, config_for, emit,
                      write_atomically)
 from .models import inputs_for, load_model
@@ -79,7 +79,7 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
 
 def _drawn(program: Program, density: float, input_density: float | None, seed: int,
            clock: float | None) -> Forecast:
-    from ..sim.predict import predict
+    from ..sim.fast.predict import predict
     if input_density is None:
         input_density = density
     return Forecast(
@@ -93,7 +93,7 @@ def _drawn(program: Program, density: float, input_density: float | None, seed: 
 
 
 def _measured(program: Program, x: np.ndarray, clock: float | None) -> Forecast:
-    from ..sim.predict import measure
+    from ..sim.fast.predict import measure
     return Forecast(layers=measure(program, x), basis={"of": "measured", "inputs": len(x)},
                     words=f"cycles of a start, measured on {len(x):,} inputs: their mean",
                     clock=clock)

@@ -6,11 +6,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.artefact import load
-from ..core.compile import compile_network
+from ..core.artefact.artefact import load
+from ..core.artefact.inspect import Contents, inspect
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import InputError, ToolError
-from ..core.inspect import Contents, inspect
-from ..core.program import Program
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (AsJson, Config, Jobs, Out, Quiet, Seed, Set, check_writable, emit,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie inspect``: what an artefact holds, computed from its bytes."""
-from ..core.inspect import inspect
+from ..core.artefact.inspect import inspect
 from .common import AsJson, Model, Out, Quiet, check_writable, emit
 from .models import find_model
 from .tables import compression_tables

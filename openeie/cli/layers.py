@@ -2,7 +2,7 @@
 """A run's table by layers, for people: what each had to do, and where its cycles went."""
 from rich.table import Table
 
-from ..sim.summary import SHARES, LayerSummary, Summary
+from ..sim.views.summary import SHARES, LayerSummary, Summary
 from .tables import counter_heads, plain_table, share_text
 
 __all__ = ["layer_tables"]

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from rich.table import Table
 
-from ..core.capacity import words_used
-from ..core.graph import Layer, Pool, kind_of
-from ..core.memory import half_rows
-from ..core.part import Part
-from ..core.program import LayerPlan, Program
+from ..core.array.config import half_rows
+from ..core.compile.capacity import words_used
+from ..core.compile.program import LayerPlan, Program
+from ..core.network.graph import Layer, Pool, kind_of
+from ..core.network.tile_part import Part
 from .tables import plain_table, window_text
 
 __all__ = ["Forecast", "plan_tables", "plan_dict"]
@@ -23,7 +23,7 @@ class Forecast:
 
     Attributes
     ----------
-    layers : :class:`openeie.sim.predict.Prediction` of each plan.
+    layers : :class:`openeie.sim.fast.predict.Prediction` of each plan.
     basis : plain values that say what the activations are.
     words : the same in words.
     clock : MHz, or None.

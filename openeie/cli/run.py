@@ -6,9 +6,9 @@ import typer
 
 from ..boards import board as find_board
 from ..boards.fit import compile_to_fit
-from ..core.compile import compile_network
-from ..sim import fast
-from ..sim.execute import execute
+from ..core.compile.compile import compile_network
+from ..sim.fast import fast
+from ..sim.rtl.drive import execute
 from .common import AsJson, Model, Quiet, emit, progress
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model, training_warnings

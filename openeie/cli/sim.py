@@ -10,9 +10,9 @@ import numpy as np
 import typer
 
 from ..core import golden
-from ..core.compile import compile_network
+from ..core.compile.compile import compile_network
 from ..core.errors import InputError
-from ..core.graph import beyond_arrays
+from ..core.network.graph import beyond_arrays
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
@@ -66,7 +66,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
     lines: list = []
     tables = partial(_tables, run, network.name)
     if layers or picture:
-        from ..sim.summary import summarise
+        from ..sim.views.summary import summarise
         summary = summarise(program, run, x)
         if layers:
             result["summary"] = summary.to_dict()
@@ -95,13 +95,13 @@ def _check(engine: str, layers: bool, picture: Path | None) -> None:
         raise InputError("--layers and --picture show cycles, which the engine golden has not; "
                          "choose --engine fast or rtl")
     if picture:
-        from ..sim.picture import check_picture
+        from ..sim.views.picture import check_picture
         check_picture(_in_lower_case(picture))
 
 
 def _draw(summary, picture: Path) -> str:
     """Write the picture; returns the line that says so."""
-    from ..sim.picture import draw
+    from ..sim.views.picture import draw
     write_atomically(picture, draw(summary, _in_lower_case(picture)))
     return f"picture: {picture}"
 

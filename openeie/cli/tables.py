@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from ..core.counters import COUNTERS
-from ..core.inspect import Contents, LayerColumns
+from ..core.array.counters import COUNTERS
+from ..core.artefact.inspect import Contents, LayerColumns
+from ..core.network.window import Window
 from ..core.run import LayerRun, Run
-from ..core.window import Window
 
 if TYPE_CHECKING:
-    from ..sw.quantise_report import QuantiseReport
+    from ..sw.quantise.report import QuantiseReport
 
 __all__ = ["plain_table", "counter_heads", "window_text", "compression_tables",
            "quantisation_table", "run_tables", "run_dict", "share_text"]

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from ..core.compile import compile_network
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import ArrayFault, InputError, ToolError
-from ..core.files import is_stream, replacing
-from ..core.program import Program
+from ..core.host.files import is_stream, replacing
 from .common import (AsJson, Config16, Model, Quiet, Seed, Set, check_writable, config_for, emit,
                      working, write_atomically)
 from .compile import Encoding
@@ -27,7 +27,7 @@ from .sim import InputFile
 from .streams import BROKEN_PIPE, is_stdout
 
 if TYPE_CHECKING:
-    from ..sim.waveform import Choice
+    from ..sim.views.waveform import Choice
 
 __all__ = ["command"]
 
@@ -60,7 +60,7 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
             seed: Seed = 1, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run one input on the gateware, write its waveform and views of it, and say how to open it."""
     form = _check(out, as_json)
-    from ..sim.waveform import Choice, forecast
+    from ..sim.views.waveform import Choice, forecast
     choice = Choice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
                     loading=loading)
     network = load_model(model)
@@ -130,7 +130,7 @@ def _window(text: str | None) -> tuple[int, int]:
 def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choice", seed: int,
             most_mb: int) -> tuple[dict, list[str]]:
     """Write the waveform and its views; returns what to say of them as JSON and as lines."""
-    from ..sim.views import gtkwave_view, read_header, surfer_view
+    from ..sim.views.waveform_views import gtkwave_view, read_header, surfer_view
     with tempfile.TemporaryDirectory() as folder:
         vcd = Path(folder) / "wave.vcd" if form == ".fst" else None
         cycles, fault = _trace(program, x, out, vcd, choice, seed, most_mb)
@@ -156,7 +156,7 @@ def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice:
            seed: int, most_mb: int) -> tuple[int, ArrayFault | None]:
     """Write the waveform, by way of ``vcd`` if that is given; returns the run's cycles, or what
     ended it: then a waveform is needed most."""
-    from ..sim.waveform import record
+    from ..sim.views.waveform import record
     try:
         with nullcontext(Path("-")) if is_stdout(out) else replacing(out) as place:
             cycles, fault = 0, None

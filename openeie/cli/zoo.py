@@ -7,13 +7,13 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..core.artefact import dumps
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.artefact.artefact import dumps
+from ..core.artefact.inspect import inspect
+from ..core.compile.compile import compile_network
 from ..core.errors import CapacityError, InputError
-from ..core.inspect import inspect
 from ..sim.engines import simulate
-from ..sw.data import demo_pictures
+from ..sw.data.mnist import demo_pictures
 from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
 from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
                      working, write_atomically)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .config import ArrayConfig
-from .counters import COUNTERS
+from .array.config import ArrayConfig
+from .array.counters import COUNTERS
 from .errors import Mismatch
-from .part import Part, joined
+from .network.tile_part import Part, joined
 
 __all__ = ["LayerRun", "Run", "SATURATED_SHARE"]
 

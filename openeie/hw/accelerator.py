@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.load_port import Fault, Status, Target
+from ..core.array.load_port import Fault, Status, Target
 from .array import Array
 from .layouts import LoadWord, ReadRequest
 from .loader import Loader
@@ -20,7 +20,7 @@ class Accelerator(wiring.Component):
     Members
     -------
     i_load : writes and commands, one in ``Loader.cycles``, none while ``busy``
-        (:class:`openeie.core.load_port.Target`, :class:`openeie.core.load_port.Control`).
+        (``Target`` and ``Control`` of :mod:`openeie.core.array.load_port`).
     i_read, o_read : reads, one in ``Array.read_latency`` + 2 cycles; other targets than CONTROL
         wait while ``busy``, and for a cycle when a load word is taken.
     busy : a program runs, or the accumulators are being wiped after a reset.

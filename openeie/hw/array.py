@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from ..core.load_port import BROADCAST_PE, Target
-from ..core.timing import Timing
+from ..core.array.load_port import BROADCAST_PE, Target
+from ..core.array.timing import Timing
 from .broadcast import Broadcast
 from .exchange import Exchange
 from .layouts import Item, Layer, LoadWord, ReadRequest

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.config import ENCODINGS
-from ..core.descriptor import MAX_TABLES
+from ..core.array.config import ENCODINGS
+from ..core.array.descriptor import MAX_TABLES
 from .layouts import Entry, Layer
 from .ram import block_memory
 

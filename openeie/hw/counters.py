@@ -5,8 +5,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.counters import COUNTERS, SATURATED
-from ..core.timing import Timing
+from ..core.array.counters import COUNTERS, SATURATED
+from ..core.array.timing import Timing
 from .ram import block_memory
 
 __all__ = ["Counters"]

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.config import ENCODINGS
+from ..core.array.config import ENCODINGS
 from .huffman import HuffmanDecoder
 from .layouts import Column, Entry, Layer
 from .ram import loaded_memory

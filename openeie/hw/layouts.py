@@ -3,14 +3,14 @@
 from amaranth import *
 from amaranth.lib import data
 
-from ..core.descriptor import CLUSTER_WORDS, TABLE_WORD, WINDOW_WORDS
+from ..core.array.descriptor import CLUSTER_WORDS, TABLE_WORD, WINDOW_WORDS
 
 __all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "Result", "LoadWord",
            "ReadRequest", "Layer", "TABLE_LAYOUT", "struct_of"]
 
 
 def struct_of(fields) -> data.StructLayout:
-    """A packed word of :mod:`openeie.core.descriptor` as a layout."""
+    """A packed word of :mod:`openeie.core.array.descriptor` as a layout."""
     return data.StructLayout(dict(fields))
 
 
@@ -94,7 +94,7 @@ class Result(data.StructLayout):
 
 
 class LoadWord(data.StructLayout):
-    """One write of the load port; see :data:`openeie.core.load_port.LOAD_RECORD`."""
+    """One write of the load port; see :data:`openeie.core.array.load_port.LOAD_RECORD`."""
     def __init__(self):
         super().__init__({"target": 4, "pe": 16, "address": 32, "data": 64})
 

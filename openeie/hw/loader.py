@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from ..core.load_port import Control, Fault, Target
+from ..core.array.load_port import Control, Fault, Target
 from .layouts import LoadWord
 
 __all__ = ["Loader"]
@@ -15,8 +15,9 @@ class Loader(wiring.Component):
     """Turns load words into writes, and CONTROL words into commands.
 
     A word takes ``cycles`` cycles, because its CRC record (16 bytes,
-    :data:`openeie.core.load_port.LOAD_RECORD`) passes through the CRC 16 bits at a time. Nothing
-    is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset before it.
+    ``LOAD_RECORD`` of ``core/array/load_port.py``) passes through the CRC 16 bits at a time.
+    Nothing is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset
+    before it.
     ``launch`` follows a START only if the last CHECK agreed and no write, CLEAR or reset came
     after it; otherwise ``fault`` says why not, until CLEAR.
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.load_port import Target
+from ..core.array.load_port import Target
 from .accumulators import Accumulators
 from .activations import Activations
 from .address import RowAddress

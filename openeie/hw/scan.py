@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.fixed import int_range
+from ..core.numbers.fixed import int_range
 from .layouts import Layer, Row
 from .window import WindowWalk
 
@@ -14,8 +14,9 @@ __all__ = ["Scan"]
 class Scan(wiring.Component):
     """Reads ``vectors`` x ``src_rows`` rows from the PEs' source memories, in the layer's order:
     one after the other, or, in an array with convolutions, position after position of a window
-    (:mod:`openeie.core.walk`). Beside the map it takes zeros. In a ``clustered`` layer, cluster q
-    of C takes the positions q, q + C, ...: C positions at a time, one row of each in turn.
+    (``core/network/address_walk.py``). Beside the map it takes zeros. In a ``clustered`` layer,
+    cluster q of C takes the positions q, q + C, ...: C positions at a time, one row of each in
+    turn.
 
     ``address`` and ``en`` go to the synchronous read port of every PE's source memory; ``acts``
     is what the ports return one cycle later and hold while ``en`` is low. Latency: the first row

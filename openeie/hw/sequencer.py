@@ -4,9 +4,9 @@ from amaranth import *
 from amaranth.lib import enum, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.counters import COUNTERS
-from ..core.descriptor import descriptor_layout, descriptor_stride
-from ..core.timing import Timing
+from ..core.array.counters import COUNTERS
+from ..core.array.descriptor import descriptor_layout, descriptor_stride
+from ..core.array.timing import Timing
 from .layouts import TABLE_LAYOUT, Layer, struct_of
 
 __all__ = ["Sequencer", "State"]

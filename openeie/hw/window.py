@@ -10,7 +10,7 @@ __all__ = ["WindowWalk"]
 
 
 class WindowWalk(wiring.Component):
-    """Steps through the addresses of :class:`openeie.core.walk.Walk`, one a cycle.
+    """Steps through the addresses of :class:`openeie.core.network.address_walk.Walk`, one a cycle.
 
     An address is a position's first one plus an offset that all positions share. So the clusters
     take turns: one row of each cluster's position, then the next row of each. A cluster's first

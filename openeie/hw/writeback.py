@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.load_port import CHANNEL_QUARTERS
-from ..core.timing import Timing
+from ..core.array.load_port import CHANNEL_QUARTERS
+from ..core.array.timing import Timing
 from .layouts import Layer, Result
 from .ram import loaded_memory
 from .requantise import Requantise

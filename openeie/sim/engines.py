@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..core import golden
+from ..core.compile.program import LayerPlan, Program
 from ..core.errors import InputError, must_be_one_of
-from ..core.program import LayerPlan, Program
 from ..core.run import LayerRun, Run
 
 __all__ = ["ENGINES", "simulate"]
@@ -33,12 +33,12 @@ def _golden_tile(plan: LayerPlan, vectors: int, outputs: np.ndarray,
 
 # The others load when they are used: numba and Verilator cost their users, and nobody else.
 def _fast(program: Program, x, **options) -> Run:
-    from .fast import run
+    from .fast.fast import run
     return run(program, x, **options)
 
 
 def _rtl(program: Program, x, **options) -> Run:
-    from .rtl import run
+    from .rtl.rtl import run
     return run(program, x, **options)
 
 

@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.compile.program import Program
 from ..core.errors import InputError, OpenEIEError, did_you_mean
-from ..core.graph import kind_of
-from ..core.program import Program
+from ..core.network.graph import kind_of
 from ..core.run import Run
-from .coverage import BINS, bins_of
-from .engines import ENGINES as _RUNNERS
-from .engines import simulate
-from .random_layers import Case, case, cases, parse_case
-from .spread import spread
+from .dask_map import spread
+from .engines import ENGINES as _RUNNERS, simulate
+from .random.cases import Case, case, cases, parse_case
+from .random.coverage import BINS, bins_of
 
 __all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
 

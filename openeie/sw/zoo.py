@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import shipped
-from ..core.artefact import load
+from ..core.artefact.artefact import load
+from ..core.artefact.inspect import Contents
 from ..core.errors import InputError, did_you_mean
-from ..core.extras import missing
-from ..core.graph import Network
-from ..core.inspect import Contents
+from ..core.host.extras import missing
+from ..core.network.graph import Network
 from ..core.run import Run
-from .data import demo_pictures
-from .pictures import CLASSES, MAP_RANGE, SIDE, Pictures, caffe_maps, load_pictures
+from .data.imagenet import CLASSES, MAP_RANGE, SIDE, Pictures, caffe_maps, load_pictures
+from .data.mnist import demo_pictures
 
 if TYPE_CHECKING:           # it needs no torch, but what makes one does
-    from .float_graph import FloatGraph
+    from .float.graph import FloatGraph
 
 __all__ = ["ZOO", "Entry", "Score", "Subject", "Report", "entry", "shipped_subject",
            "squeezenet_subject", "import_squeezenet", "report"]
@@ -137,7 +137,7 @@ def shipped_subject(name: str, images: int | None = None) -> Subject:
     Raises
     ------
     InputError : it is none of them, or there are not so many pictures.
-    ToolError : see :func:`~openeie.sw.data.demo_pictures`.
+    ToolError : see :func:`~openeie.sw.data.mnist.demo_pictures`.
     """
     one = entry(name)
     if one.needs:
@@ -157,8 +157,8 @@ def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
     Parameters
     ----------
     net, prototxt : as Song Han released them.
-    pictures : an ``.npz``, see :func:`~openeie.sw.pictures.load_pictures`; the last ten choose the
-        scales of the activations. Where it has no float outputs, torch computes them.
+    pictures : an ``.npz``, see :func:`~openeie.sw.data.imagenet.load_pictures`; the last ten choose
+        the scales of the activations. Where it has no float outputs, torch computes them.
 
     Raises
     ------
@@ -171,7 +171,7 @@ def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
     maps = caffe_maps(given.images[:images])
     logits = given.float_logits
     if logits is None:
-        from .float_run import run_float
+        from .float.run import run_float
         logits = run_float(graph, _channels_first(maps))
     return Subject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
                    labels=None if given.labels is None else given.labels[:images],
@@ -188,8 +188,8 @@ def import_squeezenet(net: Path, prototxt: Path,
     ToolError : torch is not installed.
     """
     try:
-        from .importers.han import load_han
-        from .quantise_graph import quantise_graph
+        from .importers.caffe.han import load_han
+        from .quantise.quantise import quantise_graph
     except ModuleNotFoundError as error:
         raise missing(error.name, "train", "the choice of scales") from error
     graph = load_han(net, prototxt)

@@ -2,15 +2,15 @@
 """The time on the link is that of the bytes which the driver really sends and gets."""
 import pytest
 from cobs import cobs
-from link_reference import Reference
 from openeie.boards import board, channel
 from openeie.boards.driver import Device
 from openeie.boards.identity import identity
 from openeie.boards.link_time import link_seconds
-from openeie.core.config import preset
-from openeie.core.load_port import Status, Target
-from openeie.sim.execute import read_outputs
-from openeie.sim.random_layers import case
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import Status, Target
+from openeie.sim.random.cases import case
+from openeie.sim.rtl.drive import read_outputs
+from support.link_reference import Reference
 
 BOARD, CONFIG = board("icebreaker"), preset("TINY")
 

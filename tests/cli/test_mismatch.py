@@ -6,7 +6,8 @@ import sys
 
 import pytest
 from openeie import cli
-from openeie.sim import engines, fast
+from openeie.sim import engines
+from openeie.sim.fast import fast
 
 
 def wrong_rtl(name, index):

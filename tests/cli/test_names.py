@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 import numpy as np
 import openeie
 import pytest
-from commands import run
 from openeie.cli.common import working
 from openeie.cli.console import PlainConsole
-from openeie.core.shown import label, shown
+from openeie.core.host.shown import label, shown
 from openeie.sim.study.charts import draw_chart
 from openeie.sim.study.figures import Figure as Chart
 from openeie.sim.study.sweep_charts import draw_front
 from openeie.sw.study.draw import draw
 from openeie.sw.study.figure import Figure, Panel, Series
+from support.commands import run
 
 NAMES = ("[/x]", "[bold]b", "$a_{$b", "$x$", "_under", ":smile:", "\x1b[2Jred", "a&<b>", "\\$\\")
 ARRAY = ("-c", "TINY", "--set", "max_layers=16")

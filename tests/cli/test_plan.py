@@ -3,12 +3,13 @@
 import io
 
 import pytest
-from networks import CONFIG, branched
 from openeie.cli.compile import _drawn, _measured
 from openeie.cli.plan import plan_dict, plan_tables
-from openeie.core.compile import compile_network
-from openeie.core.memory import half_rows, place_maps
+from openeie.core.array.config import half_rows
+from openeie.core.compile.activation_plan import place_maps
+from openeie.core.compile.compile import compile_network
 from openeie.sim.engines import simulate
+from support.networks import CONFIG, branched
 from rich.console import Console, Group
 
 

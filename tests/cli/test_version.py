@@ -2,7 +2,7 @@
 """``openeie --version``, and options that stand before the verb."""
 import openeie
 import pytest
-from commands import run, run_json
+from support.commands import run, run_json
 
 
 def test_version():

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.capacity import Capacity
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.encoding import decode_entries
+from openeie.core.array.config import ENCODINGS, ArrayConfig
+from openeie.core.array.descriptor import DESCRIPTOR_WORDS, unpack
+from openeie.core.array.load_port import CHANNEL_WORD
+from openeie.core.compile.activation_plan import place_maps
+from openeie.core.compile.capacity import Capacity
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.memory_images import Image
+from openeie.core.compile.tiles import tiles_of
+from openeie.core.compile.unpack import unpack_layer
+from openeie.core.entries.encoding import decode_entries
 from openeie.core.errors import CapacityError
-from openeie.core.graph import Linear, Network
-from openeie.core.image import Image
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
-from openeie.core.memory import place_maps
-from openeie.core.load_port import CHANNEL_WORD
-from openeie.core.schedule import tiles_of
-from openeie.core.unpack import unpack_layer
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 
 
 def layer(codes, name="l", encoding="codebook", **fields):

@@ -7,9 +7,9 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from openeie.core import golden
-from openeie.core.config import ArrayConfig
-from openeie.core.counters import COUNTERS
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
+from openeie.core.array.config import ArrayConfig
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
 
 from cosim.network import draw
 from cosim.ports import PARAMETERS, Sink, Source, generator, settled, start, tick

@@ -2,9 +2,9 @@
 """cocotb: the entry reader, from any state, with random stalls, against the entries drawn."""
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
-from columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
 from openeie.hw.layouts import Column, Entry, Layer
+from support.columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
 
 from cosim.ports import PARAMETERS, Source, generator, start
 

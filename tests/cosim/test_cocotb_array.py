@@ -4,9 +4,9 @@ import functools
 import json
 
 import pytest
-from openeie.core.config import preset
-from openeie.sim import fast
-from openeie.sim.verilog import TOP, generate
+from openeie.core.array.config import preset
+from openeie.sim.fast import fast
+from openeie.sim.rtl.verilog import TOP, generate
 
 from .network import draw
 from .runner import run

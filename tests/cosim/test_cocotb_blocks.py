@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Blocks as generated Verilog, without power-up values, in two simulators."""
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.entries import EntryReader
 from openeie.hw.queue import Queue
-from openeie.sim.verilog import convert
+from openeie.sim.rtl.verilog import convert
 
 from .runner import SIMULATORS, run
 

@@ -2,11 +2,12 @@
 """A network of AlexNet's size on the paper's array: 4096 -> 4096 -> 1000, 9 % dense, 64 PEs."""
 import numpy as np
 
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim import fast, rtl
+from openeie.core.array.config import preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
 
 
 def large_network(seed=1, sizes=(4096, 4096, 1000), density=0.09):

@@ -3,12 +3,13 @@
 import numpy as np
 import openeie
 import pytest
-from openeie.core.compile import compile_network
-from openeie.core.config import OPERATIONS, ArrayConfig
-from openeie.sim import fast, rtl
+from openeie.core.array.config import OPERATIONS, ArrayConfig
+from openeie.core.compile.compile import compile_network
 from openeie.sim.engines import simulate
-from openeie.sw.data import demo_pictures, load_mnist
-from shared_data import MNIST, needs_mnist
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
+from openeie.sw.data.mnist import demo_pictures, load_mnist
+from support.shared_data import MNIST, needs_mnist
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
 ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,

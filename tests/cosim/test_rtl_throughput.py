@@ -4,13 +4,14 @@ multiplications a cycle in layers that work on every channel by itself."""
 import numpy as np
 import pytest
 
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.graph import INPUT, Add, Depthwise, Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.timing import Timing
-from openeie.core.window import Window
-from openeie.sim import fast, rtl
+from openeie.core.array.config import ENCODINGS, ArrayConfig
+from openeie.core.array.timing import Timing
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import INPUT, Add, Depthwise, Linear, Network
+from openeie.core.network.window import Window
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
 
 CONFIG = ArrayConfig(pes=4, entry_depth=8192, pointer_depth=1024, act_depth=256, acc_depth=32,
                      channel_depth=32, max_layers=2)

@@ -2,13 +2,13 @@
 """The whole array in Amaranth's own simulator, once for each encoding; slow, hence small."""
 import numpy as np
 import pytest
-from openeie.core.config import ENCODINGS, preset
-from openeie.core.counters import COUNTERS
-from openeie.core.load_port import Control, Status, Target, load_crc
+from openeie.core.array.config import ENCODINGS, preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.load_port import Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.array import Array
 from openeie.hw.loader import Loader
-from openeie.sim import fast
+from openeie.sim.fast import fast
 
 from .bench import get_n, put_all, simulate
 from .test_pe import draw_program

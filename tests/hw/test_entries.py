@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
-from openeie.core.config import ENCODINGS, preset
+from openeie.core.array.config import ENCODINGS, preset
 from openeie.hw.entries import EntryReader
+from support.columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
 
 from .bench import plain, put_all, simulate
 

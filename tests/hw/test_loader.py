@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.hw.loader import Loader
 
 from .bench import plain, put_all, simulate

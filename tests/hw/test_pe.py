@@ -2,12 +2,12 @@
 import numpy as np
 import pytest
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, preset
-from openeie.core.counters import COUNTERS
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import TABLE_WORD, unpack
+from openeie.core.array.config import ENCODINGS, preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import TABLE_WORD, unpack
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.hw.pe import PE
 
 from .bench import put_all, simulate

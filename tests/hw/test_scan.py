@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.fixed import int_range
-from openeie.core.walk import Walk
-from openeie.core.window import Window
+from openeie.core.array.config import preset
+from openeie.core.network.address_walk import Walk
+from openeie.core.network.window import Window
+from openeie.core.numbers.fixed import int_range
 from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate

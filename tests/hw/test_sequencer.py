@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.config import preset
-from openeie.core.counters import COUNTERS
-from openeie.core.descriptor import (DESCRIPTOR_WORDS, TABLE_WORD, descriptor_stride,
-                                     descriptor_words, pack)
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import (DESCRIPTOR_WORDS, TABLE_WORD, descriptor_stride,
+                                           descriptor_words, pack)
+from openeie.core.array.timing import Timing
 from openeie.hw.sequencer import Sequencer
 
 from .bench import plain, simulate

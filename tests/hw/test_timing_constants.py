@@ -4,10 +4,10 @@
 Each block's own test holds its ``latency`` to what the block does.
 """
 import pytest
-from openeie.core.config import OPERATIONS, PRESETS
-from openeie.core.counters import COUNTERS
-from openeie.core.descriptor import descriptor_layout, descriptor_words
-from openeie.core.timing import Timing
+from openeie.core.array.config import OPERATIONS, PRESETS
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import descriptor_layout, descriptor_words
+from openeie.core.array.timing import Timing
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.address import RowAddress
 from openeie.hw.broadcast import Broadcast

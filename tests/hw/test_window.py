@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The address generator against :meth:`openeie.core.walk.Walk.addresses`, step by step."""
+"""The address generator against the addresses of ``core/network/address_walk.py``, step by step."""
 import pytest
-from openeie.core.chain import lines_needed
-from openeie.core.config import preset
-from openeie.core.walk import Walk
-from openeie.core.window import Window
+from openeie.core.array.config import preset
+from openeie.core.network.address_walk import Walk
+from openeie.core.network.chain import lines_needed
+from openeie.core.network.window import Window
 from openeie.hw.window import WindowWalk
 
 from .bench import simulate

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated, requantise,
-                                rescale)
-from openeie.core.load_port import channel_words
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import channel_words
+from openeie.core.array.timing import Timing
+from openeie.core.numbers.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated,
+                                        requantise, rescale)
 from openeie.hw.writeback import Writeback
 
 from .bench import plain, simulate

@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.descriptor import DESCRIPTOR_WORDS
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import ArrayFault, EncodingError, Mismatch
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import DESCRIPTOR_WORDS
-from openeie.sim import engines, fast
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim import engines
+from openeie.sim.fast import fast
 from openeie.sim.verify import verify
 
 PES = 4

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.core.errors import InputError
-from openeie.core.layers import Weighted
-from openeie.sim import fast
+from openeie.core.network.layers import Weighted
+from openeie.sim.fast import fast
 from openeie.sw import zoo
-from openeie.sw.data import demo_pictures
-from openeie.sw.pictures import MAP_RANGE, caffe_maps, load_pictures
+from openeie.sw.data.imagenet import MAP_RANGE, caffe_maps, load_pictures
+from openeie.sw.data.mnist import demo_pictures
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 NET, PROTOTXT = DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt"

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...core.link import REQUEST_HEADER, RESPONSE_HEADER, Command, Reply
-from ...hw.layouts import LoadWord, ReadRequest
+from ...core.array.link_frames import REQUEST_HEADER, RESPONSE_HEADER, Command, Reply
+from ..layouts import LoadWord, ReadRequest
 from .check import RequestCheck, RequestHead
 from .words import WordMover
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from ...core.link import CRC_BYTES
+from ...core.array.link_frames import CRC_BYTES
 from .buffer import Buffer
 from .cobs import CobsEncoder
 

@@ -4,15 +4,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.config import ArrayConfig
-from ...core.counters import COUNTERS
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
+from ...core.artefact.inspect import Contents
+from ...core.compile.program import Program
 from ...core.errors import InputError
-from ...core.graph import Network
-from ...core.inspect import Contents
-from ...core.program import Program
+from ...core.network.graph import Network
 from ...core.run import Run
 from ..study.run_energy import run_energy
-from ..summary import Summary, summarise
+from ..views.summary import Summary, summarise
 from .trace import Queue, occupancy, traces
 
 __all__ = ["Report", "gather", "shape_text"]

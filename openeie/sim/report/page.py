@@ -4,9 +4,9 @@ import math
 from pathlib import Path
 
 from ...core.errors import InputError
-from ...core.extras import need
+from ...core.host.extras import need
 from ..study.run_energy import UNITS
-from ..summary import SHARES, LayerSummary
+from ..views.summary import SHARES, LayerSummary
 from .charts import LEVELS, bar, heat, queue_chart
 from .gather import Report
 

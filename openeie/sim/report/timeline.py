@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.array.timing import Timing
+from ...core.compile.program import Program
 from ...core.errors import InputError
-from ...core.program import Program
 from ...core.run import Run
-from ...core.timing import Timing
-from ..recurrence import TOKEN
+from ..fast.recurrence import TOKEN
 from .trace import MOST_CELLS, Queue, Trace, occupancy, traces
 
 __all__ = ["MOST_EVENTS", "Timeline", "slices", "timeline"]

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.array.timing import Timing
+from ...core.compile.program import LayerPlan, Program
 from ...core.errors import CapacityError
-from ...core.program import LayerPlan, Program
 from ...core.run import Run
-from ...core.timing import Timing
-from ..compiled import compiled
-from ..items import map_items, plan_shape, position_entries
-from ..pipeline import Latencies
-from ..read import reader
-from ..recurrence import TOKEN
+from ..fast.compiled import compiled
+from ..fast.layer_inputs import reader
+from ..fast.layer_time import map_items, plan_shape, position_entries
+from ..fast.recurrence import TOKEN
+from ..fast.recurrence_state import Latencies
 
 __all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
 

@@ -3,8 +3,8 @@
 import io
 from collections.abc import Callable
 
-from ...core.shown import label, shown
-from ..picture import STYLE
+from ...core.host.shown import label, shown
+from ..views.picture import STYLE
 from .figures import Figure
 
 __all__ = ["COLOURS", "MARKERS", "short_name", "svg", "draw_chart"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...core.config import ArrayConfig
+from ...core.array.config import ArrayConfig
 from .energy import word_pj, words_read
 from .workload import LayerTime, Workload
 

@@ -10,10 +10,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...core.config import ArrayConfig, preset
+from ...core.array.config import ArrayConfig, preset
+from ...core.array.limits import NAMES
 from ...core.errors import ConfigError, InputError, UntrustedError, did_you_mean
-from ...core.limits import NAMES
-from ...core.untrusted import read_toml
+from ...core.host.untrusted import read_toml
 
 __all__ = ["Layer", "Sweep", "read_sweep"]
 

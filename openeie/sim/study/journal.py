@@ -9,8 +9,8 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...core.errors import InputError, UntrustedError
-from ...core.files import is_stream, remove_file, replace_file
-from ...core.journal import dump_line, dump_lines, read_lines
+from ...core.host.files import is_stream, remove_file, replace_file
+from ...core.host.journal import dump_line, dump_lines, read_lines
 
 __all__ = ["Journal", "open_journal"]
 
@@ -20,7 +20,7 @@ Valid = Callable[[int, dict[str, Any]], bool]
 
 class Journal:
     """Points as lines of a file behind a first line that says whose they are; every line has its
-    own check (:mod:`openeie.core.journal`).
+    own check (:mod:`openeie.core.host.journal`).
 
     Attributes
     ----------

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...core.program import Program
+from ...core.compile.program import Program
 from ...core.run import Run
-from ..items import map_items, position_entries
-from ..read import reader
-from ..recurrence import TOKEN
+from ..fast.layer_inputs import reader
+from ..fast.layer_time import map_items, position_entries
+from ..fast.recurrence import TOKEN
 from .energy import EVENT_PJ, energy
 from .workload import LayerTime
 

@@ -14,16 +14,16 @@ from typing import Any
 
 import numpy as np
 
-from ...core.artefact import dumps
-from ...core.compile import compile_network
-from ...core.config import ArrayConfig
-from ...core.counters import COUNTERS
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
+from ...core.array.footprint import memory_bits
+from ...core.artefact.artefact import dumps
+from ...core.compile.compile import compile_network
 from ...core.errors import CapacityError, InputError, OpenEIEError
-from ...core.footprint import memory_bits
-from ...core.graph import Network
-from ...core.journal import damage_text
-from ..fast import run
-from ..spread import spread
+from ...core.host.journal import damage_text
+from ...core.network.graph import Network
+from ..dask_map import spread
+from ..fast.fast import run
 from .area import array_luts
 from .energy import energy
 from .grid import Layer, Sweep
@@ -202,7 +202,7 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
     networks : each of ``sweep.networks`` with its inputs [batch, n].
     journal : file that keeps finished points; those that are in it are not worked out again,
         unless ``restart``.
-    jobs, scheduler : see :func:`openeie.sim.spread.spread`.
+    jobs, scheduler : see :func:`openeie.sim.dask_map.spread`.
     progress : called with (points done, points).
     note : called with what a person should know of the journal: that lines of it were damaged.
 

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...core.binary import BinaryLinear
 from ...core.errors import InputError
-from ...core.graph import Depthwise, Layer, Linear, Network, Pool
-from ...core.window import Window
+from ...core.network.binary import BinaryLinear
+from ...core.network.graph import Depthwise, Layer, Linear, Network, Pool
+from ...core.network.window import Window
 
 __all__ = ["exact_outputs"]
 

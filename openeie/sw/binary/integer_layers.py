@@ -7,17 +7,17 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from ...core.binary import BinaryConv, BinaryLinear
 from ...core.errors import InputError
-from ...core.fixed import BIAS_BITS, int_range
-from ...core.graph import Conv, Depthwise, Layer, Linear, Pool
-from ...core.signs import SignMatrix
-from ...core.weights import SparseWeights
-from ...core.window import Window
-from ..scales import activation_scale, rescaling
+from ...core.network.binary import BinaryConv, BinaryLinear
+from ...core.network.graph import Conv, Depthwise, Layer, Linear, Pool
+from ...core.network.window import Window
+from ...core.numbers.fixed import BIAS_BITS, int_range
+from ...core.numbers.signs import SignMatrix
+from ...core.numbers.sparse import SparseWeights
+from ..quantise.scales import activation_scale, rescaling
 from . import modules
 from .affine import affine, floats
-from .asked import Asked
+from .sign_threshold import Asked
 from .stages import Stage
 from .writeback import GainOffset, integer_writeback
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from ...core.graph import Network
-from ..compress.train import Schedule, deterministic, fit, labelled_tensors
+from ...core.network.graph import Network
+from ..compress.methods.train import Schedule, deterministic, fit, labelled_tensors
 from .export import export
 from .networks import cifar_net, lenet5
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.errors import InputError
-from ...core.fixed import BIAS_BITS, int_range
-from ..scales import rescaling
-from .asked import Asked
+from ...core.numbers.fixed import BIAS_BITS, int_range
+from ..quantise.scales import rescaling
+from .sign_threshold import Asked
 
 __all__ = ["GainOffset", "integer_writeback"]
 

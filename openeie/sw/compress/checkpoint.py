@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from ...core.errors import ArtefactError, InputError, UntrustedError
-from ...core.files import replace_file
-from ...core.untrusted import Limits, check_regular, parse_json, read_regular
+from ...core.host.files import replace_file
+from ...core.host.untrusted import Limits, check_regular, parse_json, read_regular
 
 __all__ = ["State", "Checkpoints", "digest"]
 

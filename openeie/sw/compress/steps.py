@@ -10,24 +10,23 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...core import artefact
+from ...core.artefact import artefact
+from ...core.artefact.payload import WEIGHT_BITS
 from ...core.errors import BudgetError, NumericWarning
-from ...core.graph import Network
-from ...core.payload import WEIGHT_BITS
-from ..graph_module import with_weights
-from ..integer_run import integer_error
-from ..quantise_graph import quantise_graph
-from ..quantise_report import QuantiseReport
-from .bits import Bits, choose_bits
+from ...core.network.graph import Network
+from ..quantise.integer_run import integer_error
+from ..quantise.quantise import quantise_graph
+from ..quantise.report import QuantiseReport
 from .checkpoint import State
-from .course import Course
-from .order import order_units, unorderable
-from .prune import prune, prune_global, weighted_layers
-from .ratios import choose_ratios, stored_bits
+from .graph_module import with_weights
+from .methods.order_units import order_units, unorderable
+from .methods.prune import prune, prune_global, weighted_layers
+from .methods.prune_schedule import gradual_schedule, keep_schedule
+from .methods.share import share as share_weights, shared
 from .recipe import AUTO, Recipe
-from .schedule import gradual_schedule, keep_schedule
-from .share import share as share_weights
-from .share import shared
+from .run_context import Course
+from .search.code_bits import Bits, choose_bits
+from .search.keep_ratios import choose_ratios, stored_bits
 
 __all__ = ["Step", "steps_of", "network_of"]
 

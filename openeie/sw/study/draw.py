@@ -3,8 +3,8 @@
 import io
 from typing import Any
 
-from ...core.extras import need
-from ...core.shown import PICTURE_STYLE, label, shown
+from ...core.host.extras import need
+from ...core.host.shown import PICTURE_STYLE, label, shown
 from .figure import Figure, Panel, Series
 
 __all__ = ["check_drawing", "draw"]

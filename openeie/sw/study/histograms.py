@@ -3,8 +3,8 @@
 import numpy as np
 from torch import nn
 
-from ..compress.prune import weighted_layers
-from ..compress.share import shared
+from ..compress.methods.prune import weighted_layers
+from ..compress.methods.share import shared
 from .figure import Figure, Panel, Series, series
 
 __all__ = ["histogram", "codebook_stems", "weight_figure"]

@@ -8,8 +8,8 @@ from itertools import chain
 import numpy as np
 from torch import nn
 
-from ..compress.prune import prune, weighted_layers
-from ..compress.share import share, shared
+from ..compress.methods.prune import prune, weighted_layers
+from ..compress.methods.share import share, shared
 from .figure import Figure, Panel, series
 from .low_rank import low_rank, ranks_for
 from .storage import (FLOAT_BITS, codebook_bits, huffman_bits, low_rank_bits, sparse_bits,

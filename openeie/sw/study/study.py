@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compress.cluster import INITS
-from ..compress.sensitivity import Sensitivity, scan
-from ..compress.share import share
-from ..compress.train import deterministic, fit
+from ..compress.methods.kmeans import INITS
+from ..compress.methods.share import share
+from ..compress.methods.train import deterministic, fit
+from ..compress.search.sensitivity import Sensitivity, scan
 from .figure import NAMES, Figure, Panel, series
 from .histograms import weight_figure
+from .kmeans_init import Start, start_figure, start_points
 from .rates import Pruned, RatePoint, pruned_models, rate_figure, rate_points
-from .starts import Start, start_figure, start_points
 from .subject import Effort, Subject, lenet
 
 __all__ = ["Study", "train_float", "run_study", "steps", "sensitivity_figure"]

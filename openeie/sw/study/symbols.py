@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.artefact import loads, read_bytes, read_header
-from ...core.huffman import MAX_LENGTH, CanonicalCode
-from ...core.kinds import MatrixHeader
-from ...core.stream import Gaps, split_runs
+from ...core.artefact.artefact import loads, read_bytes, read_header
+from ...core.artefact.gap_stream import Gaps, split_runs
+from ...core.artefact.layer_headers import MatrixHeader
+from ...core.entries.huffman import MAX_LENGTH, CanonicalCode
 from .figure import Figure, Panel, series
 
 __all__ = ["Symbols", "symbols_of", "symbol_figure"]

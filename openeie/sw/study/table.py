@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.inspect import Contents, LayerColumns, inspect
+from ...core.artefact.inspect import Contents, LayerColumns, inspect
 
 __all__ = ["PAPER", "PAPER_ERRORS", "PaperRow", "Row", "compression_rows"]
 

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in, responses out; around the executor stand Python models of its neighbours."""
 import pytest
-from link_reference import IDENTITY, READABLE, Reference, with_crc
-from openeie.core.link import Command, Reply
-from openeie.core.load_port import Control, Target
+from openeie.core.array.link_frames import Command, Reply
+from openeie.core.array.load_port import Control, Target
 from openeie.hw.link.execute import Executor
 from openeie.hw.link.identity import IdentityMemory
+from support.link_reference import IDENTITY, READABLE, Reference, with_crc
 
 from ..bench import simulate
 from .ports import Ports, replies, request

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from link_reference import with_crc
-from openeie.core.link import MAX_DATA
+from openeie.core.array.link_frames import MAX_DATA
 from openeie.hw.link.respond import Responder
+from support.link_reference import with_crc
 
 from ..bench import get_n, put_all, simulate
 from .ports import encoded

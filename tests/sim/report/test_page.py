@@ -6,19 +6,19 @@ import sys
 
 import numpy as np
 import pytest
-from networks import CONFIG
 from openeie import shipped
-from openeie.core.compile import compile_network
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import InputError, ToolError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim import fast
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
 from openeie.sim.report.gather import gather
 from openeie.sim.report.page import check_page, render
 from openeie.sim.study.energy import energy
 from openeie.sim.study.run_energy import UNITS
 from openeie.sim.study.workload import Workload
-from report_pages import Page, example, lenet
+from support.networks import CONFIG
+from support.report_pages import Page, example, lenet
 
 
 def share(layer, counter):

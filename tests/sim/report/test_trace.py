@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import CONFIG, branched
-from openeie.core.compile import compile_network
-from openeie.core.counters import COUNTERS
+from openeie.core.array.counters import COUNTERS
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import CapacityError, InputError
 from openeie.core.run import Run
-from openeie.sim import fast
-from openeie.sim.random_layers import case
+from openeie.sim.fast import fast
+from openeie.sim.random.cases import case
 from openeie.sim.report import trace as tracing
 from openeie.sim.report.timeline import slices, timeline
 from openeie.sim.report.trace import occupancy, trace_start, traces
+from support.networks import CONFIG, branched
 
 
 def counted(trace, pe):

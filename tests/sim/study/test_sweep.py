@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from openeie.core.config import ArrayConfig, preset
-from openeie.core.counters import COUNTERS
+from openeie.core.array.config import ArrayConfig, preset
+from openeie.core.array.counters import COUNTERS
 from openeie.core.errors import InputError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.study.area import array_luts, pe_luts
 from openeie.sim.study.energy import energy
 from openeie.sim.study.grid import Layer, Sweep

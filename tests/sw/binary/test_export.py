@@ -8,15 +8,16 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from binary_modules import exported, flat, norm
-from binary_networks import draw_binary
+from support.binary_modules import exported, flat, norm
+from support.binary_networks import draw_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openeie.core import artefact, golden
-from openeie.core.binary import BinaryConv, BinaryLinear
+from openeie.core import golden
+from openeie.core.artefact import artefact
 from openeie.core.errors import InputError
-from openeie.core.graph import Conv, Depthwise, Linear, Network, Pool
-from openeie.core.signs import SignMatrix
+from openeie.core.network.binary import BinaryConv, BinaryLinear
+from openeie.core.network.graph import Conv, Depthwise, Linear, Network, Pool
+from openeie.core.numbers.signs import SignMatrix
 from openeie.sw.binary import modules
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.export import export

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
-from openeie.core.fixed import int_range, requantise
-from openeie.sw.binary.asked import Asked
+from openeie.core.numbers.fixed import int_range, requantise
+from openeie.sw.binary.sign_threshold import Asked
 from openeie.sw.binary.writeback import GainOffset, integer_writeback
 
 

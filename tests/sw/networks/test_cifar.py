@@ -2,21 +2,22 @@
 """CifarNet from nothing to an artefact, on a few pictures made here."""
 from collections import OrderedDict
 
-import cifar_files
+from support import cifar_files
 import numpy as np
 import pytest
 import torch
-from openeie.core import artefact, golden
-from openeie.sw.compress.cycle import Cycle, fit_cycle, predict
-from openeie.sw.compress.order import order_units
+from openeie.core import golden
+from openeie.core.artefact import artefact
+from openeie.sw.compress.graph_module import GraphModule, with_weights
+from openeie.sw.compress.methods.one_cycle_sgd import Cycle, fit_cycle, predict
+from openeie.sw.compress.methods.order_units import order_units
+from openeie.sw.compress.methods.prune import kept, prune
+from openeie.sw.compress.methods.share import share
+from openeie.sw.compress.methods.train import cross_entropy, deterministic
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.compress.prune import kept, prune
-from openeie.sw.compress.share import share
-from openeie.sw.compress.train import cross_entropy, deterministic
-from openeie.sw.graph_module import GraphModule, with_weights
-from openeie.sw.importers.torch_module import load_module
+from openeie.sw.importers.torch.module import load_module
 from openeie.sw.networks.cifar import CifarNet
-from openeie.sw.quantise_graph import quantise_graph
+from openeie.sw.quantise.quantise import quantise_graph
 from torch import nn
 
 SCALE = 1 / 255
