@@ -10,7 +10,7 @@ import openeie
 import pytest
 import typer
 from openeie.cli import app
-from openeie.sw.data import demo_pictures
+from openeie.sw.data.mnist import demo_pictures
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
