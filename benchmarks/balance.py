@@ -122,7 +122,7 @@ def measure_network(name: str, array: str, images: int, pictures: np.ndarray) ->
         result["orders"][title] = {
             "cycles": float(run.cycles.mean()),
             "layers": {layer.name: {"cycles": float(layer.cycles.mean())}
-                       | about.get(layer.name, {}) for layer in run.whole_layers}}
+                       | about.get(layer.name, {}) for layer in run.layers}}
     return result
 
 

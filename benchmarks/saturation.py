@@ -49,7 +49,7 @@ def measure(name, module, shape, act_width):
         error = np.sqrt(np.mean((outputs - wanted) ** 2)) / np.abs(wanted).max()
         print(json.dumps({
             "network": name, "act_width": act_width, "factor": factor,
-            "saturated_share": max(layer.saturated_share for layer in run.layers),
+            "saturated_share": max(layer.saturated_share for layer in run.tiles),
             "rms_error": float(error),
             "other_answers": float(np.mean(outputs.argmax(1) != wanted.argmax(1)))}))
 

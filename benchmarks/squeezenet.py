@@ -48,7 +48,7 @@ def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
     """Words compared; raises Mismatch at a layer that differs."""
     words = 0
     outputs = golden.network(program.network, x)
-    for plan, ours in zip(program.layers, run.layers):
+    for plan, ours in zip(program.tiles, run.tiles):
         theirs = plan.part.cut(outputs[plan.layer])
         if not np.array_equal(ours.outputs[:len(x)], theirs):
             raise Mismatch(f"layer {ours.name}: fast and golden differ")
@@ -98,7 +98,7 @@ def main() -> None:
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {
         "pes": options.pes, "clusters": options.clusters, "images": len(x),
-        "act_depth": program.config.act_depth, "tiles": len(program.layers),
+        "act_depth": program.config.act_depth, "tiles": len(program.tiles),
         "compile_seconds": compile_seconds,
         "top1": {"array": float((outputs.argmax(1) == labels[:len(x)]).mean()),
                  "float": float((float_outputs.argmax(1) == labels[:len(x)]).mean())},

@@ -51,6 +51,6 @@ def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
     """
     device = _CountedDevice(board, program)
     device.load(program.input_records(x))
-    device.start(0, len(program.layers), 0)
-    read_outputs(device, program, len(program.layers) - 1)
+    device.start(0, len(program.tiles), 0)
+    read_outputs(device, program, len(program.tiles) - 1)
     return device.wire.bytes * _BITS_A_BYTE / board.baud

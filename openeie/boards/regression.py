@@ -171,7 +171,7 @@ class Regression:
             self._device.command(Control.CLEAR)
             raise
         run.compare(fast.run(program, x))
-        return sum(layer.outputs.size for layer in run.layers)
+        return sum(layer.outputs.size for layer in run.tiles)
 
 
 def _acts(target: Target, pe: int, values: np.ndarray) -> np.ndarray:

@@ -130,7 +130,7 @@ def _compare(layer, time, config: ArrayConfig, *, quiet: bool) -> int:
     with working(f"rtl: {layer.name}", quiet=quiet):
         truth: Run = rtl.run(program, layer.acts, unattended=False)
     compared = truth.compare(fast.run(program, layer.acts))
-    if time.cycles != truth.cycles[0] or (time.counters != truth.layers[0].counters[0]).any():
+    if time.cycles != truth.cycles[0] or (time.counters != truth.tiles[0].counters[0]).any():
         raise Mismatch(f"layer {layer.name}: rtl takes {truth.cycles[0]} cycles, its workload "
                        f"{time.cycles}, or their counters differ")
     return compared

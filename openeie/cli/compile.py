@@ -83,7 +83,7 @@ def _drawn(program: Program, density: float, input_density: float | None, seed: 
     if input_density is None:
         input_density = density
     return Forecast(
-        layers=predict(program, density=density, input_density=input_density, seed=seed),
+        tiles=predict(program, density=density, input_density=input_density, seed=seed),
         basis={"of": "drawn", "density": density, "input_density": input_density, "seed": seed},
         words=f"cycles of a start, exact for activations drawn with seed {seed}: "
               f"{density:.0%} of the maps behind a ReLU, all of those without and "
@@ -94,7 +94,7 @@ def _drawn(program: Program, density: float, input_density: float | None, seed: 
 
 def _measured(program: Program, x: np.ndarray, clock: float | None) -> Forecast:
     from ..sim.fast.predict import measure
-    return Forecast(layers=measure(program, x), basis={"of": "measured", "inputs": len(x)},
+    return Forecast(tiles=measure(program, x), basis={"of": "measured", "inputs": len(x)},
                     words=f"cycles of a start, measured on {len(x):,} inputs: their mean",
                     clock=clock)
 

@@ -140,7 +140,7 @@ def _first(run: Run, count: int) -> Run:
     """The run of the first ``count`` inputs, one a start."""
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[:count]
-    return Run(engine=run.engine, config=run.config, layers=tuple(
+    return Run(engine=run.engine, config=run.config, tiles=tuple(
         dataclasses.replace(layer, outputs=layer.outputs[:count], cycles=cut(layer.cycles),
                             counters=cut(layer.counters), saturated=cut(layer.saturated))
-        for layer in run.layers))
+        for layer in run.tiles))

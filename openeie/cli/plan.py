@@ -9,7 +9,7 @@ from rich.table import Table
 
 from ..core.array.config import half_rows
 from ..core.compile.capacity import words_used
-from ..core.compile.program import LayerPlan, Program
+from ..core.compile.program import TilePlan, Program
 from ..core.network.graph import Layer, Pool, kind_of
 from ..core.network.tile_part import Part
 from .tables import plain_table, window_text
@@ -23,22 +23,22 @@ class Forecast:
 
     Attributes
     ----------
-    layers : :class:`openeie.sim.fast.predict.Prediction` of each plan.
+    tiles : :class:`openeie.sim.fast.predict.Prediction` of each plan.
     basis : plain values that say what the activations are.
     words : the same in words.
     clock : MHz, or None.
     """
-    layers: Sequence
+    tiles: Sequence
     basis: dict
     words: str
     clock: float | None = None
 
     def to_dict(self) -> dict:
         """Totals; what belongs to a layer stands there."""
-        cycles = sum(layer.cycles for layer in self.layers)
+        cycles = sum(layer.cycles for layer in self.tiles)
         result = self.basis | {
-            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.layers),
-            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.layers) / cycles}
+            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.tiles),
+            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.tiles) / cycles}
         if self.clock is not None:
             result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
         return result
@@ -58,12 +58,12 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
 def _layers(program: Program) -> Table:
     """Kind, shape, window and encoding of each layer."""
     clustered = ["clus-\nters"] if program.config.clusters > 1 else []
-    tiled = ["tiles"] if len(program.layers) > len(program.network.layers) else []
+    tiled = ["tiles"] if len(program.tiles) > len(program.network.layers) else []
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
                         "reads", "window", "writes", "encoding", *tiled, *clustered,
                         left=("layer", "kind", "encoding"))
     for number, layer in enumerate(program.network.layers):
-        plans = [plan for plan in program.layers if plan.layer == number]
+        plans = [plan for plan in program.tiles if plan.layer == number]
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else kind_of(layer)
         ways = [str(len(plans))] * bool(tiled) + [str(plans[0].clusters)] * bool(clustered)
         table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *ways)
@@ -80,7 +80,7 @@ def _times(program: Program, forecast: Forecast) -> Table:
         time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
     for number, layer in enumerate(program.network.layers):
-        tiles = [time for plan, time in zip(program.layers, forecast.layers)
+        tiles = [time for plan, time in zip(program.tiles, forecast.tiles)
                  if plan.layer == number]
         cycles = sum(time.cycles for time in tiles)
         table.add_row(layer.name, *numbers(
@@ -111,11 +111,11 @@ def _places(program: Program) -> Table:
     """Rows of activations, pointers and channels that each plan takes."""
     ranges = ("reads rows", "writes rows", "pointers", "channels")
     table = plain_table("where it lies in each PE", "layer", *ranges, ranges=ranges)
-    for plan in program.layers:
+    for plan in program.tiles:
         source, target = _rows(plan)
         table.add_row(plan.name, _span(program, source), _span(program, target),
                       _words(plan.pointer_base, plan.columns + 1),
-                      _words(plan.channel_base, plan.dst_rows))
+                      _words(plan.channel_base, plan.acc_rows))
     return table
 
 
@@ -123,21 +123,21 @@ def _entries(program: Program) -> Table:
     """Entries of each plan, and the cycles at which the watchdog ends it."""
     table = plain_table("entries in a PE, and the limit of cycles", "layer", "most entries",
                         "mean", "of them\nfillers", "watchdog")
-    for plan in program.layers:
+    for plan in program.tiles:
         per_pe = plan.entry_count.sum(axis=1)
         table.add_row(plan.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
                       f"{plan.filler_count.sum(axis=1).mean():,.1f}", f"{plan.cycle_limit:,}")
     return table
 
 
-def _rows(plan: LayerPlan) -> tuple[tuple[int, int], tuple[int, int]]:
+def _rows(plan: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row of activations that a plan reads and writes in a start."""
     walk, vectors = plan.walk, len(plan.part.vectors)
     first = walk.map_origin
     last = first + (vectors - 1) * walk.image_step \
         + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
-    step = plan.out_rows - 1 + plan.dst_step
-    return (first, last), (plan.dst_origin, plan.dst_origin + plan.out_rows - 1
+    step = plan.memory_rows - 1 + plan.dst_step
+    return (first, last), (plan.dst_origin, plan.dst_origin + plan.memory_rows - 1
                            + (vectors * walk.positions - 1) * step)
 
 
@@ -155,7 +155,7 @@ def _words(first: int, count: int) -> str:
 def plan_dict(program: Program, forecast: Forecast) -> dict:
     """The same as plain values."""
     layers = []
-    for plan, time in zip(program.layers, forecast.layers):
+    for plan, time in zip(program.tiles, forecast.tiles):
         layer = program.network.layers[plan.layer]
         fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
         fields = {name: value for name, value in fields.items()

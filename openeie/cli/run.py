@@ -53,7 +53,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
                        f"({identity.design:016x}); its cycles may differ from fast's", err=True)
     if check:
         run.compare(fast.run(program, x))
-    cycles = sum(float(layer.cycles.mean()) for layer in run.layers)
+    cycles = sum(float(layer.cycles.mean()) for layer in run.tiles)
     result = run_dict(run, per_pe=False) | {
         "network": network.name, "board": identity.board, "clock_hz": identity.clock_hz,
         "latency_us": 1e6 * cycles / identity.clock_hz, "checked": check}

@@ -112,7 +112,7 @@ def _in_lower_case(picture: Path) -> Path:
 
 
 def _tables(run: Run, name: str) -> list:
-    if run.layers[0].cycles is None:
+    if run.tiles[0].cycles is None:
         return [f"{name}: {len(run.outputs):,} inputs on {run.engine}, which has no cycles"]
     return run_tables(run, title=f"{name}, {run.config.pes} PEs, {run.engine}: an input's mean "
                                  f"over {len(run.outputs):,}")
@@ -121,7 +121,7 @@ def _tables(run: Run, name: str) -> list:
 def _dump(run: Run, result: dict, form: str) -> bytes:
     """A run as a file: what is printed as JSON, and each layer's arrays."""
     arrays: dict = {}
-    for layer in run.layers:
+    for layer in run.tiles:
         arrays[f"{layer.name}.outputs"] = layer.outputs
         if layer.cycles is not None:
             arrays |= {f"{layer.name}.cycles": layer.cycles,

@@ -124,11 +124,11 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
                      f"{totals['filler'] / inputs:,.1f}", busy,
                      share_text(_saturated_share(layers)), style=style)
         rest.add_row(name, *others, style=style)
-    for layer in run.whole_layers:
+    for layer in run.layers:
         row(layer.name, [layer])
     work.add_section()
     rest.add_section()
-    row("all", list(run.layers), style="bold")
+    row("all", list(run.tiles), style="bold")
     return [work, rest]
 
 
@@ -147,8 +147,8 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     """A run as plain values; sums over all starts."""
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
-                    for number, layer in enumerate(run.layers))
-    for layer, (_, count) in zip(run.whole_layers, sorted(tiles.items())):
+                    for number, layer in enumerate(run.tiles))
+    for layer, (_, count) in zip(run.layers, sorted(tiles.items())):
         entry: dict = {"name": layer.name, "tiles": count,
                        "saturated": int(layer.saturated.sum()),
                        "saturated_share": layer.saturated_share}
@@ -162,6 +162,6 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     result = {"engine": run.engine, "config": run.config and run.config.to_dict(),
               "inputs": len(run.outputs),
               "layers": layers, "warnings": list(run.warnings)}
-    if run.layers[0].cycles is not None:
+    if run.tiles[0].cycles is not None:
         result |= {"starts": len(run.cycles), "cycles": int(run.cycles.sum())}
     return result

@@ -27,7 +27,7 @@ from .sim import InputFile
 from .streams import BROKEN_PIPE, is_stdout
 
 if TYPE_CHECKING:
-    from ..sim.views.waveform import Choice
+    from ..sim.views.waveform import SignalChoice
 
 __all__ = ["command"]
 
@@ -60,9 +60,9 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
             seed: Seed = 1, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run one input on the gateware, write its waveform and views of it, and say how to open it."""
     form = _check(out, as_json)
-    from ..sim.views.waveform import Choice, forecast
-    choice = Choice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
-                    loading=loading)
+    from ..sim.views.waveform import SignalChoice, forecast
+    choice = SignalChoice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
+                          loading=loading)
     network = load_model(model)
     x, _ = inputs_for(network, inputs, None)
     if not 0 <= image < len(x):
@@ -127,8 +127,8 @@ def _window(text: str | None) -> tuple[int, int]:
     return first, last
 
 
-def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choice", seed: int,
-            most_mb: int) -> tuple[dict, list[str]]:
+def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "SignalChoice",
+            seed: int, most_mb: int) -> tuple[dict, list[str]]:
     """Write the waveform and its views; returns what to say of them as JSON and as lines."""
     from ..sim.views.waveform_views import gtkwave_view, read_header, surfer_view
     with tempfile.TemporaryDirectory() as folder:
@@ -152,7 +152,7 @@ def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choi
                     *(f"open with: {line}" for line in result["open_with"])]
 
 
-def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice: "Choice",
+def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice: "SignalChoice",
            seed: int, most_mb: int) -> tuple[int, ArrayFault | None]:
     """Write the waveform, by way of ``vcd`` if that is given; returns the run's cycles, or what
     ended it: then a waveform is needed most."""

@@ -14,7 +14,7 @@ from ..core.compile.compile import compile_network
 from ..core.errors import CapacityError, InputError
 from ..sim.engines import simulate
 from ..sw.data.mnist import demo_pictures
-from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
+from ..sw.zoo import ZOO, ZooReport, ZooSubject, entry, report, shipped_subject, squeezenet_subject
 from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
                      working, write_atomically)
 from .models import check_images, find_model
@@ -45,7 +45,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     files = {"--net": net, "--prototxt": prototxt, "--pictures": pictures, "-o": out}
     given = [option for option, path in files.items() if path is not None]
     calm = quiet or as_json
-    reports: list[Report] = []
+    reports: list[ZooReport] = []
     refused: dict[str, str] = {}
     if name == "squeezenet-dc":
         if len(given) < len(files):
@@ -83,8 +83,8 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
                           *_agreement(reports)], as_json=as_json, quiet=quiet or is_stdout(out))
 
 
-def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
-              write: bool = False) -> Report:
+def _measured(subject: ZooSubject, array: ArrayConfig, path: Path, jobs: int, *,
+              write: bool = False) -> ZooReport:
     """A network's report; ``write`` puts its artefact at ``path``, once it is known to fit."""
     program = compile_network(subject.network, array)
     data = dumps(subject.network) if write else path.read_bytes()
@@ -93,7 +93,7 @@ def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
     return report(subject, inspect(data), simulate(program, subject.x, "fast", jobs=jobs))
 
 
-def _table(reports: list[Report], refused: dict[str, str], array: ArrayConfig) -> Table:
+def _table(reports: list[ZooReport], refused: dict[str, str], array: ArrayConfig) -> Table:
     """A network that the array cannot run has a row, too; why is told below."""
     table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "bytes", "rate",
                         "float\nerror", "error", "on\npictures", "cycles\na picture", "busy",
@@ -112,7 +112,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
 
 
-def _agreement(reports: list[Report]) -> list[str]:
+def _agreement(reports: list[ZooReport]) -> list[str]:
     """How often the float network answers the same, where that is known."""
     return [f"{one.name}: the array's answer is the float network's on "
             f"{one.score.agreement:.1%} of {one.score.pictures:,} pictures"

@@ -58,7 +58,7 @@ def run(net: Network, x: np.ndarray) -> Run:
     x = net.check_inputs(x)
     parts = [network_saturated(net, x[first:first + _BATCH])
              for first in range(0, max(len(x), 1), _BATCH)]
-    return Run(engine="golden", config=None, layers=tuple(
+    return Run(engine="golden", config=None, tiles=tuple(
         _joined(this.name, batches) for this, batches in zip(net.layers, zip(*parts))))
 
 

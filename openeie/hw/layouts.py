@@ -114,7 +114,7 @@ class Layer(data.StructLayout):
             "table": config.layer_width,
             "src_rows": 16,
             "vectors": 16,
-            "dst_rows": 16,
+            "acc_rows": 16,
             "pointer_base": config.column_address_width,
             "channel_base": config.channel_address_width,
             "cycle_limit": 32,

@@ -14,7 +14,7 @@ __all__ = ["Writeback"]
 
 
 class Writeback(wiring.Component):
-    """Writes one vector's rows back: ``dst_rows`` of them, one in ``Timing.row`` cycles.
+    """Writes one vector's rows back: ``acc_rows`` of them, one in ``Timing.row`` cycles.
 
     The first row's first cycle of reading is the one after ``start``. A row is read during
     ``Timing.row`` cycles, cleared in the last of them, and written to the destination memory
@@ -69,7 +69,7 @@ class Writeback(wiring.Component):
         ending = Signal()                       # phase is the row's last
         m.d.sync += [
             ending.eq(phase == Timing.row - 2),
-            rows_but_one.eq(layer.dst_rows - 1),
+            rows_but_one.eq(layer.acc_rows - 1),
             last_row.eq(self.read_row == rows_but_one),
         ]
         m.d.comb += [

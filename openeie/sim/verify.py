@@ -66,7 +66,7 @@ def _compare(runs: Sequence[Run]) -> Verdict:
     words = cycles = counters = 0
     for a, b in itertools.combinations(runs, 2):
         a.compare(b)
-        for ours, theirs in zip(a.layers, b.layers):
+        for ours, theirs in zip(a.tiles, b.tiles):
             words += ours.outputs.size
             if ours.cycles is not None and theirs.cycles is not None:
                 cycles += ours.cycles.size
@@ -112,7 +112,7 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
     except Exception as error:
         error.add_note(f"replay with: {replay}")
         raise
-    timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
+    timed = next((run for run in runs if run.tiles[0].cycles is not None), runs[0])
     return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
             "kinds": Counter(map(kind_of, drawn.program.network.layers)),

@@ -43,6 +43,6 @@ def test_equals_the_bytes_on_the_wire(monkeypatch, seed, index):
         port = device._channel._port
         begun = port.bytes
         device.load(program.input_records(x))
-        device.start(0, len(program.layers), 0)
-        read_outputs(device, program, len(program.layers) - 1)
+        device.start(0, len(program.tiles), 0)
+        read_outputs(device, program, len(program.tiles) - 1)
         assert link_seconds(BOARD, program, x) == (port.bytes - begun) * 10 / BOARD.baud

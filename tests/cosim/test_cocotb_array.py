@@ -24,7 +24,7 @@ def check_with_fast(path):
     """Outputs, cycles and counters equal those of the fast engine."""
     program, x = draw(CONFIG)
     wanted = fast.run(program, x)
-    for got, layer in zip(json.loads(path.read_text()), wanted.layers, strict=True):
+    for got, layer in zip(json.loads(path.read_text()), wanted.tiles, strict=True):
         assert got["outputs"] == layer.outputs.tolist()
         assert [got["cycles"]] == layer.cycles.tolist()
         assert [got["counters"]] == layer.counters.tolist()

@@ -53,8 +53,8 @@ def test_eie_worked_example_on_the_array():
     assert got.outputs.tolist() == np.maximum(x @ dense.T, 0).tolist()
     got.compare(fast.run(program, x))
     broadcast = [2, 4, 5, 7]
-    assert got.layers[0].counters[0, 0, 0] == sum((2, 2, 2, 2))      # PE 0's entries there
-    assert got.layers[0].total("busy") == np.count_nonzero(dense[:, broadcast])
+    assert got.tiles[0].counters[0, 0, 0] == sum((2, 2, 2, 2))      # PE 0's entries there
+    assert got.tiles[0].total("busy") == np.count_nonzero(dense[:, broadcast])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -119,9 +119,9 @@ def test_reset_in_mid_layer():
             assert np.array_equal(read_outputs(rtl, program, 1), wanted.outputs)
             for layer in range(2):
                 cycles, counters, saturated = read_counters(rtl, layer)
-                assert cycles == wanted.layers[layer].cycles[0]
-                assert np.array_equal(counters, wanted.layers[layer].counters[0])
-                assert np.array_equal(saturated, wanted.layers[layer].saturated[0])
+                assert cycles == wanted.tiles[layer].cycles[0]
+                assert np.array_equal(counters, wanted.tiles[layer].counters[0])
+                assert np.array_equal(saturated, wanted.tiles[layer].saturated[0])
 
 
 def test_a_wrong_crc_refuses_the_start():

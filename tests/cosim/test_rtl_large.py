@@ -32,5 +32,5 @@ def test_large_network_is_equal_on_rtl_and_fast():
     program = compile_network(net, preset("EIE64"))
     run = rtl.run(program, x)
     compared = run.compare(fast.run(program, x))
-    assert compared == sum(plan.outputs + 1 + 64 * 8 for plan in program.layers)
-    assert run.layers[1].utilisation > 0.3
+    assert compared == sum(plan.outputs + 1 + 64 * 8 for plan in program.tiles)
+    assert run.tiles[1].utilisation > 0.3

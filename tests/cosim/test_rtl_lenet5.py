@@ -40,7 +40,7 @@ def test_lenet5_whole_is_equal_on_rtl_and_fast():
     few = fast.run(program, x[:RTL_IMAGES])
     compared = truth.compare(few)
     assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 8
-                                        for plan in program.layers)
+                                        for plan in program.tiles)
     assert np.array_equal(few.outputs, every.outputs[:RTL_IMAGES])
     assert few.compare(simulate(program, x[:RTL_IMAGES], "golden")) \
-        == RTL_IMAGES * sum(plan.outputs + 1 for plan in program.layers)
+        == RTL_IMAGES * sum(plan.outputs + 1 for plan in program.tiles)

@@ -37,7 +37,7 @@ async def read(ctx, dut, requests, rng=None):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
-    plan, wanted = program.layers[0], fast.run(program, x).layers[0]
+    plan, wanted = program.tiles[0], fast.run(program, x).layers[0]
     records = np.concatenate([program.records(), program.input_records(x)])
     dut, got = Accelerator(CONFIG), {}
 
@@ -49,7 +49,7 @@ def test_a_layer_through_the_ports(encoding, rng):
             await ctx.tick()
         assert ctx.get(dut.fault) == 0
         got["acts"] = await read(ctx, dut, [
-            (Target.ACT_B, j % CONFIG.pes, v * plan.dst_rows + j // CONFIG.pes)
+            (Target.ACT_B, j % CONFIG.pes, v * plan.acc_rows + j // CONFIG.pes)
             for v in range(2) for j in range(plan.outputs)], rng)
         got["counters"] = await read(ctx, dut, [(Target.COUNTER, pe, index)
                                                 for pe in range(CONFIG.pes)

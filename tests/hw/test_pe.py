@@ -30,8 +30,8 @@ def draw_program(rng, encoding, vectors, *, config=CONFIG, sizes=(11, 13)):
 
 
 def layer_of(program):
-    plan = program.layers[0]
-    layer = {name: getattr(plan, name) for name in ("table", "src_rows", "dst_rows",
+    plan = program.tiles[0]
+    layer = {name: getattr(plan, name) for name in ("table", "src_rows", "acc_rows",
                                                     "pointer_base", "channel_base")}
     layer |= {"encoding": ENCODINGS.index(plan.encoding), "relu": int(plan.relu), "number": 0,
               "vectors": program.vectors, "cycle_limit": plan.cycle_limit}
@@ -88,7 +88,7 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             counted.append(ctx.get(dut.count))
     simulate(dut, bench)
     assert got == wanted.reshape(-1).tolist()
-    plan, counts = program.layers[0], dict(zip(COUNTERS, counted))
+    plan, counts = program.tiles[0], dict(zip(COUNTERS, counted))
     hits = x != 0
     assert counts["busy"] + counts["filler"] == (plan.entry_count[0] * hits).sum()
     assert counts["filler"] == (plan.filler_count[0] * hits).sum()

@@ -2,7 +2,7 @@
 """The address generator against the addresses of ``core/network/address_walk.py``, step by step."""
 import pytest
 from openeie.core.array.config import preset
-from openeie.core.network.address_walk import Walk
+from openeie.core.network.address_walk import AddressWalk
 from openeie.core.network.chain import lines_needed
 from openeie.core.network.window import Window
 from openeie.hw.window import WindowWalk
@@ -51,7 +51,7 @@ def draw(rng):
 @pytest.mark.parametrize("index", range(30))
 @pytest.mark.parametrize("stalled", [False, True])
 def test_every_address(index, stalled, rng):
-    walk = Walk.of_window(*draw(rng))
+    walk = AddressWalk.of_window(*draw(rng))
     check(walk, stalled, rng)
 
 
@@ -61,8 +61,8 @@ def test_every_address_of_a_band(index, rng):
     window, rows = draw(rng)
     first = int(rng.integers(window.out_height))
     lines = range(first, int(rng.integers(first, window.out_height)) + 1)
-    check(Walk.of_window(window, rows, 3, lines=lines, held=lines_needed(window, lines)), False,
-          rng)
+    held = lines_needed(window, lines)
+    check(AddressWalk.of_window(window, rows, 3, lines=lines, held=held), False, rng)
 
 
 def check(walk, stalled, rng):
@@ -76,4 +76,4 @@ def check(walk, stalled, rng):
 
 
 def test_a_vector_is_every_row_in_turn():
-    assert steps(Walk.of_vector(5), 3) == [(row, True) for row in range(15)]
+    assert steps(AddressWalk.of_vector(5), 3) == [(row, True) for row in range(15)]

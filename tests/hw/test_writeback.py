@@ -69,7 +69,7 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
 
 
 def layer_of(rows, vectors, *, relu=0, base=0):
-    return {"dst_rows": rows, "vectors": vectors, "relu": relu, "channel_base": base}
+    return {"acc_rows": rows, "vectors": vectors, "relu": relu, "channel_base": base}
 
 
 def channels_of(bias, multiplier, shift):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Random binary layers and networks, and their sums in plain Python."""
 import numpy as np
-from openeie.core.network.binary import BinaryConv, BinaryLinear
+from openeie.core.network.binary import SignConv, SignLinear
 from openeie.core.network.graph import Depthwise, Network, Pool
 from openeie.core.network.window import Window
 from openeie.core.numbers.signs import SignMatrix
@@ -36,9 +36,9 @@ def draw_binary(seed):
     rng = np.random.default_rng(seed)
     channels, filters, outputs = (int(size) for size in rng.integers(1, 12, 3))
     window = draw_window(rng, channels)
-    layers = [BinaryConv(name="conv", mode=str(rng.choice(["bwn", "xnor"])), window=window,
-                         signs=signs(rng, filters, window.columns), relu=bool(rng.integers(2)),
-                         **writeback(rng, filters))]
+    layers = [SignConv(name="conv", mode=str(rng.choice(["bwn", "xnor"])), window=window,
+                       signs=signs(rng, filters, window.columns), relu=bool(rng.integers(2)),
+                       **writeback(rng, filters))]
     after = Window(height=window.out_height, width=window.out_width, channels=filters)
     if rng.integers(2):
         layers.append(Depthwise(name="norm", window=after, relu=False, **writeback(rng, filters),
@@ -49,9 +49,9 @@ def draw_binary(seed):
             height=after.height, width=after.width, channels=filters,
             kernel=(min(2, after.height), min(2, after.width)))))
     n = layers[-1].outputs
-    layers.append(BinaryLinear(name="fc", mode=str(rng.choice(["bwn", "xnor"])),
-                               signs=signs(rng, outputs, n), relu=False,
-                               output_scale=0.25, **writeback(rng, outputs)))
+    layers.append(SignLinear(name="fc", mode=str(rng.choice(["bwn", "xnor"])),
+                             signs=signs(rng, outputs, n), relu=False,
+                             output_scale=0.25, **writeback(rng, outputs)))
     return Network(name="binary", layers=tuple(layers), act_width=int(rng.choice([8, 16])),
                    input_range=(-100, 120), input_scale=0.5, provenance={"seed": seed})
 

@@ -51,5 +51,5 @@ def without_zeros(network):
 def read_by(network, x, run):
     """What each layer reads on a run, [batch, n]."""
     values = {INPUT: network.check_inputs(x)} | {
-        layer.name: layer.outputs for layer in run.whole_layers}
+        layer.name: layer.outputs for layer in run.layers}
     return [network.read(number, values) for number in range(len(network.layers))]

@@ -64,9 +64,9 @@ class Source:
 
 class PE:
     """Queue, pointer register P, next-column register A, decode stage D, writeback."""
-    def __init__(self, number, depth, dst_rows, vectors, banks):
+    def __init__(self, number, depth, acc_rows, vectors, banks):
         self.number, self.depth = number, depth
-        self.dst_rows, self.vectors, self.banks = dst_rows, vectors, banks
+        self.acc_rows, self.vectors, self.banks = acc_rows, vectors, banks
         self.queue = deque()
         self.pointers = self.next_column = self.decode = None
         self.left = 0               # cycles D still needs, this one included
@@ -115,7 +115,7 @@ class PE:
         self.pending = max(0, self.pending - 1)
         if token_in_d:
             self.tokens += 1
-            self.pending = _TOKEN_TRAVEL + _ROW * self.dst_rows
+            self.pending = _TOKEN_TRAVEL + _ROW * self.acc_rows
         if take:
             self.decode, self.executed = head, 0
             self.left = 1 if head.token else max(1, head.work[self.number])
@@ -175,7 +175,7 @@ class Broadcast:
         return taken
 
 
-def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_banks=2, clusters=1,
+def step_layer(x, counts, fillers, *, pes, queue_depth, acc_rows, fetch, acc_banks=2, clusters=1,
                exchange=0, limit=100_000):
     """Cycles and counters of one start: ``(cycles, [[seven counters] for each PE])``.
 
@@ -184,7 +184,7 @@ def step_layer(x, counts, fillers, *, pes, queue_depth, dst_rows, fetch, acc_ban
     """
     source = Source(_rows(x, counts, fillers, pes, clusters), clusters)
     size = pes // clusters
-    array = [PE(i, queue_depth, dst_rows, len(x[i // size::clusters]), acc_banks)
+    array = [PE(i, queue_depth, acc_rows, len(x[i // size::clusters]), acc_banks)
              for i in range(pes)]
     broadcasts = [Broadcast(array[first:first + size]) for first in range(0, pes, size)]
     history = [["starved"] * pes] * _COUNTED            # D before cycle 0

@@ -30,7 +30,7 @@ def test_a_report_is_what_the_network_does(name):
     run = openeie.simulate(path, x[:20], config=array)
     report = zoo.report(subject, openeie.inspect(path), run)
     assert report.cycles == run.cycles.mean() and report.pes == 16
-    assert report.utilisation == sum(layer.total("busy") for layer in run.layers) \
+    assert report.utilisation == sum(layer.total("busy") for layer in run.tiles) \
         / (16 * run.cycles.sum())
     assert report.run_error == np.mean(run.outputs.argmax(1) != labels[:20])
     assert report.file_bytes == path.stat().st_size and report.factor > 39

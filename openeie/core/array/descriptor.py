@@ -14,7 +14,7 @@ ADDRESS_BITS = 24
 #: Fields of a layer's descriptor, least significant first; each word has 64 bits.
 DESCRIPTOR_WORDS = (
     (("encoding", 2), ("relu", 1), ("table", 8), ("src_rows", 16), ("vectors", 16),
-     ("dst_rows", 16)),
+     ("acc_rows", 16)),
     (("cycle_limit", 32), ("pointer_base", 24)),
     (("channel_base", 24),),
 )

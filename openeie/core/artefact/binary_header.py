@@ -10,12 +10,12 @@ from typing import Annotated, ClassVar, Literal
 import pydantic
 
 from ..errors import EncodingError
-from ..network.binary import BinaryConv, BinaryLinear
+from ..network.binary import SignConv, SignLinear
 from ..numbers.signs import SignMatrix
 from .layer_header import LayerHeader, Size, Walked, numbers_of
 from .payload import decode_writeback, encode_writeback, split_sections
 
-__all__ = ["BinaryHeader", "BinaryLinearHeader", "BinaryConvHeader"]
+__all__ = ["BinaryHeader", "SignLinearHeader", "SignConvHeader"]
 
 
 class BinaryHeader(LayerHeader):
@@ -29,7 +29,7 @@ class BinaryHeader(LayerHeader):
     crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
 
     @classmethod
-    def write(cls, layer: BinaryLinear, encoding: str | None = None) -> tuple[dict, bytes]:
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload; ``encoding`` is other layers'."""
         fields, _ = super().write(layer)
         bias_bytes, writeback = encode_writeback(layer, uniform=False)
@@ -60,21 +60,21 @@ class BinaryHeader(LayerHeader):
                 "multiplier": 2 * self.rows, "shift": self.rows}
 
 
-class BinaryLinearHeader(BinaryHeader):
+class SignLinearHeader(BinaryHeader):
     """A matrix-vector layer with binary weights."""
-    makes: ClassVar[type] = BinaryLinear
+    makes: ClassVar[type] = SignLinear
 
     kind: Literal["binary_linear"]
 
     @classmethod
-    def write(cls, layer: BinaryLinear, encoding: str | None = None) -> tuple[dict, bytes]:
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload."""
         fields, payload = super().write(layer)
         return fields | {"kind": "binary_linear"}, payload
 
-    def read(self, payload: bytes) -> BinaryLinear:
+    def read(self, payload: bytes) -> SignLinear:
         """The layer."""
-        return BinaryLinear(**self.decode(payload))
+        return SignLinear(**self.decode(payload))
 
     @property
     def label(self) -> str:
@@ -92,22 +92,22 @@ class BinaryLinearHeader(BinaryHeader):
         return self.rows
 
 
-class BinaryConvHeader(Walked, BinaryHeader):
+class SignConvHeader(Walked, BinaryHeader):
     """A convolution with binary weights."""
-    makes: ClassVar[type] = BinaryConv
+    makes: ClassVar[type] = SignConv
 
     kind: Literal["binary_conv"]
 
     @classmethod
-    def write(cls, layer: BinaryLinear, encoding: str | None = None) -> tuple[dict, bytes]:
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
         """Fields and payload."""
-        assert isinstance(layer, BinaryConv)
+        assert isinstance(layer, SignConv)
         fields, payload = super().write(layer)
         return fields | {"kind": "binary_conv", "window": numbers_of(layer.window)}, payload
 
-    def read(self, payload: bytes) -> BinaryConv:
+    def read(self, payload: bytes) -> SignConv:
         """The layer."""
-        return BinaryConv(window=self.walked, **self.decode(payload))
+        return SignConv(window=self.walked, **self.decode(payload))
 
     @property
     def label(self) -> str:

@@ -13,7 +13,7 @@ from ..errors import ArtefactError, EncodingError
 from ..network.graph import Add, Conv, Depthwise, Layer, Linear, Pool
 from ..network.layers import Weighted
 from ..numbers.fixed import MAX_SHIFT, MULTIPLIER_BITS
-from .binary_header import BinaryConvHeader, BinaryLinearHeader
+from .binary_header import SignConvHeader, SignLinearHeader
 from .layer_header import Count, LayerHeader, Scale, Size, Walked, numbers_of
 from .payload import PayloadShape, decode_payload, encode_payload
 
@@ -211,7 +211,7 @@ class PoolHeader(Walked):
 KINDS: dict[str, type[LayerHeader]] = {
     "linear": LinearHeader, "conv": ConvHeader, "pool": PoolHeader,
     "depthwise": DepthwiseHeader, "add": AddHeader,
-    "binary_linear": BinaryLinearHeader, "binary_conv": BinaryConvHeader}
+    "binary_linear": SignLinearHeader, "binary_conv": SignConvHeader}
 _BY_CLASS = {header.makes: header for header in KINDS.values()}
 
 

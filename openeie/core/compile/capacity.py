@@ -66,7 +66,7 @@ class Capacity:
         """Column pointers of a tile's matrix."""
         rows = self.network.source(tile.layer).rows(self.config.pes)
         columns = int(self.network.placed_columns(tile.layer, self.config.pes)[-1]) + 1
-        return 1 + (columns // rows * tile.dst_rows if tile.local else columns)
+        return 1 + (columns // rows * tile.memory_rows if tile.local else columns)
 
     def _give_up(self, problem: str) -> None:
         """Record a problem that no configuration solves."""
@@ -87,7 +87,7 @@ class Capacity:
             self.lacks("weight_width", int_bits(values.min(), values.max()),
                        f"{where} has weights {values.min()} .. {values.max()}, "
                        f"{config.weight_width} bits hold {low} .. {high}")
-        if max(tile.walk.rows, tile.dst_rows) >= 1 << 16:
+        if max(tile.walk.rows, tile.memory_rows) >= 1 << 16:
             self._give_up(f"pes: {where} has 65536 or more rows per PE")
 
     def check_activations(self, search: TileSearch) -> None:
@@ -132,5 +132,5 @@ def words_used(program: Program) -> dict[str, int]:
     """What of each memory of a PE a program takes, by the configuration's field."""
     return {"entry_depth": program.entries.shape[1], "pointer_depth": program.pointers.shape[1],
             "channel_depth": program.channels.shape[1], "act_depth": program.act_depth,
-            "acc_depth": max(plan.dst_rows for plan in program.layers),
-            "max_layers": len(program.layers)}
+            "acc_depth": max(plan.acc_rows for plan in program.tiles),
+            "max_layers": len(program.tiles)}

@@ -15,7 +15,7 @@ from ..errors import EncodingError
 from ..network.graph import INPUT, Network
 from ..numbers.sparse import SparseWeights, select
 from .capacity import Capacity
-from .program import LayerPlan, Program
+from .program import TilePlan, Program
 from .tile_search import Maps
 from .tiles import Tile
 
@@ -59,7 +59,7 @@ class Image:
     config: ArrayConfig
     vectors: int
     capacity: Capacity
-    plans: list[LayerPlan] = field(default_factory=list)
+    plans: list[TilePlan] = field(default_factory=list)
     words: list[np.ndarray] = field(default_factory=list)
     pointers: list[np.ndarray] = field(default_factory=list)
     channels: list[np.ndarray] = field(default_factory=list)
@@ -150,12 +150,12 @@ class Image:
 
     def _turns(self, tile: Tile) -> dict[str, int]:
         """The fields of a descriptor that say which positions come when."""
-        vectors, stride = tile.positions, tile.dst_rows - 1 + tile.dst_step
+        vectors, stride = tile.positions, tile.memory_rows - 1 + tile.dst_step
         clustered = tile.clusters > 1
         return {"vectors": vectors, "clustered": int(clustered),
                 "cluster_vectors": vectors // tile.clusters,
                 "cluster_more": vectors % tile.clusters, "cluster_step": stride * clustered,
-                "dst_step": tile.clusters * stride - tile.dst_rows + 1}
+                "dst_step": tile.clusters * stride - tile.memory_rows + 1}
 
     def _codes(self, name: str, weights: SparseWeights,
                entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
@@ -166,7 +166,7 @@ class Image:
         except EncodingError as error:
             raise EncodingError(f"layer {name!r}: {error}") from error
 
-    def _plan(self, tile: Tile, place: _Place) -> LayerPlan:
+    def _plan(self, tile: Tile, place: _Place) -> TilePlan:
         layer, walk, encoded = self.network.layers[tile.layer], tile.walk, place.encoded
         acc_rows, copies = tile.acc_rows(self.config), (tile.clusters, 1)
         entries = encoded.entries
@@ -179,13 +179,13 @@ class Image:
             self.capacity.lacks("counter_width", (limit // 2).bit_length(),
                                 f"layer {layer.name!r} may run {limit // 2:,} cycles, the array "
                                 f"counts to {longest:,}")
-        return LayerPlan(
+        return TilePlan(
             name=tile.part.label(layer.name), part=tile.part, encoding=encoded.encoding,
             relu=layer.relu, inputs=tile.inputs(self.network), channels=tile.channels,
             columns=entries.count.shape[1],
             walk=walk, local=tile.local, maximum=layer.maximum, repeat=layer.repeats > 1,
             clusters=tile.clusters, src_rows=walk.rows,
-            dst_rows=acc_rows, out_rows=tile.dst_rows, dst_origin=tile.dst_origin,
+            acc_rows=acc_rows, memory_rows=tile.memory_rows, dst_origin=tile.dst_origin,
             dst_step=tile.dst_step, places=self._places(tile), table=place.table,
             pointer_base=place.pointer_base, channel_base=place.channel_base,
             cycle_limit=min(limit, longest),
@@ -215,7 +215,7 @@ class Image:
             words = np.zeros((self.config.pes, 1), np.uint64)
         return Program(
             config=self.config, network=self.network, vectors=self.vectors,
-            layers=tuple(self.plans), entries=words,
+            tiles=tuple(self.plans), entries=words,
             pointers=np.concatenate(self.pointers, axis=1),
             channels=np.concatenate(self.channels, axis=1), codebooks=np.stack(self.codebooks),
             run_symbols=np.stack(self.run_symbols),

@@ -7,19 +7,19 @@ import numpy as np
 from ..array.config import ArrayConfig, half_rows
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
-from ..network.address_walk import Walk
+from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
 from ..network.tile_part import Part
 
-__all__ = ["LayerPlan", "Program"]
+__all__ = ["TilePlan", "Program"]
 
 #: Zeros in a row that cost a board's link no more than the request which begins behind them.
 _GAP = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class LayerPlan:
+class TilePlan:
     """A tile, a layer or a part of one, as placed in the array's memories; addresses are the
     same in every PE.
 
@@ -36,10 +36,10 @@ class LayerPlan:
     local, maximum, repeat : every PE takes its own activations; the largest product counts, not
         the sum; the columns of a pixel's rows serve all pixels of a position.
     clusters : how many share the positions among them; 1: all PEs work on the same one.
-    src_rows, dst_rows : rows of activations per PE that one such product reads and computes.
-    out_rows : rows of memory of its outputs; fewer than ``dst_rows`` if it is clustered.
+    src_rows, acc_rows : rows of activations per PE that one such product reads and computes.
+    memory_rows : rows of memory of its outputs; fewer than ``acc_rows`` if it is clustered.
     dst_origin, dst_step : first row written, and from a position's last row to the next's first.
-    places : row x PEs + PE of each output channel among a position's ``out_rows``, int64
+    places : row x PEs + PE of each output channel among a position's ``memory_rows``, int64
         [channels].
     table : which codebook and run-symbol table this layer uses.
     pointer_base, channel_base : first address in the pointer and channel memories.
@@ -55,14 +55,14 @@ class LayerPlan:
     inputs: int
     channels: int
     columns: int
-    walk: Walk
+    walk: AddressWalk
     local: bool
     maximum: bool
     repeat: bool
     clusters: int
     src_rows: int
-    dst_rows: int
-    out_rows: int
+    acc_rows: int
+    memory_rows: int
     dst_origin: int
     dst_step: int
     places: np.ndarray
@@ -94,7 +94,7 @@ class Program:
     ``pointers`` uint32 [PEs, pointers], ``channels`` uint64 [PEs, rows], ``codebooks``
     int16 [layers, 2**code_width] (in rank order for huffman layers), ``run_symbols``
     uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [tiles, words].
-    ``layers`` are the tiles in the order they run; the network's layers, if none is tiled.
+    ``tiles`` are in the order they run: one a layer, if no layer is tiled.
 
     Activations lie in ``act_rows`` rows of memory A and, from ``half_rows`` on, B; the inputs of
     a start begin at row ``input_origin``. ``act_depth`` is what of each memory is used. ``chains``
@@ -103,7 +103,7 @@ class Program:
     config: ArrayConfig
     network: Network
     vectors: int
-    layers: tuple[LayerPlan, ...]
+    tiles: tuple[TilePlan, ...]
     entries: np.ndarray
     pointers: np.ndarray
     channels: np.ndarray
@@ -144,10 +144,10 @@ class Program:
         spread = np.zeros((tiles, descriptor_stride(self.config)), np.uint64)
         spread[:, :words] = self.descriptors
         parts = [_records(Target.DESCRIPTOR, BROADCAST_PE, spread.reshape(-1))]
-        if any(plan.encoding != "csr" for plan in self.layers):
+        if any(plan.encoding != "csr" for plan in self.tiles):
             parts.append(_records(Target.CODEBOOK, BROADCAST_PE,
                                   self.codebooks.reshape(-1).astype(np.int64)))
-        if any(plan.encoding == "huffman" for plan in self.layers):
+        if any(plan.encoding == "huffman" for plan in self.tiles):
             parts.append(_records(Target.RUN_SYMBOL, BROADCAST_PE, self.run_symbols.reshape(-1)))
         quarters = self.channels.astype("<u8").view("<u2").reshape(len(self.channels), -1)
         for target, image in ((Target.ENTRY, self.entries), (Target.POINTER, self.pointers),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..array.config import ArrayConfig
-from ..network.address_walk import Walk
+from ..network.address_walk import AddressWalk
 from ..network.chain import Chain, lines_needed
 from ..network.graph import Network
 from ..network.layers import Windowed
@@ -25,7 +25,7 @@ class Tile:
     ----------
     part : which outputs of which layer.
     local : every PE works on its own channels.
-    rows : those of each output pixel that it writes, ``dst_rows`` of them.
+    rows : those of each output pixel that it writes, ``memory_rows`` of them.
     walk : which rows of activations it reads when.
     dst_origin, dst_step : first row written, and from a position's last row to the next's first.
     clusters : 1, or all of the array's: each takes other positions.
@@ -33,7 +33,7 @@ class Tile:
     part: Part
     local: bool
     rows: range
-    walk: Walk
+    walk: AddressWalk
     dst_origin: int
     dst_step: int
     clusters: int = 1
@@ -44,7 +44,7 @@ class Tile:
 
     def acc_rows(self, config: ArrayConfig) -> int:
         """Rows of accumulators that a position takes in each PE."""
-        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.dst_rows
+        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.memory_rows
 
     @property
     def matrix(self) -> tuple[int, range]:
@@ -67,7 +67,7 @@ class Tile:
         return self.part.layer
 
     @property
-    def dst_rows(self) -> int:
+    def memory_rows(self) -> int:
         """Rows of memory that each position writes."""
         return len(self.rows)
 
@@ -156,15 +156,15 @@ class _Maker:
         origin = source.origin
         if number == chain.first:           # a whole map, of which the band reads some lines
             origin += (vector * window.height + held.start) * window.width * source.stride
-        walk = Walk.of_window(window, self.network.source(number).rows(self.config.pes), origin,
-                              source.stride, lines=lines, held=held)
+        rows = self.network.source(number).rows(self.config.pes)
+        walk = AddressWalk.of_window(window, rows, origin, source.stride, lines=lines, held=held)
         target = self.placements[layer.name]
         begin = target.origin
         if number == chain.last:
             begin += (vector * window.out_height + lines.start) * window.out_width * target.stride
         yield from self._slices(number, range(vector, vector + 1), lines, walk, begin)
 
-    def _slices(self, number: int, vectors: range, lines: range, walk: Walk, origin: int
+    def _slices(self, number: int, vectors: range, lines: range, walk: AddressWalk, origin: int
                 ) -> Iterator[Tile]:
         """A tile for each slice of a pixel's rows that the accumulators hold: as few as can be,
         all about as large. Without convolutions descriptors do not say where a layer writes, so

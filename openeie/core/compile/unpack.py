@@ -20,7 +20,7 @@ def read_pointers(program: Program, index: int) -> tuple[str, int, np.ndarray]:
     EncodingError : a column's pointers are out of order or outside the memory, or there is no such
         encoding or table.
     """
-    config, n = program.config, program.layers[index].columns
+    config, n = program.config, program.tiles[index].columns
     fields = read_descriptor(config, program.descriptors[index])
     base, table = fields["pointer_base"], fields["table"]
     if base + n + 1 > program.pointers.shape[1]:

@@ -12,11 +12,11 @@ import numpy as np
 from ..array.descriptor import ADDRESS_BITS
 from .window import Window
 
-__all__ = ["Walk"]
+__all__ = ["AddressWalk"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Walk:
+class AddressWalk:
     """A descriptor's window fields (``core.descriptor.WINDOW_WORDS``); rows are a PE's addresses.
 
     Attributes
@@ -50,13 +50,13 @@ class Walk:
     image_step: int
 
     @classmethod
-    def of_vector(cls, rows: int, origin: int = 0) -> "Walk":
+    def of_vector(cls, rows: int, origin: int = 0) -> "AddressWalk":
         """Every row once, in order: a layer that is no convolution."""
         return cls(pixel_rows=rows, image_step=rows, origin=origin)
 
     @classmethod
     def of_window(cls, window: Window, rows: int, origin: int = 0, stride: int | None = None, *,
-                  lines: range | None = None, held: range | None = None) -> "Walk":
+                  lines: range | None = None, held: range | None = None) -> "AddressWalk":
         """Position after position, a kernel line after the other in each. The map's first pixel
         begins at ``origin``; ``rows`` of a pixel are read, the next begins ``stride`` further.
 
@@ -80,7 +80,7 @@ class Walk:
             x_step=window.stride[1] * stride % limit, y_step=window.stride[0] * line % limit,
             image_step=len(held) * line % limit)
 
-    def sliced(self, rows: range) -> "Walk":
+    def sliced(self, rows: range) -> "AddressWalk":
         """The same walk over ``rows`` of each pixel alone."""
         left_out = self.pixel_rows - len(rows)
         limit = 1 << ADDRESS_BITS
@@ -89,7 +89,7 @@ class Walk:
             pixel_step=self.pixel_step + left_out, row_step=(self.row_step + left_out) % limit)
 
     @classmethod
-    def of_pair(cls, pixels: int, rows: int, one: int, other: int, stride: int) -> "Walk":
+    def of_pair(cls, pixels: int, rows: int, one: int, other: int, stride: int) -> "AddressWalk":
         """Pixel after pixel of two maps side by side, which begin at ``one`` and ``other``: a
         kernel of two lines over a map of two, the second of which lies wherever it may."""
         return cls(

@@ -17,7 +17,7 @@ from ..numbers.sparse import SparseWeights
 from .layers import Product, Windowed, check_writeback
 from .window import Window
 
-__all__ = ["MODES", "MAX_XNOR_COLUMNS", "BinaryLinear", "BinaryConv"]
+__all__ = ["MODES", "MAX_XNOR_COLUMNS", "SignLinear", "SignConv"]
 
 #: ``bwn``: signs times the activations as they are (section 3.1 of the paper). ``xnor``: signs
 #: times the activations' signs, scaled by their mean magnitude (section 3.2).
@@ -27,7 +27,7 @@ MAX_XNOR_COLUMNS = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BinaryLinear(Product):
+class SignLinear(Product):
     """A matrix-vector layer with weights alpha[i] * (+1 or -1).
 
     For row i of signs s, on activations x::
@@ -129,8 +129,8 @@ class BinaryLinear(Product):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class BinaryConv(Windowed, BinaryLinear):
-    """A convolution with binary weights: the :class:`BinaryLinear` layer at every position of a
+class SignConv(Windowed, SignLinear):
+    """A convolution with binary weights: the :class:`SignLinear` layer at every position of a
     window, columns in (kernel row, kernel column, channel) order.
 
     What lies beside the map counts nothing: neither to the product of signs, so that a padded

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..errors import CapacityError
 from ..numbers.fixed import int_bits, int_range, requantise
-from .binary import BinaryLinear
+from .binary import SignLinear
 from .graph import INPUT, Layer, Network, Pool
 from .window import Window
 
@@ -22,7 +22,7 @@ def accumulator_bounds(layer: Layer, low, high) -> tuple[np.ndarray, np.ndarray]
     Inputs lie in ``low`` .. ``high``, numbers or int64 [columns of the weights]; a subset may be
     empty, so the bounds enclose 0. Every order of accumulation stays inside them.
     """
-    if isinstance(layer, BinaryLinear):
+    if isinstance(layer, SignLinear):
         return layer.bounds(int(np.min(low)), int(np.max(high)))
     weights = layer.weights
     values = weights.values.astype(np.int64) * layer.repeats

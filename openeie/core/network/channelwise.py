@@ -15,9 +15,9 @@ import numpy as np
 from ..errors import InputError
 from ..numbers.fixed import MAX_SHIFT, MULTIPLIER_BITS, int_range
 from ..numbers.sparse import SparseWeights
-from .address_walk import Walk
+from .address_walk import AddressWalk
 from .layers import Weighted, Windowed
-from .layout import Layout
+from .layout import MapLayout
 from .window import Window
 
 if TYPE_CHECKING:
@@ -53,15 +53,15 @@ class Local:
         """How often a position goes through the columns."""
         return 1
 
-    def parts(self, source: Layout) -> tuple[int, ...]:
+    def parts(self, source: MapLayout) -> tuple[int, ...]:
         """Every channel stays where it is."""
         return source.parts
 
-    def placed_columns(self, source: Layout, pes: int) -> np.ndarray:
+    def placed_columns(self, source: MapLayout, pes: int) -> np.ndarray:
         """A column for every row of a pixel, at every place: int64 [n]."""
         return np.arange(self.weights.shape[1] * source.rows(pes))
 
-    def matrix(self, source: Layout, pes: int) -> SparseWeights:
+    def matrix(self, source: MapLayout, pes: int) -> SparseWeights:
         """What each PE multiplies its own activations with: in the column of a row, at most one
         entry for each PE, in the row of the channel that lies there."""
         weights, rows, places = self.weights, source.rows(pes), source.places(pes)
@@ -187,7 +187,7 @@ class Add(Local):
                 "multiplier": np.full(self.channels, self.multiplier),
                 "shift": np.full(self.channels, self.shift)}
 
-    def walk(self, source: Layout, pes: int, maps: Sequence["Placement"]) -> Walk:
+    def walk(self, source: MapLayout, pes: int, maps: Sequence["Placement"]) -> AddressWalk:
         """At every position, a pixel of the one map and that of the other.
 
         Raises
@@ -200,7 +200,8 @@ class Add(Local):
                 f"layer {self.name!r} adds {' and '.join(map(repr, self.sources))}, whose pixels "
                 f"lie {one.stride} and {other.stride} rows apart, since one is part of a "
                 f"concatenation; add a copy of it, which a pool of 1 x 1 makes")
-        return Walk.of_pair(self.pixels, source.rows(pes), one.origin, other.origin, one.stride)
+        return AddressWalk.of_pair(self.pixels, source.rows(pes), one.origin, other.origin,
+                                   one.stride)
 
     def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
         """The accumulators for x int64 [batch, 2 x inputs], one map after the other."""

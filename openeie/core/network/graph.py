@@ -8,25 +8,30 @@ import numpy as np
 from ..array.limits import OPERATIONS
 from ..errors import InputError
 from ..numbers.fixed import int_range
-from .binary import BinaryConv, BinaryLinear
+from .binary import SignConv, SignLinear
 from .channelwise import Add, Depthwise
 from .layers import Conv, Linear, Windowed
-from .layout import Layout
+from .layout import MapLayout
 from .pool import Pool
 from .window import Window
 
-__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "BinaryLinear",
-           "BinaryConv", "Layer", "Network", "kind_of", "beyond_arrays",
+__all__ = ["INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "SignLinear",
+           "SignConv", "Layer", "Network", "kind_of", "beyond_arrays",
            "check_runnable"]
 
 #: What a network consists of; a :class:`Conv` is a :class:`Linear` layer too, and a
-#: :class:`BinaryConv` a :class:`BinaryLinear` one.
-Layer = Linear | Pool | Depthwise | Add | BinaryLinear
+#: :class:`SignConv` a :class:`SignLinear` one.
+Layer = Linear | Pool | Depthwise | Add | SignLinear
+
+#: Names of the kinds of layers, as tables and artefacts have them.
+_KINDS = {Linear: "linear", Conv: "conv", Pool: "pool", Depthwise: "depthwise", Add: "add",
+          SignLinear: "binarylinear", SignConv: "binaryconv"}
 
 
 def kind_of(layer: Layer) -> str:
     """What a layer is called in tables and counts: ``linear``, ``conv``, ``pool`` ..."""
-    return type(layer).__name__.lower()
+    return _KINDS[type(layer)]
+
 
 #: What layers call the network's input among their sources.
 INPUT = "input"
@@ -86,22 +91,22 @@ class Network:
         """Names of what layer number ``layer`` reads."""
         return self.layers[layer].sources or (self.layers[layer - 1].name if layer else INPUT,)
 
-    def layout(self, name: str) -> Layout:
+    def layout(self, name: str) -> MapLayout:
         """How the output of a layer, or the network's input, lies in the rows of activations."""
         if name not in self._layouts:
             self._layouts[name] = self._input_layout() if name == INPUT else self._output_layout(
                 self._numbers[name])
         return self._layouts[name]
 
-    def _input_layout(self) -> Layout:
+    def _input_layout(self) -> MapLayout:
         this = next(layer for number, layer in enumerate(self.layers)
                     if INPUT in self.sources(number))
         channels = this.source_channels or this.inputs
-        return Layout(pixels=this.inputs // channels, parts=(channels,))
+        return MapLayout(pixels=this.inputs // channels, parts=(channels,))
 
-    def _output_layout(self, number: int) -> Layout:
+    def _output_layout(self, number: int) -> MapLayout:
         layer = self.layers[number]
-        return Layout(pixels=layer.positions, parts=layer.parts(self.source(number)))
+        return MapLayout(pixels=layer.positions, parts=layer.parts(self.source(number)))
 
     def width(self, name: str) -> int:
         """Pixels of a line of a layer's output; a vector has one."""
@@ -112,13 +117,13 @@ class Network:
         """The window that layer number ``layer`` follows, which must be one that has one."""
         return vars(self.layers[layer])["window"]
 
-    def source(self, layer: int) -> Layout:
+    def source(self, layer: int) -> MapLayout:
         """How what layer number ``layer`` reads lies in the rows of activations: its sources side
         by side, or, if it does not concatenate them, each of them."""
         names = self.sources(layer)
         layouts = [self.layout(name) for name in (
             names if self.layers[layer].concatenates else names[:1])]
-        return Layout(pixels=layouts[0].pixels,
+        return MapLayout(pixels=layouts[0].pixels,
                       parts=tuple(part for layout in layouts for part in layout.parts))
 
     def read(self, layer: int, values: dict[str, np.ndarray]) -> np.ndarray:
@@ -142,7 +147,7 @@ class Network:
         return {layer.name: number for number, layer in enumerate(self.layers)}
 
     @cached_property
-    def _layouts(self) -> dict[str, Layout]:
+    def _layouts(self) -> dict[str, MapLayout]:
         # Kept: a pool's follows from those of its sources, which may be pools, and so on.
         return {}
 

@@ -14,8 +14,8 @@ from ..array.config import ENCODINGS
 from ..errors import InputError, must_be_one_of
 from ..numbers.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
 from ..numbers.sparse import SparseWeights, frozen, spread_columns
-from .address_walk import Walk
-from .layout import Layout
+from .address_walk import AddressWalk
+from .layout import MapLayout
 from .window import Window
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class Windowed:
         """Channels of the map it reads."""
         return self.window.channels
 
-    def walk(self, source: Layout, pes: int, maps: Sequence["Placement"]) -> Walk:
+    def walk(self, source: MapLayout, pes: int, maps: Sequence["Placement"]) -> AddressWalk:
         """How the scan reads it."""
-        return Walk.of_window(self.window, source.rows(pes), maps[0].origin, maps[0].stride)
+        return AddressWalk.of_window(self.window, source.rows(pes), maps[0].origin, maps[0].stride)
 
 
 class Product:
@@ -159,21 +159,21 @@ class Product:
         """Channels that what it reads must have; None: it reads any map as one vector."""
         return None
 
-    def parts(self, source: Layout) -> tuple[int, ...]:
-        """The parts of its output's layout, see :class:`Layout`."""
+    def parts(self, source: MapLayout) -> tuple[int, ...]:
+        """The parts of its output's layout, see :class:`MapLayout`."""
         return (self.channels,)
 
-    def placed_columns(self, source: Layout, pes: int) -> np.ndarray:
+    def placed_columns(self, source: MapLayout, pes: int) -> np.ndarray:
         """Where an array of ``pes`` PEs has the matrix's columns, int64 [n]: as the activations
         lie in its memories."""
         pixel, channel = np.divmod(np.arange(self.weights.shape[1]), source.channels)
         return pixel * (source.rows(pes) * pes) + source.places(pes)[channel]
 
-    def matrix(self, source: Layout, pes: int) -> SparseWeights:
+    def matrix(self, source: MapLayout, pes: int) -> SparseWeights:
         """The matrix as it is placed."""
         return spread_columns(self.weights, self.placed_columns(source, pes))
 
-    def walk(self, source: Layout, pes: int, maps: Sequence["Placement"]) -> Walk:
+    def walk(self, source: MapLayout, pes: int, maps: Sequence["Placement"]) -> AddressWalk:
         """How the scan reads what lies at ``maps``.
 
         Raises
@@ -184,7 +184,7 @@ class Product:
         if source.pixels > 1 and maps[0].stride != rows:
             raise InputError(f"layer {self.name!r} is linear and reads a map that is part of a "
                              f"concatenation; make it a convolution with a kernel of the whole map")
-        return Walk.of_vector(source.pixels * rows, maps[0].origin)
+        return AddressWalk.of_vector(source.pixels * rows, maps[0].origin)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-__all__ = ["Layout", "Placement"]
+__all__ = ["MapLayout", "Placement"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
+class MapLayout:
     """A map as its parts, whose channels were concatenated: each begins a new row, so that a
     concatenation moves nothing.
 

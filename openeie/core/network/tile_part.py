@@ -28,7 +28,7 @@ class Part:
     channels: range
 
     @property
-    def is_whole(self) -> bool:
+    def is_untiled(self) -> bool:
         """The layer is not tiled."""
         return self.count == 1
 
@@ -39,7 +39,7 @@ class Part:
 
     def label(self, name: str) -> str:
         """The tile's name: its layer's, and its number if there are several."""
-        return name if self.is_whole else f"{name} [{self.number + 1}/{self.count}]"
+        return name if self.is_untiled else f"{name} [{self.number + 1}/{self.count}]"
 
     def bare(self, label: str) -> str:
         """The layer's name, of :meth:`label`."""

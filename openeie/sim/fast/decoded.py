@@ -16,12 +16,12 @@ from ...core.compile.program import Program
 from ...core.compile.unpack import read_pointers, unpack_layer
 from ...core.entries.encoding import Entries
 from ...core.errors import EncodingError
-from ...core.network.address_walk import Walk
+from ...core.network.address_walk import AddressWalk
 from ...core.network.tile_part import Part
 from .entry_columns import Columns, columns_of_entries, columns_of_words
 from .recurrence import Shape
 
-__all__ = ["DecodedLayer", "DecodedPart", "decode", "decode_layer"]
+__all__ = ["DecodedTile", "DecodedPart", "decode", "decode_tile"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -56,18 +56,18 @@ class DecodedPart:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class DecodedLayer:
+class DecodedTile:
     """One tile, ready to be executed.
 
     Attributes
     ----------
-    name, part : see :class:`LayerPlan`.
+    name, part : see :class:`TilePlan`.
     relu, walk, shape, vectors : what the descriptor says; vectors: positions of all its inputs.
     dst_origin, dst_step, cluster_step : where its outputs go, see the descriptor.
-    places : see :class:`LayerPlan`.
+    places : see :class:`TilePlan`.
     local, maximum : every PE takes its own activations; the largest product counts. Where the
         columns of a pixel are fewer than the rows of a position, they serve all its pixels.
-    out_rows : rows of memory of a position's outputs.
+    memory_rows : rows of memory of a position's outputs.
     parts : one, or in a clustered layer one for each cluster.
     counts, fillers : those of all parts, int32 [parts, n, PEs of one].
     """
@@ -75,7 +75,7 @@ class DecodedLayer:
     part: Part
     relu: bool
     vectors: int
-    walk: Walk
+    walk: AddressWalk
     dst_origin: int
     dst_step: int
     cluster_step: int
@@ -83,7 +83,7 @@ class DecodedLayer:
     local: bool
     maximum: bool
     shape: Shape
-    out_rows: int
+    memory_rows: int
     parts: tuple[DecodedPart, ...]
     counts: np.ndarray
     fillers: np.ndarray
@@ -95,21 +95,22 @@ def _channels(program: Program, base: int, rows: int, pes: range) -> dict[str, n
     return channel_values(program.channels[pes.start + pe, base + row].astype(np.uint64))
 
 
-def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> Walk:
+def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> AddressWalk:
     if not config.conv:
-        return Walk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
-    return Walk(**{field.name: fields[field.name] for field in dataclasses.fields(Walk)})
+        return AddressWalk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
+    names = [field.name for field in dataclasses.fields(AddressWalk)]
+    return AddressWalk(**{name: fields[name] for name in names})
 
 
 def _part(program: Program, name: str, columns: Columns, fields: dict[str, int], pes: range
           ) -> DecodedPart:
     """The part of consecutive PEs."""
-    size = fields["dst_rows"] * len(pes)
+    size = fields["acc_rows"] * len(pes)
     if len(columns.rows) and columns.rows.max() >= size:
         raise EncodingError(f"layer {name}: the image holds an entry of row {columns.rows.max()}, "
                             f"but the layer has {size} rows")
     return DecodedPart(**columns._asdict(), **_channels(
-        program, fields["channel_base"], fields["dst_rows"], pes))
+        program, fields["channel_base"], fields["acc_rows"], pes))
 
 
 def _columns(program: Program, layer: int, parts: list[range]) -> list[Columns]:
@@ -133,11 +134,11 @@ def _columns(program: Program, layer: int, parts: list[range]) -> list[Columns]:
 def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[bytes, tuple]
            ) -> tuple[DecodedPart, ...]:
     """The parts of a tile; ``known`` has those of other tiles, by what decoding depends on."""
-    config, plan = program.config, program.layers[layer]
+    config, plan = program.config, program.tiles[layer]
     size = config.cluster_pes if fields.get("clustered") else config.pes
     tables = program.descriptors[layer, len(descriptor_layout(config)):]
     key = repr([plan.columns, size, *(fields[name] for name in (
-        "pointer_base", "channel_base", "dst_rows", "encoding", "table"))]).encode() \
+        "pointer_base", "channel_base", "acc_rows", "encoding", "table"))]).encode() \
         + tables.tobytes()
     if key not in known:
         parts = [range(first, first + size) for first in range(0, config.pes, size)]
@@ -146,7 +147,7 @@ def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[byt
     return known[key]
 
 
-def decode_layer(program: Program, layer: int, known: dict | None = None) -> DecodedLayer:
+def decode_tile(program: Program, layer: int, known: dict | None = None) -> DecodedTile:
     """Tile number ``layer`` out of the images; tiles decoded with one dictionary ``known`` share
     what is the same.
 
@@ -155,7 +156,7 @@ def decode_layer(program: Program, layer: int, known: dict | None = None) -> Dec
     EncodingError : an entry lies outside the matrix, or the scan goes through other columns than
         there are, so the image cannot be this program's.
     """
-    plan, config = program.layers[layer], program.config
+    plan, config = program.tiles[layer], program.config
     fields = read_descriptor(config, program.descriptors[layer])
     if fields.get("local"):
         columns = fields["pixel_rows"] if fields["repeat"] else fields["src_rows"]
@@ -163,17 +164,17 @@ def decode_layer(program: Program, layer: int, known: dict | None = None) -> Dec
             raise EncodingError(f"layer {plan.name}: the descriptor makes the scan go through "
                                 f"{columns} columns, but the layer has {plan.columns}")
     parts = _parts(program, layer, fields, {} if known is None else known)
-    return DecodedLayer(
+    return DecodedTile(
         name=plan.name, part=plan.part, relu=bool(fields["relu"]), vectors=fields["vectors"],
         walk=_walk(config, layer, fields),
         dst_origin=fields.get("dst_origin", half_rows(config) * (1 - layer % 2)),
         dst_step=fields.get("dst_step", 1), cluster_step=fields.get("cluster_step", 0),
         places=plan.places,
         local=bool(fields.get("local")), maximum=bool(fields.get("maximum")),
-        shape=Shape(src_rows=fields["src_rows"], dst_rows=fields["dst_rows"],
+        shape=Shape(src_rows=fields["src_rows"], acc_rows=fields["acc_rows"],
                     lanes=1 if fields.get("local") else config.pes,
                     acc_banks=config.acc_banks, queue_depth=config.queue_depth),
-        out_rows=-(-fields["dst_rows"] // len(parts)), parts=parts,
+        memory_rows=-(-fields["acc_rows"] // len(parts)), parts=parts,
         counts=_joined([part.counts for part in parts]),
         fillers=_joined([part.fillers for part in parts]))
 
@@ -183,7 +184,7 @@ def _joined(arrays: list[np.ndarray]) -> np.ndarray:
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
-def decode(program: Program) -> tuple[DecodedLayer, ...]:
+def decode(program: Program) -> tuple[DecodedTile, ...]:
     """All tiles; :func:`openeie.sim.fast.fast.run` takes them, to decode once for many runs."""
     known: dict = {}
-    return tuple(decode_layer(program, layer, known) for layer in range(len(program.layers)))
+    return tuple(decode_tile(program, layer, known) for layer in range(len(program.tiles)))

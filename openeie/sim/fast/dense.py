@@ -19,7 +19,7 @@ def dense_cycles(program: Program, number: int) -> int:
 
     PEs with equally many channels do the same in every cycle, so one of each stands for all.
     """
-    plan, config = program.layers[number], program.config
+    plan, config = program.tiles[number], program.config
     if plan.local:
         counts, fillers = plan_entries(plan, config)
     else:

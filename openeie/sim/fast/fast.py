@@ -14,7 +14,7 @@ from ...core.network.graph import INPUT
 from ...core.numbers.fixed import clamp, int_range, is_saturated, rescale
 from ...core.run import LayerRun, Run
 from .compiled import compiled
-from .decoded import DecodedLayer, DecodedPart, decode
+from .decoded import DecodedTile, DecodedPart, decode
 from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, start_cycles
 
 __all__ = ["run", "layer_cycles", "broadcast_items"]
@@ -35,7 +35,7 @@ def _accumulate(x, indptr, rows, weights, acc):
                     sums[rows[k]] += act * np.int64(weights[k])
 
 
-def _seen(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> np.ndarray:
+def _seen(layer: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> np.ndarray:
     """What the scan reads: memory int64 [starts, rows, PEs] -> [starts, vectors, rows x PEs]."""
     starts, _, pes = memory.shape
     walk, vectors = layer.walk, layer.vectors
@@ -48,7 +48,7 @@ def _seen(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> np.nd
     return seen.reshape(starts, vectors, walk.rows * pes)
 
 
-def _write_back(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config: ArrayConfig,
+def _write_back(layer: DecodedTile, part: DecodedPart, acc: np.ndarray, config: ArrayConfig,
                 saturated: np.ndarray) -> np.ndarray:
     """Outputs of sums int64 [starts, vectors, m]; counts saturated ones into [starts, PEs]."""
     scaled = rescale(acc, part.bias, part.multiplier, part.shift)
@@ -58,7 +58,7 @@ def _write_back(layer: DecodedLayer, part: DecodedPart, acc: np.ndarray, config:
     return clamp(scaled, relu=layer.relu, act_width=config.act_width)
 
 
-def _run_matrix(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
+def _run_matrix(layer: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
                 counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
     """Matrix-vector products: every PE, or every one of a cluster, gets every non-zero
     activation."""
@@ -97,7 +97,7 @@ def _accumulate_local(x, indptr, rows, weights, maximum, lowest, acc):
                         sums[rows[k]] += product
 
 
-def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
+def _run_local(layer: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
                counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
     """Channel by channel: every PE gets its own activations, zeros among them, row by row."""
     part, = layer.parts
@@ -114,13 +114,13 @@ def _run_local(layer: DecodedLayer, seen: np.ndarray, config: ArrayConfig, cycle
     acts[:] = _write_back(layer, part, sums, config, saturated)
 
 
-def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
+def _run_tile(layer: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
     """One tile on the activation memories int64 [starts, rows, PEs], which it changes."""
     starts, pes, vectors = len(memory), config.pes, layer.vectors
     cycles = np.empty(starts, np.int64)
     counters = np.empty((starts, pes, len(COUNTERS)), np.int64)
     saturated = np.zeros((starts, pes), np.int64)
-    rows = layer.out_rows
+    rows = layer.memory_rows
     acts = np.zeros((starts, vectors, rows * pes), np.int64)
     step = starts if layer.walk.positions == 1 else 1   # what a window sees is large
     execute = _run_local if layer.local else _run_matrix
@@ -139,13 +139,13 @@ def _run_layer(layer: DecodedLayer, memory: np.ndarray, config: ArrayConfig) -> 
 
 
 def run(program: Program, x, *, jobs: int = 1,
-        layers: Sequence[DecodedLayer] | None = None) -> Run:
+        tiles: Sequence[DecodedTile] | None = None) -> Run:
     """Execute ``program`` on inputs x [batch, n].
 
     Parameters
     ----------
     jobs : threads, each with a share of the starts; the result does not depend on it.
-    layers : what :func:`openeie.sim.fast.decoded.decode` made of this very program, to save
+    tiles : what :func:`openeie.sim.fast.decoded.decode` made of this very program, to save
         decoding it again.
 
     Raises
@@ -158,7 +158,7 @@ def run(program: Program, x, *, jobs: int = 1,
     if len(x) % vectors:
         raise InputError(f"the program takes {vectors} inputs a start, so the batch must be a "
                          f"multiple of {vectors}, not {len(x)}")
-    layers = decode(program) if layers is None else layers
+    tiles = decode(program) if tiles is None else tiles
 
     layout = program.network.layout(INPUT)
 
@@ -169,7 +169,7 @@ def run(program: Program, x, *, jobs: int = 1,
         rows = vectors * acts.shape[1] * acts.shape[2]
         memory[:, program.input_origin:program.input_origin + rows] = acts.reshape(
             starts, rows, config.pes)
-        return [_run_layer(layer, memory, config) for layer in layers]
+        return [_run_tile(tile, memory, config) for tile in tiles]
 
     starts = len(x) // vectors
     chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * config.pes)))
@@ -178,7 +178,7 @@ def run(program: Program, x, *, jobs: int = 1,
              for k in range(tasks)]
     with ThreadPoolExecutor(max(1, jobs)) as pool:
         done = list(pool.map(execute, parts))
-    return Run(engine="fast", config=config, layers=tuple(map(_join, zip(*done))))
+    return Run(engine="fast", config=config, tiles=tuple(map(_join, zip(*done))))
 
 
 def _join(parts: Sequence[LayerRun]) -> LayerRun:
@@ -226,7 +226,7 @@ def layer_cycles(items, counts, fillers, *, config: ArrayConfig,
             or items.min() < TOKEN or items.max() >= len(counts):
         raise InputError(f"items must be columns below {len(counts)}, with {TOKEN} after each "
                          "vector")
-    shape = Shape(src_rows=-(-len(counts) // config.pes), dst_rows=-(-outputs // config.pes),
+    shape = Shape(src_rows=-(-len(counts) // config.pes), acc_rows=-(-outputs // config.pes),
                   acc_banks=config.acc_banks, lanes=config.pes,
                   queue_depth=config.queue_depth)
     counters = np.zeros((len(COUNTERS), config.pes), np.int64)

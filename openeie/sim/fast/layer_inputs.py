@@ -16,5 +16,5 @@ def reader(program: Program, run: Run, x) -> Callable[[int], np.ndarray]:
     are asked for: those of all layers are as much again as the run."""
     network = program.network
     values = {INPUT: network.check_inputs(x)} | {
-        layer.name: layer.outputs for layer in run.whole_layers}
+        layer.name: layer.outputs for layer in run.layers}
     return lambda number: network.read(number, values)

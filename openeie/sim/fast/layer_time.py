@@ -12,8 +12,8 @@ import numpy as np
 from ...core.array.config import ArrayConfig
 from ...core.array.counters import COUNTERS
 from ...core.array.timing import Timing
-from ...core.compile.program import LayerPlan, Program
-from ...core.network.address_walk import Walk
+from ...core.compile.program import TilePlan, Program
+from ...core.network.address_walk import AddressWalk
 from ...core.network.chain import lines_needed
 from .compiled import compiled
 from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
@@ -35,7 +35,7 @@ class _Window(NamedTuple):
     out_width: int
 
     @classmethod
-    def of(cls, walk: Walk) -> "_Window":
+    def of(cls, walk: AddressWalk) -> "_Window":
         return cls(*(int(getattr(walk, name)) for name in cls._fields))
 
 
@@ -77,7 +77,7 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
         a tile, which reads a part of it, all the same.
     Returns int32 [items].
     """
-    plan, pes = program.layers[number], program.config.pes
+    plan, pes = program.tiles[number], program.config.pes
     present = present[plan.part.vectors.start:plan.part.vectors.stop]
     if plan.local:                      # every row is an item, whatever is in it
         vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))
@@ -109,14 +109,14 @@ def _seen(items, vectors, n):
     return seen
 
 
-def plan_entries(plan: LayerPlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+def plan_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each column and PE, and fillers among them, int32 [n, PEs of a cluster]: the
     clusters hold the same."""
     mine = slice(config.pes // plan.clusters)
     return plan.entry_count[mine].T, plan.filler_count[mine].T
 
 
-def _of_position(plan: LayerPlan, counts: np.ndarray, fillers: np.ndarray
+def _of_position(plan: TilePlan, counts: np.ndarray, fillers: np.ndarray
                  ) -> tuple[np.ndarray, np.ndarray]:
     """A pool's entries are those of a pixel, and apply to every pixel of its window."""
     if not plan.local:
@@ -125,18 +125,18 @@ def _of_position(plan: LayerPlan, counts: np.ndarray, fillers: np.ndarray
     return np.tile(counts, repeats), np.tile(fillers, repeats)
 
 
-def position_entries(plan: LayerPlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+def position_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
     """:func:`plan_entries` of all columns that a position has, a pool's of each pixel."""
     return _of_position(plan, *plan_entries(plan, config))
 
 
-def plan_shape(plan: LayerPlan, config: ArrayConfig) -> Shape:
+def plan_shape(plan: TilePlan, config: ArrayConfig) -> Shape:
     """What the recurrence knows of a plan besides its entries."""
-    return Shape(src_rows=plan.src_rows, dst_rows=plan.dst_rows, queue_depth=config.queue_depth,
+    return Shape(src_rows=plan.src_rows, acc_rows=plan.acc_rows, queue_depth=config.queue_depth,
                  acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
 
 
-def plan_cycles(plan: LayerPlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
+def plan_cycles(plan: TilePlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
                 fillers: np.ndarray) -> tuple[int, np.ndarray]:
     """Cycles of a start, and counters int64 [PEs, 7].
 

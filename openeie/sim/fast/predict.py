@@ -63,12 +63,12 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
     if seed < 0:
         raise InputError(f"seed must not be negative, not {seed!r}")
     return tuple(_predict(program, number, density, input_density, seed)
-                 for number in range(len(program.layers)))
+                 for number in range(len(program.tiles)))
 
 
 def _predict(program: Program, number: int, density: float, input_density: float,
              seed: int) -> Prediction:
-    plan, config = program.layers[number], program.config
+    plan, config = program.tiles[number], program.config
     shares = _read_shares(program.network, plan.layer, density, input_density)
     rng = np.random.default_rng([seed, plan.layer])     # all tiles read the same
     present = rng.random((program.vectors, len(shares))) < shares
@@ -124,5 +124,5 @@ def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
         Prediction(name=layer.name, cycles=float(layer.cycles.mean()),
                    density=float(np.count_nonzero(acts) / acts.size),
                    dense_cycles=dense_cycles(program, number), utilisation=layer.utilisation)
-        for number, layer in enumerate(measured.layers)
-        for acts in [read(program.layers[number].layer)])
+        for number, layer in enumerate(measured.tiles)
+        for acts in [read(program.tiles[number].layer)])

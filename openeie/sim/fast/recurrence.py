@@ -117,7 +117,7 @@ def _send(group, counts, column, leave, shape, lat):
         clock[_PENDING] = _classify(first, last, lat, group.read, group.freed, pend,
                                     group.counters[_BLOCKED], group.counters[_WRITEBACK])
     if token:
-        pend[:] = group.read + lat.token + lat.row * shape.dst_rows
+        pend[:] = group.read + lat.token + lat.row * shape.acc_rows
         clock[_PENDING] = 1
     clock[_LEAVE], clock[_BROADCAST] = leave, broadcast
     clock[_ITEMS] += 1

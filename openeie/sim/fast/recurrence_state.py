@@ -32,7 +32,7 @@ class Latencies(NamedTuple):
 class Shape(NamedTuple):
     """What the recurrence knows of a layer besides its entries."""
     src_rows: int
-    dst_rows: int
+    acc_rows: int
     queue_depth: int
     acc_banks: int
     lanes: int          # columns of a row of activations; 1 where each PE takes its own

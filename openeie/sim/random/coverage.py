@@ -6,7 +6,7 @@ from ...core import golden
 from ...core.array.config import ENCODINGS
 from ...core.array.counters import COUNTERS
 from ...core.compile.capacity import words_used
-from ...core.compile.program import LayerPlan, Program
+from ...core.compile.program import TilePlan, Program
 from ...core.entries.encoding import encode_entries
 from ...core.network.graph import INPUT, Add, Conv, Depthwise, Linear, Pool, kind_of
 from ...core.numbers.fixed import int_range, round_shift
@@ -50,7 +50,7 @@ BINS = (
 )
 
 
-def _layer_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, bool]:
+def _layer_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
     """Bins of a tile whose layer has the inputs x int64 [batch, n]."""
     number = plan.layer
     layer, network = program.network.layers[number], program.network
@@ -78,18 +78,18 @@ def _in_groups(layer: Conv) -> bool:
         for size in range(2, np.gcd(m, channels) + 1) if not m % size and not channels % size)
 
 
-def _cluster_bins(program: Program, plan: LayerPlan) -> dict[str, bool]:
+def _cluster_bins(program: Program, plan: TilePlan) -> dict[str, bool]:
     """Bins of how clusters share a layer."""
     positions, clustered = len(plan.part.vectors) * plan.walk.positions, plan.clusters > 1
     return {"clustered": clustered,
             "clustered: positions left over": bool(positions % plan.clusters),
             "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
-            "clustered: more rows than clusters": clustered and plan.dst_rows > plan.clusters,
+            "clustered: more rows than clusters": clustered and plan.acc_rows > plan.clusters,
             "clustered: several inputs": clustered and program.vectors > 1,
             "clusters, not used": program.config.clusters > plan.clusters}
 
 
-def _map_bins(program: Program, plan: LayerPlan, kind: str) -> dict[str, bool]:
+def _map_bins(program: Program, plan: TilePlan, kind: str) -> dict[str, bool]:
     """Bins of a tile on a map."""
     layer = program.network.layers[plan.layer]
     bins = {f"{kind}: a pixel of several rows": plan.walk.pixel_rows > 1,
@@ -116,7 +116,7 @@ def _map_bins(program: Program, plan: LayerPlan, kind: str) -> dict[str, bool]:
     return bins
 
 
-def _product_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str, bool]:
+def _product_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
     """Bins of a tile's matrix-vector products, if its layer's are of x int64 [vectors, n]."""
     number = plan.layer
     layer = program.network.layers[number]
@@ -152,7 +152,7 @@ def _product_bins(program: Program, plan: LayerPlan, x: np.ndarray) -> dict[str,
     }
 
 
-def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
+def _huffman_bins(plan: TilePlan, longest: int) -> dict[str, bool]:
     if plan.run_lengths is None:
         return {}
     codes = [np.asarray(lengths)[np.asarray(lengths) > 0]
@@ -165,7 +165,7 @@ def _huffman_bins(plan: LayerPlan, longest: int) -> dict[str, bool]:
 
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
-    config, plans, used = program.config, program.layers, words_used(program)
+    config, plans, used = program.config, program.tiles, words_used(program)
     hits = {
         "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,
@@ -177,7 +177,7 @@ def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     values = {INPUT: network.check_inputs(x)}
     values |= {layer.name: outputs
                for layer, outputs in zip(network.layers, golden.network(network, x))}
-    for plan, tile in zip(plans, run.layers):
+    for plan, tile in zip(plans, run.tiles):
         hits = _huffman_bins(plan, config.max_code_length)
         if plan.pointer_base not in described:          # tiles of one matrix differ in time alone
             described.add(plan.pointer_base)

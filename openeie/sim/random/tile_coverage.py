@@ -22,7 +22,7 @@ TILE_BINS = (
 def tile_bins(program: Program) -> set[str]:
     """The bins that a program hits."""
     found: set[str] = set()
-    for plan in program.layers:
+    for plan in program.tiles:
         layer, shape = program.network.layers[plan.layer], plan.part.shape
         if plan.clusters > 1 and len(plan.part.lines) < shape[1]:
             found.add("clustered bands")

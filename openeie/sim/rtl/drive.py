@@ -56,7 +56,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     ArrayFault : the array reports an error, or contradicts itself.
     """
     x = program.network.check_inputs(x)
-    vectors, plans = program.vectors, program.layers
+    vectors, plans = program.vectors, program.tiles
     if len(x) % vectors:
         raise InputError(f"the program takes {vectors} inputs a start, so their number must be "
                          f"a multiple of that, not {len(x)}")
@@ -67,7 +67,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
         inputs = program.input_records(x[first:first + vectors])
         _run_start(array, program, inputs, limit, unattended, results)
         progress(first + vectors)
-    return Run(engine=engine, config=program.config, layers=tuple(
+    return Run(engine=engine, config=program.config, tiles=tuple(
         LayerRun(name=plan.name, part=plan.part,
                  outputs=np.concatenate([result[0] for result in layer])
                  if layer else np.zeros((0, plan.outputs), np.int64),
@@ -81,7 +81,7 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
 
 def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
                unattended: bool | None, results: list[list]) -> None:
-    plans = program.layers
+    plans = program.tiles
 
     array.load(inputs)
     stepped = []
@@ -113,15 +113,15 @@ def read_counters(array: Ports, layer: int) -> tuple[int, np.ndarray, np.ndarray
 
 def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
     """What tile number ``layer`` wrote for its inputs of a start, int64 [vectors, outputs]."""
-    plan, config = program.layers[layer], program.config
+    plan, config = program.tiles[layer], program.config
     inputs = len(plan.part.vectors)
-    positions, step = inputs * plan.walk.positions, plan.out_rows - 1 + plan.dst_step
-    first, count = plan.dst_origin, (positions - 1) * step + plan.out_rows
+    positions, step = inputs * plan.walk.positions, plan.memory_rows - 1 + plan.dst_step
+    first, count = plan.dst_origin, (positions - 1) * step + plan.memory_rows
     in_a = max(0, min(count, half_rows(config) - first))
     words = np.stack([np.concatenate([
         array.read(target, pe, begin, part) for target, begin, part in (
             (Target.ACT_A, first, in_a),
             (Target.ACT_B, max(first - half_rows(config), 0), count - in_a)) if part])
         for pe in range(config.pes)], axis=1)
-    rows = words[np.arange(positions)[:, None] * step + np.arange(plan.out_rows)]
+    rows = words[np.arange(positions)[:, None] * step + np.arange(plan.memory_rows)]
     return rows.reshape(positions, -1)[:, plan.places].reshape(inputs, plan.outputs)

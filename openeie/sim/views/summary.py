@@ -133,22 +133,22 @@ def summarise(program: Program, run: Run, x) -> Summary:
     """
     network = program.network
     x = network.check_inputs(x)
-    if run.layers[0].cycles is None:
+    if run.tiles[0].cycles is None:
         raise InputError(f"the engine {run.engine} has no cycles, so there is no table of them; "
                          f"run fast or rtl")
-    names = [plan.name for plan in program.layers]
-    if [layer.name for layer in run.layers] != names or len(run.outputs) != len(x) \
+    names = [plan.name for plan in program.tiles]
+    if [layer.name for layer in run.tiles] != names or len(run.outputs) != len(x) \
             or run.config != program.config:
         raise InputError("the run must be the program's, on these inputs; it is of other layers, "
                          f"another array or {len(run.outputs)} inputs instead of {len(x)}")
     if not len(x):
         raise InputError("a table needs a run of at least one input, not 0")
     read = reader(program, run, x)
-    plans = [_plan_summary(program, run, number) for number in range(len(program.layers))]
+    plans = [_plan_summary(program, run, number) for number in range(len(program.tiles))]
     layers = []
     for number, layer in enumerate(network.layers):
         parts = [part for plan, part in enumerate(plans)
-                 if program.layers[plan].layer == number]
+                 if program.tiles[plan].layer == number]
         acts = read(number)
         layers.append(dataclasses.replace(
             _sum(layer.name, kind_of(layer), parts), weights=_weights(layer),
@@ -166,7 +166,7 @@ def _weights(layer: Layer) -> int:
 
 def _plan_summary(program: Program, run: Run, number: int) -> LayerSummary:
     """The time of one plan; what it had to do is its layer's."""
-    plan, layer = program.layers[number], run.layers[number]
+    plan, layer = program.tiles[number], run.tiles[number]
     multiplies = isinstance(program.network.layers[plan.layer], Weighted)
     spent = dict.fromkeys(SHARES, 0) | {name: layer.total(name) for name in COUNTERS[1:]}
     spent["mac" if multiplies else "pool"] = layer.total("busy")

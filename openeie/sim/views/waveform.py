@@ -17,7 +17,7 @@ from ..rtl.drive import execute, read_counters
 from ..rtl.rtl import MOST, Rtl
 from .waveform_views import Signal, read_header
 
-__all__ = ["Choice", "Forecast", "forecast", "record"]
+__all__ = ["SignalChoice", "WaveForecast", "forecast", "record"]
 
 _IN_PE = re.compile(r"pe(\d+)")
 
@@ -29,7 +29,7 @@ _RECORD_CYCLES, _WORD_CYCLES, _START_CYCLES = 8, 8, 12
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
+class SignalChoice:
     """Which part of a start a waveform has.
 
     Attributes
@@ -54,10 +54,10 @@ class Choice:
         if self.loading and self.layers:
             raise InputError("the waveform of some layers begins when the program is loaded; leave "
                              "out --layer or --with-loading")
-        names = [{plan.name, program.network.layers[plan.layer].name} for plan in program.layers]
+        names = [{plan.name, program.network.layers[plan.layer].name} for plan in program.tiles]
         for name in self.layers:
             if not any(name in both for both in names):
-                known = [plan.name for plan in program.layers]
+                known = [plan.name for plan in program.tiles]
                 raise InputError(f"no layer {name!r} in {program.network.name}; "
                                  f"{did_you_mean(name, known)}there are: {', '.join(known)}")
         for pe in self.pes:
@@ -67,14 +67,14 @@ class Choice:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class WaveForecast:
     """How much a waveform will have: ``cycles`` are exact but for loading, ``bytes`` about right
     within a factor of two."""
     cycles: int
     bytes: int
 
 
-def forecast(program: Program, x: np.ndarray, choice: Choice) -> Forecast:
+def forecast(program: Program, x: np.ndarray, choice: SignalChoice) -> WaveForecast:
     """The size of the waveform of a start on inputs x [vectors, n], from the engine ``fast``.
 
     Raises
@@ -86,19 +86,19 @@ def forecast(program: Program, x: np.ndarray, choice: Choice) -> Forecast:
     running, loading = sum(time for time, here in zip(times, shown) if here), 0
     if choice.loading:
         records = len(program.records()) + 2 * len(program.input_records(x))
-        words = sum(plan.out_rows * plan.walk.positions for plan in program.layers)
+        words = sum(plan.memory_rows * plan.walk.positions for plan in program.tiles)
         loading = _RECORD_CYCLES * records + _WORD_CYCLES * words * program.config.pes
         running *= 2
     first, last = choice.cycles
     running, loading = (max(0, min(last, end) - max(first, begin)) for begin, end in (
         (loading, loading + running), (0, loading)))
     pes = len(set(choice.pes)) or program.config.pes
-    return Forecast(cycles=running + loading, bytes=sum(
+    return WaveForecast(cycles=running + loading, bytes=sum(
         times * (shared + pes * of_a_pe) for times, (shared, of_a_pe) in (
             (1, _HEADER), (running, _RUNNING), (loading, _LOADING))))
 
 
-def record(program: Program, x: np.ndarray, path: Path, choice: Choice, *, seed: int = 1,
+def record(program: Program, x: np.ndarray, path: Path, choice: SignalChoice, *, seed: int = 1,
            most_bytes: int = MOST) -> int:
     """Run inputs x [vectors, n] on the gateware and write the waveform (VCD) to ``path``.
 
@@ -130,16 +130,17 @@ def record(program: Program, x: np.ndarray, path: Path, choice: Choice, *, seed:
     return cycles
 
 
-def _run(array: Rtl, program: Program, x: np.ndarray, choice: Choice, shown: list[bool]) -> int:
+def _run(array: Rtl, program: Program, x: np.ndarray, choice: SignalChoice,
+         shown: list[bool]) -> int:
     """Load everything, then run: as a whole, or in parts that are traced and parts that are not."""
     array.load(program.records())
     array.load(program.input_records(x))
-    for here, part in groupby(enumerate(program.layers), key=lambda each: shown[each[0]]):
+    for here, part in groupby(enumerate(program.tiles), key=lambda each: shown[each[0]]):
         plans = list(part)
         array.trace_cycles(here, *choice.cycles)
         array.start(plans[0][0], len(plans), sum(plan.cycle_limit + 64 for _, plan in plans) + 64)
     array.trace_cycles(False, *choice.cycles)
-    return sum(read_counters(array, index)[0] for index in range(len(program.layers)))
+    return sum(read_counters(array, index)[0] for index in range(len(program.tiles)))
 
 
 def _scopes(program: Program, pes: tuple[int, ...], seed: int) -> list[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from ...core.errors import InputError
-from ...core.network.binary import BinaryConv, BinaryLinear
+from ...core.network.binary import SignConv, SignLinear
 from ...core.network.graph import Conv, Depthwise, Layer, Linear, Pool
 from ...core.network.window import Window
 from ...core.numbers.fixed import BIAS_BITS, int_range
@@ -17,7 +17,7 @@ from ...core.numbers.sparse import SparseWeights
 from ..quantise.scales import activation_scale, rescaling
 from . import modules
 from .affine import affine, floats
-from .sign_threshold import Asked
+from .sign_threshold import SignThreshold
 from .stages import Stage
 from .writeback import GainOffset, integer_writeback
 
@@ -37,7 +37,7 @@ class Options:
 
 
 def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: float,
-                  asked: Asked | None, options: Options) -> Layer:
+                  asked: SignThreshold | None, options: Options) -> Layer:
     """The layer of a stage.
 
     Parameters
@@ -109,7 +109,7 @@ def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callabl
 
 
 def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callable,
-            options: Options) -> Linear | BinaryLinear:
+            options: Options) -> Linear | SignLinear:
     """A convolution or linear layer, real or binary."""
     core, where = stage.core, _where(stage)
     weight = _columns(core, shape)
@@ -132,7 +132,7 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Calla
         fields |= {"window": _window(shape, core)}
     if is_binary:
         signs = SignMatrix.from_signs(np.where(weight >= 0, turn, -turn))
-        kind = BinaryConv if "window" in fields else BinaryLinear
+        kind = SignConv if "window" in fields else SignLinear
         return kind(signs=signs, mode=core.mode, **writeback, **fields)
     turn[gain == 0] = 0                         # outputs that do not depend on the inputs
     integers = np.rint(weight / unit[:, np.newaxis]).astype(np.int64) * turn

@@ -17,7 +17,7 @@ from ..data.labelled import Dataset, load_dataset
 from ..float.plain_weights import copied
 from ..quantise.report import QuantiseReport
 from ..seed import check_seed
-from .checkpoint import Checkpoints, State
+from .checkpoint import Checkpoints, StepState
 from .keys import keys_of
 from .methods.train import deterministic
 from .preflight import check_network, check_options, check_pictures, identity, versions
@@ -172,10 +172,10 @@ def compress(network, data: Dataset | Mapping | str | Path,
     return result
 
 
-def _run(course: Course, store: Checkpoints | None, seed: int) -> State:
+def _run(course: Course, store: Checkpoints | None, seed: int) -> StepState:
     """All steps, from the last one that is kept."""
     steps = steps_of(course.recipe)
-    state, ran = State(), False
+    state, ran = StepState(), False
     for number, (name, step) in enumerate(steps.items(), 1):
         course.watch.step(number, len(steps), name)
         left = None if store is None or ran else store.load(number, name)
@@ -194,7 +194,7 @@ def _run(course: Course, store: Checkpoints | None, seed: int) -> State:
     return state
 
 
-def _result(course: Course, state: State, seed: int) -> Compressed:
+def _result(course: Course, state: StepState, seed: int) -> Compressed:
     """The network with its provenance."""
     errors, held_out = ({stage: state.notes[step][split] for stage, step in _STAGES.items()
                          if state.notes.get(step, {}).get(split) is not None}

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ..data.labelled import Dataset, Labelled
 from ..float.graph import FloatGraph
-from .checkpoint import State, digest
+from .checkpoint import StepState, digest
 from .graph_module import GraphModule
 from .methods.distill import distillation
 from .methods.prune import hold_zeros, kept, release, weighted_layers
@@ -19,10 +19,10 @@ from .methods.train import Loss, cross_entropy, error_rate, fit
 from .recipe import Recipe, Training
 from .source import Source
 
-__all__ = ["Pictures", "Watcher", "Silent", "Course"]
+__all__ = ["ScaledImages", "Watcher", "Silent", "Course"]
 
 
-class Pictures:
+class ScaledImages:
     """Bytes that become the float network's inputs when they are taken; see
     :class:`~openeie.sw.compress.methods.train.Inputs`."""
 
@@ -101,7 +101,7 @@ class Course:
     _graph: tuple[str, FloatGraph] | None = None
 
     def __post_init__(self) -> None:
-        self._on_device = {name: (Pictures(self.data, images, self.device),
+        self._on_device = {name: (ScaledImages(self.data, images, self.device),
                                   torch.from_numpy(labels).to(self.device))
                            for name, (images, labels) in (
                                ("train", self.train), ("held_out", self.held_out),
@@ -164,7 +164,7 @@ class Course:
                        "weights": weights}
 
     # Modules from states ----------------------------------------------------------------------
-    def live(self, state: State, *, masked: bool = True) -> nn.Module:
+    def live(self, state: StepState, *, masked: bool = True) -> nn.Module:
         """The module that a state holds; pruned layers keep their zeros, unless not ``masked``."""
         model = self.source.empty()
         model.load_state_dict(state.part("model"))
@@ -181,7 +181,7 @@ class Course:
             release(layer)
         return model.state_dict()
 
-    def graph(self, state: State) -> FloatGraph:
+    def graph(self, state: StepState) -> FloatGraph:
         """The graph of the module that a state holds, batch normalisation folded."""
         model = self.live(state, masked=False)
         key = digest(state.part("model"))
@@ -189,7 +189,7 @@ class Course:
             self._graph = key, self.source.graph(model, self.example)
         return self._graph[1]
 
-    def folded(self, state: State) -> nn.Module:
+    def folded(self, state: StepState) -> nn.Module:
         """The graph as a module, its weights shared if the state says so."""
         model = GraphModule(self.graph(state)).eval()
         tensors = state.part("shared")

@@ -11,7 +11,7 @@ import numpy as np
 from ...core.errors import InputError
 from .npz import read_arrays
 
-__all__ = ["SIDE", "CLASSES", "MAP_RANGE", "Pictures", "load_pictures", "caffe_maps"]
+__all__ = ["SIDE", "CLASSES", "MAP_RANGE", "ImageNetImages", "load_pictures", "caffe_maps"]
 
 #: Pixels of a picture along both sides, and classes, as SqueezeNet has them.
 SIDE, CLASSES = 227, 1000
@@ -21,7 +21,7 @@ MAP_RANGE = (-max(_MEAN), 255 - min(_MEAN))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Pictures:
+class ImageNetImages:
     """Pictures, and what is known of them.
 
     Attributes
@@ -41,7 +41,7 @@ def caffe_maps(images: np.ndarray) -> np.ndarray:
     return images[..., ::-1].astype(np.int64) - np.array(_MEAN)
 
 
-def load_pictures(path: str | Path) -> Pictures:
+def load_pictures(path: str | Path) -> ImageNetImages:
     """Pictures from an ``.npz`` with ``images`` and perhaps ``labels`` and ``float_logits``.
 
     Raises
@@ -61,7 +61,7 @@ def load_pictures(path: str | Path) -> Pictures:
             wanted = "integer" if kinds == "iu" else "float"
             _check(path, name, arrays[name], wanted, arrays[name].dtype.kind in kinds, shape)
     _check_values(path, arrays)
-    return Pictures(
+    return ImageNetImages(
         images=images,
         labels=arrays["labels"].astype(np.int64) if "labels" in arrays else None,
         float_logits=arrays["float_logits"].astype(np.float32) if "float_logits" in arrays

@@ -9,7 +9,7 @@ import numpy as np
 from ...core.array.limits import ENCODINGS
 from ...core.errors import InputError
 from ...core.numbers.fixed import int_range
-from ..seed import is_whole
+from ..seed import is_integer
 
 __all__ = ["QuantiseOptions"]
 
@@ -33,10 +33,10 @@ class QuantiseOptions:
     def __post_init__(self) -> None:
         def keep(name: str, value) -> None:
             object.__setattr__(self, name, value)
-        if not is_whole(self.act_width) or self.act_width not in (8, 16):
+        if not is_integer(self.act_width) or self.act_width not in (8, 16):
             raise InputError(f"act_width must be 8 or 16, not {self.act_width!r}")
         low, high = _ACC_WIDTHS
-        if not is_whole(self.acc_width) or not low <= self.acc_width <= high:
+        if not is_integer(self.acc_width) or not low <= self.acc_width <= high:
             raise InputError(f"acc_width must be an integer in {low} .. {high}, "
                              f"not {self.acc_width!r}")
         if not isinstance(self.input_scale, Real) or isinstance(self.input_scale, bool) \
@@ -55,7 +55,7 @@ class QuantiseOptions:
         least, most = int_range(self.act_width)
         given = self.input_range
         if isinstance(given, (tuple, list, np.ndarray)) and len(given) == 2 \
-                and all(is_whole(one) for one in given) and least <= given[0] <= given[1] <= most:
+                and all(is_integer(one) for one in given) and least <= given[0] <= given[1] <= most:
             return int(given[0]), int(given[1])
         raise InputError(f"input_range must be two integers, low <= high, in {least} .. {most} "
                          f"because act_width is {self.act_width}, not {given!r}")

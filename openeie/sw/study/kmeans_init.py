@@ -11,7 +11,7 @@ from torch import nn
 from ..compress.methods.kmeans import INITS, kmeans, optimal
 from ..compress.methods.prune import weighted_layers
 from ..compress.methods.share import share
-from .figure import Figure, Panel, series
+from .figure import StudyFigure, Panel, series
 from .subject import Subject
 
 __all__ = ["Start", "inertia", "best_inertia", "start_points", "start_figure"]
@@ -72,7 +72,7 @@ def start_points(subject: Subject, pruned: nn.Module,
     return points
 
 
-def start_figure(points: Sequence[Start]) -> Figure:
+def start_figure(points: Sequence[Start]) -> StudyFigure:
     """Errors before and after the centroids' training, and how far k-means is from the optimum
     (the paper's Figure 8)."""
     def panel(title: str, y_label: str, value: Callable[[Start], float], **options) -> Panel:
@@ -80,14 +80,14 @@ def start_figure(points: Sequence[Start]) -> Figure:
             series(init, [point.bits for point in points if point.init == init],
                    [value(point) for point in points if point.init == init])
             for init in INITS), **options)
-    return Figure(name="initialisation", title="Where the centroids start, LeNet-300-100 pruned",
-                  panels=(
-                      panel("before the centroids are trained", "test error",
-                            lambda point: point.error_shared, percent="y"),
-                      panel("centroids trained", "test error", lambda point: point.error,
-                            percent="y"),
-                      panel("sum of squared distances", "of k-means / the least there is",
-                            lambda point: point.inertia / point.best, log="y")))
+    panels = (
+        panel("before the centroids are trained", "test error",
+              lambda point: point.error_shared, percent="y"),
+        panel("centroids trained", "test error", lambda point: point.error, percent="y"),
+        panel("sum of squared distances", "of k-means / the least there is",
+              lambda point: point.inertia / point.best, log="y"))
+    return StudyFigure(name="initialisation", panels=panels,
+                       title="Where the centroids start, LeNet-300-100 pruned")
 
 
 def _kept(model: nn.Module) -> list[np.ndarray]:

@@ -18,7 +18,7 @@ from openeie.core.array.config import OPERATIONS, preset
 from openeie.core.artefact import artefact
 from openeie.core.artefact.layer_headers import KINDS, write_layer
 from openeie.core.errors import ArtefactError, InputError
-from openeie.core.network.graph import BinaryConv, BinaryLinear, Conv, Network, Pool
+from openeie.core.network.graph import SignConv, SignLinear, Conv, Network, Pool
 from openeie.core.network.window import Window
 from openeie.sim.random.networks import draw_network
 from openeie.sw.importers.caffe.han import load_han
@@ -48,7 +48,7 @@ def test_random_networks_have_every_kind_and_branches():
     """Otherwise the test above would prove little. Binary layers have tests of their own."""
     nets = [draw_network(np.random.default_rng(seed), ARRAY) for seed in range(300)]
     assert {type(layer) for net in nets for layer in net.layers} \
-        == {header.makes for header in KINDS.values()} - {BinaryLinear, BinaryConv}
+        == {header.makes for header in KINDS.values()} - {SignLinear, SignConv}
     assert sum(len(layer.sources) > 1 for net in nets for layer in net.layers) > 5
 
 

@@ -10,7 +10,7 @@ from openeie.core.compile.activation_plan import place_maps
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import CapacityError, ConfigError, InputError
 from openeie.core.network.graph import INPUT, Conv, Linear, Network, Pool
-from openeie.core.network.layout import Layout
+from openeie.core.network.layout import MapLayout
 from openeie.core.network.window import Window
 from openeie.sim.fast import fast
 from support.maps import layer
@@ -71,7 +71,7 @@ def test_a_branching_network_runs(rng):
     x = rng.integers(-99, 100, (4, network.inputs))
     program = compile_network(network, CONFIG, vectors=2)
     run, outputs = fast.run(program, x), golden.network(network, x)
-    for ours, theirs in zip(run.layers, outputs):
+    for ours, theirs in zip(run.tiles, outputs):
         assert np.array_equal(ours.outputs, theirs), ours.name
     names = [one.name for one in network.layers]
     values = dict(zip(names, outputs))
@@ -84,7 +84,7 @@ def test_a_branching_network_runs(rng):
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=4), st.integers(1, 9))
 def test_every_channel_has_one_place(parts, pes):
-    layout = Layout(pixels=2, parts=tuple(parts))
+    layout = MapLayout(pixels=2, parts=tuple(parts))
     places = layout.places(pes)
     assert len(set(places.tolist())) == layout.channels
     assert places.max() < layout.rows(pes) * pes

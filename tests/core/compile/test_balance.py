@@ -116,7 +116,7 @@ def test_outputs_stay_and_engines_agree(seed, pes, by, weighted):
     program = compile_network(other, config)
     run = fast.run(program, x)
     assert np.array_equal(run.outputs, golden.network(network, x)[-1])
-    for ours, theirs in zip(run.whole_layers, golden.network(other, x)):
+    for ours, theirs in zip(run.layers, golden.network(other, x)):
         assert np.array_equal(ours.outputs, theirs)
 
 
@@ -242,7 +242,7 @@ def test_simulate_and_verify_balance_a_network():
     x = rng.integers(-20, 21, (3, 9))
     expected = golden.network(balanced(network, 4), x)
     run = openeie.simulate(network, x, config="TINY", balance=True)
-    assert np.array_equal(run.layers[0].outputs, expected[0])
+    assert np.array_equal(run.tiles[0].outputs, expected[0])
     assert not np.array_equal(expected[0], golden.network(network, x)[0])
     assert openeie.verify(network, x, config="TINY", balance=True,
                           engines=("golden", "fast")).words == 3 * 19

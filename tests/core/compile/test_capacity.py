@@ -64,8 +64,8 @@ def test_every_memory_too_small(rng):
     chosen, program = check(stack(rng), SMALL)
     assert set(chosen) == {"entry_depth", "pointer_depth", "act_depth", "channel_depth",
                            "max_layers"}
-    assert program.chains and len(program.layers) == chosen["max_layers"] > 3
-    assert max(plan.dst_rows for plan in program.layers) == 2       # sliced, not refused
+    assert program.chains and len(program.tiles) == chosen["max_layers"] > 3
+    assert max(plan.acc_rows for plan in program.tiles) == 2       # sliced, not refused
 
 
 def test_the_message_says_it_all(rng):

@@ -115,7 +115,7 @@ def test_every_activation_and_channel_has_one_place(pes, n, m, vectors):
     program = compile_network(network(m, n), CONFIG.replace(
         pes=pes, entry_depth=1 << 12, act_depth=256, acc_depth=64, channel_depth=64),
         vectors=vectors)
-    plan = program.layers[0]
+    plan = program.tiles[0]
     x = np.arange(1, 1 + n * vectors).reshape(vectors, n)
     records = program.input_records(x)
     assert set(records["target"]) == {Target.ACT_A}

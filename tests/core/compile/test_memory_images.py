@@ -67,7 +67,7 @@ def read_huffman(config, words, bit, end, tables, codebook, run_symbols):
 
 def read_layer(program, index):
     """The dense matrix of one layer, from the images and the layer's sizes alone."""
-    config, plan = program.config, program.layers[index]
+    config, plan = program.config, program.tiles[index]
     first, second = (int(word) for word in program.descriptors[index, :2])
     encoding, table = ENCODINGS[field(first, 0, 2)], field(first, 3, 8)
     base = field(second, 32, 24)
@@ -112,7 +112,7 @@ def test_the_images_say_what_the_network_says(program):
         assert np.array_equal(read_layer(program, index), layer.weights.dense())
     assert program.entries.shape[1] == max(1, sum(
         words_needed(program.config, layer, plan)
-        for layer, plan in zip(program.network.layers, program.layers)))
+        for layer, plan in zip(program.network.layers, program.tiles)))
 
 
 def words_needed(config, layer, plan):
@@ -175,7 +175,7 @@ def test_unpacking_damaged_images_ends_in_entries_or_one_error(encoding, image, 
                 assert str(error)
             else:
                 assert entries.count.sum() == len(entries.run) == len(entries.value)
-                assert entries.count.shape == (4, program.layers[index].inputs)
+                assert entries.count.shape == (4, program.tiles[index].inputs)
 
 
 def patched(program, index, name, value):
@@ -205,10 +205,10 @@ def test_unpacking_names_what_is_wrong(name, value, message):
 
 def test_unpacking_believes_the_descriptor_not_the_plan():
     program = example("codebook")
-    same = unpack_layer(patched(program, 1, "pointer_base", program.layers[1].pointer_base), 1)
-    assert np.array_equal(same.count, program.layers[1].entry_count)
-    other = unpack_layer(patched(program, 0, "pointer_base", program.layers[1].pointer_base), 0)
-    assert not np.array_equal(other.count, program.layers[0].entry_count)
+    same = unpack_layer(patched(program, 1, "pointer_base", program.tiles[1].pointer_base), 1)
+    assert np.array_equal(same.count, program.tiles[1].entry_count)
+    other = unpack_layer(patched(program, 0, "pointer_base", program.tiles[1].pointer_base), 0)
+    assert not np.array_equal(other.count, program.tiles[0].entry_count)
 
 
 def test_unpacking_refuses_pointers_that_cannot_be():

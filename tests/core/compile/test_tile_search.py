@@ -46,7 +46,7 @@ def test_bands_compute_the_same(rng, count, pools, stride, vectors):
     search = TileSearch(network, CONFIG, vectors)
     x = rng.integers(-99, 100, (2 * vectors, network.inputs))
     whole = compile_network(network, CONFIG, vectors=vectors)
-    assert whole.chains == () and len(whole.layers) == count
+    assert whole.chains == () and len(whole.tiles) == count
     depths, depth = set(), CONFIG.act_depth
     while search.maps(2 * depth) is not None:
         program = compile_network(network, CONFIG.replace(act_depth=depth), vectors=vectors)
@@ -59,8 +59,8 @@ def test_bands_compute_the_same(rng, count, pools, stride, vectors):
             if stride == 1:         # else there may be lines that nobody needs
                 assert run.cycles.sum() > fast.run(whole, x).cycles.sum()
         else:
-            assert [vars(a) for a in map(plain, program.layers)] \
-                == [vars(a) for a in map(plain, whole.layers)]
+            assert [vars(a) for a in map(plain, program.tiles)] \
+                == [vars(a) for a in map(plain, whole.tiles)]
         depth //= 2
     assert depths, "nothing was tiled"
 
@@ -79,7 +79,7 @@ def test_tiles_share_a_matrix_and_have_names(rng):
     whole = compile_network(network, CONFIG)
     for name in ("entries", "pointers", "channels", "codebooks", "run_symbols"):
         assert np.array_equal(getattr(program, name), getattr(whole, name))
-    tiles = [plan for plan in program.layers if plan.layer == number]
+    tiles = [plan for plan in program.tiles if plan.layer == number]
     assert len(tiles) == chain.bands and len({plan.pointer_base for plan in tiles}) == 1
     assert [plan.name for plan in tiles[:2]] == [
         f"l{number} [{place}/{chain.bands}]" for place in (1, 2)]
@@ -104,11 +104,11 @@ def test_slices_of_channels_compute_the_same(encoding, vectors):
         x = rng.integers(-99, 100, (vectors, network.inputs))
         program = compile_network(network, roomy, vectors=vectors)
         verify(program, x, engines=("golden", "fast"))
-        assert max(plan.dst_rows for plan in program.layers) <= 2
+        assert max(plan.acc_rows for plan in program.tiles) <= 2
         whole = compile_network(network, vast, vectors=vectors)
         assert np.array_equal(fast.run(program, x).outputs, fast.run(whole, x).outputs)
         assert program.channels.shape == whole.channels.shape
-        assert len(program.codebooks) == len({plan.pointer_base for plan in program.layers})
+        assert len(program.codebooks) == len({plan.pointer_base for plan in program.tiles})
 
 
 def test_the_search_finds_the_cheapest(rng):
@@ -162,12 +162,12 @@ def test_a_map_of_the_same_time_is_never_overwritten(rng):
     owner = np.full(2 * depth, -2)
     rows = network.layout("input").rows(4) * network.layout("input").pixels * 2
     owner[program.input_origin:program.input_origin + rows] = -1
-    for plan in program.layers:
+    for plan in program.tiles:
         count = len(plan.part.vectors) * plan.walk.positions
         address, inside = plan.walk.addresses(count, 2 * depth)
         assert set(owner[address[inside]].tolist()) == {plan.layer - 1}
         written = plan.dst_origin + np.arange(count)[:, None] * (
-            plan.dst_rows - 1 + plan.dst_step) + np.arange(plan.dst_rows)
+            plan.acc_rows - 1 + plan.dst_step) + np.arange(plan.acc_rows)
         owner[written] = plan.layer
 
 
@@ -208,7 +208,7 @@ def test_a_wrong_line_of_a_band_is_noticed(rng):
     verify(program, x, engines=("golden", "fast"))
     descriptors = program.descriptors.copy()
     descriptors[2, 5] ^= np.uint64(1)                   # the origin that the third tile reads
-    name = re.escape(program.layers[2].name)
+    name = re.escape(program.tiles[2].name)
     with pytest.raises(Mismatch, match=f"layer {name}, "):
         verify(dataclasses.replace(program, descriptors=descriptors), x,
                engines=("golden", "fast"))
@@ -226,12 +226,12 @@ def test_bands_and_slices_in_clusters(rng, clustered, vectors):
                               clustered=clustered)
     x = rng.integers(-99, 100, (2 * vectors, network.inputs))
     verify(program, x, engines=("golden", "fast"))
-    shared = [plan for plan in program.layers if plan.clusters == 2]
-    assert program.chains and max(plan.dst_rows for plan in program.layers) <= 4
+    shared = [plan for plan in program.tiles if plan.clusters == 2]
+    assert program.chains and max(plan.acc_rows for plan in program.tiles) <= 4
     assert any(len(plan.part.lines) < plan.part.shape[1] for plan in shared)
     assert not clustered or any(len(plan.part.channels) < plan.part.shape[3] for plan in shared)
-    for plan in program.layers:         # tiles of one matrix are all clustered, or none is
-        same = [one for one in program.layers if one.pointer_base == plan.pointer_base]
+    for plan in program.tiles:         # tiles of one matrix are all clustered, or none is
+        same = [one for one in program.tiles if one.pointer_base == plan.pointer_base]
         assert len({one.clusters for one in same}) == 1
 
 
@@ -244,7 +244,7 @@ def test_more_positions_than_a_descriptor_counts(rng):
     x = rng.integers(-9, 10, (1, network.inputs))
     for depth in (1 << 17, 1 << 19):
         program = compile_network(network, CONFIG.replace(act_depth=depth))
-        assert max(plan.walk.positions for plan in program.layers) < 1 << 16
+        assert max(plan.walk.positions for plan in program.tiles) < 1 << 16
         fast.run(program, x).compare(engines.simulate(program, x, "golden"))
 
 
@@ -256,5 +256,5 @@ def test_layers_are_told_in_the_networks_order(rng):
         layer(rng, dataclasses.replace(one, channels=16, pad=(6, 0, 0, 0)), 2, name="b")))
     program = compile_network(network, CONFIG.replace(act_depth=128))
     run = fast.run(program, rng.integers(-9, 10, (2, network.inputs)))
-    assert program.layers[0].name.startswith("b")
-    assert [one.name for one in run.whole_layers] == ["a", "b"]
+    assert program.tiles[0].name.startswith("b")
+    assert [one.name for one in run.layers] == ["a", "b"]

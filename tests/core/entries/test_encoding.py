@@ -69,8 +69,8 @@ def test_memory_images_are_the_matrix(weights, pes, data):
     program = compile_network(net, config)
     entries = unpack_layer(program, 0)
     assert np.array_equal(decode_entries(entries, m).dense(), weights.dense())
-    assert np.array_equal(entries.count, program.layers[0].entry_count)
-    assert np.array_equal(entries.filler_count, program.layers[0].filler_count)
+    assert np.array_equal(entries.count, program.tiles[0].entry_count)
+    assert np.array_equal(entries.filler_count, program.tiles[0].filler_count)
     again = encode_entries(weights, pes, config.max_run)
     assert np.array_equal(entries.run, again.run) and np.array_equal(entries.value, again.value)
 

@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openeie.core.errors import InputError, UntrustedError
 from openeie.core.host.journal import damage_text, dump_line, dump_lines, read_lines
-from openeie.sim.study.grid import Layer, Sweep
+from openeie.sim.study.grid import RandomLayer, Sweep
 from openeie.sim.study.sweep import run_sweep
 
-LAYER = Layer(name="a", inputs=20, outputs=15, weight_density=0.2, act_density=0.5)
+LAYER = RandomLayer(name="a", inputs=20, outputs=15, weight_density=0.2, act_density=0.5)
 SWEEP = Sweep(grid={"pes": [1, 2], "queue_depth": [1, 8, 4]}, layer=[LAYER])
 
 

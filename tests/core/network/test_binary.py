@@ -15,7 +15,7 @@ from openeie.core import golden
 from openeie.core.artefact import artefact
 from openeie.core.errors import ArtefactError, CapacityError, InputError
 from openeie.core.network import bounds
-from openeie.core.network.binary import BinaryConv, BinaryLinear
+from openeie.core.network.binary import SignConv, SignLinear
 from openeie.core.network.graph import Network
 from openeie.core.network.window import Window
 from openeie.core.numbers.fixed import int_range, requantise
@@ -25,8 +25,8 @@ SEEDS = st.integers(0, 2**32 - 1)
 
 def layer(rng, m=3, n=5, mode="bwn", **fields):
     """A linear layer."""
-    return BinaryLinear(**{"name": "fc", "mode": mode, "signs": signs(rng, m, n)}
-                        | writeback(rng, m) | fields)
+    return SignLinear(**{"name": "fc", "mode": mode, "signs": signs(rng, m, n)}
+                      | writeback(rng, m) | fields)
 
 
 @given(SEEDS)
@@ -37,7 +37,7 @@ def test_sums_element_by_element(seed):
     x[:, ::3] = 0                                   # of which the sign is +1
     values = dict(zip([this.name for this in net.layers], golden.network(net, x)))
     for number, this in enumerate(net.layers):
-        if isinstance(this, BinaryLinear):
+        if isinstance(this, SignLinear):
             read = x if not number else values[net.layers[number - 1].name]
             expected = np.array([plain_sums(this, one) for one in read.tolist()])
             sums = this.sums(read, net.act_width)
@@ -68,8 +68,8 @@ def test_no_sum_leaves_the_bounds_and_some_reach_them(seed):
 def test_padding_is_no_sign_and_has_no_magnitude():
     """A row of ones sees as many signs as there are places inside the map."""
     window = Window(height=2, width=2, channels=1, kernel=(3, 3), pad=(1, 1, 1, 1))
-    conv = BinaryConv(name="c", mode="xnor", window=window, bias=[0], multiplier=[1], shift=[0],
-                      signs=openeie.core.numbers.signs.SignMatrix.from_signs(np.ones((1, 9))))
+    conv = SignConv(name="c", mode="xnor", window=window, bias=[0], multiplier=[1], shift=[0],
+                    signs=openeie.core.numbers.signs.SignMatrix.from_signs(np.ones((1, 9))))
     assert conv.sums(np.array([[1, 2, 3, 4]]), 16).ravel().tolist() == [4 * 10] * 4
     corner = replace(conv, window=replace(window, pad=(2, 2, 0, 0)))
     assert corner.sums(np.array([[-1, 2, 3, 4]]), 16).ravel().tolist() == [-1, 0, 0, 2 * 10]
@@ -104,7 +104,7 @@ def test_an_xnor_layer_has_a_widest_matrix(rng):
     window = Window(height=3, width=3, channels=2, kernel=(2, 2))
     with pytest.raises(InputError, match="signs must have 8 columns, one for each element of the "
                                          "kernel, not 7"):
-        BinaryConv(name="c", mode="bwn", window=window, signs=signs(rng, 3, 7), **writeback(rng, 3))
+        SignConv(name="c", mode="bwn", window=window, signs=signs(rng, 3, 7), **writeback(rng, 3))
 
 
 def test_golden_refuses_sums_it_could_not_compute_exactly(rng):
@@ -127,7 +127,7 @@ def test_files_give_everything_back_with_a_bit_a_weight(seed):
     assert artefact.dumps(again, encoding="huffman") == data
     for ours, theirs in zip(net.layers, again.layers):
         assert type(ours) is type(theirs)
-        if not isinstance(ours, BinaryLinear):
+        if not isinstance(ours, SignLinear):
             continue
         assert np.array_equal(ours.signs.bits, theirs.signs.bits)
         for name in ("name", "mode", "relu", "sources", "output_scale"):
@@ -140,7 +140,7 @@ def test_files_give_everything_back_with_a_bit_a_weight(seed):
     assert np.array_equal(golden.run(net, x).outputs, golden.run(again, x).outputs)
     contents = openeie.inspect(data)
     for ours, columns in zip(net.layers, contents.layers):
-        if isinstance(ours, BinaryLinear):
+        if isinstance(ours, SignLinear):
             m, n = ours.signs.shape
             assert (columns.weights, columns.kept, columns.fillers) == (m * n, m * n, 0)
             assert (columns.weight_bits, columns.weight_bits_huffman) == (1, 1)
@@ -155,7 +155,7 @@ DATA = artefact.dumps(NET)
 
 
 def test_the_damaged_network_has_both_kinds():
-    assert {type(this) for this in NET.layers} >= {BinaryConv, BinaryLinear}
+    assert {type(this) for this in NET.layers} >= {SignConv, SignLinear}
 
 
 def test_damaged_files_give_only_the_documented_error():
@@ -231,7 +231,7 @@ def test_golden_without_an_array(tmp_path, rng):
     with pytest.warns(openeie.NumericWarning, match="layer norm: 18 of 18 outputs"):
         simulated = [openeie.simulate(net, x, engine="golden") for net in (NET, tmp_path / "n.eie")]
     for run in (*simulated, golden.run(NET, x)):
-        assert run.config is None and [this.name for this in run.layers] \
+        assert run.config is None and [this.name for this in run.tiles] \
             == [this.name for this in NET.layers]
         assert np.array_equal(run.outputs, golden.network(NET, x)[-1])
     with pytest.raises(InputError, match=r"input \[0, 0\] must be in -100 .. 120, not 121"):

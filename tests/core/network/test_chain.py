@@ -3,7 +3,7 @@
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.network.address_walk import Walk
+from openeie.core.network.address_walk import AddressWalk
 from openeie.core.network.chain import lines_needed
 from support.maps import windows
 
@@ -42,7 +42,7 @@ def test_the_walk_of_a_band_sees_what_the_window_sees(window, pes, gap, data):
     part = padded[held.start * window.width:held.stop * window.width]
     memory = rng.integers(-9, 10, (7 + len(part) * (rows + gap), pes))
     memory[7:].reshape(len(part), rows + gap, pes)[:, :rows] = part.reshape(-1, rows, pes)
-    walk = Walk.of_window(window, rows, 7, rows + gap, lines=lines, held=held)
+    walk = AddressWalk.of_window(window, rows, 7, rows + gap, lines=lines, held=held)
     assert 0 <= walk.pad_top <= window.pad[0]
     address, inside = walk.addresses(walk.positions, 1 << 24)
     assert address[inside].max(initial=0) < len(memory)

@@ -14,7 +14,7 @@ from openeie.core.compile.compile import compile_network
 from openeie.core.errors import CapacityError, EncodingError, InputError, Mismatch
 from openeie.core.network.bounds import accumulator_needs
 from openeie.core.network.graph import INPUT, Add, Linear, Network, Pool
-from openeie.core.network.layout import Layout
+from openeie.core.network.layout import MapLayout
 from openeie.core.network.window import Window
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.verify import verify
@@ -64,7 +64,7 @@ def test_golden_adds(seed, relu):
 
 @given(st.lists(st.integers(1, 12), min_size=1, max_size=3), st.integers(1, 5), st.integers(1, 6))
 def test_each_pe_has_its_own_channel_s_weight_in_a_row_s_column(parts, places, pes):
-    layout = Layout(pixels=1, parts=tuple(parts))
+    layout = MapLayout(pixels=1, parts=tuple(parts))
     weights = np.arange(layout.channels * places).reshape(layout.channels, places)     # one is 0
     one = dataclasses.replace(
         depthwise(np.random.default_rng(0), Window(height=1, width=places, kernel=(1, places),
@@ -91,7 +91,7 @@ def test_a_depthwise_layer_runs(rng, encoding, channels):
     one = depthwise(rng, window, slots=9, encoding=encoding)
     program = agrees(Network(name="n", layers=(one,)),
                      rng.integers(-32768, 32768, (4, window.inputs)), vectors=2)
-    plan = program.layers[0]
+    plan = program.tiles[0]
     assert plan.columns == 6 * -(-channels // 4) == plan.walk.rows and not plan.repeat
     assert plan.filler_count.any() == (channels == 70)
     assert plan.encoding == encoding
@@ -129,7 +129,7 @@ def test_an_addition_of_the_input_and_of_vectors(rng):
         layer(rng, 7, 7, Linear, name="a"),
         Add(name="s", pixels=1, channels=7, factors=(1, 9), sources=(INPUT, "a")),
         Add(name="t", pixels=1, channels=7, factors=(1, 2), sources=("s", INPUT))))
-    assert alone.layout(INPUT) == Layout(pixels=1, parts=(7,))
+    assert alone.layout(INPUT) == MapLayout(pixels=1, parts=(7,))
     agrees(alone, rng.integers(-99, 100, (4, 7)), vectors=2)
     twice = Network(name="n", layers=(Add(name="s", pixels=1, channels=7, factors=(1, 9),
                                           sources=(INPUT, INPUT)),))

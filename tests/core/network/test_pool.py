@@ -10,7 +10,7 @@ from openeie.core.array.config import ArrayConfig, preset
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import CapacityError, ConfigError, InputError
 from openeie.core.network.graph import Linear, Network
-from openeie.core.network.layout import Layout
+from openeie.core.network.layout import MapLayout
 from openeie.core.network.pool import Pool
 from openeie.core.network.window import Window
 from openeie.core.numbers.fixed import quantise_scale
@@ -56,7 +56,7 @@ def test_an_average_rounds_half_up():
 @given(st.integers(1, 40), st.integers(1, 8))
 def test_the_matrix_has_one_for_each_channel(channels, pes):
     pool = Pool(name="p", window=Window(height=1, width=1, channels=channels), reduce="sum")
-    dense = pool.matrix(Layout(pixels=1, parts=(channels,)), pes).dense()[:channels]
+    dense = pool.matrix(MapLayout(pixels=1, parts=(channels,)), pes).dense()[:channels]
     assert [(row, column) for row, column in np.argwhere(dense)] \
         == [(channel, channel // pes) for channel in range(channels)]
     assert set(dense.reshape(-1)) <= {0, 1}

@@ -22,7 +22,7 @@ def boxes():
 
 def run_of(x, engine="golden"):
     """A run of one start for each two inputs x."""
-    return Run(engine=engine, config=preset("TINY"), layers=tuple(
+    return Run(engine=engine, config=preset("TINY"), tiles=tuple(
         LayerRun(name=part.label("conv"), part=part, outputs=part.cut(x),
                  cycles=np.array([10, 20, 30]),
                  counters=np.ones((3, 4, len(COUNTERS)), int)) for part in boxes()))
@@ -45,7 +45,7 @@ def test_cut_and_joined(rng):
 def test_a_part_of_all_inputs_takes_any_batch(rng):
     x = rng.integers(-9, 10, (5, 5 * 3 * 7))
     part = Part(layer=0, shape=SHAPE, vectors=range(2), lines=range(5), channels=range(4, 7))
-    assert part.is_whole and part.label("conv") == "conv"
+    assert part.is_untiled and part.label("conv") == "conv"
     assert np.array_equal(part.cut(x), x.reshape(5, 15, 7)[..., 4:].reshape(5, -1))
 
 
@@ -53,8 +53,8 @@ def test_a_run_of_tiles(rng):
     x = rng.integers(-9, 10, (6, 5 * 3 * 7))
     run = run_of(x)
     assert np.array_equal(run.outputs, x)
-    assert [layer.name for layer in run.layers[:2]] == ["conv [1/8]", "conv [2/8]"]
-    (whole,) = run.whole_layers
+    assert [layer.name for layer in run.tiles[:2]] == ["conv [1/8]", "conv [2/8]"]
+    (whole,) = run.layers
     assert whole.name == "conv" and np.array_equal(whole.outputs, x)
     assert whole.cycles.tolist() == [80, 160, 240] == run.cycles.tolist()
     assert whole.total("busy") == 8 * 3 * 4
@@ -74,9 +74,9 @@ def test_outputs_that_two_tiles_compute_count_twice(rng):
     parts = [Part(layer=0, number=number, count=2, shape=shape, vectors=range(1), lines=lines,
                   channels=range(2)) for number, lines in enumerate((range(3), range(1, 4)))]
     x = rng.integers(-9, 10, (1, 24))
-    run = Run(engine="golden", config=None, layers=tuple(
+    run = Run(engine="golden", config=None, tiles=tuple(
         LayerRun(name=part.label("conv"), part=part, outputs=part.cut(x),
                  saturated=np.array([[9]])) for part in parts))
-    layer, = run.whole_layers
+    layer, = run.layers
     assert layer.outputs.size == 24 and layer.computed == 36 and layer.saturated_share == 0.5
     assert "18 of 36 outputs (50.00%) saturated" in run.warnings[0]

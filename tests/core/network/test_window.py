@@ -13,9 +13,9 @@ from openeie.core.array.config import preset
 from openeie.core.artefact import artefact
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import ArtefactError, CapacityError, InputError
-from openeie.core.network.address_walk import Walk
+from openeie.core.network.address_walk import AddressWalk
 from openeie.core.network.graph import Linear, Network
-from openeie.core.network.layout import Layout
+from openeie.core.network.layout import MapLayout
 from openeie.core.network.window import Window
 from openeie.core.numbers.sparse import SparseWeights
 from support.maps import layer, windows
@@ -50,10 +50,10 @@ def test_the_walk_sees_what_the_window_sees(window, pes, inputs, origin, gap, se
     rng = np.random.default_rng(seed)
     x = rng.integers(-9, 10, (inputs, window.inputs))
     rows, pixels = -(-window.channels // pes), window.height * window.width
-    map_rows = Layout(pixels=pixels, parts=(window.channels,)).memory(x, pes)
+    map_rows = MapLayout(pixels=pixels, parts=(window.channels,)).memory(x, pes)
     memory = rng.integers(-9, 10, (origin + inputs * pixels * (rows + gap), pes))
     memory[origin:].reshape(inputs, pixels, rows + gap, pes)[:, :, :rows] = map_rows
-    walk = Walk.of_window(window, rows, origin, rows + gap)
+    walk = AddressWalk.of_window(window, rows, origin, rows + gap)
     address, inside = walk.addresses(inputs * walk.positions, 1 << 24)
     assert address[inside].max(initial=0) < len(memory)
     seen = memory[np.where(inside, address, 0)] * inside[..., None]

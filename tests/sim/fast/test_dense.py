@@ -22,16 +22,16 @@ def dense_run(network, config, vectors, clustered=None):
     full = without_zeros(network)
     run = fast.run(compile_network(full, config, vectors=vectors, encoding="csr",
                                    clustered=clustered), np.ones((vectors, full.inputs), int))
-    for layer in run.layers[:-1]:
+    for layer in run.tiles[:-1]:
         assert layer.outputs.all(), "an activation of the dense run is zero"
-    return [int(layer.cycles[0]) for layer in run.layers]
+    return [int(layer.cycles[0]) for layer in run.tiles]
 
 
 def dense(network, config, vectors, clustered=None):
     """The same from the network with its zeros."""
     program = compile_network(network, config, vectors=vectors, encoding="csr",
                               clustered=clustered)
-    return [dense_cycles(program, number) for number in range(len(program.layers))]
+    return [dense_cycles(program, number) for number in range(len(program.tiles))]
 
 
 @pytest.mark.parametrize("number", range(8))
@@ -41,15 +41,15 @@ def test_time_from_the_map_equals_fast(number):
         program, vectors = drawn.program, drawn.program.vectors
         run = fast.run(program, drawn.x)
         reads = read_by(program.network, drawn.x, run)
-        for k, plan in enumerate(program.layers):
+        for k, plan in enumerate(program.tiles):
             read = reads[plan.layer]
-            for start, cycles in enumerate(run.layers[k].cycles):
+            for start, cycles in enumerate(run.tiles[k].cycles):
                 present = read[start * vectors:(start + 1) * vectors] != 0
                 ours, counters = plan_cycles(
                     plan, program.config, map_items(program, k, present),
                     *plan_entries(plan, program.config))
                 assert ours == cycles, f"{drawn.command}: {plan.name}"
-                assert np.array_equal(counters, run.layers[k].counters[start]), drawn.command
+                assert np.array_equal(counters, run.tiles[k].counters[start]), drawn.command
 
 
 @settings(max_examples=60)
@@ -94,8 +94,8 @@ def test_a_pool_run_dense_is_the_pool(rng):
     program = compile_network(network, CONFIG)
     run = fast.run(program, rng.integers(-9, 9, (1, network.inputs)))
     for number in (3, 4):
-        assert program.layers[number].local
-        assert dense_cycles(program, number) == run.layers[number].cycles[0]
+        assert program.tiles[number].local
+        assert dense_cycles(program, number) == run.tiles[number].cycles[0]
 
 
 def test_one_weight_less_is_noticed(rng):

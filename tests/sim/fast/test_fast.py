@@ -29,7 +29,7 @@ def both(x, counts, fillers, config, outputs):
     fetch = Timing(config).fetch
     stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
                          queue_depth=config.queue_depth, acc_banks=config.acc_banks,
-                         dst_rows=-(-outputs // config.pes), fetch=fetch)
+                         acc_rows=-(-outputs // config.pes), fetch=fetch)
     cycles, counters = fast.layer_cycles(fast.broadcast_items(x), counts, fillers, config=config,
                                          outputs=outputs)
     return (cycles, counters.tolist()), stepped
@@ -74,12 +74,12 @@ def test_clusters_equal_the_stepper(clusters):
                                 operations=("linear", "conv"))
         counts, fillers = (np.tile(array, (1, config.pes))[:, :config.pes]
                            for array in (counts, fillers))
-        timing, dst_rows = Timing(config), -(-outputs // size)
+        timing, acc_rows = Timing(config), -(-outputs // size)
         stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
-                             queue_depth=config.queue_depth, dst_rows=dst_rows,
+                             queue_depth=config.queue_depth, acc_rows=acc_rows,
                              acc_banks=config.acc_banks, clusters=clusters,
                              fetch=timing.first_scan - 3, exchange=timing.exchange)
-        shape = Shape(src_rows=-(-x.shape[1] // config.pes), dst_rows=dst_rows, lanes=config.pes,
+        shape = Shape(src_rows=-(-x.shape[1] // config.pes), acc_rows=acc_rows, lanes=config.pes,
                       acc_banks=config.acc_banks, queue_depth=config.queue_depth)
         parts = [np.ascontiguousarray(array.reshape(len(array), clusters, size).swapaxes(0, 1),
                                       dtype=np.int32) for array in (counts, fillers)]
@@ -146,7 +146,7 @@ def test_values_equal_golden(number):
         run = fast.run(drawn.program, drawn.x)
         golden_outputs = golden.network(drawn.program.network, drawn.x)
         assert np.array_equal(run.outputs, golden_outputs[-1])
-        for plan, layer in zip(drawn.program.layers, run.layers, strict=True):
+        for plan, layer in zip(drawn.program.tiles, run.tiles, strict=True):
             outputs = plan.part.cut(golden_outputs[plan.layer])
             assert np.array_equal(layer.outputs, outputs), drawn.command
             assert (layer.counters.sum(axis=2) == layer.cycles[:, np.newaxis]).all()
@@ -168,16 +168,16 @@ def test_jobs_and_decoding_once_change_nothing():
     program = small_program(vectors=2)
     x = np.random.default_rng(6).integers(-9, 9, (1400, 14))
     one = fast.run(program, x)
-    assert one.layers[0].cycles.shape == (700,)
+    assert one.tiles[0].cycles.shape == (700,)
     one.compare(fast.run(program, x, jobs=2))
-    one.compare(fast.run(program, x, layers=decode(program)))
+    one.compare(fast.run(program, x, tiles=decode(program)))
 
 
 def test_cycles_are_those_of_the_layer_alone():
     program = small_program()
     x = np.random.default_rng(6).integers(-9, 9, 14)
     run = fast.run(program, x)
-    for plan, layer, acts in zip(program.layers, run.layers, (x, run.layers[0].outputs[0])):
+    for plan, layer, acts in zip(program.tiles, run.tiles, (x, run.tiles[0].outputs[0])):
         cycles, counters = fast.layer_cycles(
             fast.broadcast_items(acts), plan.entry_count.T, plan.filler_count.T,
             config=program.config, outputs=plan.outputs)

@@ -25,8 +25,8 @@ def test_it_is_the_time_of_the_activations_it_drew(rng):
     drawn = np.random.default_rng([7, 0]).random((2, network.inputs)) < 0.3
     run = fast.run(program, drawn.astype(int))
     first = predict(program, density=0.9, input_density=0.3, seed=7)[0]
-    assert (first.name, first.cycles) == ("narrow", run.layers[0].cycles[0])
-    assert first.utilisation == run.layers[0].utilisation
+    assert (first.name, first.cycles) == ("narrow", run.tiles[0].cycles[0])
+    assert first.utilisation == run.tiles[0].utilisation
     assert first.density == drawn.mean()
     assert first.dense_cycles == dense_cycles(program, 0)
 
@@ -42,7 +42,7 @@ def test_no_input_takes_longer_than_density_1(number):
     for index in range(10):
         drawn = case(32, number, index)
         run = fast.run(drawn.program, drawn.x)
-        for worst, layer in zip(predict(drawn.program, density=1), run.layers):
+        for worst, layer in zip(predict(drawn.program, density=1), run.tiles):
             assert worst.density == 1
             assert layer.cycles.max() <= worst.cycles, drawn.command
 
@@ -54,7 +54,7 @@ def with_relu(network):
 
 def test_density_0_sends_only_tokens_where_nothing_pools(rng):
     program = compile_network(with_relu(branched(rng)), CONFIG)
-    for prediction, plan in zip(predict(program, density=0), program.layers):
+    for prediction, plan in zip(predict(program, density=0), program.tiles):
         assert (prediction.utilisation == 0) == (not plan.local)
 
 
@@ -87,7 +87,7 @@ def test_measured_is_the_mean_of_the_run(rng):
     program = compile_network(network, CONFIG, vectors=2)
     x = rng.integers(-3, 4, (8, network.inputs))
     run = fast.run(program, x)
-    for ours, layer, read in zip(measure(program, x), run.layers, read_by(network, x, run)):
+    for ours, layer, read in zip(measure(program, x), run.tiles, read_by(network, x, run)):
         assert ours.cycles == layer.cycles.mean()
         assert ours.utilisation == layer.utilisation
         assert ours.density == np.count_nonzero(read) / read.size

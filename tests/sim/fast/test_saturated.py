@@ -45,7 +45,7 @@ def test_what_a_relu_makes_zero_has_lost_nothing():
     program = compile_network(linear([[4]], relu=True), preset("TINY"))
     run = simulate(program, np.array([[-30_000], [30_000]]), "golden")
     assert run.outputs.tolist() == [[0], [HIGH]]
-    assert run.layers[0].saturated.tolist() == [[0], [1]]
+    assert run.tiles[0].saturated.tolist() == [[0], [1]]
     verify(program, np.array([[-30_000], [30_000]]))
 
 
@@ -53,7 +53,7 @@ def test_a_last_start_that_is_not_full():
     """Golden takes a batch that is no multiple of a start's inputs."""
     program = compile_network(linear([[4]]), preset("TINY"), vectors=3)
     run = simulate(program, np.full((4, 1), 30_000), "golden")
-    assert run.layers[0].saturated.tolist() == [[3], [1]]
+    assert run.tiles[0].saturated.tolist() == [[3], [1]]
 
 
 def conv_network(channels, height):
@@ -73,12 +73,12 @@ def conv_network(channels, height):
 def test_maps(changes, rng):
     network = conv_network(12, 12)
     program = compile_network(network, preset("NET16").replace(pes=4, **changes), vectors=2)
-    assert (len(program.layers) > 1) == ("acc_depth" in changes)
+    assert (len(program.tiles) > 1) == ("acc_depth" in changes)
     x = rng.integers(LOW, HIGH + 1, (4, network.inputs))
     run = fast.run(program, x)
-    merged, = run.whole_layers
+    merged, = run.layers
     outputs = golden.run(network, x)
-    assert 0 < outputs.layers[0].saturated.sum() == merged.saturated.sum() < outputs.outputs.size
+    assert 0 < outputs.tiles[0].saturated.sum() == merged.saturated.sum() < outputs.outputs.size
     assert merged.saturated.shape == (2, 4)
     run.compare(simulate(program, x, "golden"))
 

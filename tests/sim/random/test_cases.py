@@ -17,7 +17,7 @@ def same(a, b):
 
 def test_a_case_depends_on_its_number_alone():
     drawn = list(cases(3, 2, 12))
-    assert sum(len(one.program.layers) for one in drawn) >= 12
+    assert sum(len(one.program.tiles) for one in drawn) >= 12
     for one in drawn:
         assert same(one, case(3, 2, one.index))
     assert not same(drawn[0], drawn[1])
@@ -58,7 +58,7 @@ def test_a_difference_names_the_command_that_replays_it(monkeypatch):
         calls += 1
         run = honest(program, x)
         if calls == 8:
-            run.layers[-1].outputs[-1, -1] ^= 1
+            run.tiles[-1].outputs[-1, -1] ^= 1
         return run
     monkeypatch.setitem(engines.ENGINES, "golden", broken)
     with pytest.raises(Mismatch, match=r"--random 1 --seed 5 --only 0\.7 --engines golden,fast$"):

@@ -38,7 +38,7 @@ def test_time_is_that_of_fast(layer, pes, queue_depth):
     program = compile_network(layer.network(), config, vectors=len(layer.acts))
     run, time = fast.run(program, layer.acts), layer.time(config)
     assert time.cycles == run.cycles[0]
-    assert np.array_equal(time.counters, run.layers[0].counters[0])
+    assert np.array_equal(time.counters, run.tiles[0].counters[0])
 
 
 @given(workloads(), st.integers(1, 6), st.sampled_from([16, 32, 64]))

@@ -34,7 +34,7 @@ def example(rng, vectors=2, batch=6):
 
 def check(summary, program, run):
     """Every cycle of every PE is in the table once, under its counter."""
-    for layer, ran, this in zip(summary.layers, run.whole_layers, program.network.layers,
+    for layer, ran, this in zip(summary.layers, run.layers, program.network.layers,
                                 strict=True):
         spent = dict(layer.spent)
         busy, other = ("pool", "mac") if isinstance(this, (Pool, Add)) \
@@ -98,7 +98,7 @@ def test_work_and_densities_by_hand(rng):
         assert layer.dense_cycles == 3 * dense_cycles(program, number)
     total = summary.total
     assert total.speedup == total.dense_cycles / run.cycles.sum()
-    useful = sum(ran.total("busy") for ran, plan in zip(run.layers, program.layers)
+    useful = sum(ran.total("busy") for ran, plan in zip(run.tiles, program.tiles)
                  if not plan.local)
     assert total.mac_utilisation == useful / (5 * run.cycles.sum())
     assert total.macs == sum(layer.macs for layer in summary.layers)
@@ -110,7 +110,7 @@ def test_what_it_refuses(rng):
         summarise(program, simulate(program, x, "golden"), x)
     with pytest.raises(InputError, match="6 inputs instead of 4"):
         summarise(program, run, x[:4])
-    other = Run(engine="fast", config=run.config, layers=run.layers[1:])
+    other = Run(engine="fast", config=run.config, tiles=run.tiles[1:])
     with pytest.raises(InputError, match="the run must be the program's"):
         summarise(program, other, x)
     with pytest.raises(InputError, match="at least one input, not 0"):

@@ -33,7 +33,7 @@ def test_a_module_in_the_engines(name, rng):
     got = values[-1] * network.layers[-1].output_scale
     assert np.abs(got - expected).max() < 5e-3 * np.abs(expected).max()
     run = fast.run(openeie.compile(network, ARRAY), inputs)
-    for ours, theirs in zip(run.layers, values):
+    for ours, theirs in zip(run.tiles, values):
         assert np.array_equal(ours.outputs, theirs), ours.name
 
 

@@ -156,7 +156,7 @@ def test_engines_agree_on_rows_of_their_own_scales(acc_width, rng):
                         pointer_depth=1 << 12, acc_depth=64, channel_depth=256, max_layers=64)
     inputs = x.transpose(0, 2, 3, 1).reshape(4, -1)
     run = fast.run(compile_network(network, array), inputs)
-    for ours, theirs in zip(run.layers, golden.network(network, inputs)):
+    for ours, theirs in zip(run.tiles, golden.network(network, inputs)):
         assert np.array_equal(ours.outputs, theirs), ours.name
 
 

@@ -64,7 +64,7 @@ def test_a_small_network(rng):
     got = golden.network(result, integers(x))[-1] * result.layers[-1].output_scale
     assert np.abs(got - expected).max() < 2e-3 * np.abs(expected).max()
     run = fast.run(compile_network(result, ARRAY), integers(x))
-    for ours, theirs in zip(run.layers, golden.network(result, integers(x))):
+    for ours, theirs in zip(run.tiles, golden.network(result, integers(x))):
         assert np.array_equal(ours.outputs, theirs)
 
 
@@ -113,7 +113,7 @@ def test_depthwise_convolutions_and_additions(rng, gain):
     got = outputs[-1].reshape(expected.shape) * result.layers[-1].output_scale
     assert np.abs(got - expected).max() < 2e-3 * np.abs(expected).max()
     run = fast.run(compile_network(result, ARRAY), integers(x))
-    for ours, theirs in zip(run.layers, outputs):
+    for ours, theirs in zip(run.tiles, outputs):
         assert np.array_equal(ours.outputs, theirs)
 
 
@@ -226,9 +226,9 @@ def test_squeezenet_classifies_as_its_float_network_does():
                             input_range=MAP_RANGE)
     program = compile_network(result, ARRAY)
     run = fast.run(program, x[:1].reshape(1, -1))
-    for ours, theirs in zip(run.layers, golden.network(result, x[:1].reshape(1, -1))):
+    for ours, theirs in zip(run.tiles, golden.network(result, x[:1].reshape(1, -1))):
         assert np.array_equal(ours.outputs, theirs), ours.name
     assert np.abs(run.outputs * result.layers[-1].output_scale - logits[:1]).max() < 0.05
-    useful = sum(layer.total("busy") for layer, plan in zip(run.layers, program.layers)
+    useful = sum(layer.total("busy") for layer, plan in zip(run.tiles, program.tiles)
                  if not plan.local)
     assert useful / (ARRAY.pes * run.cycles[0]) > 0.9

@@ -9,7 +9,7 @@ from torch.nn.utils import parametrize
 
 from ....core.errors import InputError, must_be_one_of
 from ...float.plain_weights import ADVICE, remove_parametrization
-from ...seed import is_whole
+from ...seed import is_integer
 
 __all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "release",
            "kept"]
@@ -91,7 +91,7 @@ def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = 
         pruned then.
     """
     layers = weighted_layers(model, keep)
-    if balance is not None and not (is_whole(balance) and balance >= 1):
+    if balance is not None and not (is_integer(balance) and balance >= 1):
         raise InputError(f"balance must be a number of PEs, an integer of at least 1, "
                          f"not {balance!r}")
     for name, fraction in keep.items():

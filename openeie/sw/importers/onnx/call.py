@@ -9,13 +9,13 @@ from ...float.graph import pooled_size
 from ..draft import Draft, Place
 from .values import Attributes
 
-__all__ = ["Call"]
+__all__ = ["OnnxCall"]
 
 _CEIL_SETTLED = 22          # the opset since which a window must begin before the right padding
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Call:
+class OnnxCall:
     """A node that reads what follows from the input.
 
     Attributes

@@ -15,7 +15,7 @@ from ....core.errors import InputError, UntrustedError
 from ....core.host.untrusted import read_regular
 from ...float.graph import FloatGraph, loop_message
 from ..draft import Draft, Place
-from .call import Call
+from .call import OnnxCall
 from .operators import OPERATORS
 from .values import EVALUATED, Attributes, evaluate, to_array
 
@@ -221,8 +221,8 @@ class _Reader:
         if make is None:
             self.draft.unsupported(place, node.op_type)
             return
-        call = Call(draft=self.draft, place=place, inputs=list(node.input), opset=self.opset,
-                    attributes=Attributes(node), values=self.values, batch=self.batch)
+        call = OnnxCall(draft=self.draft, place=place, inputs=list(node.input), opset=self.opset,
+                        attributes=Attributes(node), values=self.values, batch=self.batch)
         make(call)
         for name, value in call.attributes.left.items():
             self.draft.refuse(place, f"attribute {name} {value}")

@@ -5,14 +5,14 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .call import Call
+from .call import OnnxCall
 
 __all__ = ["OPERATORS"]
 
 _SOFTMAX_LAST = 13          # the opset since which a softmax is along the last axis by default
 
 
-def _conv(call: Call) -> None:
+def _conv(call: OnnxCall) -> None:
     source, weight = call.source(), call.floats(1, "weight")
     bias = call.floats(2, "bias") if call.given(2) else None
     groups = call.integer("group", 1)
@@ -26,8 +26,8 @@ def _conv(call: Call) -> None:
                    **call.window(kernel))
 
 
-def _pool(op: str) -> Callable[[Call], None]:
-    def make(call: Call) -> None:
+def _pool(op: str) -> Callable[[OnnxCall], None]:
+    def make(call: OnnxCall) -> None:
         kernel = call.sizes("kernel_shape", [0, 0])
         ceil = bool(call.integer("ceil_mode", 0))
         call.require(call.integer("storage_order", 0) == 0, "storage_order 1", "storage_order 0")
@@ -37,7 +37,7 @@ def _pool(op: str) -> Callable[[Call], None]:
     return make
 
 
-def _gemm(call: Call) -> None:
+def _gemm(call: OnnxCall) -> None:
     source, weight = call.source(), call.floats(1, "weight")
     bias = call.floats(2, "bias") if call.given(2) else None
     for name in ("alpha", "beta"):
@@ -56,14 +56,14 @@ def _gemm(call: Call) -> None:
     call.draft.add(call.place, "linear", [source], weight=weight, bias=bias)
 
 
-def _matmul(call: Call) -> None:
+def _matmul(call: OnnxCall) -> None:
     source, weight = call.source(), call.floats(1, "weight")
     if weight is not None:
         call.require(weight.ndim == 2, f"a weight of shape {list(weight.shape)}", "a matrix")
         call.draft.add(call.place, "linear", [source], weight=weight.T)
 
 
-def _add(call: Call) -> None:
+def _add(call: OnnxCall) -> None:
     constants = [number for number in (0, 1) if call.given(number)
                  and call.inputs[number] in call.values]
     if len(constants) != 1:
@@ -84,7 +84,7 @@ def _add(call: Call) -> None:
                       np.broadcast_to(offset.reshape(-1), shape[0]).astype(np.float64))
 
 
-def _batch_norm(call: Call) -> None:
+def _batch_norm(call: OnnxCall) -> None:
     source = call.source()
     scale, offset, mean, variance = (call.floats(number + 1, what) for number, what in enumerate(
         ("scale", "offset", "mean", "variance")))
@@ -103,14 +103,14 @@ def _batch_norm(call: Call) -> None:
         call.draft.affine(call.place, source, factor, offset - mean * factor)
 
 
-def _flatten(call: Call) -> None:
+def _flatten(call: OnnxCall) -> None:
     source, axis = call.source(), call.integer("axis", 1)
     rank = len(call.draft.shape(source)) + 1
     call.require(rank == 1 or axis in (1, 1 - rank), f"axis {axis}", "axis 1")
     call.draft.reshape(call.place, source, (math.prod(call.draft.shape(source)),))
 
 
-def _reshape(call: Call) -> None:
+def _reshape(call: OnnxCall) -> None:
     source, wanted = call.source(), call.constant(1, "shape")
     zero = call.integer("allowzero", 0)
     have = call.draft.shape(source)
@@ -131,7 +131,7 @@ def _reshape(call: Call) -> None:
     call.draft.reshape(call.place, source, tuple(sizes[1:]))
 
 
-def _spatial(call: Call) -> bool:
+def _spatial(call: OnnxCall) -> bool:
     """Whether the axes, an attribute in older opsets and an input since, are those of a map."""
     axes = call.attributes.take("axes", list, None)
     if axes is None and call.given(1):
@@ -145,19 +145,19 @@ def _spatial(call: Call) -> bool:
     return holds
 
 
-def _reduce_mean(call: Call) -> None:
+def _reduce_mean(call: OnnxCall) -> None:
     keep = call.integer("keepdims", 1)
     call.integer("noop_with_empty_axes", 0)
     if _spatial(call):
         call.draft.mean(call.place, call.source(), keep=bool(keep))
 
 
-def _squeeze(call: Call) -> None:
+def _squeeze(call: OnnxCall) -> None:
     if _spatial(call):
         call.draft.reshape(call.place, call.source(), call.draft.shape(call.source())[:1])
 
 
-def _concat(call: Call) -> None:
+def _concat(call: OnnxCall) -> None:
     axis = call.integer("axis", 1)
     if not call.inputs:
         call.refuse("it concatenates nothing", "two maps or more")
@@ -167,7 +167,7 @@ def _concat(call: Call) -> None:
                                           for number in range(len(call.inputs))])
 
 
-def _clip(call: Call) -> None:
+def _clip(call: OnnxCall) -> None:
     bounds = [call.attributes.take(name, float, None) for name in ("min", "max")]
     for number in (0, 1):
         if call.given(number + 1):
@@ -180,7 +180,7 @@ def _clip(call: Call) -> None:
     call.draft.add(call.place, "relu", [call.source()])
 
 
-def _dropout(call: Call) -> None:
+def _dropout(call: OnnxCall) -> None:
     call.attributes.take("ratio", float, 0.5)
     call.attributes.take("seed", int, 0)
     if call.given(2):
@@ -189,12 +189,12 @@ def _dropout(call: Call) -> None:
     call.draft.alias(call.place, call.source())
 
 
-def _softmax(call: Call) -> None:
+def _softmax(call: OnnxCall) -> None:
     call.draft.softmax(call.place, call.source(),
                        call.integer("axis", -1 if call.opset >= _SOFTMAX_LAST else 1))
 
 
-OPERATORS: dict[str, Callable[[Call], None]] = {
+OPERATORS: dict[str, Callable[[OnnxCall], None]] = {
     "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul, "MaxPool": _pool("max_pool"),
     "AveragePool": _pool("avg_pool"),
     "GlobalAveragePool": lambda call: call.draft.mean(call.place, call.source(), keep=True),

@@ -16,7 +16,7 @@ from ....core.errors import InputError
 from ...float.graph import FloatGraph
 from ...float.plain_weights import check_real
 from ..draft import Draft, Place
-from .operators import OPERATORS, Call
+from .operators import OPERATORS, TorchCall
 
 __all__ = ["load_module"]
 
@@ -192,7 +192,7 @@ class _Reader:
         elif make is None:
             self.draft.unsupported(place, str(node.target).removeprefix("aten."))
         else:
-            make(Call(draft=self.draft, place=place, node=node, constants=self.constants))
+            make(TorchCall(draft=self.draft, place=place, node=node, constants=self.constants))
 
     def _name(self, node: fx.Node) -> str:
         """The path of the module whose weights a node reads, or of the layer of ``torch.nn`` that

@@ -10,11 +10,11 @@ from torch import fx
 
 from ..draft import Draft, Place
 
-__all__ = ["Call", "OPERATORS"]
+__all__ = ["TorchCall", "OPERATORS"]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Call:
+class TorchCall:
     """A node with its arguments by name, defaults filled in."""
     draft: Draft
     place: Place
@@ -74,7 +74,7 @@ class Call:
         return self.node.meta["val"].ndim
 
 
-def _convolution(call: Call) -> None:
+def _convolution(call: TorchCall) -> None:
     source, weight, bias = call.source(), call.array("weight"), call.array("bias")
     dilation, pad = call.pair("dilation"), (0, 0)
     call.require(dilation == (1, 1), f"dilation {dilation}", "dilation 1")
@@ -94,13 +94,13 @@ def _convolution(call: Call) -> None:
                    stride=stride, pad=pad, groups=call.argument("groups"))
 
 
-def _linear(call: Call) -> None:
+def _linear(call: TorchCall) -> None:
     source, weight, bias = call.source(), call.array("weight"), call.array("bias")
     if weight is not None:
         call.draft.add(call.place, "linear", [source], weight=weight, bias=bias)
 
 
-def _max_pool(call: Call) -> None:
+def _max_pool(call: TorchCall) -> None:
     dilation, kernel = call.pair("dilation"), call.pair("kernel_size")
     call.require(dilation == (1, 1), f"dilation {dilation}", "dilation 1")
     call.draft.add(call.place, "max_pool", [call.source("self")], kernel=kernel,
@@ -108,7 +108,7 @@ def _max_pool(call: Call) -> None:
                    ceil=call.argument("ceil_mode"))
 
 
-def _avg_pool(call: Call) -> None:
+def _avg_pool(call: TorchCall) -> None:
     kernel, divisor = call.pair("kernel_size"), call.argument("divisor_override")
     call.require(divisor is None, f"divisor_override {divisor}", "divisor_override None")
     call.draft.add(call.place, "avg_pool", [call.source("self")], kernel=kernel,
@@ -116,7 +116,7 @@ def _avg_pool(call: Call) -> None:
                    ceil=call.argument("ceil_mode"), pad_counts=call.argument("count_include_pad"))
 
 
-def _adaptive(call: Call) -> None:
+def _adaptive(call: TorchCall) -> None:
     source, size = call.source("self"), call.pair("output_size")
     if size == call.draft.shape(source)[1:]:
         call.draft.alias(call.place, source)
@@ -125,7 +125,7 @@ def _adaptive(call: Call) -> None:
     call.draft.mean(call.place, source, keep=True)
 
 
-def _mean(call: Call) -> None:
+def _mean(call: TorchCall) -> None:
     source, axes = call.source("self"), call.argument("dim")
     rank = len(call.draft.shape(source)) + 1
     call.require(rank == 1 or (rank == 4 and {axis % rank for axis in axes or ()} == {2, 3}),
@@ -133,13 +133,13 @@ def _mean(call: Call) -> None:
     call.draft.mean(call.place, source, keep=call.argument("keepdim"))
 
 
-def _relu(call: Call) -> None:
+def _relu(call: TorchCall) -> None:
     call.draft.add(call.place, "relu", [call.source("self")])
 
 
-def _clamp(low: str, high: str | None) -> Callable[[Call], None]:
+def _clamp(low: str, high: str | None) -> Callable[[TorchCall], None]:
     """A ReLU where nothing is cut off above."""
-    def make(call: Call) -> None:
+    def make(call: TorchCall) -> None:
         least, most = call.argument(low), call.argument(high) if high else None
         call.require(least == 0 and most in (None, math.inf), f"it clamps to {least} .. {most}",
                      "a ReLU, which clamps to 0 .. inf")
@@ -147,7 +147,7 @@ def _clamp(low: str, high: str | None) -> Callable[[Call], None]:
     return make
 
 
-def _reshape(call: Call) -> None:
+def _reshape(call: TorchCall) -> None:
     first = next(one for one in call.node.target._schema.arguments).name
     source = call.source(first)
     before, after = (tuple(node.meta["val"].shape) for node in (call.argument(first), call.node))
@@ -158,7 +158,7 @@ def _reshape(call: Call) -> None:
     call.draft.reshape(call.place, source, after[1:])
 
 
-def _concat(call: Call) -> None:
+def _concat(call: TorchCall) -> None:
     tensors, axis = call.argument("tensors"), call.argument("dim")
     call.require(axis % call.rank == 1, f"a concatenation along axis {axis}",
                  "along axis 1, the channels")
@@ -168,12 +168,12 @@ def _concat(call: Call) -> None:
         call.draft.add(call.place, "concat", [one.name for one in tensors])
 
 
-def _add(call: Call) -> None:
+def _add(call: TorchCall) -> None:
     call.require(call.argument("alpha") == 1, f"alpha {call.argument('alpha')}", "alpha 1")
     call.draft.add(call.place, "add", [call.source("self"), call.source("other")])
 
 
-def _nothing(call: Call) -> None:
+def _nothing(call: TorchCall) -> None:
     first = call.node.target._schema.arguments[0].name
     source = call.source(first)
     if any(one.name in ("train", "training") for one in call.node.target._schema.arguments):
@@ -185,7 +185,7 @@ def _nothing(call: Call) -> None:
     call.draft.alias(call.place, source)
 
 
-def _batch_norm(call: Call) -> None:
+def _batch_norm(call: TorchCall) -> None:
     source = call.source()
     mean, variance = call.array("running_mean"), call.array("running_var")
     if mean is None or variance is None:
@@ -199,12 +199,12 @@ def _batch_norm(call: Call) -> None:
     call.draft.affine(call.place, source, factor, (0 if bias is None else bias) - mean * factor)
 
 
-def _softmax(call: Call) -> None:
+def _softmax(call: TorchCall) -> None:
     call.draft.softmax(call.place, call.source("self"), call.argument("dim"))
 
 
 #: By the name of the exported operator.
-OPERATORS: dict[str, Callable[[Call], None]] = {
+OPERATORS: dict[str, Callable[[TorchCall], None]] = {
     "aten.conv2d.default": _convolution, "aten.conv2d.padding": _convolution,
     "aten.linear.default": _linear,
     "aten.max_pool2d.default": _max_pool, "aten.avg_pool2d.default": _avg_pool,
