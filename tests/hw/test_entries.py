@@ -5,9 +5,48 @@ from openeie.core.array.config import ENCODINGS, preset
 from openeie.hw.entries import EntryReader
 from support.columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
 
-from .bench import plain, put_all, simulate
+from .bench import cycles_of, plain, put_all, simulate, trace
 
 TINY = preset("TINY")
+
+
+def test_worked_example():
+    """Three columns of two, no and one entry, then a token; entries of ``csr``, three in a word.
+
+    An entry is a run of 4 bits below a weight of 16 bits; word 0 has (0, 2), (1, 5) and (0, 1). A
+    position is the number of the word, then two bits for the entry in it.
+
+    The first column comes in cycle 1, is in register A in cycle 2, and D decodes its two entries in
+    cycles 3 and 4. The empty column takes cycle 5, the last entry cycle 6, the token cycle 7: no
+    cycle is lost. ``o`` has each entry two cycles after D; ``pending`` stays until the writeback
+    releases the bank, here in cycle 9.
+    """
+    config = TINY.replace(pes=1, encodings=("csr",))
+    steps = [
+        {"load_en": 1, "load_address": 0, "load_data": 0x00010_00051_00020, "layer_start": 1},
+        {"i.valid": 1, "i.payload": {"act": 7, "start": 0b0_00, "end": 0b0_10}},
+        {"i.valid": 1, "i.payload": {"act": 8, "start": 0b0_10, "end": 0b0_10}},
+        {"i.valid": 1, "i.payload": {"act": 9, "start": 0b0_10, "end": 0b1_00}},
+        {"i.valid": 1, "i.payload": {"act": 9, "start": 0b0_10, "end": 0b1_00}},
+        {"i.valid": 1, "i.payload": {"token": 1}},
+        {},
+        {},
+        {},
+        {"released": 1},
+        {},
+    ]
+    rows = trace(EntryReader(config), steps, "i.ready", "entry", "empty", "token", "pending",
+                 "finished", "o_valid", "o", hold={"layer": {"vectors": 1}})
+    assert cycles_of(rows, "i.ready") == [1, 1, 1, 0, 1, 1, 1, 1, 1, 1, 1]
+    assert cycles_of(rows, "entry") == [0, 0, 0, 1, 1, 0, 1, 0, 0, 0, 0]
+    assert cycles_of(rows, "empty") == [0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0]
+    assert cycles_of(rows, "token") == [0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0]
+    assert cycles_of(rows, "pending") == [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 0]
+    assert cycles_of(rows, "finished") == [0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1]
+    assert cycles_of(rows, "o_valid") == [0, 0, 0, 0, 0, 1, 1, 0, 1, 0, 0]
+    entries = [row["o"] for row in rows if row["o_valid"]]
+    assert [(o["act"], o["first"], o["run"], o["weight"]) for o in entries] == [
+        (7, 1, 0, 2), (7, 0, 1, 5), (9, 1, 0, 1)]
 
 
 def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
@@ -15,7 +54,9 @@ def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
 
     ``release`` cycles after a token was in D its bank is released.
     """
-    dut, out, held = EntryReader(stream.config), [], []
+    dut = EntryReader(stream.config)
+    out = []
+    held = []
     acts = [k - 7 for k in range(len(sequence))]
     items = [TOKEN if n is None else stream.item(n, act) for n, act in zip(sequence, acts)]
     tokens = sequence.count(None)
@@ -67,7 +108,11 @@ def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
 
 def timeline(stream, sequence, release):
     """What D holds each cycle when columns are always offered: docs/timing.md, entries."""
-    states, accepted, read, work, token = [], -1, -2, 0, None
+    states = []
+    accepted = -1
+    read = -2
+    work = 0
+    token = None
     for number in sequence:
         accepted = max(accepted + 1, read)
         read_before, read = read, max(accepted + 1, read + work)
@@ -102,15 +147,23 @@ def test_entries_of_columns(encoding, changes, stalled, rng):
     stream = Stream(rng, config, encoding, draw_counts(rng), base=int(rng.integers(0, 40)))
     sequence = draw_sequence(rng, len(stream.columns))
     release = int(rng.integers(2, 12))
-    (got,), (held,) = walk(stream, sequence, rng=rng if stalled else None, release=release)
+    (got,), _ = walk(stream, sequence, rng=rng if stalled else None, release=release)
     wanted = reference(stream, sequence)
     assert visible(got, encoding) == visible(wanted, encoding)
-    if not stalled:
-        first = next(cycle for cycle, state in enumerate(held) if state)
-        model = timeline(stream, sequence, release)
-        assert model.index(next(filter(None, model))) == EntryReader.latency
-        assert held[first:first + len(model) - EntryReader.latency] == \
-            model[EntryReader.latency:]
+
+
+@CASES
+def test_when_entries_are_decoded(encoding, changes, rng):
+    """What D holds in each cycle while columns are always offered."""
+    config = TINY.replace(pes=1, entry_depth=128, **changes)
+    stream = Stream(rng, config, encoding, draw_counts(rng), base=int(rng.integers(0, 40)))
+    sequence = draw_sequence(rng, len(stream.columns))
+    release = int(rng.integers(2, 12))
+    _, (held,) = walk(stream, sequence, release=release)
+    first = next(cycle for cycle, state in enumerate(held) if state)
+    model = timeline(stream, sequence, release)
+    assert model.index(next(filter(None, model))) == EntryReader.latency
+    assert held[first:first + len(model) - EntryReader.latency] == model[EntryReader.latency:]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

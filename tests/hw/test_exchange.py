@@ -9,6 +9,20 @@ from openeie.hw.exchange import Exchange
 from .bench import plain, simulate
 
 
+def test_worked_example():
+    """Two clusters; in cycle 0 the PE of cluster 1 has a result for row 5 of cluster 0's memory.
+
+    The bus' turns are cluster 0 in even cycles and cluster 1 in odd ones. The result is kept in
+    cycle 1, which is its cluster's turn, so it is on the bus, and written, in cycle 2. As a result
+    for cluster 0 it also writes 0 into row 5 of cluster 1. In cycle 4 the other PE has a result for
+    cluster 1, which has its turn in cycle 6 and is written, alone, in cycle 7.
+    """
+    results = {(0, 1): {"act": 9, "address": 5, "cluster": 0},
+               (4, 0): {"act": -3, "address": 5, "cluster": 1}}
+    assert run(config_of(2), results, 8, clustered=1) == [
+        (2, 0, 5, 9), (2, 1, 5, 0), (7, 1, 5, -3)]
+
+
 def config_of(clusters):
     return preset("TINY").replace(pes=2 * clusters, clusters=clusters, act_depth=256,
                                   operations=("linear", "conv"))

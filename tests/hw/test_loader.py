@@ -1,14 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
+import zlib
+
 import numpy as np
 import pytest
 from openeie.core.array.config import preset
 from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.hw.loader import Loader
 
-from .bench import plain, put_all, simulate
+from .bench import cycles_of, plain, put_all, simulate, trace
 
 CONFIG = preset("TINY")
+WATCHED = ("i.ready", "write", "program_start", "first", "count", "fault")
 MEMORIES = [target for target in Target if target is not Target.CONTROL]
+
+
+def test_worked_example():
+    """One write, its CHECK and a START, each offered for the eight cycles that it takes.
+
+    The write's record has 16 bytes, least significant first: target 2 (ENTRY), 0, PE 3 in two
+    bytes, address 5 in four, data in eight. CHECK has the CRC-32 of these bytes. Each word is
+    taken in the eighth cycle; the write leaves in the cycle after, ``program_start`` comes at once.
+    """
+    record = bytes([2, 0, 3, 0, 5, 0, 0, 0, 0x88, 0x77, 0x66, 0x55, 0x44, 0x33, 0x22, 0x11])
+    assert zlib.crc32(record) == 0xF7CF_12BA
+    write = {"target": Target.ENTRY, "pe": 3, "address": 5, "data": 0x1122_3344_5566_7788}
+    check = {"target": Target.CONTROL, "address": Control.CHECK, "data": 0xF7CF_12BA}
+    start = {"target": Target.CONTROL, "address": Control.START, "data": 0x0002_0001}
+    steps = [{"i.valid": 1, "i.payload": word} for word in (write, check, start) for _ in range(8)]
+    rows = trace(Loader(CONFIG), [*steps, {}], *WATCHED, "word")
+    assert [cycle for cycle, row in enumerate(rows) if row["i.ready"]] == [7, 15, 23]
+    assert [cycle for cycle, row in enumerate(rows) if row["write"]] == [8]
+    assert rows[8]["word"] == write
+    assert [cycle for cycle, row in enumerate(rows) if row["program_start"]] == [23]
+    assert (rows[23]["first"], rows[23]["count"]) == (1, 2)
+    assert set(cycles_of(rows, "fault")) == {Fault.NONE}
 
 
 def command(address, data=0):

@@ -35,14 +35,49 @@ def words_of(layer):
         + [pack(TABLE_WORD, row) for row in layer.get("tables", [])]
 
 
+def test_worked_example():
+    """A program of layers 1 and 2 on an array that takes 5 cycles, then 3, from ``scan_start``.
+
+    In cycle 0 the host starts the program. Then, for each layer, eight cycles of FETCH: the seven
+    counters are cleared and the descriptor is read, ``layer_start`` is in the first cycle and
+    ``scan_start`` in the last. The sequencer sees ``done`` a cycle late, so the layers take 8 + 6
+    and 8 + 4 cycles, and the second one begins in the cycle after the first one's last.
+    """
+    layers = [{"table": 3, "vectors": 1, "cycle_limit": 100} for _ in range(4)]
+    names = [name for word in DESCRIPTOR_WORDS for name, _ in word]
+    bench = Bench(FIXED, [dict.fromkeys(names, 0) | layer for layer in layers], [9, 5, 3, 9])
+    totals = []
+
+    async def run(ctx):
+        await bench.load(ctx)
+        await bench.tick(ctx, 5)
+        bench.log.clear()
+        await bench.launch(ctx, first=1, count=2)
+        for number in (1, 2):
+            ctx.set(bench.dut.cycles_address, number)
+            await ctx.delay(0)
+            totals.append(ctx.get(bench.dut.cycles))
+    bench.run(run)
+    assert bench.during("layer_start") == [1, 15]
+    assert bench.during("clear") == [1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18, 19, 20, 21]
+    assert bench.during("scan_start") == [8, 22]
+    assert bench.during("running") == [9, 10, 11, 12, 13, 14, 23, 24, 25, 26]
+    assert bench.during("busy") == list(range(1, 27))
+    assert [row["layer"]["number"] for row in bench.log[9:27]] == [1] * 6 + [2] * 12
+    assert totals == [14, 12]
+
+
 class Bench:
     """A sequencer with an array that takes ``work`` cycles from ``scan_start`` for each layer.
 
     Layer ``hangs`` does not end, and shows ``done`` and ``full`` as ``stand`` says.
     """
     def __init__(self, config, layers, work, *, hangs=None, stand=(0, 0)):
-        self.config, self.layers, self.work = config, layers, work
-        self.hangs, self.stand = hangs, stand
+        self.config = config
+        self.layers = layers
+        self.work = work
+        self.hangs = hangs
+        self.stand = stand
         self.dut = Sequencer(config)
         self.log = []                   # one row of every output a cycle
         self.cycle = 0
@@ -170,7 +205,7 @@ def test_the_watchdog_stops_at_the_limit_and_names_the_place(full, done, place, 
         await bench.launch(ctx, 0, 4)
         await bench.tick(ctx, 3)
         assert ctx.get(bench.dut.place) == place
-        assert ctx.get(bench.dut.layer.number) == 1, "the layer in hand stays on show"
+        assert ctx.get(bench.dut.layer.number) == 1, "the last layer stays on show"
     bench.run(run)
     begin, stopped = bench.during("layer_start"), bench.during("stopped")
     assert len(begin) == 2 and stopped == [begin[1] + limit + 1]
