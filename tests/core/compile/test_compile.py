@@ -70,7 +70,8 @@ def test_encodings_that_cannot_be():
     in_place = Network(name="n", layers=(Linear(
         name="fc0", weights=SparseWeights.from_dense(np.ones((2, 2), int)), bias=[0, 0],
         multiplier=[1, 1], shift=[0, 0], encoding="csr"),))
-    with pytest.raises(InputError, match="'fc0' has its weights in place; encode it as csr"):
+    with pytest.raises(InputError, match="'fc0' has no codebook: its weights are not shared; "
+                                         "encode it as csr"):
         compile_network(in_place, CONFIG, encoding="huffman")
     wide = Network(name="n", layers=(Linear(
         name="fc0", weights=SparseWeights.from_codes(np.full((2, 2), 16), np.arange(17)),
