@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The address walk of a tile: which rows of activations the scan reads, in order.
 
-The gateware steps through it by adding the distances that the descriptor holds. Here, the same
-numbers give all addresses at once.
+The gateware (``hw/address_walk.py``) steps through it by adding the distances that the descriptor
+holds. Here, the same numbers give all addresses at once.
 """
 import dataclasses
 from dataclasses import dataclass

@@ -18,6 +18,7 @@ from ..numbers.sparse import SparseWeights
 from .address_walk import AddressWalk
 from .layers import Weighted, Windowed
 from .layout import MapLayout, Placement
+from .one_line import layer_line
 from .window import Window
 
 __all__ = ["Local", "Depthwise", "Add", "check_scale"]
@@ -40,6 +41,14 @@ class Local:
     def weights(self) -> SparseWeights:
         """See :attr:`openeie.core.network.layers.Product.weights`."""
         raise NotImplementedError
+
+    def __repr__(self) -> str:
+        return layer_line(self)
+
+    @property
+    def weight_counts(self) -> tuple[int, int]:
+        """See :class:`openeie.core.network.layers.Weighted`; a pool and a sum have no matrix."""
+        return 0, 0
 
     @property
     def maximum(self) -> bool:
@@ -73,7 +82,7 @@ class Local:
         return dataclasses.replace(weights, shape=(rows * pes, n), rows=place_of, indptr=indptr)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Depthwise(Windowed, Weighted, Local):
     """A depthwise convolution: each channel by itself, one output for each (channel multiplier 1).
 
@@ -112,7 +121,7 @@ class Depthwise(Windowed, Weighted, Local):
         return np.einsum("bpkc,ck->bpc", seen, self.weights.dense())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Add(Local):
     """The sum of two maps a and b of the same layout, each with a factor of its own because their
     scales differ: ``y = requantise(factors[0] * a + factors[1] * b)``.

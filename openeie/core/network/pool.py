@@ -19,7 +19,7 @@ __all__ = ["Pool", "REDUCTIONS"]
 REDUCTIONS = ("max", "sum")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pool(Windowed, Local):
     """A max pool, or a sum pool whose sums are requantised; an average pool is a sum pool with the
     divisor in its multiplier and shift.
