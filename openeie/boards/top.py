@@ -57,7 +57,7 @@ class BoardTop(wiring.Component):
     ----------
     pll : False leaves the PLL out: ``clk`` is the array's clock, for simulators. The rest, the
         pins' polarities included, is as built.
-    pe : see :class:`openeie.hw.array.Array`.
+    pe : see :class:`openeie.hw.array.PEArray`.
 
     Members
     -------

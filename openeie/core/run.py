@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an engine returns, and the comparison that is the project's law."""
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from .array.config import ArrayConfig
+from .array.config import ArrayConfig, preset_name
 from .array.counters import COUNTERS
 from .errors import Mismatch
+from .host.table import Table
+from .network.one_line import count_text, short_name
 from .network.tile_part import Part, joined
 
 __all__ = ["LayerRun", "Run", "SATURATED_SHARE"]
@@ -42,6 +45,13 @@ class LayerRun:
     saturated: np.ndarray | None = None
     part: Part | None = None
     tiled_outputs: int | None = None
+
+    def __repr__(self) -> str:
+        facts = [f"LayerRun {short_name(self.name)}", count_text(len(self.outputs), "input"),
+                 count_text(self.outputs.shape[-1], "output")]
+        if self.cycles is not None:
+            facts.append(count_text(int(self.cycles.sum()), "cycle"))
+        return f"<{', '.join(facts)}>"
 
     @property
     def is_untiled(self) -> bool:
@@ -78,6 +88,38 @@ class Run:
     engine: str
     config: ArrayConfig | None
     tiles: tuple[LayerRun, ...]
+
+    def __repr__(self) -> str:
+        where = "" if self.config is None else f" on {preset_name(self.config)}"
+        facts = [f"Run {self.engine}{where}", count_text(len(self.outputs), "input"),
+                 count_text(self.outputs.shape[-1], "output")]
+        if self._has_time:
+            facts.append(count_text(int(self.cycles.sum()), "cycle"))
+        return f"<{', '.join(facts)}>"
+
+    def table(self) -> Table:
+        """The network's layers: cycles of all starts together, the shares of the PEs' cycles that
+        went into each of :data:`COUNTERS`, and saturated outputs.
+
+        ``utilisation`` is the share of ``busy``. A run of ``golden`` has no cycles, and its table
+        no columns for them.
+        """
+        layers = self.layers
+        title = repr(self)[1:-1]
+        if not self._has_time:
+            return Table(title=title, columns=("layer", "outputs", "saturated"),
+                         formats=("", ",", ","), rows=tuple(map(_value_row, layers)))
+        return Table(title=title, formats=("", ",", *[".1%"] * len(COUNTERS), ","),
+                     columns=("layer", "cycles", "utilisation", *COUNTERS[1:], "saturated"),
+                     rows=tuple(_time_row(layer.name, [layer]) for layer in layers),
+                     total=_time_row("all", layers))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    @property
+    def _has_time(self) -> bool:
+        return self.tiles[0].cycles is not None
 
     @property
     def outputs(self) -> np.ndarray:
@@ -177,6 +219,25 @@ class Run:
                 compared += check("saturated", a.saturated.sum(axis=1), b.saturated.sum(axis=1),
                                   lambda i: f"start {i[0]}, saturated outputs")
         return compared
+
+
+def _value_row(layer: LayerRun) -> tuple:
+    return layer.name, layer.outputs.size, _saturated([layer])
+
+
+def _time_row(name: str, layers: Sequence[LayerRun]) -> tuple:
+    """Sums over layers and starts; shares are of the cycles of all PEs, None without any."""
+    spent = [sum(layer.total(counter) for layer in layers) for counter in COUNTERS]
+    shares = [count / sum(spent) if sum(spent) else None for count in spent]
+    cycles = sum(int(layer.cycles.sum()) for layer in layers)
+    return name, cycles, *shares, _saturated(layers)
+
+
+def _saturated(layers: Sequence[LayerRun]) -> int | None:
+    """Outputs that saturation changed; None if they were not counted."""
+    if any(layer.saturated is None for layer in layers):
+        return None
+    return sum(int(layer.saturated.sum()) for layer in layers)
 
 
 def _place(a: LayerRun, b: LayerRun, index: tuple[int, ...], pes: int) -> str:

@@ -6,7 +6,7 @@ from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
 from ..core.array.load_port import Control, Fault, Target
-from .layouts import LoadWord
+from .structs import LoadWord
 
 __all__ = ["Loader"]
 
@@ -18,8 +18,8 @@ class Loader(wiring.Component):
     ``LOAD_RECORD`` of ``core/array/load_port.py``) passes through the CRC 16 bits at a time.
     Nothing is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset
     before it.
-    ``launch`` follows a START only if the last CHECK agreed and no write, CLEAR or reset came
-    after it; otherwise ``fault`` says why not, until CLEAR.
+    ``program_start`` follows a START only if the last CHECK agreed and no write, CLEAR or reset
+    came after it; otherwise ``fault`` says why not, until CLEAR.
 
     Members
     -------
@@ -27,7 +27,7 @@ class Loader(wiring.Component):
     busy : a program runs.
     stopped : pulse, the watchdog ended a program.
     write, word : one write, for one cycle; CONTROL is never passed on.
-    launch, first, count : start ``count`` layers at layer ``first``.
+    program_start, first, count : start ``count`` layers at layer ``first``.
     fault : why the array refused or stopped.
     """
     cycles = 8
@@ -40,7 +40,7 @@ class Loader(wiring.Component):
             "stopped": In(1),
             "write": Out(1),
             "word": Out(LoadWord()),
-            "launch": Out(1),
+            "program_start": Out(1),
             "first": Out(16),
             "count": Out(16),
             "fault": Out(Fault),
@@ -94,7 +94,7 @@ class Loader(wiring.Component):
                     with m.Elif(beyond):
                         m.d.sync += self.fault.eq(Fault.BAD_LAYERS)
                     with m.Else():
-                        m.d.comb += self.launch.eq(1)
+                        m.d.comb += self.program_start.eq(1)
             with m.Case(Control.CLEAR):
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += [checked.eq(0), self.fault.eq(Fault.NONE)]

@@ -6,7 +6,7 @@ from openeie.core.array.config import ENCODINGS, preset
 from openeie.core.array.counters import COUNTERS
 from openeie.core.array.load_port import Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
-from openeie.hw.array import Array
+from openeie.hw.array import PEArray
 from openeie.hw.loader import Loader
 from openeie.sim.fast import fast
 
@@ -113,4 +113,4 @@ def test_a_read_takes_its_published_time():
             await ctx.tick()
             waited.append(cycles)
     simulate(dut, bench)
-    assert waited == [Array.read_latency + 2] * 3
+    assert waited == [PEArray.read_latency + 2] * 3

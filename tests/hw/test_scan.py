@@ -32,9 +32,9 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
     async def bench(ctx):
         for layer in layers:
             ctx.set(dut.layer, layer)
-            ctx.set(dut.start, 1)
+            ctx.set(dut.scan_start, 1)
             await ctx.tick()
-            ctx.set(dut.start, 0)
+            ctx.set(dut.scan_start, 0)
             count, waited = layer["src_rows"] * layer["vectors"], 1
             if rng is not None:
                 got.append(await get_n(ctx, dut.o, count, rng=rng))

@@ -68,7 +68,7 @@ class PE:
         self.number, self.depth = number, depth
         self.acc_rows, self.vectors, self.banks = acc_rows, vectors, banks
         self.queue = deque()
-        self.pointers = self.next_column = self.decode = None
+        self.pointers = self.next_column = self.decode_column = None
         self.left = 0               # cycles D still needs, this one included
         self.executed = 0           # entries of D's column already executed
         self.pending = 0            # cycles for which the writeback still holds the next token up
@@ -83,17 +83,17 @@ class PE:
     @property
     def done(self):
         """The last row of the last vector has been read in an earlier cycle."""
-        return self.tokens == self.vectors and not self.pending and self.decode is None
+        return self.tokens == self.vectors and not self.pending and self.decode_column is None
 
     def classify(self, blocked):
         """Name of what D does in this cycle; an entry counts as ``busy`` until sorted out."""
-        if self.decode is not None and self.decode.token:
+        if self.decode_column is not None and self.decode_column.token:
             return "writeback"
-        if self.decode is not None:
-            if not self.decode.work[self.number]:
+        if self.decode_column is not None:
+            if not self.decode_column.work[self.number]:
                 return "empty_column"
             # Fillers stand first here; where they stand in a column makes no difference.
-            return "filler" if self.executed < self.decode.fillers[self.number] else "busy"
+            return "filler" if self.executed < self.decode_column.fillers[self.number] else "busy"
         if self.pending:
             return "writeback"
         if self.tokens == self.vectors:
@@ -102,12 +102,12 @@ class PE:
 
     def tick(self, pushed):
         """One clock edge; ``pushed``: the item that the broadcast writes into the queue."""
-        token_in_d = self.decode is not None and self.decode.token
-        final = self.decode is not None and self.left == 1
+        token_in_d = self.decode_column is not None and self.decode_column.token
+        final = self.decode_column is not None and self.left == 1
         head = self.next_column
         # A token may leave A in the last cycle in which a row before it is read; so may anything
         # else if there is one bank only.
-        take = head is not None and (self.decode is None or final) \
+        take = head is not None and (self.decode_column is None or final) \
             and not ((head.token or self.banks == 1) and (self.pending > 1 or token_in_d))
         move = self.pointers is not None and (head is None or take)
         pop = bool(self.queue) and (self.pointers is None or move)
@@ -117,11 +117,11 @@ class PE:
             self.tokens += 1
             self.pending = _TOKEN_TRAVEL + _ROW * self.acc_rows
         if take:
-            self.decode, self.executed = head, 0
+            self.decode_column, self.executed = head, 0
             self.left = 1 if head.token else max(1, head.work[self.number])
         elif final:
-            self.decode = None
-        elif self.decode is not None:
+            self.decode_column = None
+        elif self.decode_column is not None:
             self.left -= 1
             self.executed += 1
         if take or head is None:

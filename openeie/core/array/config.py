@@ -10,7 +10,8 @@ from ..errors import ConfigError, did_you_mean
 from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check
 
 __all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "check_keys",
-           "half_rows", "preset"]
+           "half_rows", "preset", "preset_name"]
+
 
 def _bits_for(value: int) -> int:
     """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
@@ -239,3 +240,9 @@ def preset(name: str) -> ArrayConfig:
 def half_rows(config: ArrayConfig) -> int:
     """Where memory B begins."""
     return 1 << config.act_address_width
+
+
+def preset_name(config: ArrayConfig) -> str:
+    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
+    names = [name for name, known in PRESETS.items() if known == config]
+    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"

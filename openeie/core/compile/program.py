@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..array.config import ArrayConfig, half_rows
+from ..array.config import ArrayConfig, half_rows, preset_name
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
 from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
+from ..network.one_line import count_text, short_name
 from ..network.tile_part import Part
 
 __all__ = ["TilePlan", "Program"]
@@ -114,6 +115,14 @@ class Program:
     act_rows: int
     act_depth: int
     chains: tuple[Chain, ...] = ()
+
+    def __repr__(self) -> str:
+        facts = [f"Program {short_name(self.network.name)}",
+                 f"{count_text(len(self.tiles), 'tile')} on {preset_name(self.config)}",
+                 f"{self.entries.size:,} words of entries"]
+        if self.vectors > 1:
+            facts.append(f"{self.vectors} vectors a run")
+        return f"<{', '.join(facts)}>"
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x [vectors, n] of a start; their order matters.

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The address walk of a layer: which row of activations the scan reads when.
 
-The gateware steps through it (``hw/window.py``), adding the distances in the descriptor; here the
-same numbers give all addresses at once.
+The gateware steps through it (``hw/address_walk.py``), adding the distances in the descriptor;
+here the same numbers give all addresses at once.
 """
 import dataclasses
 from dataclasses import dataclass

@@ -26,7 +26,7 @@ MODES = ("bwn", "xnor")
 MAX_XNOR_COLUMNS = 1 << 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SignLinear(Product):
     """A matrix-vector layer with weights alpha[i] * (+1 or -1).
 
@@ -85,6 +85,11 @@ class SignLinear(Product):
                                         np.array([0, 1, -1]))
 
     @property
+    def weight_counts(self) -> tuple[int, int]:
+        """See :class:`openeie.core.layers.Weighted`; every sign is stored."""
+        return (self.signs.shape[0] * self.signs.shape[1],) * 2
+
+    @property
     def inputs(self) -> int:
         """See :class:`openeie.core.network.layers.Product`."""
         return self.signs.shape[1]
@@ -128,7 +133,7 @@ class SignLinear(Product):
         return magnitude.sum(axis=1, keepdims=True)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SignConv(Windowed, SignLinear):
     """A convolution with binary weights: the :class:`SignLinear` layer at every position of a
     window, columns in (kernel row, kernel column, channel) order.

@@ -18,6 +18,7 @@ from ..numbers.sparse import SparseWeights
 from .address_walk import AddressWalk
 from .layers import Weighted, Windowed
 from .layout import MapLayout
+from .one_line import layer_line
 from .window import Window
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ class Local:
     if TYPE_CHECKING:       # what is there at run time is a field, or found when it is asked for
         @property
         def weights(self) -> SparseWeights: ...
+
+    def __repr__(self) -> str:
+        return layer_line(self)
+
+    @property
+    def weight_counts(self) -> tuple[int, int]:
+        """See :class:`openeie.core.layers.Weighted`; a pool and a sum have no matrix."""
+        return 0, 0
 
     @property
     def maximum(self) -> bool:
@@ -72,7 +81,7 @@ class Local:
             indptr=np.concatenate([[0], np.cumsum(np.bincount(columns, minlength=n))]))
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Depthwise(Windowed, Weighted, Local):
     """A convolution of each channel by itself, with one output for it (channel multiplier 1).
 
@@ -111,7 +120,7 @@ class Depthwise(Windowed, Weighted, Local):
         return np.einsum("bpkc,ck->bpc", seen, self.weights.dense())
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Add(Local):
     """The sum of two maps of one layout, each with a weight of its own since their scales differ:
     ``y = requantise(factors[0] * a + factors[1] * b)``.

@@ -7,11 +7,13 @@ import numpy as np
 
 from ..array.limits import OPERATIONS
 from ..errors import InputError
+from ..host.table import Table
 from ..numbers.fixed import int_range
 from .binary import SignConv, SignLinear
 from .channelwise import Add, Depthwise
 from .layers import Conv, Linear, Windowed
 from .layout import MapLayout
+from .one_line import network_line, network_table
 from .pool import Pool
 from .window import Window
 
@@ -81,6 +83,16 @@ class Network:
         if not low <= first <= last <= high:
             raise InputError(f"input_range must lie in {low} .. {high}, not {first} .. {last}")
         object.__setattr__(self, "input_range", (int(first), int(last)))
+
+    def __repr__(self) -> str:
+        return network_line(self)
+
+    def table(self) -> Table:
+        """The layers: kinds, sizes, kernels, weights and how many of them are stored."""
+        return network_table(self)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
 
     @property
     def inputs(self) -> int:

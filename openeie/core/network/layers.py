@@ -16,6 +16,7 @@ from ..numbers.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
 from ..numbers.sparse import SparseWeights, frozen, spread_columns
 from .address_walk import AddressWalk
 from .layout import MapLayout
+from .one_line import layer_line
 from .window import Window
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Weighted", "Windowed", "Product", "Linear", "Conv", "check_writeback"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Weighted:
     """Weights, and a writeback of its own for each output channel.
 
@@ -66,6 +67,11 @@ class Weighted:
     def channels(self) -> int:
         """Rows of the matrix, m: outputs of each position."""
         return self.weights.shape[0]
+
+    @property
+    def weight_counts(self) -> tuple[int, int]:
+        """How many weights are stored, those that are not 0, and how many the matrix has."""
+        return self.weights.nnz, self.weights.shape[0] * self.weights.shape[1]
 
     def writeback(self, act_width: int) -> dict[str, np.ndarray]:
         """``bias``, ``multiplier`` and ``shift`` of each channel, int64 [m]."""
@@ -139,6 +145,9 @@ class Product:
         @property
         def channels(self) -> int: ...
 
+    def __repr__(self) -> str:
+        return layer_line(self)
+
     @property
     def inputs(self) -> int:
         """Activations that it reads; of one source where it does not concatenate them."""
@@ -187,7 +196,7 @@ class Product:
         return AddressWalk.of_vector(source.pixels * rows, maps[0].origin)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Linear(Weighted, Product):
     """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
 
@@ -198,7 +207,7 @@ class Linear(Weighted, Product):
         return x[:, np.newaxis] @ self.weights.dense().T
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Conv(Windowed, Linear):
     """A convolution: the matrix-vector layer at every position of a window.
 

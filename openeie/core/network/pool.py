@@ -19,7 +19,7 @@ __all__ = ["Pool", "REDUCTIONS"]
 REDUCTIONS = ("max", "sum")
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Pool(Windowed, Local):
     """The largest of what a window sees of a channel, or the sum, requantised: an average has the
     divisor in its multiplier and shift.

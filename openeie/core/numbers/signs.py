@@ -41,6 +41,10 @@ class SignMatrix:
         object.__setattr__(self, "shape", (m, n))
         object.__setattr__(self, "bits", bits)
 
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return f"<SignMatrix {m} x {n}>"
+
     @classmethod
     def from_signs(cls, signs: np.ndarray) -> "SignMatrix":
         """From a dense matrix [m, n] of +1 and -1.

@@ -104,6 +104,11 @@ class SparseWeights:
         indptr, rows, kept = _by_column(weights)
         return cls(shape=weights.shape, indptr=indptr, rows=rows, values=kept)
 
+    def __repr__(self) -> str:
+        m, n = self.shape
+        slots = "" if self.codebook is None else f", codebook of {len(self.codebook)}"
+        return f"<SparseWeights {m} x {n}, {self.nnz:,} of {m * n:,} stored{slots}>"
+
     @property
     def nnz(self) -> int:
         """Stored weights."""

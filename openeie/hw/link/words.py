@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from ...core.array.link_frames import WORD_BYTES, Command
-from ..layouts import LoadWord, ReadRequest
+from ..structs import LoadWord, ReadRequest
 from .check import RequestHead
 from .identity import IdentityMemory
 

@@ -23,7 +23,7 @@ _SHOWN_PES = 4
 # Groups, and in each what a reader sees and where the signal is: scope, name.
 _ARRAY = (
     ("array", (("clock", "", "clk"), ("busy", "accelerator", "busy"),
-               ("launch", "accelerator", "launch"),
+               ("program start", "accelerator", "program_start"),
                ("layer", "accelerator.array.{pe}.pe.blocks.counters", "layer"),
                ("cycle of the layer", "accelerator.sequencer", "cycle"),
                ("done, by PE", "accelerator.sequencer", "done"))),

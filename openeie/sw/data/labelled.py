@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.network.array_order import to_array_order
 from .mnist import load_mnist, without_demo
 from .npz import read_arrays
 
@@ -163,10 +164,7 @@ class Dataset:
 
     def integers(self, images: np.ndarray) -> np.ndarray:
         """What the array takes: int64 [n, length], maps in (row, column, channel) order."""
-        values = images.astype(np.int64) - self.offsets
-        if values.ndim == 4:
-            values = values.transpose(0, 2, 3, 1)
-        return values.reshape(len(values), -1)
+        return to_array_order(images.astype(np.int64) - self.offsets)
 
     def floats(self, images: np.ndarray) -> np.ndarray:
         """What the float network takes: float32 [n, ...]."""

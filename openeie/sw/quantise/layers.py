@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.network.array_order import to_array_order
 from ...core.network.graph import Add, Conv, Depthwise, Linear, Pool
 from ...core.network.window import Window
 from ...core.numbers.fixed import int_range
@@ -151,12 +152,10 @@ def _columns(node: Node, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
     if _is_depthwise(node, shape):
         return array.reshape(len(array), -1)
     if node.op == "linear":
-        if len(shape) == 1:
-            return array
-        return array.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(array), -1)
+        return to_array_order(array.reshape(-1, *shape))
     full = np.zeros((len(array), shape[0], *node.kernel), array.dtype)
     outputs, inputs = len(array) // node.groups, shape[0] // node.groups
     for group in range(node.groups):
         out, in_ = (slice(group * size, (group + 1) * size) for size in (outputs, inputs))
         full[out, in_] = array[out]
-    return full.transpose(0, 2, 3, 1).reshape(len(array), -1)
+    return to_array_order(full)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...core.network.array_order import to_array_order
 from ...core.network.graph import INPUT, Layer, Network
 from ...core.network.layers import Weighted
 from ...core.numbers.fixed import BIAS_BITS, int_range
@@ -39,26 +40,21 @@ def measure(graph: FloatGraph, network: Network, exponents: Mapping[str, np.ndar
             for layer in network.layers}
     stands = {relus.get(name, name): name for name in sums}
     at = 0
-    for values in layer_outputs(network, _rows(integers).astype(np.int64)):
+    for values in layer_outputs(network, to_array_order(integers).astype(np.int64)):
         part = rounded[at:at + len(values[INPUT])]
         at += len(part)
         for node, value in outputs_of(graph, part):
             if node.name in sums:
-                sums[node.name].see(_rows(value))
+                sums[node.name].see(to_array_order(value))
             if node.name in stands:
                 name = stands[node.name]
-                sums[name].compare(values[name], _rows(value))
+                sums[name].compare(values[name], to_array_order(value))
     largest = float(np.abs(chosen).max()) or 1.0
     return QuantiseReport(
         act_width=network.act_width, inputs=len(chosen),
         input_error=float(np.abs(chosen - rounded).max()) / largest,
         layers=tuple(sums[layer.name].result(layer.name, *_steps(
             layer, heaviest.get(layer.name, 0.0), acc_width)) for layer in network.layers))
-
-
-def _rows(values: np.ndarray) -> np.ndarray:
-    """Maps [batch, channels, height, width] as the integer network has them, [batch, n]."""
-    return (np.moveaxis(values, 1, -1) if values.ndim == 4 else values).reshape(len(values), -1)
 
 
 class _Sums:

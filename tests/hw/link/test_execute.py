@@ -52,7 +52,7 @@ class Neighbours:
         dut, body, kept, aside = self.dut, b"", None, 0
         ctx.set(dut.o.ready, 1)
         while len(self.answers) < len(self.frames):
-            if ctx.get(dut.begin):
+            if ctx.get(dut.response_start):
                 body, aside = b"", ctx.get(dut.aside)
             if ctx.get(dut.o.valid):
                 body += bytes([ctx.get(dut.o.payload)])
@@ -66,7 +66,7 @@ class Neighbours:
             if send or again:
                 ctx.set(dut.sending, 1)
                 for _ in range(self.sending):
-                    assert not (ctx.get(dut.begin) or ctx.get(dut.o.valid))
+                    assert not (ctx.get(dut.response_start) or ctx.get(dut.o.valid))
                     await ctx.tick()
                 ctx.set(dut.sending, 0)
 

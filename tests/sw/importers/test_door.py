@@ -27,7 +27,7 @@ def test_a_module_in_the_engines(name, rng):
     small = x.astype(np.float32) / 64
     network = openeie.quantise(module, torch.tensor(small), input_range=(-100, 100),
                                input_scale=1 / 64)
-    inputs = x.transpose(0, 2, 3, 1).reshape(len(x), -1)
+    inputs = openeie.to_array_order(x)
     values = golden.network(network, inputs)
     expected = run_float(load_module(module, small), small)
     got = values[-1] * network.layers[-1].output_scale

@@ -5,7 +5,7 @@ from openeie.core.array.config import preset
 from openeie.core.network.address_walk import AddressWalk
 from openeie.core.network.chain import lines_needed
 from openeie.core.network.window import Window
-from openeie.hw.window import WindowWalk
+from openeie.hw import address_walk as hw
 
 from .bench import simulate
 
@@ -14,14 +14,14 @@ CONFIG = preset("TINY").replace(operations=("linear", "conv"), act_depth=256)
 
 def steps(walk, vectors, rng=None):
     """(address, inside) of every row of ``vectors`` positions."""
-    dut, got = WindowWalk(CONFIG), []
+    dut, got = hw.AddressWalk(CONFIG), []
 
     async def bench(ctx):
         ctx.set(dut.layer, vars(walk))
-        ctx.set(dut.start, 1)
+        ctx.set(dut.scan_start, 1)
         await ctx.tick()
-        ctx.set(dut.start, 0)
-        ctx.set(dut.turn_ends, 1)
+        ctx.set(dut.scan_start, 0)
+        ctx.set(dut.last_cluster, 1)
         for row in range(vectors * walk.rows):
             while rng is not None and rng.random() < 0.3:
                 ctx.set(dut.step, 0)

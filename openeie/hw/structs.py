@@ -5,8 +5,8 @@ from amaranth.lib import data
 
 from ..core.array.descriptor import CLUSTER_WORDS, TABLE_WORD, WINDOW_WORDS
 
-__all__ = ["Item", "Column", "Entry", "Operand", "Product", "Row", "Result", "LoadWord",
-           "ReadRequest", "Layer", "TABLE_LAYOUT", "struct_of"]
+__all__ = ["Item", "Column", "FetchedEntry", "Operand", "Addend", "ScanRow", "Result", "LoadWord",
+           "ReadRequest", "LayerFields", "TABLE_LAYOUT", "struct_of"]
 
 
 def struct_of(fields) -> data.StructLayout:
@@ -17,7 +17,7 @@ def struct_of(fields) -> data.StructLayout:
 TABLE_LAYOUT = struct_of(TABLE_WORD)
 
 
-class Row(data.StructLayout):
+class ScanRow(data.StructLayout):
     """One activation of every PE, the column number of the first of them, and who wants it."""
     def __init__(self, config):
         super().__init__({
@@ -49,7 +49,7 @@ class Column(data.StructLayout):
         })
 
 
-class Entry(data.StructLayout):
+class FetchedEntry(data.StructLayout):
     """One entry as read from memory; in ``huffman`` run and code are still ranks."""
     def __init__(self, config):
         super().__init__({
@@ -73,7 +73,7 @@ class Operand(data.StructLayout):
         })
 
 
-class Product(data.StructLayout):
+class Addend(data.StructLayout):
     """One addition to do."""
     def __init__(self, config):
         super().__init__({
@@ -105,7 +105,7 @@ class ReadRequest(data.StructLayout):
         super().__init__({"target": 4, "pe": 16, "address": 32})
 
 
-class Layer(data.StructLayout):
+class LayerFields(data.StructLayout):
     """What every PE must know of the layer in hand; constant while it runs."""
     def __init__(self, config):
         fields = {
