@@ -19,8 +19,8 @@ from .core.compile.compile import compile_network as compile
 from .core.compile.program import Program
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, LinkError, Mismatch, NumericWarning, OpenEIEError,
-                          ToolError, UntrustedError)
+                          EncodingError, InputError, LinkError, Mismatch, NumericWarning,
+                          OpenEIEError, ToolError, UntrustedError)
 from .core.golden import column_rates, run as _run_golden
 from .core.host.table import Table
 from .core.network.array_order import to_array_order
