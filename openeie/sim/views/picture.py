@@ -168,7 +168,8 @@ def _draw_shares(axes: "Axes", summary: Summary) -> None:
                       color="black")
     axes.set_xlim(0, 1)
     axes.xaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    axes.get_xticklabels()[-1].set_ha("right")      # the next panel's labels begin there
+    # The next panel's labels begin where this one's end.
+    axes.get_xticklabels()[-1].set_horizontalalignment("right")
     axes.set_title("what the PEs did with them")
 
 
