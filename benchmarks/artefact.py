@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import openeie
-from openeie.cli.common import one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import write_atomically
 from openeie.core.artefact import artefact
 from openeie.core.network.graph import Network
 from openeie.sw.data.imagenet import load_pictures

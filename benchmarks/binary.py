@@ -23,7 +23,8 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from openeie.cli.common import check_writable, make_folder, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, make_folder, write_atomically
 from openeie.core import golden
 from openeie.core.artefact import artefact
 from openeie.core.artefact.inspect import inspect as contents_of

@@ -14,7 +14,8 @@ import time
 from pathlib import Path
 
 import numpy as np
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.sw.compress.methods.one_cycle_sgd import (Cycle, FlipShift, fit_cycle, predict,
                                                        smooth_cross_entropy)
 from openeie.sw.compress.methods.train import deterministic

@@ -28,7 +28,8 @@ import torch
 from torch import nn
 
 import openeie
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core.network.graph import Network
 from openeie.sw.compress.methods.distill import distillation
 from openeie.sw.compress.methods.train import (Affine, Loss, Schedule, cross_entropy, deterministic,

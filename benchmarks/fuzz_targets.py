@@ -111,8 +111,8 @@ def regression_journal(rng) -> bytes:
 
 def read_regression_journal(path: Path):
     """The outcomes that would be shown: those believed, the others from checks that are run."""
-    from openeie.boards.regression_journal import Journal, Outcome
-    passed = Journal(path, _OWNER).passed
+    from openeie.boards.regression_journal import Outcome, RegressionJournal
+    passed = RegressionJournal(path, _OWNER).passed
     return {fields["name"]: Outcome(**fields) for fields in _OUTCOMES} | passed
 
 

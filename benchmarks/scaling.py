@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core.array.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 

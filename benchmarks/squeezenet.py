@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core import golden
 from openeie.core.array.config import ArrayConfig
 from openeie.core.compile.compile import compile_network

@@ -11,9 +11,9 @@ import typer
 
 from ..core.errors import InputError, must_be_one_of
 from ..sw.seed import check_seed
-from .common import (AsJson, Quiet, check_writable, emit, make_folder, progress, working,
-                     write_atomically)
+from .common import AsJson, Quiet, emit, progress, working
 from .models import find_model
+from .outputs import check_writable, make_folder, write_atomically
 from .tables import plain_table
 
 if TYPE_CHECKING:

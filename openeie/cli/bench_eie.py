@@ -12,9 +12,9 @@ from ..core.compile.compile import compile_network
 from ..core.errors import InputError, Mismatch, did_you_mean
 from ..core.run import Run
 from ..sw.data.npz import read_arrays
-from .common import (SCHEMA_VERSION, AsJson, Quiet, Seed, check_writable, emit, make_folder,
-                     progress, working, write_atomically)
+from .common import SCHEMA_VERSION, AsJson, Quiet, Seed, emit, progress, working
 from .models import load_model
+from .outputs import check_writable, make_folder, write_atomically
 from .tables import plain_table
 
 __all__ = ["command"]

@@ -13,8 +13,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from ..core.artefact.artefact import save
 from ..core.errors import BudgetError, InputError, NumericWarning
 from ..core.host.extras import need
-from .common import AsJson, Quiet, check_writable, emit, write_atomically
+from .common import AsJson, Quiet, emit
 from .console import PlainConsole
+from .outputs import check_writable, write_atomically
 from .tables import compression_tables, plain_table, quantisation_table
 
 if TYPE_CHECKING:

@@ -18,11 +18,10 @@ from ..core.compile.compile import compile_network
 from ..core.compile.program import Program
 from ..core.errors import ArrayFault, InputError, ToolError
 from ..core.host.files import is_stream, replacing
-from .common import (AsJson, Config16, Model, Quiet, Seed, Set, check_writable, config_for, emit,
-                     working, write_atomically)
+from .common import AsJson, Config16, Model, Quiet, Seed, Set, config_for, emit, working
 from .compile import Encoding
 from .models import inputs_for, load_model
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .sim import InputFile
 from .streams import BROKEN_PIPE, is_stdout
 

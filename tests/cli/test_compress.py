@@ -85,7 +85,7 @@ def test_the_pages_example(example, here):
     assert not code and (example / "again.eie").read_bytes() == (
         example / "mynet.eie").read_bytes()
     assert "(P+Q+H)" in out and "the held-out pictures" in out
-    assert "calibration inputs, in shares of the largest" in out and "warning" not in err
+    assert "calibration inputs, as shares of the largest" in out and "warning" not in err
     assert re.search(r"\[2/8\] prune +held-out accuracy .*%  test accuracy .* of 1,928 weights",
                      err)
 

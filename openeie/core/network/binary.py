@@ -86,7 +86,7 @@ class SignLinear(Product):
 
     @property
     def weight_counts(self) -> tuple[int, int]:
-        """See :class:`openeie.core.layers.Weighted`; every sign is stored."""
+        """See :class:`openeie.core.network.layers.Weighted`; every sign is stored."""
         return (self.signs.shape[0] * self.signs.shape[1],) * 2
 
     @property

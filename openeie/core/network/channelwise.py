@@ -49,7 +49,7 @@ class Local:
 
     @property
     def weight_counts(self) -> tuple[int, int]:
-        """See :class:`openeie.core.layers.Weighted`; a pool and a sum have no matrix."""
+        """See :class:`openeie.core.network.layers.Weighted`; a pool and a sum have no matrix."""
         return 0, 0
 
     @property
