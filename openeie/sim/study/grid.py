@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
-import dataclasses
 import itertools
 import json
 import math
