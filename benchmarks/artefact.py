@@ -16,9 +16,9 @@ from pathlib import Path
 import openeie
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import write_atomically
-from openeie.core import artefact
-from openeie.core.graph import Network
-from openeie.sw.pictures import load_pictures
+from openeie.core.artefact import artefact
+from openeie.core.network.graph import Network
+from openeie.sw.data.imagenet import load_pictures
 from openeie.sw.zoo import import_squeezenet
 
 

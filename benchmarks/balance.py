@@ -22,14 +22,15 @@ import numpy as np
 import openeie
 from openeie.cli.common import one_line_errors
 from openeie.core import golden
-from openeie.core.balance import GOALS, balance_rows, balanced, column_rates
-from openeie.core.config import ArrayConfig, preset
-from openeie.core.graph import INPUT, Conv, Linear, Network
-from openeie.core.timing import Timing
-from openeie.core.weights import SparseWeights, permuted
+from openeie.core.array.config import ArrayConfig, preset
+from openeie.core.array.timing import Timing
+from openeie.core.compile.balance import GOALS, balance_rows, balanced
+from openeie.core.golden import column_rates
+from openeie.core.network.graph import INPUT, Conv, Linear, Network
+from openeie.core.numbers.sparse import SparseWeights, permuted
 from openeie.sim.study.eie import paper_workloads
 from openeie.sim.study.workload import Workload, occupancy
-from openeie.sw.data import demo_pictures
+from openeie.sw.data.mnist import demo_pictures
 
 NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
             ("lenet-5", "NET16", 20))
@@ -121,7 +122,7 @@ def measure_network(name: str, array: str, images: int, pictures: np.ndarray) ->
         result["orders"][title] = {
             "cycles": float(run.cycles.mean()),
             "layers": {layer.name: {"cycles": float(layer.cycles.mean())}
-                       | about.get(layer.name, {}) for layer in run.whole_layers}}
+                       | about.get(layer.name, {}) for layer in run.layers}}
     return result
 
 

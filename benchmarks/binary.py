@@ -25,16 +25,17 @@ import safetensors.torch
 import torch
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, make_folder, write_atomically
-from openeie.core import artefact, golden
+from openeie.core import golden
+from openeie.core.artefact import artefact
+from openeie.core.artefact.inspect import inspect as contents_of
 from openeie.core.errors import InputError
-from openeie.core.graph import Network
-from openeie.core.inspect import inspect as contents_of
+from openeie.core.network.graph import Network
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.networks import NETWORK_MODES
 from openeie.sw.binary.train import TASKS, Task, exported, integer_inputs, tensors, train
-from openeie.sw.cifar10 import load_cifar10
-from openeie.sw.data import load_mnist
-from openeie.sw.importers.weights import load_weights
+from openeie.sw.data.cifar10 import load_cifar10
+from openeie.sw.data.mnist import load_mnist
+from openeie.sw.importers.torch.weights import load_weights
 from rich.console import Console
 from rich.table import Table
 

@@ -16,17 +16,16 @@ import sys
 from pathlib import Path
 
 import openeie
-from openeie.boards import BOARDS
-from openeie.boards import board as find_board
+from openeie.boards import BOARDS, board as find_board
 from openeie.boards.board import Board
 from openeie.boards.build import REPORT, build
-from openeie.boards.identity import design_digest
 from openeie.boards.fit import compile_to_fit
+from openeie.boards.identity import design_digest
 from openeie.boards.link_time import link_seconds
 from openeie.cli.common import one_line_errors
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
-from openeie.sim import fast
-from openeie.sw.data import demo_pictures
+from openeie.sim.fast import fast
+from openeie.sw.data.mnist import demo_pictures
 
 COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", "cycles",
            "latency us", "link ms")

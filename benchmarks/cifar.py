@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, write_atomically
-from openeie.sw.cifar10 import load_cifar10
-from openeie.sw.compress.cycle import (Cycle, FlipShift, fit_cycle, predict,
-                                       smooth_cross_entropy)
-from openeie.sw.compress.train import deterministic
+from openeie.sw.compress.methods.one_cycle_sgd import (Cycle, FlipShift, fit_cycle, predict,
+                                                       smooth_cross_entropy)
+from openeie.sw.compress.methods.train import deterministic
+from openeie.sw.data.cifar10 import load_cifar10
 from openeie.sw.networks.cifar import CifarNet
 from safetensors.torch import save as tensors_saved
 from torch import nn

@@ -48,7 +48,7 @@ def cluster_all(options: argparse.Namespace) -> dict:
     """K-means of all weights, and their codes."""
     import numpy as np
     import torch
-    from openeie.sw.compress.cluster import assign, kmeans
+    from openeie.sw.compress.methods.kmeans import assign, kmeans
     base = peak()
     values = np.random.default_rng(options.seed).standard_normal(
         options.rows * options.columns, dtype=np.float32)
@@ -67,10 +67,10 @@ def cluster_all(options: argparse.Namespace) -> dict:
 def encode(options: argparse.Namespace) -> dict:
     """Huffman coding of one layer's codes."""
     import numpy as np
-    from openeie.core.layers import Linear
-    from openeie.core.payload import encode_payload
-    from openeie.core.weights import SparseWeights
-    from openeie.sw.compress.cluster import assign, kmeans
+    from openeie.core.network.layers import Linear
+    from openeie.core.artefact.payload import encode_payload
+    from openeie.core.numbers.sparse import SparseWeights
+    from openeie.sw.compress.methods.kmeans import assign, kmeans
     base, keep = peak(), float(options.case)
     weight = np.random.default_rng(options.seed).standard_normal(
         (options.rows, options.columns), dtype=np.float32)

@@ -30,11 +30,11 @@ from torch import nn
 import openeie
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, write_atomically
-from openeie.core.graph import Network
-from openeie.sw.compress.distill import distillation
-from openeie.sw.compress.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
-                                       error_rate, fit, labelled_tensors)
-from openeie.sw.data import load_mnist
+from openeie.core.network.graph import Network
+from openeie.sw.compress.methods.distill import distillation
+from openeie.sw.compress.methods.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
+                                               error_rate, fit, labelled_tensors)
+from openeie.sw.data.mnist import load_mnist
 
 Labelled = tuple[np.ndarray, np.ndarray]
 

@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import numpy as np
 import openeie
-from openeie.sw.float_graph import FloatGraph, Node
+from openeie.sw.float.graph import FloatGraph, Node
 
 RATIOS = 10.0 ** -np.arange(5)
 DRAWS, INPUTS = 25, 40

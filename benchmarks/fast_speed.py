@@ -19,17 +19,17 @@ from collections.abc import Callable
 import numpy as np
 
 from openeie.cli.common import one_line_errors
-from openeie.core.compile import compile_network
-from openeie.core.config import ArrayConfig, preset
-from openeie.core.encoding import encode_entries, pack_fixed
-from openeie.core.fixed import quantise_scale
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.program import Program
+from openeie.core.array.config import ArrayConfig, preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.program import Program
+from openeie.core.entries.encoding import encode_entries, pack_fixed
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.fixed import quantise_scale
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.core.run import LayerRun, Run
-from openeie.sim import fast
-from openeie.sim.decoded import decode
-from openeie.sim.execute import read_counters, read_outputs
+from openeie.sim.fast import fast
+from openeie.sim.fast.decoded import decode
+from openeie.sim.rtl.drive import read_counters, read_outputs
 
 #: name: preset, sizes, weight densities, activation density, images.
 CASES = {
@@ -88,7 +88,7 @@ def encode_dense(network: Network, config: ArrayConfig, seconds: float) -> float
 
 def memory(program: Program) -> dict[str, float]:
     """Bytes of the decoded layers, and of decoding at its peak, over those of the encoding."""
-    plans, config = program.layers, program.config
+    plans, config = program.tiles, program.config
     encoded = sum(int(plan.entry_count.sum()) * config.entry_widths["codebook"] / 8
                   + config.pes * (plan.columns + 1) * 4 for plan in plans)
     tracemalloc.start()
@@ -105,7 +105,7 @@ def timed_only(program: Program, layers, acts) -> int:
     return config.pes * sum(
         fast.layer_cycles(fast.broadcast_items(vector), layer.counts[0], layer.fillers[0],
                           config=config, outputs=plan.channels)[0]
-        for plan, layer, x in zip(program.layers, layers, acts) for vector in x)
+        for plan, layer, x in zip(program.tiles, layers, acts) for vector in x)
 
 
 def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool) -> dict:
@@ -121,10 +121,10 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
     layers = decode(program)
     decode_seconds = time.perf_counter() - began
 
-    run, with_values = best_of(lambda: fast.run(program, x, layers=layers), seconds)
+    run, with_values = best_of(lambda: fast.run(program, x, tiles=layers), seconds)
     pe_cycles = int(run.cycles.sum()) * config.pes
     few = slice(0, 200)
-    acts = [x[few], *(layer.outputs[few] for layer in run.layers[:-1])]
+    acts = [x[few], *(layer.outputs[few] for layer in run.tiles[:-1])]
     timed_cycles, timing = best_of(lambda: timed_only(program, layers, acts), seconds)
     result = {
         "case": name, "preset": preset_name, "images": len(x), "cycles": int(run.cycles.sum()),
@@ -134,7 +134,7 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
         "timing_only_pe_cycles_per_second": timed_cycles / timing,
         "with_values_seconds": with_values,
         "with_values_pe_cycles_per_second": pe_cycles / with_values,
-        "utilisation": [layer.utilisation for layer in run.layers],
+        "utilisation": [layer.utilisation for layer in run.tiles],
     }
     if rtl:
         result["rtl"] = compare_rtl(program, x[:32], run)
@@ -147,8 +147,8 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
     """The gateware on the same inputs; raises Mismatch unless the last outputs, all cycles and
     all counters are equal. Its rate is that of the runs alone: loading and reading are not in it.
     """
-    from openeie.sim.rtl import Rtl
-    plans, limit = program.layers, sum(plan.cycle_limit for plan in program.layers) + 1024
+    from openeie.sim.rtl.rtl import Rtl
+    plans, limit = program.tiles, sum(plan.cycle_limit for plan in program.tiles) + 1024
     seconds, results = 0.0, [[] for _ in plans]
     with Rtl(program.config) as rtl:
         rtl.load(program.records())
@@ -161,7 +161,7 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
             for number, result in enumerate(results):
                 result.append((outputs, *read_counters(rtl, number)))
     compared = 0
-    for number, (result, layer) in enumerate(zip(results, run.layers)):
+    for number, (result, layer) in enumerate(zip(results, run.tiles)):
         outputs, cycles, counters, saturated = (np.array(part) for part in zip(*result))
         last = number == len(plans) - 1
         truth = LayerRun(name=layer.name, cycles=cycles, counters=counters,
@@ -169,8 +169,8 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
         ours = LayerRun(name=layer.name, cycles=layer.cycles[:len(x)],
                         counters=layer.counters[:len(x)], saturated=layer.saturated[:len(x)],
                         outputs=layer.outputs[:len(x) if last else 0])
-        compared += Run(engine="fast", config=program.config, layers=(ours,)).compare(
-            Run(engine="rtl", config=program.config, layers=(truth,)))
+        compared += Run(engine="fast", config=program.config, tiles=(ours,)).compare(
+            Run(engine="rtl", config=program.config, tiles=(truth,)))
     pe_cycles = int(run.cycles[:len(x)].sum()) * program.config.pes
     return {"images": len(x), "equal": True, "compared": compared, "seconds": seconds,
             "pe_cycles_per_second": pe_cycles / seconds}

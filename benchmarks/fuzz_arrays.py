@@ -29,7 +29,7 @@ def pictures(rng) -> bytes:
 
 def read_pictures(path: Path):
     """Everything that a run sees of it."""
-    from openeie.sw.compress.dataset import load_dataset
+    from openeie.sw.data.labelled import load_dataset
     data = load_dataset(path)
     images = data.train[0]
     return [data.digest, data.integers(images), data.floats(images), *data.held_out(None)[1]]
@@ -68,7 +68,7 @@ def eie_workload(rng) -> bytes:
 def read_workload(path: Path):
     """As ``openeie bench eie --npz`` does."""
     from openeie.sim.study.arrays import ARRAYS, workload_of
-    from openeie.sw.npz import read_arrays
+    from openeie.sw.data.npz import read_arrays
     made = workload_of(read_arrays(path, "a layer", ARRAYS), "layer")
     return [made.weights.dense(), made.acts]
 
@@ -83,7 +83,7 @@ def idx(rng) -> bytes:
 
 def read_idx(path: Path):
     """As ``--data mnist:FOLDER`` does."""
-    from openeie.sw.data import read_idx
+    from openeie.sw.data.mnist import read_idx
     return read_idx(path.read_bytes(), name=path.name, ndim=3)
 
 
@@ -104,7 +104,7 @@ def cifar(rng) -> bytes:
 
 def read_cifar(path: Path):
     """As ``--data cifar10:FOLDER`` does; the file has the name that is looked for."""
-    from openeie.sw.cifar10 import load_cifar10
+    from openeie.sw.data.cifar10 import load_cifar10
     return list(load_cifar10(path.parent, "test"))
 
 

@@ -48,8 +48,8 @@ def beside(name: str, make, seed: int = 0) -> Path:
 
 def told(graph) -> list:
     """A float graph, and what it becomes on an array, as plain values."""
-    from openeie.core import artefact
-    from openeie.sw.quantise_graph import quantise_graph
+    from openeie.core.artefact import artefact
+    from openeie.sw.quantise.quantise import quantise_graph
     shape = graph.shapes[graph.input.name]
     x = np.random.default_rng(0).uniform(0, 1, (2, *shape)).astype(np.float32)
     network = quantise_graph(graph, x, input_range=(0, 255), input_scale=1 / 255)
@@ -71,13 +71,13 @@ def prototxt(rng) -> bytes:
 
 def read_caffe_weights(path: Path):
     """With a whole description."""
-    from openeie.sw.importers.caffe_npz import load_npz
+    from openeie.sw.importers.caffe.npz_weights import load_npz
     return told(load_npz(path, beside("net.prototxt", prototxt)))
 
 
 def read_prototxt(path: Path):
     """With whole weights."""
-    from openeie.sw.importers.caffe_npz import load_npz
+    from openeie.sw.importers.caffe.npz_weights import load_npz
     return told(load_npz(beside("weights.npz", caffe_weights), path))
 
 
@@ -101,7 +101,7 @@ def han(rng) -> bytes:
 
 def read_han(path: Path):
     """With a whole description."""
-    from openeie.sw.importers.han import load_han
+    from openeie.sw.importers.caffe.han import load_han
     return told(load_han(path, beside("net.prototxt", prototxt)))
 
 
@@ -132,7 +132,7 @@ def onnx_model(rng) -> bytes:
 
 def read_onnx(path: Path):
     """As ``openeie.quantise`` does."""
-    from openeie.sw.importers.onnx import load_onnx
+    from openeie.sw.importers.onnx.file import load_onnx
     return told(load_onnx(path))
 
 
@@ -180,7 +180,7 @@ def npz_weights(rng) -> bytes:
 
 def read_weights(path: Path):
     """Loaded into a module."""
-    from openeie.sw.importers.weights import load_weights
+    from openeie.sw.importers.torch.weights import load_weights
     made = module()
     load_weights(made, path)
     return [one.numpy() for one in made.state_dict().values()]

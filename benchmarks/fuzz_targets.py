@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 import safetensors.numpy
 
-from openeie.core import artefact
-from openeie.core.config import PRESETS, preset
-from openeie.core.journal import dump_lines
-from openeie.sim.random_networks import draw_network
+from openeie.core.array.config import PRESETS, preset
+from openeie.core.artefact import artefact
+from openeie.core.host.journal import dump_lines
+from openeie.sim.random.networks import draw_network
 
 __all__ = ["TARGETS"]
 
@@ -76,9 +76,9 @@ def _small_sweep():
     """A sweep of a few points, its owner, and the finished journal's values."""
     import tempfile
 
-    from openeie.sim.study.grid import Layer, Sweep
+    from openeie.sim.study.grid import RandomLayer, Sweep
     from openeie.sim.study.sweep import run_sweep
-    sweep = Sweep(base="EIE16", grid={"pes": [1, 2], "queue_depth": [1, 8]}, layer=[Layer(
+    sweep = Sweep(base="EIE16", grid={"pes": [1, 2], "queue_depth": [1, 8]}, layer=[RandomLayer(
         name="a", inputs=20, outputs=12, weight_density=0.3, act_density=0.5)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "points.jsonl"
@@ -130,13 +130,13 @@ def checkpoint(rng) -> bytes:
     import tempfile
 
     import torch
-    from openeie.sw.compress.checkpoint import State
+    from openeie.sw.compress.checkpoint import StepState
     tensors = {"model/w": torch.tensor(rng.normal(size=(4, 3))),
                "masks/w": torch.tensor(rng.random((4, 3)) < 0.5), "none": torch.zeros(0)}
     notes = {"prune": {"keep": {"w": 0.5}, "held_out_error": float(rng.random())}, "slots": [4]}
     with tempfile.TemporaryDirectory() as folder:
         kept = _checkpoints(Path(folder))
-        kept.save(1, "prune", State(tensors=tensors, notes=notes))
+        kept.save(1, "prune", StepState(tensors=tensors, notes=notes))
         whole = next(Path(folder).glob("01-prune-*")).read_bytes()
     # safetensors writes its metadata in any order; the same seed must give the same bytes.
     end = 8 + int.from_bytes(whole[:8], "little")

@@ -15,25 +15,13 @@ from pathlib import Path
 from amaranth.back import verilog
 from openeie.boards.tools import find_tool
 from openeie.cli.common import one_line_errors
-from openeie.core.config import ArrayConfig
-from openeie.hw import (
-    accumulators,
-    activations,
-    address,
-    codebook,
-    counters,
-    entries,
-    layouts,
-    multiply,
-    pe,
-    pointers,
-    queue,
-    requantise,
-    writeback,
-)
+from openeie.core.array.config import ArrayConfig
+from openeie.hw import (accumulators, activations, address, codebook, counters, entries, structs,
+                        multiply, pe, pointers, queue, requantise, writeback)
 
-BLOCKS = {"queue": queue.Queue, "pointers": pointers.Pointers, "entries": entries.EntryReader,
-          "codebook": codebook.Codebook, "address": address.RowAddress,
+BLOCKS = {"queue": queue.ActivationQueue, "pointers": pointers.Pointers,
+          "entries": entries.EntryReader, "codebook": codebook.Codebook,
+          "address": address.RowAddress,
           "multiply": multiply.Multiply, "accumulators": accumulators.Accumulators,
           "writeback": writeback.Writeback,
           "of which requantise": requantise.Requantise, "activations": activations.Activations,
@@ -63,7 +51,7 @@ def main() -> None:
                          max_layers=4, acc_banks=options.banks,
                          encodings=tuple(options.encodings.split(",")))
     for name, block in BLOCKS.items():
-        component = block(layouts.Item(config), depth=8) if name == "queue" else block(config)
+        component = block(structs.Item(config), depth=8) if name == "queue" else block(config)
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({"block": name} | area(component, Path(folder))), flush=True)
 

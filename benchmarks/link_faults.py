@@ -22,9 +22,9 @@ from openeie.boards.driver import Device
 from openeie.boards.faults import BadCable
 from openeie.boards.virtual import Terminal
 from openeie.cli.common import one_line_errors
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import LOAD_RECORD, Fault, Target
 from openeie.core.errors import LinkError, OpenEIEError
-from openeie.core.load_port import LOAD_RECORD, Fault, Target
 
 BOARD = board("icebreaker").replace(baud=6_000_000)     # a fast line: it is simulated bit by bit
 CONFIG = preset("TINY").replace(word_width=32, act_depth=64)

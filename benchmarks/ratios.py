@@ -7,10 +7,10 @@ One float network, trained here unless its weights are given, is pruned to four 
 all in the same rounds and with the same training after them, then shared and quantised:
 
 ``hand``: those of the recipe lenet-300-100. ``automatic``: of
-:func:`openeie.sw.compress.ratios.choose_ratios`, whose budget is the held-out error that the
-ratios by hand have when their rounds end, so that it may only win by being smaller.
-``one threshold`` and ``... by rms``: what :func:`openeie.sw.compress.prune.prune_global` leaves of
-each layer of the float network, for as many weights as ``automatic`` keeps.
+:func:`~openeie.sw.compress.search.keep_ratios.choose_ratios`, whose budget is the held-out error
+that the ratios by hand have when their rounds end, so that it may only win by being smaller.
+``one threshold`` and ``... by rms``: what :func:`~openeie.sw.compress.methods.prune.prune_global`
+leaves of each layer of the float network, for as many weights as ``automatic`` keeps.
 
 Everything is chosen on the last training pictures; the test set is measured at the end.
 ``file_bytes`` are without the provenance, which a longer recipe makes longer.
@@ -26,16 +26,16 @@ from pathlib import Path
 
 import torch
 from openeie.cli.common import one_line_errors
-from openeie.core import artefact
-from openeie.sw.compress.dataset import Dataset, load_dataset
+from openeie.core.artefact import artefact
+from openeie.sw.compress.methods.prune import kept, prune, prune_global, weighted_layers
+from openeie.sw.compress.methods.prune_schedule import keep_schedule
+from openeie.sw.compress.methods.train import cross_entropy, deterministic, error_rate, fit
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.compress.prune import kept, prune, prune_global, weighted_layers
-from openeie.sw.compress.ratios import Ratios, choose_ratios
 from openeie.sw.compress.recipe import Recipe, Training
 from openeie.sw.compress.recipe_file import read_recipe
-from openeie.sw.compress.schedule import keep_schedule
-from openeie.sw.compress.train import cross_entropy, deterministic, error_rate, fit
-from openeie.sw.importers.weights import load_weights
+from openeie.sw.compress.search.keep_ratios import Ratios, choose_ratios
+from openeie.sw.data.labelled import Dataset, load_dataset
+from openeie.sw.importers.torch.weights import load_weights
 from openeie.sw.networks.lenet import Lenet300
 from torch import nn
 

@@ -41,15 +41,14 @@ def measure(name, module, shape, act_width):
                                input_range=(-high - 1, high), input_scale=scale)
     for factor in FACTORS:
         x = draw(INPUTS, factor)
-        flat = x if x.ndim == 2 else x.transpose(0, 2, 3, 1).reshape(INPUTS, -1)
-        run = golden.run(network, flat)
+        run = golden.run(network, openeie.to_array_order(x))
         with torch.no_grad():
             wanted = module(torch.tensor(x * scale, dtype=torch.float32)).numpy()
         outputs = run.outputs * network.layers[-1].output_scale
         error = np.sqrt(np.mean((outputs - wanted) ** 2)) / np.abs(wanted).max()
         print(json.dumps({
             "network": name, "act_width": act_width, "factor": factor,
-            "saturated_share": max(layer.saturated_share for layer in run.layers),
+            "saturated_share": max(layer.saturated_share for layer in run.tiles),
             "rms_error": float(error),
             "other_answers": float(np.mean(outputs.argmax(1) != wanted.argmax(1)))}))
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, write_atomically
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 
 INPUTS = (512, 2048, 8192)

@@ -24,14 +24,15 @@ import numpy as np
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.program import Program
 from openeie.core.errors import Mismatch
-from openeie.core.program import Program
 from openeie.core.run import Run
-from openeie.sim import fast, picture
-from openeie.sim.summary import summarise
-from openeie.sw.pictures import caffe_maps, load_pictures
+from openeie.sim.fast import fast
+from openeie.sim.views import picture
+from openeie.sim.views.summary import summarise
+from openeie.sw.data.imagenet import caffe_maps, load_pictures
 from openeie.sw.zoo import import_squeezenet
 
 
@@ -48,7 +49,7 @@ def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
     """Words compared; raises Mismatch at a layer that differs."""
     words = 0
     outputs = golden.network(program.network, x)
-    for plan, ours in zip(program.layers, run.layers):
+    for plan, ours in zip(program.tiles, run.tiles):
         theirs = plan.part.cut(outputs[plan.layer])
         if not np.array_equal(ours.outputs[:len(x)], theirs):
             raise Mismatch(f"layer {ours.name}: fast and golden differ")
@@ -98,7 +99,7 @@ def main() -> None:
             for name, values in (("array", outputs), ("float", float_outputs))}
     result = {
         "pes": options.pes, "clusters": options.clusters, "images": len(x),
-        "act_depth": program.config.act_depth, "tiles": len(program.layers),
+        "act_depth": program.config.act_depth, "tiles": len(program.tiles),
         "compile_seconds": compile_seconds,
         "top1": {"array": float((outputs.argmax(1) == labels[:len(x)]).mean()),
                  "float": float((float_outputs.argmax(1) == labels[:len(x)]).mean())},
@@ -111,7 +112,7 @@ def main() -> None:
         "golden_words_equal": check_golden(program, x[:1], run),
         "summary": summary.to_dict()}
     if options.rtl:
-        from openeie.sim import rtl
+        from openeie.sim.rtl import rtl
         rtl.build(program.config)
         began, cpu = time.perf_counter(), time.process_time()
         truth = rtl.run(program, x[:1])

@@ -12,51 +12,87 @@ from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from warnings import warn as _warn
 
-from .core.artefact import load, save
-from .core.balance import balanced, column_rates
-from .core.compile import compile_network as compile
-from .core.config import PRESETS, ArrayConfig, preset
-from .core.counters import COUNTERS
+from .core.array.config import PRESETS, ArrayConfig, preset
+from .core.array.counters import COUNTERS
+from .core.artefact.artefact import load, save
+from .core.artefact.inspect import Contents, inspect
+from .core.compile.balance import balanced
+from .core.compile.compile import compile_network as compile
+from .core.compile.program import Program
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, Mismatch, NumericWarning, OpenEIEError,
-                          ToolError)
-from .core.errors import did_you_mean as _did_you_mean
-from .core.golden import run as _run_golden
-from .core.graph import Linear, Network
-from .core.graph import beyond_arrays as _beyond_arrays
-from .core.weights import SparseWeights
-from .core.inspect import Contents, inspect
-from .core.program import Program
+                          did_you_mean as _did_you_mean, EncodingError, InputError, LinkError,
+                          Mismatch, NumericWarning, OpenEIEError, ToolError, UntrustedError)
+from .core.golden import column_rates, run as _run_golden
+from .core.host.table import Table
+from .core.network.array_order import to_array_order
+from .core.network.graph import (INPUT, Add, beyond_arrays as _beyond_arrays, Conv, Depthwise,
+                                 Linear, Network, Pool, SignConv, SignLinear)
+from .core.network.window import Window
+from .core.numbers.signs import SignMatrix
+from .core.numbers.sparse import SparseWeights
 from .core.run import LayerRun, Run
 
 if _TYPE_CHECKING:
-    from .sim.study.energy import energy
-    from .sim.study.workload import Workload
-    from .sw.compress.dataset import Dataset
+    from .sim.study.energy import Energy, energy
+    from .sim.study.workload import LayerTime, Workload
+    from .sim.verify import Verdict
+    from .sim.views.summary import Summary, summarise
+    from .sw.compress.run_context import Watcher
+    from .sw.data.labelled import Dataset
     from .sw.compress.pipeline import Compressed
     from .sw.compress.recipe import Recipe
+    from .sw.quantise.report import QuantiseReport
 
 __version__ = "0.1.0"
 
-__all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspect", "simulate",
-           "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
-           "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
-           "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
-           "NumericWarning", "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+__all__ = [
+    # What one does.
+    "load", "save", "shipped", "inspect", "compress", "quantise", "balanced", "compile",
+    "simulate", "verify", "summarise", "energy", "to_array_order",
+    # Networks and their layers.
+    "Network", "INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "SignLinear",
+    "SignConv", "Window", "SparseWeights", "SignMatrix",
+    # Arrays, and what ran on them.
+    "ArrayConfig", "PRESETS", "preset", "COUNTERS", "Program", "Run", "LayerRun", "Table",
+    "Verdict", "Summary", "Contents", "Workload", "LayerTime", "Energy", "column_rates",
+    # Compression.
+    "Recipe", "Dataset", "Compressed", "Watcher", "QuantiseReport",
+    # What can go wrong.
+    "OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
+    "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError",
+    "Mismatch", "NumericWarning"]
 
-#: What loads when it is asked for, since numba and torch take their time.
-_LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
-          "Recipe": "sw.compress.recipe", "Dataset": "sw.compress.dataset",
-          "Compressed": "sw.compress.pipeline"}
+#: Names that load when they are asked for, and their modules: numba and torch take their time.
+_LATER = {
+    "Energy": "sim.study.energy", "energy": "sim.study.energy",
+    "LayerTime": "sim.study.workload", "Workload": "sim.study.workload",
+    "Summary": "sim.views.summary", "summarise": "sim.views.summary",
+    "Verdict": "sim.verify",
+    "Dataset": "sw.data.labelled", "QuantiseReport": "sw.quantise.report",
+    "Compressed": "sw.compress.pipeline", "Recipe": "sw.compress.recipe",
+    "Watcher": "sw.compress.run_context"}
+
+#: Those of them whose modules cannot load without torch.
+_TRAINING = ("Compressed", "Recipe", "Watcher")
 
 
 def __getattr__(name: str):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
+    if name in _TRAINING:
+        from .core.host.extras import need
+        need("train", f"openeie.{name}", "torch")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """The public names, without those that an extra has to bring first."""
+    from .core.host.extras import is_installed
+    hidden = () if is_installed("torch") else _TRAINING
+    basics = [name for name in globals() if name.startswith("__")]
+    return sorted({*basics, *__all__} - {*hidden})
 
 
 def shipped(name: str) -> _Path:
@@ -89,7 +125,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     device : of training, ``"cpu"`` or ``"cuda"``.
     checkpoints : folder for each step's result, from which a run that was stopped goes on.
     teacher : a module for distillation, instead of the float network itself.
-    watch : told how it goes on, see :class:`openeie.sw.compress.course.Watcher`.
+    watch : told how it goes on, see :class:`openeie.sw.compress.run_context.Watcher`.
 
     Raises
     ------
@@ -97,7 +133,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
     BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
     ToolError : an extra that is needed is not installed.
     """
-    from .core.extras import need
+    from .core.host.extras import need
     need("train", "compress", "torch")
     from .sw.compress.pipeline import compress as run
     return run(network, data, recipe, weights=weights, budget=budget, seed=seed, device=device,
@@ -117,7 +153,7 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     input_range : smallest and largest integer input, e.g. (0, 255) for pixels.
     input_scale : what one unit of an integer input is worth to ``source``, e.g. 1 / 255.
     act_width, acc_width : bits of the array's activations and accumulators.
-    report : a function that is given a :class:`openeie.sw.quantise_report.QuantiseReport` of each
+    report : a function that is given a :class:`openeie.sw.quantise.report.QuantiseReport` of each
         layer's error on calibration inputs; ``print`` shows it as a table.
 
     Returns
@@ -136,12 +172,12 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     ToolError : an extra that is needed is not installed.
     """
     from .sw.importers.source import as_graph
-    from .sw.quantise_options import QuantiseOptions
+    from .sw.quantise.options import QuantiseOptions
     options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
                               act_width=act_width, acc_width=acc_width)
     inputs = options.calibration(calibration)
     graph = as_graph(source, inputs)
-    from .sw.quantise_graph import quantise_graph
+    from .sw.quantise.quantise import quantise_graph
     return quantise_graph(graph, inputs, report=report, **vars(options))
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from openeie.core.errors import InputError
 from openeie.sw.binary.train import Task
-from openeie.sw.compress.train import Schedule
+from openeie.sw.compress.methods.train import Schedule
 from torch import nn
 
 FOLDER = Path(__file__).resolve().parents[1] / "benchmarks"

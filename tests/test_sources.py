@@ -20,8 +20,8 @@ package.__path__ = [sys.argv[1]]
 sys.modules["openeie"] = package
 """
 GENERATE = {
-    "rtl": "from openeie.sim.verilog import generate\n"
-           "from openeie.core.config import preset\n"
+    "rtl": "from openeie.sim.rtl.verilog import generate\n"
+           "from openeie.core.array.config import preset\n"
            "generate(preset('NET64').replace(pes=4, clusters=2))",
     **{name: "from openeie.boards import board\n"
              "from openeie.boards.verilog import generate\n"
@@ -37,7 +37,7 @@ print(json.dumps([name for name, module in sys.modules.items() if name.startswit
 DIGESTS = """
 import pathlib
 from openeie.boards.identity import design_digest
-from openeie.sim.rtl import _gateware_digest
+from openeie.sim.rtl.rtl import _gateware_digest
 def digests():
     design_digest.cache_clear()
     return design_digest(), _gateware_digest()
@@ -60,30 +60,36 @@ def _answer(code, *arguments):
     return json.loads(done.stdout)
 
 
+def _module(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts).removesuffix(".__init__")
+
+
 @pytest.mark.parametrize("design", GENERATE)
 def test_all_that_is_imported_to_generate_counts(design):
     """In a process of its own, as a build is: nothing else has imported anything."""
     found = set(_answer(GENERATE[design] + NAMES, PACKAGE))
-    listed = {name: {f"openeie.{name}.{module}" for module in modules}
-              for name, modules in (("core", sources.GATEWARE), ("boards", identity._OURS))}
     core = {name for name in found if name.startswith("openeie.core.")}
-    shapeless = {f"openeie.core.{name}" for name in ("cache", "errors", "sources")}
-    assert core - shapeless <= listed["core"]
+    shapeless = {f"openeie.core.{name}" for name in (
+        "errors", "sources", "numbers", "host", "host.cache")}
+    listed = {_module(path) for path in sources.gateware_sources()}
+    listed_core = {name for name in listed if name.startswith("openeie.core.")}
+    assert core - shapeless <= listed_core
     boards = {name for name in found if name.startswith("openeie.boards.")}
     if design != "rtl":                 # which has no link
-        assert listed["core"] <= core, "listed and not needed"
-        assert boards == listed["boards"]
-    hw = {PACKAGE.parent.joinpath(*name.split(".")).with_suffix(".py")
-          for name in found if name.startswith("openeie.hw.") and name != "openeie.hw.link"}
-    assert hw and hw <= set(sources.gateware_sources())
+        assert listed_core <= core, "listed and not needed"
+        assert boards == {f"openeie.boards.{module}" for module in identity._OURS}
+    hw = {name for name in found if name.startswith("openeie.hw.")}
+    assert hw and hw <= listed
 
 
 def test_a_change_of_any_file_changes_the_digests(tmp_path):
     copy = tmp_path / "openeie"
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", "assets"))
     both = [str(path.relative_to(PACKAGE)) for path in sources.gateware_sources()]
-    assert {"core/fixed.py", "core/limits.py", "core/load_port.py", "hw/link/uart.py"} <= set(both)
-    board, engine = [f"boards/{name}.py" for name in identity._OURS], ["sim/verilog.py"]
+    assert {"core/numbers/fixed.py", "core/array/limits.py", "core/array/load_port.py",
+            "hw/link/uart.py"} <= set(both)
+    board, engine = [f"boards/{name}.py" for name in identity._OURS], ["sim/rtl/verilog.py"]
     changed = _answer(DIGESTS, copy, *both, *board, *engine, "core/errors.py")
     assert changed == {name: [True, True] for name in both} \
         | {name: [True, False] for name in board} | {name: [False, True] for name in engine} \

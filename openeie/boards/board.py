@@ -4,9 +4,9 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.array.footprint import memory_bits
 from ..core.errors import CapacityError, ConfigError
-from ..core.footprint import memory_bits
 from .chip import Pin, Resources
 from .family import Family
 from .pll import Pll, clocks_below

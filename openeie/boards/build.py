@@ -7,9 +7,9 @@ import shlex
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from ..core.errors import CapacityError, InputError, OpenEIEError, ToolError
-from ..core.files import remove_file, replace_file
+from ..core.host.files import remove_file, replace_file
 from . import report
 from .board import Board
 from .identity import design_digest

@@ -3,8 +3,8 @@
 import random
 import time
 
+from ..core.array.link_frames import Command, Reply, Request, Response
 from ..core.errors import ArrayFault, LinkError
-from ..core.link import Command, Reply, Request, Response
 from .transport import Port
 
 __all__ = ["Channel"]

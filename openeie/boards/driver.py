@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The array on a board, with the same methods as the simulated one (:mod:`openeie.sim.rtl`)."""
+"""The array on a board, with the methods of the simulated one, :mod:`openeie.sim.rtl.rtl`."""
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 
 import numpy as np
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.array.link_frames import (CREDITS, MAX_DATA, PROTOCOL, WORD_BYTES, Command, Identity,
+                                      Request, Response)
+from ..core.array.load_port import Control, Fault, Status, Target, load_crc
 from ..core.errors import ArrayFault, LinkError
-from ..core.link import (CREDITS, MAX_DATA, PROTOCOL, WORD_BYTES, Command, Identity, Request,
-                         Response)
-from ..core.load_port import Control, Fault, Status, Target, load_crc
 from .channel import Channel
 from .identity import design_digest
 
@@ -117,7 +117,7 @@ class Device:
         self._channel.request(Request(sequence=0, command=Command.RESET))
 
     def write(self, records: np.ndarray) -> None:
-        """Write load records (:data:`openeie.core.load_port.LOAD_RECORD`)."""
+        """Write load records (:data:`openeie.core.array.load_port.LOAD_RECORD`)."""
         requests = list(self._requests(self._masked(records)))
         if requests:
             self._channel.exchange(requests, CREDITS)

@@ -2,7 +2,7 @@
 """A virtual board on a bad cable, for tests and benchmarks of the link."""
 import numpy as np
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from .board import Board
 from .virtual import VirtualBoard
 

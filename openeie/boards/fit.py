@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Compile a network in the first encoding that fits an array."""
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import CapacityError, InputError
-from ..core.graph import Network
-from ..core.program import Program
+from ..core.network.graph import Network
 
 __all__ = ["compile_to_fit"]
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Lattice iCE40-HX8K breakout board: no multipliers, 16 KiB of block RAM."""
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from .board import Board
 from .chip import Pin, Resources
 from .ice40 import ICE40

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """1BitSquared iCEBreaker: iCE40UP5K, a small chip with multipliers and large RAMs."""
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from .board import Board
 from .chip import Pin, Resources
 from .ice40 import ICE40

@@ -3,8 +3,8 @@
 from functools import cache
 from pathlib import Path
 
-from ..core.config import ArrayConfig
-from ..core.link import Identity
+from ..core.array.config import ArrayConfig
+from ..core.array.link_frames import Identity
 from ..core.sources import gateware_sources, source_digest
 from .board import Board
 

@@ -2,10 +2,10 @@
 """Time that one launch takes on a board's link: inputs, start command, outputs."""
 import numpy as np
 
-from ..core.link import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity, Reply,
-                         Request, Response)
-from ..core.program import Program
-from ..sim.execute import read_outputs
+from ..core.array.link_frames import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity,
+                                      Reply, Request, Response)
+from ..core.compile.program import Program
+from ..sim.rtl.drive import read_outputs
 from .board import Board
 from .channel import Channel
 from .driver import Device
@@ -53,6 +53,6 @@ def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
     """
     device = _CountedDevice(board, program)
     device.load(program.input_records(x))
-    device.start(0, len(program.layers), 0)
-    read_outputs(device, program, len(program.layers) - 1)
+    device.start(0, len(program.tiles), 0)
+    read_outputs(device, program, len(program.tiles) - 1)
     return device.wire.bytes * _BITS_A_BYTE / board.baud

@@ -4,7 +4,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from ..core.errors import ToolError
 from .board import Board
 from .tools import run_tool, tool_versions

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError, LinkError, ToolError, UntrustedError
-from ..core.untrusted import read_json
+from ..core.host.untrusted import read_json
 from .board import Board
 from .build import REPORT, slower_build
 from .tools import run_tool

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.artefact import dumps
-from ..core.compile import compile_network
+from ..core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
+from ..core.artefact.artefact import dumps
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import ArrayFault, CapacityError, InputError, LinkError, Mismatch, OpenEIEError
-from ..core.files import remove_file
-from ..core.graph import Network
-from ..core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
-from ..core.program import Program
-from ..sim import fast
-from ..sim.execute import execute
-from ..sim.random_layers import case
+from ..core.host.files import remove_file
+from ..core.network.graph import Network
+from ..sim.fast import fast
+from ..sim.random.cases import case
+from ..sim.rtl.drive import execute
 from .driver import Device
 from .fit import compile_to_fit
 from .regression_journal import Outcome, RegressionJournal
@@ -196,7 +196,7 @@ class Regression:
             self._device.command(Control.CLEAR)
             raise
         run.compare(fast.run(program, x))
-        return sum(layer.outputs.size for layer in run.layers)
+        return sum(layer.outputs.size for layer in run.tiles)
 
 
 def _acts(target: Target, pe: int, values: np.ndarray) -> np.ndarray:

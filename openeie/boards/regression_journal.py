@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import InputError
-from ..core.files import replace_file
-from ..core.journal import dump_lines, read_journal
+from ..core.host.files import replace_file
+from ..core.host.journal import dump_lines, read_journal
 
 __all__ = ["RegressionJournal", "Outcome"]
 
@@ -29,7 +29,7 @@ class Outcome:
 
 
 class RegressionJournal:
-    """Checks that have passed, one line each (:mod:`openeie.core.journal`).
+    """Checks that have passed, one line each (:mod:`openeie.core.host.journal`).
 
     Parameters
     ----------

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..core.errors import CapacityError, ToolError, UntrustedError
-from ..core.untrusted import TOOLS, parse_json, read_json
+from ..core.host.untrusted import TOOLS, parse_json, read_json
 from .board import Board
 from .chip import RESOURCE_NAMES
 from .verilog import Gateware

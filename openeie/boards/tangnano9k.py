@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sipeed Tang Nano 9K: Gowin GW1NR-9."""
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from .board import Board
 from .chip import Pin, Resources
 from .gowin import GOWIN

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from ..core.cache import tool_environment
-from ..core.extras import missing
+from ..core.host.cache import tool_environment
+from ..core.host.extras import missing
 from ..sim.processes import end, ended_by_signals, start
 
 __all__ = ["PACKAGES", "find_tool", "run_tool", "tool_versions"]

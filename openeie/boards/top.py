@@ -9,8 +9,8 @@ from amaranth.lib import wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.config import ArrayConfig
-from ..core.load_port import Fault
+from ..core.array.config import ArrayConfig
+from ..core.array.load_port import Fault
 from ..hw.accelerator import Accelerator
 from ..hw.link.link import Link
 from ..hw.pe import PE
@@ -60,7 +60,7 @@ class BoardTop(wiring.Component):
     ----------
     pll : if False, the PLL is left out and ``clk`` is the array's clock, for simulators. All else
         is as built, the polarities of the pins included.
-    pe : see :class:`openeie.hw.array.Array`.
+    pe : see :class:`openeie.hw.array.PEArray`.
 
     Members
     -------

@@ -5,9 +5,9 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from ..core.array.link_frames import MAX_FRAME
 from ..core.errors import LinkError
-from ..core.extras import missing
-from ..core.link import MAX_FRAME
+from ..core.host.extras import missing
 
 try:
     import serial

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Radiona ULX3S, with the largest and the smallest ECP5 that it is sold with."""
-from ..core.config import OPERATIONS, ArrayConfig
+from ..core.array.config import OPERATIONS, ArrayConfig
 from .board import Board
 from .chip import Pin, Resources
 from .ecp5 import ECP5

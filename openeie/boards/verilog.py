@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from amaranth.back import rtlil
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from ..hw.emit import to_verilog
 from .board import Board
 

@@ -14,10 +14,10 @@ from amaranth.back import rtlil
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
 from ..hw.emit import to_verilog
-from ..sim.toolchain import build_library, cached_build
-from ..sim.verilog import PE_MODULE, SharedPE, convert
+from ..sim.rtl.toolchain import build_library, cached_build
+from ..sim.rtl.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
 from .netlist import netlist, netlist_inputs
 from .top import BoardTop

@@ -9,26 +9,8 @@ import typer
 
 from .. import __version__
 from ..core.errors import InputError, OpenEIEError
-from . import (
-    bench,
-    board_sim,
-    boards,
-    build,
-    compile,
-    compress,
-    demo,
-    doctor,
-    inspect,
-    program,
-    report,
-    run,
-    sim,
-    sweep,
-    test,
-    verify,
-    wave,
-    zoo,
-)
+from . import (bench, board_sim, boards, build, compile, compress, demo, doctor, inspect, program,
+               report, run, sim, sweep, test, verify, wave, zoo)
 from .common import SCHEMA_VERSION, describe_error, emit
 from .invocation import invocation
 from .streams import guarded_streams

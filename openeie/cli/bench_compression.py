@@ -149,8 +149,8 @@ def _symbol_figures(result: dict[str, Any]) -> list:
 def _read(folder: Path, weights: Path | None, quick: bool
           ) -> tuple["Effort", "nn.Sequential | None", "Labelled", "Labelled"]:
     """Input of a study: effort, network if there are weights, training and test images."""
-    from ..sw.compress.train import labelled_tensors
-    from ..sw.data import load_mnist
+    from ..sw.compress.methods.train import labelled_tensors
+    from ..sw.data.mnist import load_mnist
     from ..sw.study.subject import FULL, QUICK, read_weights
     effort = QUICK if quick else FULL
     model = None if weights is None else read_weights(weights)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.compile.compile import compile_network
 from ..core.errors import InputError, Mismatch, did_you_mean
 from ..core.run import Run
-from ..sw.npz import read_arrays
+from ..sw.data.npz import read_arrays
 from .common import SCHEMA_VERSION, AsJson, Quiet, Seed, emit, progress, working
 from .models import load_model
 from .outputs import check_writable, make_folder, write_atomically
@@ -50,7 +50,7 @@ def command(layer: Layer = None, npz: Npz = None, engine: Engine = "fast",
     layers = _layers(layer or (_RTL_LAYERS if engine == "rtl" and not npz else ()), npz or (),
                      seed)
     if out is not None:
-        from ..sim.picture import check_picture
+        from ..sim.views.picture import check_picture
         check_picture(Path("figure.svg"))
         make_folder(out)
         check_writable(out / "eie.json")
@@ -143,12 +143,13 @@ def _compare(layer: "Workload", time: "LayerTime", config: ArrayConfig, *, quiet
     ------
     Mismatch : a value differs.
     """
-    from ..sim import fast, rtl
+    from ..sim.fast import fast
+    from ..sim.rtl import rtl
     program = compile_network(layer.network(), config, vectors=len(layer.acts))
     with working(f"rtl: {layer.name}", quiet=quiet):
         truth: Run = rtl.run(program, layer.acts, unattended=False)
     compared = truth.compare(fast.run(program, layer.acts))
-    if time.cycles != truth.cycles[0] or (time.counters != truth.layers[0].counters[0]).any():
+    if time.cycles != truth.cycles[0] or (time.counters != truth.tiles[0].counters[0]).any():
         raise Mismatch(f"layer {layer.name}: rtl takes {truth.cycles[0]} cycles, its workload "
                        f"{time.cycles}, or their counters differ")
     return compared
@@ -159,7 +160,7 @@ def _figures(layers: list["Workload"], config: ArrayConfig, out: Path | None, li
     """The figures' numbers; with a folder, the figures are drawn to files there."""
     from ..sim.study.figures import figures, precision_figure
     from ..sim.study.precision import errors_by_precision
-    from ..sw.data import demo_pictures
+    from ..sw.data.mnist import demo_pictures
     with progress("figures", quiet=quiet) as update:
         charts = figures(layers, config, update)
     with working("figure 10", quiet=quiet):

@@ -7,7 +7,7 @@ from ..boards import BOARDS
 from ..boards.board import Board
 from ..boards.fit import compile_to_fit
 from ..core.errors import CapacityError, InputError
-from ..core.graph import Network
+from ..core.network.graph import Network
 from .common import AsJson, Out, Quiet, emit
 from .models import load_model
 

@@ -14,14 +14,14 @@ from rich.measure import Measurement
 from rich.progress import Progress, TextColumn
 from rich.text import Text
 
-from ..core.config import PRESETS, ArrayConfig, check_keys, preset
+from ..core.array.config import PRESETS, ArrayConfig, check_keys, preset
+from ..core.array.limits import NAMES
 from ..core.defaults import WHOLE_NETWORKS, default_preset
 from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
-from ..core.graph import Network
-from ..core.limits import NAMES
-from ..core.shown import shown
-from ..core.untrusted import read_json, read_toml
-from ..sw.npz import read_arrays
+from ..core.host.shown import shown
+from ..core.host.untrusted import read_json, read_toml
+from ..core.network.graph import Network
+from ..sw.data.npz import read_arrays
 from .console import PlainConsole
 from .outputs import write_atomically
 from .streams import guarded_streams, is_stdout

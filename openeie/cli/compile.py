@@ -7,10 +7,10 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.compile import compile_network
+from ..core.array.load_port import load_crc
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import InputError
-from ..core.load_port import load_crc
-from ..core.program import Program
 from .common import AsJson, Config64, Model, Quiet, Set, config_for, emit
 from .models import inputs_for, load_model
 from .outputs import check_format, check_writable, write_atomically
@@ -84,7 +84,7 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
 def _drawn(program: Program, density: float | None, input_density: float | None,
            seed: int | None, clock: float | None) -> ProgramForecast:
     """Time of a launch on random activations."""
-    from ..sim.predict import predict
+    from ..sim.fast.predict import predict
     if density is None:
         density = _DENSITY
     if input_density is None:
@@ -92,7 +92,7 @@ def _drawn(program: Program, density: float | None, input_density: float | None,
     if seed is None:
         seed = _SEED
     return ProgramForecast(
-        layers=predict(program, density=density, input_density=input_density, seed=seed),
+        tiles=predict(program, density=density, input_density=input_density, seed=seed),
         basis={"of": "drawn", "density": density, "input_density": input_density, "seed": seed},
         words=f"cycles of a launch, exact for random activations of seed {seed}: non-zero are "
               f"{density:.0%} after a ReLU, all without a ReLU, and {input_density:.0%} of the "
@@ -102,8 +102,8 @@ def _drawn(program: Program, density: float | None, input_density: float | None,
 
 def _measured(program: Program, x: np.ndarray, clock: float | None) -> ProgramForecast:
     """Time of a launch, measured on inputs x [batch, n]."""
-    from ..sim.predict import measure
-    return ProgramForecast(layers=measure(program, x), basis={"of": "measured", "inputs": len(x)},
+    from ..sim.fast.predict import measure
+    return ProgramForecast(tiles=measure(program, x), basis={"of": "measured", "inputs": len(x)},
                     words=f"cycles of a launch, measured: mean of {len(x):,} inputs",
                     clock=clock)
 

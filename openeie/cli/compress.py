@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from ..core.artefact import save
+from ..core.artefact.artefact import save
 from ..core.errors import BudgetError, InputError, NumericWarning
-from ..core.extras import need
+from ..core.host.extras import need
 from .common import AsJson, Quiet, emit
 from .console import PlainConsole
 from .outputs import check_writable, write_atomically

@@ -5,7 +5,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..core.shown import shown
+from ..core.host.shown import shown
 
 __all__ = ["PlainConsole"]
 

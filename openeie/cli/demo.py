@@ -6,11 +6,11 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.artefact import load
-from ..core.compile import compile_network
+from ..core.artefact.artefact import load
+from ..core.artefact.inspect import Contents, inspect
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import InputError, ToolError
-from ..core.inspect import Contents, inspect
-from ..core.program import Program
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
@@ -155,7 +155,7 @@ def _first(run: Run, count: int) -> Run:
     def cut(values: np.ndarray | None) -> np.ndarray | None:
         return None if values is None else values[:count]
 
-    return Run(engine=run.engine, config=run.config, layers=tuple(
+    return Run(engine=run.engine, config=run.config, tiles=tuple(
         dataclasses.replace(layer, outputs=layer.outputs[:count], cycles=cut(layer.cycles),
                             counters=cut(layer.counters), saturated=cut(layer.saturated))
-        for layer in run.layers))
+        for layer in run.tiles))

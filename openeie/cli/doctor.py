@@ -15,11 +15,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..core.cache import cache_folder
-from ..core.config import preset
+from ..core.array.config import preset
 from ..core.errors import ToolError
-from ..core.extras import EXTRAS, install_command, is_installed, pip
-from ..sim.toolchain import compiler, verilator
+from ..core.host.cache import cache_folder
+from ..core.host.extras import EXTRAS, install_command, is_installed, pip
+from ..sim.rtl.toolchain import compiler, verilator
 from .common import AsJson, Out, Quiet, emit
 from .outputs import check_writable
 
@@ -193,7 +193,7 @@ def _packages(loader: Path) -> str:
 
 
 def _build() -> str:
-    from ..sim.rtl import Rtl
+    from ..sim.rtl.rtl import Rtl
     with Rtl(preset("TINY")) as rtl:
         return f"TINY was built, and left reset after {rtl.cycles} cycles"
 

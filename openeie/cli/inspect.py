@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie inspect``: the contents of an artefact, computed from its bytes."""
-from ..core.inspect import inspect
+from ..core.artefact.inspect import inspect
 from .common import AsJson, Model, Out, Quiet, emit
 from .models import find_model
 from .outputs import check_writable

@@ -5,7 +5,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from ..core.shell_words import typed
+from ..core.host.shell_words import typed
 
 __all__ = ["invocation"]
 

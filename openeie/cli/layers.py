@@ -2,7 +2,7 @@
 """Tables of a run, by layer: the work of each layer, and where its cycles went."""
 from rich.table import Table
 
-from ..sim.summary import SHARES, LayerSummary, Summary
+from ..sim.views.summary import SHARES, LayerSummary, Summary
 from .tables import counter_heads, plain_table, share_text
 
 __all__ = ["layer_tables"]

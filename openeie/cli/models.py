@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..core.artefact import load
+from ..core.artefact.artefact import load
 from ..core.errors import InputError
-from ..core.graph import Network
-from ..sw.data import PIXELS, demo_pictures, load_mnist
+from ..core.network.graph import Network
+from ..sw.data.mnist import PIXELS, demo_pictures, load_mnist
 from .common import read_inputs
 
 __all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "training_warnings",

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..core.errors import InputError
-from ..core.files import check_file, is_stream, replace_file
+from ..core.host.files import check_file, is_stream, replace_file
 from .streams import is_stdout, write_stdout
 
 __all__ = ["make_folder", "check_folder", "check_format", "check_writable", "write_atomically"]

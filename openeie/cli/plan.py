@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 from rich.table import Table
 
-from ..core.capacity import words_used
-from ..core.graph import Layer, Pool, kind_of
-from ..core.memory import half_rows
-from ..core.part import Part
-from ..core.program import LayerPlan, Program
+from ..core.array.config import half_rows
+from ..core.compile.capacity import words_used
+from ..core.compile.program import TilePlan, Program
+from ..core.network.graph import Layer, Pool, kind_of
+from ..core.network.tile_part import Part
 from .tables import plain_table, window_text
 
 if TYPE_CHECKING:
-    from ..sim.predict import Prediction
+    from ..sim.fast.predict import Prediction
 
 __all__ = ["ProgramForecast", "plan_tables", "plan_dict"]
 
@@ -27,22 +27,22 @@ class ProgramForecast:
 
     Attributes
     ----------
-    layers : the prediction of each tile of the program.
+    tiles : the prediction of each tile of the program.
     basis : plain values that tell which activations it is for.
     words : the same as a sentence.
     clock : MHz, or None.
     """
-    layers: Sequence["Prediction"]
+    tiles: Sequence["Prediction"]
     basis: dict
     words: str
     clock: float | None = None
 
     def to_dict(self) -> dict:
         """Totals over all layers, as plain values."""
-        cycles = sum(layer.cycles for layer in self.layers)
+        cycles = sum(layer.cycles for layer in self.tiles)
         result = self.basis | {
-            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.layers),
-            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.layers) / cycles}
+            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.tiles),
+            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.tiles) / cycles}
         if self.clock is not None:
             result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
         return result
@@ -62,13 +62,13 @@ def plan_tables(program: Program, forecast: ProgramForecast) -> list:
 def _layers(program: Program) -> Table:
     """Kind, shape, window and encoding of each layer."""
     is_clustered = program.config.clusters > 1
-    is_tiled = len(program.layers) > len(program.network.layers)
+    is_tiled = len(program.tiles) > len(program.network.layers)
     extra = ["tiles"] * is_tiled + ["clus-\nters"] * is_clustered
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
                         "reads", "window", "writes", "encoding", *extra,
                         left=("layer", "kind", "encoding"))
     for number, layer in enumerate(program.network.layers):
-        plans = [plan for plan in program.layers if plan.layer == number]
+        plans = [plan for plan in program.tiles if plan.layer == number]
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else kind_of(layer)
         counts = [str(len(plans))] * is_tiled + [str(plans[0].clusters)] * is_clustered
         table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *counts)
@@ -86,7 +86,7 @@ def _times(program: Program, forecast: ProgramForecast) -> Table:
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
 
     for number, layer in enumerate(program.network.layers):
-        tiles = [time for plan, time in zip(program.layers, forecast.layers)
+        tiles = [time for plan, time in zip(program.tiles, forecast.tiles)
                  if plan.layer == number]
         cycles = sum(time.cycles for time in tiles)
         table.add_row(layer.name, *numbers(
@@ -118,11 +118,11 @@ def _places(program: Program) -> Table:
     """Activation rows, pointers and channels of each tile, as address ranges."""
     ranges = ("reads rows", "writes rows", "pointers", "channels")
     table = plain_table("addresses in each PE", "layer", *ranges, ranges=ranges)
-    for plan in program.layers:
+    for plan in program.tiles:
         source, target = _rows(plan)
         table.add_row(plan.name, _span(program, source), _span(program, target),
                       _words(plan.pointer_base, plan.columns + 1),
-                      _words(plan.channel_base, plan.dst_rows))
+                      _words(plan.channel_base, plan.acc_rows))
     return table
 
 
@@ -130,22 +130,22 @@ def _entries(program: Program) -> Table:
     """Entries of each tile, and the cycle count at which the watchdog stops it."""
     table = plain_table("entries in a PE, and the watchdog's limit in cycles", "layer",
                         "most entries", "mean", "fillers\n(mean)", "watchdog")
-    for plan in program.layers:
+    for plan in program.tiles:
         per_pe = plan.entry_count.sum(axis=1)
         table.add_row(plan.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
                       f"{plan.filler_count.sum(axis=1).mean():,.1f}", f"{plan.cycle_limit:,}")
     return table
 
 
-def _rows(plan: LayerPlan) -> tuple[tuple[int, int], tuple[int, int]]:
+def _rows(plan: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row of activations that a tile reads, and that it writes, in a launch."""
     walk = plan.walk
     vectors = len(plan.part.vectors)
     first = walk.map_origin
     last = first + (vectors - 1) * walk.image_step \
         + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
-    step = plan.out_rows - 1 + plan.dst_step
-    return (first, last), (plan.dst_origin, plan.dst_origin + plan.out_rows - 1
+    step = plan.memory_rows - 1 + plan.dst_step
+    return (first, last), (plan.dst_origin, plan.dst_origin + plan.memory_rows - 1
                            + (vectors * walk.positions - 1) * step)
 
 
@@ -165,7 +165,7 @@ def _words(first: int, count: int) -> str:
 def plan_dict(program: Program, forecast: ProgramForecast) -> dict:
     """The contents of :func:`plan_tables` as plain values."""
     layers = []
-    for plan, time in zip(program.layers, forecast.layers):
+    for plan, time in zip(program.tiles, forecast.tiles):
         layer = program.network.layers[plan.layer]
         fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
         fields = {name: value for name, value in fields.items()

@@ -6,14 +6,14 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.artefact import loads, read_bytes
-from ..core.compile import compile_network
-from ..core.config import PRESETS, ArrayConfig
+from ..core.array.config import PRESETS, ArrayConfig
+from ..core.artefact.artefact import loads, read_bytes
+from ..core.artefact.inspect import inspect
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.defaults import default_preset
 from ..core.errors import CapacityError, InputError, must_be_one_of
-from ..core.graph import Network
-from ..core.inspect import inspect
-from ..core.program import Program
+from ..core.network.graph import Network
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, config_for, emit,

@@ -6,9 +6,9 @@ import typer
 
 from ..boards import board as find_board
 from ..boards.fit import compile_to_fit
-from ..core.compile import compile_network
-from ..sim import fast
-from ..sim.execute import execute
+from ..core.compile.compile import compile_network
+from ..sim.fast import fast
+from ..sim.rtl.drive import execute
 from .common import AsJson, Model, Quiet, emit, progress
 from .compile import Encoding, Vectors
 from .models import inputs_for, load_model, training_warnings
@@ -56,7 +56,7 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
     if check:
         run.compare(fast.run(program, x))
 
-    cycles = sum(float(layer.cycles.mean()) for layer in run.layers)
+    cycles = sum(float(layer.cycles.mean()) for layer in run.tiles)
     result = run_dict(run, per_pe=False) | {
         "network": network.name, "board": identity.board, "clock_hz": identity.clock_hz,
         "latency_us": 1e6 * cycles / identity.clock_hz, "checked": check}

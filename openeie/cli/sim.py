@@ -10,9 +10,9 @@ import numpy as np
 import typer
 
 from ..core import golden
-from ..core.compile import compile_network
+from ..core.compile.compile import compile_network
 from ..core.errors import InputError
-from ..core.graph import beyond_arrays
+from ..core.network.graph import beyond_arrays
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
@@ -24,7 +24,7 @@ from .streams import is_stdout
 from .tables import run_dict, run_tables
 
 if TYPE_CHECKING:
-    from ..sim.summary import Summary
+    from ..sim.views.summary import Summary
 
 __all__ = ["command", "Images", "InputFile", "error_rate"]
 
@@ -78,7 +78,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
     lines: list = []
     tables = partial(_tables, run, network.name)
     if layers or picture:
-        from ..sim.summary import summarise
+        from ..sim.views.summary import summarise
         summary = summarise(program, run, x)
         if layers:
             result["summary"] = summary.to_dict()
@@ -107,13 +107,13 @@ def _check(engine: str, layers: bool, picture: Path | None) -> None:
         raise InputError("--layers and --picture show cycles, which the engine golden does not "
                          "have; choose --engine fast or rtl")
     if picture:
-        from ..sim.picture import check_picture
+        from ..sim.views.picture import check_picture
         check_picture(_in_lower_case(picture))
 
 
 def _draw(summary: "Summary", picture: Path) -> str:
     """Draw a run to a file; returns the line that says so."""
-    from ..sim.picture import draw
+    from ..sim.views.picture import draw
     write_atomically(picture, draw(summary, _in_lower_case(picture)))
     return f"picture: {picture}"
 
@@ -127,7 +127,7 @@ def _in_lower_case(picture: Path) -> Path:
 
 def _tables(run: Run, name: str) -> list:
     """Cycles of each layer, if the engine has cycles."""
-    if run.layers[0].cycles is None:
+    if run.tiles[0].cycles is None:
         return [f"{name}: {len(run.outputs):,} inputs on {run.engine}, which has no cycles"]
     return run_tables(run, title=f"{name}, {run.config.pes} PEs, {run.engine}: mean of "
                                  f"{len(run.outputs):,} inputs")
@@ -136,7 +136,7 @@ def _tables(run: Run, name: str) -> list:
 def _dump(run: Run, result: dict, form: str) -> bytes:
     """A run as the contents of a file: the JSON result, and the arrays of each layer."""
     arrays: dict = {}
-    for layer in run.layers:
+    for layer in run.tiles:
         arrays[f"{layer.name}.outputs"] = layer.outputs
         if layer.cycles is not None:
             arrays |= {f"{layer.name}.cycles": layer.cycles,

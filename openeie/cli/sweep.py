@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from ..core.config import ArrayConfig, check_keys
+from ..core.array.config import ArrayConfig, check_keys
+from ..core.array.limits import NAMES
 from ..core.errors import InputError
-from ..core.extras import need
-from ..core.files import remove_file
-from ..core.graph import Network
-from ..core.limits import NAMES
+from ..core.host.extras import need
+from ..core.host.files import remove_file
+from ..core.network.graph import Network
 from .common import AsJson, Quiet, emit, progress
 from .models import inputs_for, is_for_mnist, load_model
 from .outputs import check_writable, make_folder, write_atomically

@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from ..core.counters import COUNTERS
+from ..core.array.counters import COUNTERS
 from .tables import counter_heads, plain_table
 
 __all__ = ["sweep_tables"]

@@ -8,13 +8,13 @@ import numpy as np
 from rich import box
 from rich.table import Table
 
-from ..core.counters import COUNTERS
-from ..core.inspect import Contents, LayerColumns
+from ..core.array.counters import COUNTERS
+from ..core.artefact.inspect import Contents, LayerColumns
+from ..core.network.window import Window
 from ..core.run import LayerRun, Run
-from ..core.window import Window
 
 if TYPE_CHECKING:
-    from ..sw.quantise_report import QuantiseReport
+    from ..sw.quantise.report import QuantiseReport
 
 __all__ = ["plain_table", "counter_heads", "window_text", "compression_tables",
            "quantisation_table", "run_tables", "run_dict", "share_text"]
@@ -133,7 +133,7 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
                      share_text(layer.saturated_share), style=style)
         rest.add_row(layer.name, *others, style=style)
 
-    for layer in run.whole_layers:
+    for layer in run.layers:
         row(layer)
     work.add_section()
     rest.add_section()
@@ -143,7 +143,7 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
 
 def _all_layers(run: Run) -> LayerRun:
     """All layers of a run as one: their cycles, counters and saturated outputs added up."""
-    layers = run.whole_layers
+    layers = run.layers
     return LayerRun(name="all", outputs=run.outputs, cycles=run.cycles,
                     counters=np.sum([layer.counters for layer in layers], axis=0),
                     saturated=np.sum([layer.saturated for layer in layers], axis=0),
@@ -161,8 +161,8 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     """A run as plain values; numbers are sums over all launches."""
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
-                    for number, layer in enumerate(run.layers))
-    for layer, (_, count) in zip(run.whole_layers, sorted(tiles.items())):
+                    for number, layer in enumerate(run.tiles))
+    for layer, (_, count) in zip(run.layers, sorted(tiles.items())):
         entry: dict = {"name": layer.name, "tiles": count,
                        "saturated": int(layer.saturated.sum()),
                        "saturated_share": layer.saturated_share}
@@ -176,6 +176,6 @@ def run_dict(run: Run, *, per_pe: bool = False) -> dict:
     result = {"engine": run.engine, "config": run.config and run.config.to_dict(),
               "inputs": len(run.outputs),
               "layers": layers, "warnings": list(run.warnings)}
-    if run.layers[0].cycles is not None:
+    if run.tiles[0].cycles is not None:
         result |= {"starts": len(run.cycles), "cycles": int(run.cycles.sum())}
     return result

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..core.errors import InputError, Mismatch
-from ..core.journal import damage_text
+from ..core.host.journal import damage_text
 from .common import AsJson, Quiet, Seed, Set, emit, working
 from .models import inputs_for, load_model
 from .outputs import check_writable, write_atomically

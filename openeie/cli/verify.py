@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..core.compile import compile_network
+from ..core.compile.compile import compile_network
 from ..core.errors import InputError
 from ..sim.verify import ENGINES, RandomVerdict, verify, verify_random
 from .common import (AsJson, Config16, Jobs, Out, Quiet, Seed, Set, config_for, emit, progress,

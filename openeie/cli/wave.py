@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from ..core.compile import compile_network
+from ..core.compile.compile import compile_network
+from ..core.compile.program import Program
 from ..core.errors import ArrayFault, InputError, ToolError
-from ..core.files import is_stream, replacing
-from ..core.program import Program
+from ..core.host.files import is_stream, replacing
 from .common import AsJson, Config16, Model, Quiet, Seed, Set, config_for, emit, working
 from .compile import Encoding
 from .models import inputs_for, load_model
@@ -26,7 +26,7 @@ from .sim import InputFile
 from .streams import BROKEN_PIPE, is_stdout
 
 if TYPE_CHECKING:
-    from ..sim.waveform import Choice
+    from ..sim.views.waveform import SignalChoice
 
 __all__ = ["command"]
 
@@ -63,9 +63,9 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
             seed: Seed = 1, as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Run one input in the gateware; write its waveform, and views for GTKWave and Surfer."""
     form = _check(out, as_json)
-    from ..sim.waveform import Choice, forecast
-    choice = Choice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
-                    loading=loading)
+    from ..sim.views.waveform import SignalChoice, forecast
+    choice = SignalChoice(layers=tuple(layer or ()), pes=_numbers(pes), cycles=_window(cycles),
+                          loading=loading)
     network = load_model(model)
     x, _ = inputs_for(network, inputs, None)
     if not 0 <= image < len(x):
@@ -135,10 +135,10 @@ def _window(text: str | None) -> tuple[int, int]:
     return first, last
 
 
-def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choice", seed: int,
-            most_mb: int) -> tuple[dict, list[str]]:
+def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "SignalChoice",
+            seed: int, most_mb: int) -> tuple[dict, list[str]]:
     """Write the waveform and its views; returns facts about them as JSON and as lines."""
-    from ..sim.views import gtkwave_view, read_header, surfer_view
+    from ..sim.views.waveform_views import gtkwave_view, read_header, surfer_view
     with tempfile.TemporaryDirectory() as folder:
         vcd = Path(folder) / "wave.vcd" if form == ".fst" else None
         cycles, fault = _trace(program, x, out, vcd, choice, seed, most_mb)
@@ -162,14 +162,14 @@ def _record(program: Program, x: np.ndarray, out: Path, form: str, choice: "Choi
                     *(f"open with: {line}" for line in result["open_with"])]
 
 
-def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice: "Choice",
+def _trace(program: Program, x: np.ndarray, out: Path, vcd: Path | None, choice: "SignalChoice",
            seed: int, most_mb: int) -> tuple[int, ArrayFault | None]:
     """Write the waveform, converted from ``vcd`` if that is given.
 
     Returns the run's cycles, or the fault that ended it. The waveform is kept then, too: it is
     needed most.
     """
-    from ..sim.waveform import record
+    from ..sim.views.waveform import record
     try:
         with nullcontext(Path("-")) if is_stdout(out) else replacing(out) as place:
             cycles = 0

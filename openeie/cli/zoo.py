@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..core.artefact import dumps
-from ..core.compile import compile_network
-from ..core.config import ArrayConfig
+from ..core.array.config import ArrayConfig
+from ..core.artefact.artefact import dumps
+from ..core.artefact.inspect import inspect
+from ..core.compile.compile import compile_network
 from ..core.errors import CapacityError, InputError
-from ..core.inspect import inspect
 from ..sim.engines import simulate
-from ..sw.data import demo_pictures
-from ..sw.zoo import ZOO, Report, Subject, entry, report, shipped_subject, squeezenet_subject
+from ..sw.data.mnist import demo_pictures
+from ..sw.zoo import ZOO, ZooReport, ZooSubject, entry, report, shipped_subject, squeezenet_subject
 from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
 from .invocation import invocation
 from .models import check_images, find_model
@@ -48,7 +48,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     given = [option for option, path in files.items() if path is not None]
     calm = quiet or as_json
 
-    reports: list[Report] = []
+    reports: list[ZooReport] = []
     refused: dict[str, str] = {}
     if name == "squeezenet-dc":
         if len(given) < len(files):
@@ -76,7 +76,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
 
 
 def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int, *,
-             quiet: bool) -> tuple[list[Report], dict[str, str]]:
+             quiet: bool) -> tuple[list[ZooReport], dict[str, str]]:
     """Reports of one or all of the package's networks, and why the array cannot run the others."""
     if images is not None:
         check_images(images, len(demo_pictures()[0]))
@@ -98,8 +98,8 @@ def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int
     return reports, refused
 
 
-def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
-              write: bool = False) -> Report:
+def _measured(subject: ZooSubject, array: ArrayConfig, path: Path, jobs: int, *,
+              write: bool = False) -> ZooReport:
     """Report of a network run on ``fast``; ``write`` first writes its artefact to ``path``."""
     program = compile_network(subject.network, array)
     data = dumps(subject.network) if write else path.read_bytes()
@@ -108,7 +108,7 @@ def _measured(subject: Subject, array: ArrayConfig, path: Path, jobs: int, *,
     return report(subject, inspect(data), simulate(program, subject.x, "fast", jobs=jobs))
 
 
-def _table(reports: list[Report], refused: dict[str, str], array: ArrayConfig) -> Table:
+def _table(reports: list[ZooReport], refused: dict[str, str], array: ArrayConfig) -> Table:
     """One row for each network, also for those that the array cannot run."""
     table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "bytes", "rate",
                         "float\nerror", "error", "on\nimages", "cycles\nan image", "busy",
@@ -127,7 +127,7 @@ def _percent(share: float | None) -> str:
     return "-" if share is None else f"{share:.2%}"
 
 
-def _agreement(reports: list[Report]) -> list[str]:
+def _agreement(reports: list[ZooReport]) -> list[str]:
     """How often the array and the float network give the same answer, where that is known."""
     return [f"{one.name}: the array and the float network give the same answer on "
             f"{one.score.agreement:.1%} of {one.score.pictures:,} images"

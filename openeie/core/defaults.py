@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The array that a network gets when nobody names one."""
-from .config import preset
-from .graph import Network
+from .array.config import preset
+from .network.graph import Network
 
 __all__ = ["WHOLE_NETWORKS", "default_preset"]
 

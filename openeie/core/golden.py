@@ -4,12 +4,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .bounds import prove_exact
-from .fixed import clamp, is_saturated, rescale
-from .graph import INPUT, Layer, Network
+from .network.bounds import prove_exact
+from .network.graph import INPUT, Conv, Layer, Linear, Network
+from .numbers.fixed import clamp, is_saturated, rescale
 from .run import LayerRun, Run
 
-__all__ = ["layer", "network", "network_saturated", "run"]
+__all__ = ["column_rates", "layer", "network", "network_saturated", "run"]
 
 _BATCH = 250                # inputs of which windows are unfolded at a time
 
@@ -58,7 +58,7 @@ def run(net: Network, x: np.ndarray) -> Run:
     x = net.check_inputs(x)
     parts = [network_saturated(net, x[first:first + _BATCH])
              for first in range(0, max(len(x), 1), _BATCH)]
-    return Run(engine="golden", config=None, layers=tuple(
+    return Run(engine="golden", config=None, tiles=tuple(
         _joined(this.name, batches) for this, batches in zip(net.layers, zip(*parts))))
 
 
@@ -66,3 +66,18 @@ def _joined(name: str, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> Laye
     """One layer's run over consecutive batches, an input a start."""
     outputs, saturated = (np.concatenate(arrays) for arrays in zip(*batches))
     return LayerRun(name=name, outputs=outputs, saturated=saturated.sum(axis=1, keepdims=True))
+
+
+def column_rates(network: Network, x) -> dict[str, np.ndarray]:
+    """How often each column of each layer with a matrix meets an activation that is not zero, on
+    inputs x [batch, n]: a share of the inputs and positions, by the layers' names."""
+    values = {INPUT: network.check_inputs(x)}
+    rates = {}
+    for number, this in enumerate(network.layers):
+        read = network.read(number, values)
+        if isinstance(this, Conv):
+            rates[this.name] = (this.window.gather(read) != 0).mean(axis=(0, 1))
+        elif isinstance(this, Linear):
+            rates[this.name] = (read != 0).mean(axis=0)
+        values[this.name] = layer(this, read, network.act_width)
+    return rates

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an engine returns, and the comparison that is the project's law."""
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from .config import ArrayConfig
-from .counters import COUNTERS
+from .array.config import ArrayConfig, preset_name
+from .array.counters import COUNTERS
 from .errors import Mismatch
-from .part import Part, joined
+from .host.table import Table
+from .network.one_line import count_text, short_name
+from .network.tile_part import Part, joined
 
 __all__ = ["LayerRun", "Run", "SATURATED_SHARE"]
 
@@ -42,10 +46,17 @@ class LayerRun:
     part: Part | None = None
     tiled_outputs: int | None = None
 
+    def __repr__(self) -> str:
+        facts = [f"LayerRun {short_name(self.name)}", count_text(len(self.outputs), "input"),
+                 count_text(self.outputs.shape[-1], "output")]
+        if self.cycles is not None:
+            facts.append(count_text(int(self.cycles.sum()), "cycle"))
+        return f"<{', '.join(facts)}>"
+
     @property
-    def is_whole(self) -> bool:
+    def is_untiled(self) -> bool:
         """It is no tile."""
-        return self.part is None or self.part.is_whole
+        return self.part is None or self.part.is_untiled
 
     def total(self, counter: str) -> int:
         """A counter summed over starts and PEs."""
@@ -72,29 +83,61 @@ class LayerRun:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Run:
     """A program executed on a batch by one engine (``golden``, ``fast``, ``rtl`` or ``board``);
-    ``layers`` are its tiles in the order they ran, the network's layers if none is tiled.
-    ``config`` is None of a network that ``golden`` ran without an array."""
+    ``tiles`` are in the order they ran: one a layer, if no layer is tiled. ``config`` is None
+    for a network that ``golden`` ran without an array."""
     engine: str
     config: ArrayConfig | None
-    layers: tuple[LayerRun, ...]
+    tiles: tuple[LayerRun, ...]
+
+    def __repr__(self) -> str:
+        where = "" if self.config is None else f" on {preset_name(self.config)}"
+        facts = [f"Run {self.engine}{where}", count_text(len(self.outputs), "input"),
+                 count_text(self.outputs.shape[-1], "output")]
+        if self._has_time:
+            facts.append(count_text(int(self.cycles.sum()), "cycle"))
+        return f"<{', '.join(facts)}>"
+
+    def table(self) -> Table:
+        """The network's layers: cycles of all starts together, the shares of the PEs' cycles that
+        went into each of :data:`COUNTERS`, and saturated outputs.
+
+        ``utilisation`` is the share of ``busy``. A run of ``golden`` has no cycles, and its table
+        no columns for them.
+        """
+        layers = self.layers
+        title = repr(self)[1:-1]
+        if not self._has_time:
+            return Table(title=title, columns=("layer", "outputs", "saturated"),
+                         formats=("", ",", ","), rows=tuple(map(_value_row, layers)))
+        return Table(title=title, formats=("", ",", *[".1%"] * len(COUNTERS), ","),
+                     columns=("layer", "cycles", "utilisation", *COUNTERS[1:], "saturated"),
+                     rows=tuple(_time_row(layer.name, [layer]) for layer in layers),
+                     total=_time_row("all", layers))
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+    @property
+    def _has_time(self) -> bool:
+        return self.tiles[0].cycles is not None
 
     @property
     def outputs(self) -> np.ndarray:
         """The last layer's outputs, int64 [batch, m]."""
-        last = self.layers[-1]
-        return last.outputs if last.is_whole else self._joined(last.part.layer)
+        last = self.tiles[-1]
+        return last.outputs if last.is_untiled else self._joined(last.part.layer)
 
-    @property
-    def whole_layers(self) -> tuple[LayerRun, ...]:
+    @cached_property
+    def layers(self) -> tuple[LayerRun, ...]:
         """The network's layers: outputs put together, cycles and counters added up. Lines that
         no tile computed, since nothing reads them, are 0."""
         tiles: dict[object, list[LayerRun]] = {}
-        for number, run in enumerate(self.layers):
-            tiles.setdefault((number,) if run.is_whole else run.part.layer, []).append(run)
+        for number, run in enumerate(self.tiles):
+            tiles.setdefault((number,) if run.is_untiled else run.part.layer, []).append(run)
         # A chain's layer that has nothing to do in the first band comes after one behind it.
         ordered = sorted(tiles.values(), key=lambda parts: parts[0].part.layer) \
-            if all(run.part is not None for run in self.layers) else tiles.values()
-        return tuple(parts[0] if parts[0].is_whole else self._merged(parts) for parts in ordered)
+            if all(run.part is not None for run in self.tiles) else tiles.values()
+        return tuple(parts[0] if parts[0].is_untiled else self._merged(parts) for parts in ordered)
 
     def _merged(self, tiles: list[LayerRun]) -> LayerRun:
         def total(name: str) -> np.ndarray | None:
@@ -106,13 +149,13 @@ class Run:
                         tiled_outputs=sum(tile.outputs.size for tile in tiles))
 
     def _joined(self, layer: int) -> np.ndarray:
-        return joined((run.part, run.outputs) for run in self.layers
+        return joined((run.part, run.outputs) for run in self.tiles
                       if run.part is not None and run.part.layer == layer)
 
     @property
     def cycles(self) -> np.ndarray:
-        """Cycles of all layers together, int64 [starts]."""
-        return np.sum([layer.cycles for layer in self.layers], axis=0)
+        """Cycles of all tiles together, int64 [starts]."""
+        return np.sum([tile.cycles for tile in self.tiles], axis=0)
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -122,7 +165,7 @@ class Run:
             f"layer {layer.name}: {int(layer.saturated.sum()):,} of {layer.computed:,} outputs "
             f"({layer.saturated_share:.2%}) saturated, so what it was given goes beyond what its "
             f"scales were chosen for; quantise the network again, with calibration inputs like "
-            f"these" for layer in self.whole_layers if layer.saturated_share > SATURATED_SHARE)
+            f"these" for layer in self.layers if layer.saturated_share > SATURATED_SHARE)
 
     def compare(self, other: "Run") -> int:
         """Compare every output word and every count of saturated outputs, and, where both engines
@@ -134,11 +177,11 @@ class Run:
         ------
         Mismatch : at the first difference, naming layer, input, PE, word or counter, cycle.
         """
-        if len(self.layers) != len(other.layers):
-            raise Mismatch(f"{self.engine} ran {len(self.layers)} layers, "
-                           f"{other.engine} {len(other.layers)}")
+        if len(self.tiles) != len(other.tiles):
+            raise Mismatch(f"{self.engine} ran {len(self.tiles)} layers, "
+                           f"{other.engine} {len(other.tiles)}")
         return sum(self._compare_layer(a, b, other.engine)
-                   for a, b in zip(self.layers, other.layers))
+                   for a, b in zip(self.tiles, other.tiles))
 
     def _compare_layer(self, a: LayerRun, b: LayerRun, engine: str) -> int:
         def check(what: str, ours: np.ndarray, theirs: np.ndarray, place) -> int:
@@ -178,11 +221,30 @@ class Run:
         return compared
 
 
+def _value_row(layer: LayerRun) -> tuple:
+    return layer.name, layer.outputs.size, _saturated([layer])
+
+
+def _time_row(name: str, layers: Sequence[LayerRun]) -> tuple:
+    """Sums over layers and starts; shares are of the cycles of all PEs, None without any."""
+    spent = [sum(layer.total(counter) for layer in layers) for counter in COUNTERS]
+    shares = [count / sum(spent) if sum(spent) else None for count in spent]
+    cycles = sum(int(layer.cycles.sum()) for layer in layers)
+    return name, cycles, *shares, _saturated(layers)
+
+
+def _saturated(layers: Sequence[LayerRun]) -> int | None:
+    """Outputs that saturation changed; None if they were not counted."""
+    if any(layer.saturated is None for layer in layers):
+        return None
+    return sum(int(layer.saturated.sum()) for layer in layers)
+
+
 def _place(a: LayerRun, b: LayerRun, index: tuple[int, ...], pes: int) -> str:
     """Where output ``index`` of a layer or tile is: a vector's in which PE, a map's in which pixel
     and channel."""
     part = b.part if a.part is None else a.part
-    row = index[0] if part is None or part.is_whole else part.input(index[0])
+    row = index[0] if part is None or part.is_untiled else part.input(index[0])
     where = f"input {row}, output {index[1]}"
     if part is not None and part.shape[1] * part.shape[2] > 1:
         pixel, channel = divmod(index[1], len(part.channels))

@@ -6,11 +6,10 @@ from pathlib import Path
 
 __all__ = ["GATEWARE", "gateware_sources", "source_digest"]
 
-#: Modules of core that the gateware, or a host that drives it, takes its widths and codes from.
-#: A test holds this against what is imported while Verilog is generated; ``cache`` and ``errors``
-#: are left out: where files are kept shapes nothing, and what is refused is not built.
-GATEWARE = ("config", "counters", "descriptor", "fixed", "footprint", "limits", "link",
-            "load_port", "timing")
+#: Parts of core that the gateware, or a host that drives it, takes its widths and codes from.
+#: A test holds this against what is imported while Verilog is generated. ``errors`` and ``host``
+#: are left out: what is refused is not built, and where files are kept shapes nothing.
+GATEWARE = ("array/*.py", "numbers/fixed.py")
 
 _CORE = Path(__file__).resolve().parent
 
@@ -18,7 +17,8 @@ _CORE = Path(__file__).resolve().parent
 def gateware_sources() -> list[Path]:
     """Files of the array, the same for every board and simulator: those of :data:`GATEWARE`, and
     all of hw."""
-    return [*(_CORE / f"{name}.py" for name in GATEWARE), *(_CORE.parent / "hw").rglob("*.py")]
+    of_core = (path for pattern in GATEWARE for path in _CORE.glob(pattern))
+    return [*of_core, *(_CORE.parent / "hw").rglob("*.py")]
 
 
 def source_digest(paths: Iterable[Path]) -> str:

@@ -4,12 +4,12 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.load_port import Fault, Status, Target
-from .array import Array
-from .layouts import LoadWord, ReadRequest
+from ..core.array.load_port import Fault, Status, Target
+from .array import PEArray
 from .loader import Loader
 from .pe import PE
 from .sequencer import Sequencer
+from .structs import LoadWord, ReadRequest
 
 __all__ = ["Accelerator"]
 
@@ -20,8 +20,8 @@ class Accelerator(wiring.Component):
     Members
     -------
     i_load : writes and commands, one in ``Loader.cycles``, none while ``busy``
-        (:class:`openeie.core.load_port.Target`, :class:`openeie.core.load_port.Control`).
-    i_read, o_read : reads, one in ``Array.read_latency`` + 2 cycles; other targets than CONTROL
+        (``Target`` and ``Control`` of :mod:`openeie.core.array.load_port`).
+    i_read, o_read : reads, one in ``PEArray.read_latency`` + 2 cycles; other targets than CONTROL
         wait while ``busy``, and for a cycle when a load word is taken.
     busy : a program runs, or the accumulators are being wiped after a reset.
     fault : why the array refused or stopped; NONE if all is well.
@@ -40,13 +40,13 @@ class Accelerator(wiring.Component):
         m = Module()
         m.submodules.loader = loader = Loader(self._config)
         m.submodules.sequencer = sequencer = Sequencer(self._config)
-        m.submodules.array = array = Array(self._config, pe=self._pe)
+        m.submodules.array = array = PEArray(self._config, pe=self._pe)
 
         connect(m, flipped(self.i_load), loader.i)
         m.d.comb += [
             loader.busy.eq(sequencer.busy),
             loader.stopped.eq(sequencer.stopped),
-            sequencer.launch.eq(loader.launch),
+            sequencer.program_start.eq(loader.program_start),
             sequencer.first.eq(loader.first),
             sequencer.count.eq(loader.count),
             sequencer.load_en.eq(loader.write & (loader.word.target == Target.DESCRIPTOR)),
@@ -59,8 +59,8 @@ class Accelerator(wiring.Component):
             # The watchdog stops everything where it stands; the sequencer wipes up after it.
             array.reset.eq(sequencer.stopped),
             *(getattr(array, name).eq(getattr(sequencer, name))
-              for name in ("layer", "begin", "clear", "clear_index", "start", "running", "wipe",
-                           "wipe_row")),
+              for name in ("layer", "layer_start", "clear", "clear_index", "scan_start", "running",
+                           "wipe", "wipe_row")),
             self.busy.eq(sequencer.busy),
             self.fault.eq(loader.fault),
         ]
@@ -70,7 +70,7 @@ class Accelerator(wiring.Component):
     def _read_port(self, m, sequencer, array):
         """One read at a time: hold the request until the memories and the mux have answered."""
         request = Signal(ReadRequest())
-        reading = Signal(Array.read_latency + 1)        # one-hot: cycles since the request
+        reading = Signal(PEArray.read_latency + 1)        # one-hot: cycles since the request
         writing = Signal(PE.load_latency + 1)           # a write is under way to a memory
         m.d.sync += writing.eq(Cat(array.load_en, writing))
         status = Signal(64)

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Product
 from .ram import block_memory
+from .structs import Addend
 
 __all__ = ["Accumulators"]
 
@@ -22,7 +22,7 @@ class Accumulators(wiring.Component):
 
     Members
     -------
-    i_valid, i : :class:`Product`.
+    i_valid, i : :class:`Addend`.
     maximum : keep the largest product instead of the sum. Products are activations then, and are
         moved up by half their range, so that a cleared row is below all of them.
     read_en, read_bank, read_row, clear : writeback side.
@@ -35,7 +35,7 @@ class Accumulators(wiring.Component):
         self._config = config
         super().__init__({
             "i_valid": In(1),
-            "i": In(Product(config)),
+            "i": In(Addend(config)),
             "maximum": In(1),
             "read_en": In(1),
             "read_bank": In(1),
@@ -50,8 +50,8 @@ class Accumulators(wiring.Component):
         m = Module()
         config = self._config
         word = signed(config.acc_width)
-        fetched_valid, fetched = Signal(), Signal(Product(config))  # its row is being fetched
-        adding, product, old = Signal(), Signal(Product(config)), Signal(word)
+        fetched_valid, fetched = Signal(), Signal(Addend(config))  # its row is being fetched
+        adding, product, old = Signal(), Signal(Addend(config)), Signal(word)
         total, last_total = Signal(word), Signal(word)
         in_sum, in_last = Signal(), Signal()        # fetched's row: being added, added before
 

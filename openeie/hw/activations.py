@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Result
 from .ram import block_memory
+from .structs import Result
 
 __all__ = ["Activations"]
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Entry, Operand
+from .structs import FetchedEntry, Operand
 
 __all__ = ["RowAddress"]
 
@@ -17,7 +17,7 @@ class RowAddress(wiring.Component):
 
     Members
     -------
-    i_valid, i : :class:`Entry` with its final run and weight.
+    i_valid, i : :class:`FetchedEntry` with its final run and weight.
     o_valid, o : :class:`Operand`.
     filler : ``o`` is a filler.
     """
@@ -27,7 +27,7 @@ class RowAddress(wiring.Component):
         self._config = config
         super().__init__({
             "i_valid": In(1),
-            "i": In(Entry(config)),
+            "i": In(FetchedEntry(config)),
             "o_valid": Out(1),
             "o": Out(Operand(config)),
             "filler": Out(1),
@@ -35,10 +35,10 @@ class RowAddress(wiring.Component):
 
     def elaborate(self, platform):
         m = Module()
-        row, following = Signal.like(self.o.row), Signal.like(self.o.row)
-        m.d.comb += row.eq(Mux(self.i.first, 0, following) + self.i.run)
+        row, next_row = Signal.like(self.o.row), Signal.like(self.o.row)
+        m.d.comb += row.eq(Mux(self.i.first, 0, next_row) + self.i.run)
         with m.If(self.i_valid):
-            m.d.sync += following.eq(row + 1)
+            m.d.sync += next_row.eq(row + 1)
         m.d.sync += [
             self.o_valid.eq(self.i_valid),
             self.filler.eq(self.i_valid & (self.i.run == self._config.max_run)

@@ -4,20 +4,20 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect
 
-from ..core.load_port import BROADCAST_PE, Target
-from ..core.timing import Timing
+from ..core.array.load_port import BROADCAST_PE, Target
+from ..core.array.timing import Timing
 from .broadcast import Broadcast
 from .exchange import Exchange
-from .layouts import Item, Layer, LoadWord, ReadRequest
 from .lnzd import Lnzd
 from .pe import PE
 from .scan import Scan
+from .structs import Item, LayerFields, LoadWord, ReadRequest
 
-__all__ = ["Array"]
+__all__ = ["PEArray"]
 
 
-class Array(wiring.Component):
-    """Runs one layer at a time: from ``start`` until ``done``, see docs/timing.md.
+class PEArray(wiring.Component):
+    """Runs one layer at a time: from ``scan_start`` until ``done``, see docs/timing.md.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ class Array(wiring.Component):
     Members
     -------
     reset : back to the state after power-up, memories excepted.
-    layer : constant from ``start`` to ``done``.
-    begin, clear, clear_index, running : see :class:`PE`.
-    start : pulse, begins the scan.
+    layer : constant from ``scan_start`` to ``done``.
+    layer_start, clear, clear_index, running : see :class:`PE`.
+    scan_start : pulse, begins the scan.
     done : one bit per PE, its last vector is written back.
     full : one bit per PE, its queue holds the broadcast up.
     wipe, wipe_row : clear an accumulator row everywhere.
@@ -43,10 +43,10 @@ class Array(wiring.Component):
     def __init__(self, config, *, pe=PE):
         self._config, self._pe = config, pe
         super().__init__({
-            "layer": In(Layer(config)),
+            "layer": In(LayerFields(config)),
             "reset": In(1),
-            "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
-            "start": In(1),
+            "layer_start": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
+            "scan_start": In(1),
             "done": Out(config.pes),
             "full": Out(config.pes),
             "wipe": In(1),
@@ -63,7 +63,7 @@ class Array(wiring.Component):
         scan, reset = Scan(config), Signal()
         m.d.sync += reset.eq(self.reset)
         m.submodules.scan = ResetInserter(reset)(scan)
-        m.d.comb += [scan.start.eq(self.start), scan.layer.eq(self.layer)]
+        m.d.comb += [scan.scan_start.eq(self.scan_start), scan.layer.eq(self.layer)]
         pes = [self._pe(config) for _ in range(config.pes)]
         for number, pe in enumerate(pes):
             m.submodules[f"pe{number}"] = pe
@@ -81,7 +81,7 @@ class Array(wiring.Component):
                                               | (self.load.pe == BROADCAST_PE))),
                 pe.load.eq(self.load),
                 *(getattr(pe, name).eq(getattr(self, name))
-                  for name in ("reset", "begin", "running", "clear", "clear_index", "wipe",
+                  for name in ("reset", "layer_start", "running", "clear", "clear_index", "wipe",
                                "wipe_row")),
             ]
         size = config.cluster_pes
@@ -111,10 +111,10 @@ class Array(wiring.Component):
             m.d.comb += [
                 lnzd.i.valid.eq(scan.o.valid & (scan.o.p.cluster == number)),
                 lnzd.i.payload.eq(scan.o.payload),
-                *(broadcast.ready[k].eq(pe.i.ready | deaf)
-                  for k, (pe, deaf) in enumerate(listeners)),
-                *(broadcast.spare[k].eq(pe.spare | deaf)
-                  for k, (pe, deaf) in enumerate(listeners)),
+                *(broadcast.ready[k].eq(pe.i.ready | masked)
+                  for k, (pe, masked) in enumerate(listeners)),
+                *(broadcast.ready_two[k].eq(pe.ready_two | masked)
+                  for k, (pe, masked) in enumerate(listeners)),
             ]
             lnzds.append(lnzd)
             broadcasts.append(broadcast)
@@ -181,9 +181,9 @@ class Array(wiring.Component):
                         m.d.comb += word.eq(act)
                     with m.Case(Target.COUNTER):
                         m.d.comb += word.eq(count)
-            held = Signal(64, name=f"held_{number}")
-            m.d.sync += held.eq(word)
-            words.append(held)
+            buffer = Signal(64, name=f"word_buffer_{number}")
+            m.d.sync += buffer.eq(word)
+            words.append(buffer)
         while len(words) > 1:
             words = [words[k] | words[k + 1] if k + 1 < len(words) else words[k]
                      for k in range(0, len(words), 2)]

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Item, Row
+from .structs import Item, ScanRow
 
 __all__ = ["Broadcast"]
 
@@ -25,7 +25,7 @@ class Broadcast(wiring.Component):
     -------
     i : stream of :class:`Item`.
     item, push : to the queues; all of them take ``item`` in a cycle in which ``push`` is high.
-    ready, spare : from the queues: room for one item, room for two.
+    ready, ready_two : from the queues: room for one item, room for two.
     blocked : an item waits because some queue is full.
     i_acts, acts : the row that ``i`` comes from, and ``item`` came from: each PE's own activation.
     """
@@ -38,23 +38,23 @@ class Broadcast(wiring.Component):
             "item": Out(Item(config)),
             "push": Out(1),
             "ready": In(pes),
-            "spare": In(pes),
+            "ready_two": In(pes),
             "blocked": Out(1),
-            "i_acts": In(Row(config)["acts"].shape),
-            "acts": Out(Row(config)["acts"].shape),
+            "i_acts": In(ScanRow(config)["acts"].shape),
+            "acts": Out(ScanRow(config)["acts"].shape),
         })
 
     def elaborate(self, platform):
         m = Module()
-        held, room = Signal(), Signal()
-        m.d.sync += room.eq(Mux(self.push, self.spare.all(), self.ready.all()))
+        occupied, room = Signal(), Signal()
+        m.d.sync += room.eq(Mux(self.push, self.ready_two.all(), self.ready.all()))
         m.d.comb += [
-            self.push.eq(held & room),
-            self.blocked.eq(held & ~room),
-            self.i.ready.eq(~held | self.push),
+            self.push.eq(occupied & room),
+            self.blocked.eq(occupied & ~room),
+            self.i.ready.eq(~occupied | self.push),
         ]
         with m.If(self.i.ready):
-            m.d.sync += [held.eq(self.i.valid), self.item.eq(self.i.payload)]
+            m.d.sync += [occupied.eq(self.i.valid), self.item.eq(self.i.payload)]
             if self._config.pool:
                 m.d.sync += self.acts.eq(self.i_acts)
         return m

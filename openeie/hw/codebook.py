@@ -4,10 +4,10 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.config import ENCODINGS
-from ..core.descriptor import MAX_TABLES
-from .layouts import Entry, Layer
+from ..core.array.config import ENCODINGS
+from ..core.array.descriptor import MAX_TABLES
 from .ram import block_memory
+from .structs import FetchedEntry, LayerFields
 
 __all__ = ["Codebook"]
 
@@ -21,7 +21,7 @@ class Codebook(wiring.Component):
 
     Members
     -------
-    i, o : :class:`Entry`; ``o.run`` and ``o.weight`` are final.
+    i, o : :class:`FetchedEntry`; ``o.run`` and ``o.weight`` are final.
     layer : ``encoding`` and ``table`` select what is looked up.
     load_codebook, load_run, load_address, load_data : write ports of the two memories.
     """
@@ -31,9 +31,9 @@ class Codebook(wiring.Component):
         self._config = config
         deepest = config.layer_width + max(config.code_width, config.run_width)
         super().__init__({
-            "i": In(Entry(config)),
-            "o": Out(Entry(config)),
-            "layer": In(Layer(config)),
+            "i": In(FetchedEntry(config)),
+            "o": Out(FetchedEntry(config)),
+            "layer": In(LayerFields(config)),
             "load_codebook": In(1),
             "load_run": In(1),
             "load_address": In(deepest),
@@ -43,7 +43,7 @@ class Codebook(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config, table, encoding = self._config, self.layer.table, self.layer.encoding
-        passed = Signal(Entry(config))
+        passed = Signal(FetchedEntry(config))
         m.d.sync += passed.eq(self.i)
         m.d.comb += self.o.eq(passed)
 

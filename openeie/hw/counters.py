@@ -5,8 +5,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.counters import COUNTERS, SATURATED
-from ..core.timing import Timing
+from ..core.array.counters import COUNTERS, SATURATED
+from ..core.array.timing import Timing
 from .ram import block_memory
 
 __all__ = ["Counters"]
@@ -82,26 +82,26 @@ class Counters(wiring.Component):
         m.submodules.counts = counts = block_memory(
             config.counter_width, config.max_layers << 3)
         write, read = counts.write_port(), counts.read_port()
-        asked, fetched, held = (Signal.like(read.addr, name=name)
-                                for name in ("asked", "fetched", "held"))
+        request, fetched, counted = (Signal.like(read.addr, name=name)
+                                    for name in ("request", "fetched", "counted"))
         counting, clearing, starved = Signal(3), Signal(3), Signal(3)
         old, new, last = (Signal(config.counter_width, name=name)
                           for name in ("old", "new", "last"))
         in_new, in_last = Signal(), Signal()
         m.d.comb += [
-            read.addr.eq(Mux(counting[0] | clearing[0], asked, self.address)),
+            read.addr.eq(Mux(counting[0] | clearing[0], request, self.address)),
             self.data.eq(read.data),
             new.eq(old + 1),
             write.en.eq(counting[2] | clearing[2]),
-            write.addr.eq(held),
+            write.addr.eq(counted),
             write.data.eq(Mux(clearing[2], Mux(starved[2], Timing(config).fetch, 0), new)),
         ]
         m.d.sync += [
-            asked.eq(address), fetched.eq(asked), held.eq(fetched),
+            request.eq(address), fetched.eq(request), counted.eq(fetched),
             counting.eq(Cat(self.running, counting)), clearing.eq(Cat(self.clear, clearing)),
             starved.eq(Cat(is_starved, starved)),
-            in_new.eq(counting[1] & (fetched == asked)),
-            in_last.eq(counting[2] & (held == asked)),
+            in_new.eq(counting[1] & (fetched == request)),
+            in_last.eq(counting[2] & (counted == request)),
             last.eq(new),
             old.eq(Mux(in_new, new, Mux(in_last, last, read.data))),
         ]

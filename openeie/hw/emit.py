@@ -7,8 +7,8 @@ from contextlib import contextmanager
 
 from amaranth.back import verilog
 
-from ..core.cache import tool_environment
 from ..core.errors import ToolError
+from ..core.host.cache import tool_environment
 
 __all__ = ["to_verilog"]
 

@@ -4,10 +4,10 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.config import ENCODINGS
+from ..core.array.config import ENCODINGS
 from .huffman import HuffmanDecoder
-from .layouts import Column, Entry, Layer
 from .ram import loaded_memory
+from .structs import Column, FetchedEntry, LayerFields
 
 __all__ = ["EntryReader"]
 
@@ -15,7 +15,8 @@ __all__ = ["EntryReader"]
 class EntryReader(wiring.Component):
     """Reads the entries ``start`` .. ``end`` of each column it is given.
 
-    Two registers: A holds the next column, D the one being walked. A column leaves A in cycle S,
+    Two registers: A holds the next column, D the one that
+    is decoded. A column leaves A in cycle S,
     which reads its first word, and D decodes one entry in each of the cycles S + 1, S + 2, ...,
     whatever the encoding; a column without entries, or a token, occupies D for one cycle. In the
     cycle of its last entry D takes the next column, so columns follow without a bubble.
@@ -35,7 +36,7 @@ class EntryReader(wiring.Component):
     Members
     -------
     i : stream of :class:`Column`.
-    begin : pulse before each layer. ``layer`` must be constant while columns come.
+    layer_start : pulse before each layer. ``layer`` must be constant while columns come.
     o_valid, o : entries.
     entry, empty, token : what D holds in this cycle.
     pending : a token has passed and its bank is not yet released.
@@ -51,11 +52,11 @@ class EntryReader(wiring.Component):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(Column(config))),
-            "layer": In(Layer(config)),
-            "begin": In(1),
+            "layer": In(LayerFields(config)),
+            "layer_start": In(1),
             "released": In(1),
             "o_valid": Out(1),
-            "o": Out(Entry(config)),
+            "o": Out(FetchedEntry(config)),
             "entry": Out(1),
             "empty": Out(1),
             "token": Out(1),
@@ -70,63 +71,64 @@ class EntryReader(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        waiting, column = Signal(), Signal(Column(config))      # register A
-        walking, here = Signal(), Signal(Column(config))        # register D; start = position
+        next_valid, next_column = Signal(), Signal(Column(config))      # register A
+        decode_valid, decode_column = Signal(), Signal(Column(config))  # register D
         empty, first = Signal(), Signal()
-        following = Signal(config.pointer_width)                # position of the entry after
+        next_position = Signal(config.pointer_width)                # position of the entry after
         last, final, take = Signal(), Signal(), Signal()
-        waits = column.token if config.acc_banks == 2 else 1
+        waits = next_column.token if config.acc_banks == 2 else 1
 
         m.d.comb += [
-            self.empty.eq(walking & empty & ~here.token),
-            self.token.eq(walking & here.token),
-            self.entry.eq(walking & ~empty & ~here.token),
-            final.eq(walking & (here.token | empty | last)),
-            take.eq(waiting & (~walking | final)
+            self.empty.eq(decode_valid & empty & ~decode_column.token),
+            self.token.eq(decode_valid & decode_column.token),
+            self.entry.eq(decode_valid & ~empty & ~decode_column.token),
+            final.eq(decode_valid & (decode_column.token | empty | last)),
+            take.eq(next_valid & (~decode_valid | final)
                     & ~(waits & ((self.pending & ~self.released) | self.token))),
-            self.i.ready.eq(~waiting | take),
+            self.i.ready.eq(~next_valid | take),
         ]
         with m.If(self.i.ready):
-            m.d.sync += [waiting.eq(self.i.valid), column.eq(self.i.payload)]
+            m.d.sync += [next_valid.eq(self.i.valid), next_column.eq(self.i.payload)]
         with m.If(take):
-            m.d.sync += [walking.eq(1), here.eq(column), first.eq(1),
-                         empty.eq(column.start == column.end)]
+            m.d.sync += [decode_valid.eq(1), decode_column.eq(next_column), first.eq(1),
+                         empty.eq(next_column.start == next_column.end)]
         with m.Elif(final):
-            m.d.sync += walking.eq(0)
-        with m.Elif(walking):
-            m.d.sync += [here.start.eq(following), first.eq(0)]
+            m.d.sync += decode_valid.eq(0)
+        with m.Elif(decode_valid):
+            m.d.sync += [decode_column.start.eq(next_position), first.eq(0)]
 
-        words = self._memory(m, platform, Mux(take, column.start, following), here.start)
-        self._walk(m, column, here, take, words, following, last)
+        words = self._memory(m, platform, Mux(take, next_column.start, next_position),
+                             decode_column.start)
+        self._walk(m, next_column, decode_column, take, words, next_position, last)
         self._tokens(m)
         valid, entry = Signal(), Signal.like(self.o)        # beside the registered word
         m.d.sync += [
-            valid.eq(self.entry), entry.act.eq(here.act), entry.first.eq(first),
+            valid.eq(self.entry), entry.act.eq(decode_column.act), entry.first.eq(first),
             entry.bank.eq(self.bank),
             self.o_valid.eq(valid), self.o.act.eq(entry.act), self.o.first.eq(entry.first),
             self.o.bank.eq(entry.bank),
         ]
         return m
 
-    def _walk(self, m, column, here, take, words, following, last):
+    def _walk(self, m, next_column, decode_column, take, words, next_position, last):
         """Where the next entry stands, whether there is none, and what this one says."""
         config = self._config
         fixed = [name for name in config.encodings if name != "huffman"]
         if fixed:
-            after = Signal.like(following)      # position after `here`, registered
+            after = Signal.like(next_position)      # position after `decode_column`, registered
             ends = Signal()                     # it is the column's end
             first_after, next_after = (self._after(m, fixed, position, name) for position, name in (
-                (column.start, "first"), (after, "next")))
-            m.d.comb += [following.eq(after), last.eq(ends)]
+                (next_column.start, "first"), (after, "next")))
+            m.d.comb += [next_position.eq(after), last.eq(ends)]
             with m.If(take):
-                m.d.sync += [after.eq(first_after), ends.eq(first_after == column.end)]
+                m.d.sync += [after.eq(first_after), ends.eq(first_after == next_column.end)]
             with m.Else():
-                m.d.sync += [after.eq(next_after), ends.eq(next_after == here.end)]
-            self._decode_fixed(m, fixed, here, words[0])
+                m.d.sync += [after.eq(next_after), ends.eq(next_after == decode_column.end)]
+            self._decode_fixed(m, fixed, decode_column, words[0])
         if config.huffman:
             with m.If(self.layer.encoding == ENCODINGS.index("huffman")):
-                self._decode_huffman(m, here, words, following)
-                m.d.comb += last.eq(following == here.end)
+                self._decode_huffman(m, decode_column, words, next_position)
+                m.d.comb += last.eq(next_position == decode_column.end)
 
     def _after(self, m, encodings, position, name):
         """Position of the fixed-length entry after the one at ``position``."""
@@ -149,11 +151,11 @@ class EntryReader(wiring.Component):
             m.d.sync += self.pending.eq(0)
         with m.If(self.token):
             m.d.sync += [self.pending.eq(1), self.bank.eq(~self.bank), seen.eq(seen + 1)]
-        with m.If(self.begin):
+        with m.If(self.layer_start):
             m.d.sync += seen.eq(0)
 
-    def _memory(self, m, platform, position, here):
-        """The word at ``here`` and, with two banks, its successor: what ``position`` read."""
+    def _memory(self, m, platform, position, decode_column):
+        """The word that ``position`` read a cycle ago and, with two banks, its successor."""
         config = self._config
         banks = 2 if config.huffman else 1
         shift = banks - 1
@@ -167,34 +169,35 @@ class EntryReader(wiring.Component):
                 self.load_data, (word + (1 if bank < shift else 0))[shift:]))
         if banks == 1:
             return reads
-        odd = here[config.place_width]
+        odd = decode_column[config.place_width]
         return [Mux(odd, reads[1], reads[0]), Mux(odd, reads[0], reads[1])]
 
-    def _decode_fixed(self, m, encodings, here, word):
-        """Fields of the entry at ``here`` into ``o``, by way of a register for the whole word."""
+    def _decode_fixed(self, m, encodings, decode_column, word):
+        """Fields of the entry in D into ``o``, by way of a register for the whole word."""
         config = self._config
-        held, place = Signal(config.word_width), Signal(config.place_width)
-        m.d.sync += [held.eq(word), place.eq(here.start)]
+        word_buffer, place = Signal(config.word_width), Signal(config.place_width)
+        m.d.sync += [word_buffer.eq(word), place.eq(decode_column.start)]
         with m.Switch(self.layer.encoding):
             for encoding in encodings:
                 with m.Case(ENCODINGS.index(encoding)):
                     width, slots = config.entry_widths[encoding], config.slots(encoding)
                     slot = place[:max(1, (slots - 1).bit_length())]
-                    fields = Array(held[k * width:(k + 1) * width] for k in range(slots))[slot]
+                    fields = Array(word_buffer[k * width:(k + 1) * width]
+                                   for k in range(slots))[slot]
                     payload = self.o.weight if encoding == "csr" else self.o.code
                     m.d.sync += Cat(self.o.run, payload).eq(fields)
 
-    def _decode_huffman(self, m, here, words, following):
+    def _decode_huffman(self, m, decode_column, words, next_position):
         config = self._config
         m.submodules.decoder = decoder = HuffmanDecoder(config)
-        size, place = 2 * config.max_code_length, here.start[:config.place_width]
-        left = Signal(range(config.word_width + 1))         # bits of the word from here on
+        size, place = 2 * config.max_code_length, decode_column.start[:config.place_width]
+        left = Signal(range(config.word_width + 1))         # bits of the word from this place on
         m.d.comb += [
             left.eq(config.word_width - place),
             decoder.window.eq((words[0] << place)[:config.word_width][-size:]
                               | (words[1][-size:] >> left)),
             decoder.tables.eq(self.layer.tables),
-            following.eq(here.start + decoder.length),
+            next_position.eq(decode_column.start + decoder.length),
         ]
         run, code = Signal.like(decoder.run), Signal.like(decoder.code)
         m.d.sync += [run.eq(decoder.run), code.eq(decoder.code),

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Result
+from .structs import Result
 
 __all__ = ["Exchange"]
 
@@ -43,16 +43,16 @@ class Exchange(wiring.Component):
         m = Module()
         clusters = self._config.clusters
         turn = Signal(self._config.cluster_width)
-        waiting, held = Signal(clusters), Signal.like(self.i)
+        waiting, buffer = Signal(clusters), Signal.like(self.i)
         valid, sent = Signal(), Signal(Result(self._config))
         origin = Signal.like(turn)
         m.d.sync += [turn.eq(turn + 1), origin.eq(turn), valid.eq(waiting.bit_select(turn, 1)),
-                     sent.eq(held[turn])]
+                     sent.eq(buffer[turn])]
         for cluster in range(clusters):
             with m.If(turn == cluster):
                 m.d.sync += waiting[cluster].eq(0)
             with m.If(self.i_valid[cluster]):
-                m.d.sync += [waiting[cluster].eq(1), held[cluster].eq(self.i[cluster])]
+                m.d.sync += [waiting[cluster].eq(1), buffer[cluster].eq(self.i[cluster])]
             mine = sent.cluster == cluster
             m.d.comb += [
                 self.o_valid[cluster].eq(valid & Mux(self.clustered, mine | (sent.cluster == 0),

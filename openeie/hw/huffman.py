@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import TABLE_LAYOUT
+from .structs import TABLE_LAYOUT
 
 __all__ = ["HuffmanDecoder"]
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Item, Row
+from .structs import Item, ScanRow
 
 __all__ = ["Lnzd"]
 
@@ -22,7 +22,7 @@ class Lnzd(wiring.Component):
 
     Members
     -------
-    i : stream of :class:`Row`.
+    i : stream of :class:`ScanRow`.
     o : stream of :class:`Item`.
     local : make one item of every row, whatever is in it; constant while a layer runs.
     acts : the activations of the row in hand.
@@ -32,17 +32,17 @@ class Lnzd(wiring.Component):
     def __init__(self, config):
         self._config = config
         super().__init__({
-            "i": In(stream.Signature(Row(config))),
+            "i": In(stream.Signature(ScanRow(config))),
             "o": Out(stream.Signature(Item(config))),
             "local": In(1),
-            "acts": Out(Row(config)["acts"].shape),
+            "acts": Out(ScanRow(config)["acts"].shape),
         })
 
     def elaborate(self, platform):
         m = Module()
         config = self._config
-        row = Signal(Row(config))
-        held = Signal()                     # the buffer holds a row (perhaps only its token)
+        row = Signal(ScanRow(config))
+        occupied = Signal()                     # the buffer holds a row (perhaps only its token)
         pending = Signal(config.pes)        # its non-zero lanes not yet sent
 
         found, lane, act = self._tree(m, pending, [row.acts[k] for k in range(config.pes)])
@@ -50,7 +50,7 @@ class Lnzd(wiring.Component):
         m.d.comb += [
             after.eq(pending & ~(1 << lane)),
             self.acts.eq(row.acts),
-            self.o.valid.eq(held & (found | row.last)),
+            self.o.valid.eq(occupied & (found | row.last)),
             self.o.p.act.eq(act),
             self.o.p.column.eq(row.column + lane),
             self.o.p.token.eq(~found),
@@ -58,13 +58,13 @@ class Lnzd(wiring.Component):
         sent = self.o.valid & self.o.ready
         # A last row leaves with its token; any other with its last hit, or at once without one.
         finished = Mux(row.last, sent & ~found, ~found | (sent & (after == 0)))
-        m.d.comb += self.i.ready.eq(~held | finished)
+        m.d.comb += self.i.ready.eq(~occupied | finished)
 
         with m.If(sent):
             m.d.sync += pending.eq(after)
         with m.If(self.i.ready):
             m.d.sync += [
-                held.eq(self.i.valid),
+                occupied.eq(self.i.valid),
                 row.eq(self.i.payload),
                 pending.eq(Cat(self.i.p.acts[k] != 0 for k in range(config.pes))),
             ]

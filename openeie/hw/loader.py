@@ -5,8 +5,8 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from ..core.load_port import Control, Fault, Target
-from .layouts import LoadWord
+from ..core.array.load_port import Control, Fault, Target
+from .structs import LoadWord
 
 __all__ = ["Loader"]
 
@@ -15,10 +15,11 @@ class Loader(wiring.Component):
     """Turns load words into writes, and CONTROL words into commands.
 
     A word takes ``cycles`` cycles, because its CRC record (16 bytes,
-    :data:`openeie.core.load_port.LOAD_RECORD`) passes through the CRC 16 bits at a time. Nothing
-    is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset before it.
-    ``launch`` follows a START only if the last CHECK agreed and no write, CLEAR or reset came
-    after it; otherwise ``fault`` says why not, until CLEAR.
+    ``LOAD_RECORD`` of ``core/array/load_port.py``) passes through the CRC 16 bits at a time.
+    Nothing is taken while ``busy``. A CHECK covers the writes since the CHECK, CLEAR or reset
+    before it.
+    ``program_start`` follows a START only if the last CHECK agreed and no write, CLEAR or reset
+    came after it; otherwise ``fault`` says why not, until CLEAR.
 
     Members
     -------
@@ -26,7 +27,7 @@ class Loader(wiring.Component):
     busy : a program runs.
     stopped : pulse, the watchdog ended a program.
     write, word : one write, for one cycle; CONTROL is never passed on.
-    launch, first, count : start ``count`` layers at layer ``first``.
+    program_start, first, count : start ``count`` layers at layer ``first``.
     fault : why the array refused or stopped.
     """
     cycles = 8
@@ -39,7 +40,7 @@ class Loader(wiring.Component):
             "stopped": In(1),
             "write": Out(1),
             "word": Out(LoadWord()),
-            "launch": Out(1),
+            "program_start": Out(1),
             "first": Out(16),
             "count": Out(16),
             "fault": Out(Fault),
@@ -93,7 +94,7 @@ class Loader(wiring.Component):
                     with m.Elif(beyond):
                         m.d.sync += self.fault.eq(Fault.BAD_LAYERS)
                     with m.Else():
-                        m.d.comb += self.launch.eq(1)
+                        m.d.comb += self.program_start.eq(1)
             with m.Case(Control.CLEAR):
                 m.d.comb += crc.start.eq(1)
                 m.d.sync += [checked.eq(0), self.fault.eq(Fault.NONE)]

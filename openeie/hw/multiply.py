@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Operand, Product
 from .multiplier import registered_product
+from .structs import Operand, Addend
 
 __all__ = ["Multiply"]
 
@@ -16,7 +16,7 @@ class Multiply(wiring.Component):
     Members
     -------
     i_valid, i : :class:`Operand`.
-    o_valid, o : :class:`Product`.
+    o_valid, o : :class:`Addend`.
     """
     latency = 1
 
@@ -25,7 +25,7 @@ class Multiply(wiring.Component):
             "i_valid": In(1),
             "i": In(Operand(config)),
             "o_valid": Out(1),
-            "o": Out(Product(config)),
+            "o": Out(Addend(config)),
         })
 
     def elaborate(self, platform):

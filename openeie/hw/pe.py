@@ -4,17 +4,17 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..core.load_port import Target
+from ..core.array.load_port import Target
 from .accumulators import Accumulators
 from .activations import Activations
 from .address import RowAddress
 from .codebook import Codebook
 from .counters import Counters
 from .entries import EntryReader
-from .layouts import Item, Layer, LoadWord, Result
 from .multiply import Multiply
 from .pointers import Pointers
-from .queue import Queue
+from .queue import ActivationQueue
+from .structs import Item, LayerFields, LoadWord, Result
 from .writeback import Writeback
 
 __all__ = ["PE"]
@@ -27,12 +27,12 @@ class PE(wiring.Component):
 
     Members
     -------
-    i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
-    layer : constant while a layer runs. It, ``reset``, ``begin``, ``running``, ``clear``,
+    i : broadcast items; ``ready``, room for one, and ``ready_two``, room for two, are the queue's.
+    layer : constant while a layer runs. It, ``reset``, ``layer_start``, ``running``, ``clear``,
         ``clear_index``, ``blocked``, ``wipe`` and ``wipe_row`` are registered here once more
         (``control_latency``), since the PEs are spread over the chip.
     reset : back to the state after power-up, memories excepted.
-    begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
+    layer_start : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
         :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
     result_en, result : its results, for the exchange between clusters; and
@@ -49,10 +49,10 @@ class PE(wiring.Component):
         self._config = config
         super().__init__({
             "i": In(stream.Signature(Item(config))),
-            "spare": Out(1),
-            "layer": In(Layer(config)),
+            "ready_two": Out(1),
+            "layer": In(LayerFields(config)),
             "reset": In(1),
-            "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
+            "layer_start": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
             "blocked": In(1),
             "read_en": In(1),
             "read_b": In(1),
@@ -72,7 +72,7 @@ class PE(wiring.Component):
     def elaborate(self, platform):
         m, outer = Module(), Module()
         config = self._config
-        m.submodules.queue = queue = Queue(Item(config), depth=config.queue_depth)
+        m.submodules.queue = queue = ActivationQueue(Item(config), depth=config.queue_depth)
         m.submodules.pointers = pointers = Pointers(config)
         m.submodules.entries = entries = EntryReader(config)
         m.submodules.codebook = codebook = Codebook(config)
@@ -88,7 +88,7 @@ class PE(wiring.Component):
         connect(m, flipped(self.i), queue.i)
         connect(m, queue.o, pointers.i)
         connect(m, pointers.o, entries.i)
-        m.d.comb += self.spare.eq(queue.spare)
+        m.d.comb += self.ready_two.eq(queue.ready_two)
         entry_valid = Signal()
         m.d.sync += entry_valid.eq(entries.o_valid)     # beside the codebook's lookup
         # A filler's zero is none of the products of which the largest is wanted.
@@ -101,7 +101,7 @@ class PE(wiring.Component):
             multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid & counts),
             accumulators.i.eq(multiply.o), accumulators.i_valid.eq(multiply.o_valid),
             *(block.layer.eq(layer) for block in (entries, codebook, writeback)),
-            *(block.begin.eq(local["begin"]) for block in (entries, writeback)),
+            *(block.layer_start.eq(local["layer_start"]) for block in (entries, writeback)),
             activations.swap.eq(layer.number[0]),
             accumulators.wipe.eq(local["wipe"]), accumulators.wipe_row.eq(local["wipe_row"]),
             counters.layer.eq(layer.number),
@@ -119,7 +119,7 @@ class PE(wiring.Component):
     def _register_control(self, m):
         """What every PE is told, by name, a cycle later."""
         local = {}
-        for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked",
+        for name in ("reset", "layer", "layer_start", "running", "clear", "clear_index", "blocked",
                      "wipe", "wipe_row"):
             local[name] = Signal.like(getattr(self, name), name=name, reset_less=name != "reset")
             m.d.sync += local[name].eq(getattr(self, name))
@@ -134,8 +134,8 @@ class PE(wiring.Component):
         with m.If(entries.token):       # one token at a time: the reader holds the next back
             m.d.sync += bank.eq(entries.bank)
         m.d.comb += [
-            writeback.start.eq(travelling[-1]),
-            writeback.start_bank.eq(bank),
+            writeback.vector_start.eq(travelling[-1]),
+            writeback.vector_bank.eq(bank),
             accumulators.read_en.eq(writeback.read_en),
             accumulators.read_bank.eq(writeback.read_bank),
             accumulators.read_row.eq(writeback.read_row),

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Column, Item
 from .ram import block_memory
+from .structs import Column, Item
 
 __all__ = ["Pointers"]
 

@@ -4,15 +4,15 @@ from amaranth import *
 from amaranth.lib import memory, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-__all__ = ["Queue"]
+__all__ = ["ActivationQueue"]
 
 
-class Queue(wiring.Component):
+class ActivationQueue(wiring.Component):
     """First-in first-out buffer that holds ``depth`` items, all of them usable.
 
     An item pushed in one cycle is offered in the next (latency 1); one push and one pop a cycle.
     ``i.ready`` is a register's value: the place that a pop frees is offered in the next cycle.
-    ``spare`` says in the same way that there is room for two.
+    ``ready_two`` says in the same way that there is room for two.
     The memory is read asynchronously, so that it maps to the small distributed RAMs.
 
     Parameters
@@ -29,7 +29,7 @@ class Queue(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(shape)),
             "o": Out(stream.Signature(shape)),
-            "spare": Out(1),
+            "ready_two": Out(1),
         })
 
     def elaborate(self, platform):
@@ -46,7 +46,7 @@ class Queue(wiring.Component):
 
         m.d.comb += [
             self.i.ready.eq(level != self._depth),
-            self.spare.eq(level < self._depth - 1),
+            self.ready_two.eq(level < self._depth - 1),
             self.o.valid.eq(level != 0),
             self.o.payload.eq(read.data),
             push.eq(self.i.valid & self.i.ready),

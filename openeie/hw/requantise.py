@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.fixed import int_range
+from ..core.numbers.fixed import int_range
 from .multiplier import registered_product
 
 __all__ = ["Requantise"]
@@ -16,7 +16,7 @@ class Requantise(wiring.Component):
     """``relu(saturate(round((acc + bias) * multiplier >> shift)))``, docs/numerics.md, exactly.
 
     One row in eight cycles on a single multiplier of 17 x 17 bits. The host has shifted the
-    multiplier left (:func:`openeie.core.load_port.channel_words`), so that the result begins at a
+    multiplier left (``load_port.channel_words``), so that the result begins at a
     digit of the product and no shifter is needed. With b the biased sum in digits b0 .. b2, and
     M in digits M0, M1, the product's digits 0 to 4 come out of a running sum::
 

@@ -4,15 +4,15 @@ from amaranth import *
 from amaranth.lib import enum, memory, wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.counters import COUNTERS
-from ..core.descriptor import descriptor_layout, descriptor_stride
-from ..core.timing import Timing
-from .layouts import TABLE_LAYOUT, Layer, struct_of
+from ..core.array.counters import COUNTERS
+from ..core.array.descriptor import descriptor_layout, descriptor_stride
+from ..core.array.timing import Timing
+from .structs import TABLE_LAYOUT, LayerFields, struct_of
 
-__all__ = ["Sequencer", "State"]
+__all__ = ["Sequencer", "SequencerState"]
 
 
-class State(enum.Enum, shape=2):
+class SequencerState(enum.Enum, shape=2):
     """What the sequencer is doing."""
     WIPE = 0        # clearing accumulators: after a reset, nothing is known of a memory
     IDLE = 1
@@ -29,10 +29,11 @@ class Sequencer(wiring.Component):
 
     Members
     -------
-    launch, first, count : start ``count`` layers at layer ``first``; only while not ``busy``.
+    program_start, first, count : run ``count`` layers from layer ``first`` on; only while not
+        ``busy``.
     busy : not idle.
     layer : the layer in hand.
-    begin, clear, clear_index, start, running, wipe, wipe_row : to the array.
+    layer_start, clear, clear_index, scan_start, running, wipe, wipe_row : to the array.
     done, full : from the array's PEs.
     stopped : the watchdog ends the program in this cycle and resets the array.
     place : where it stood then: the first PE with a full queue, else the first unfinished one.
@@ -43,13 +44,13 @@ class Sequencer(wiring.Component):
         self._config = config
         words = descriptor_stride(config) * config.max_layers
         super().__init__({
-            "launch": In(1),
+            "program_start": In(1),
             "first": In(16),
             "count": In(16),
             "busy": Out(1),
-            "layer": Out(Layer(config)),
-            "begin": Out(1), "clear": Out(1), "clear_index": Out(3),
-            "start": Out(1), "running": Out(1),
+            "layer": Out(LayerFields(config)),
+            "layer_start": Out(1), "clear": Out(1), "clear_index": Out(3),
+            "scan_start": Out(1), "running": Out(1),
             "wipe": Out(1),
             "wipe_row": Out(config.row_width),
             "done": In(config.pes),
@@ -67,7 +68,7 @@ class Sequencer(wiring.Component):
         m = Module()
         config = self._config
         fetch = Timing(config).fetch
-        state = Signal(State)
+        state = Signal(SequencerState)
         cycle = Signal(32)                      # of the layer in hand
         left = Signal(16)                       # layers after this one
         # A cycle ago: all PEs were done, the limit was reached.
@@ -76,13 +77,13 @@ class Sequencer(wiring.Component):
                                                      init=[])
         total, total_read = totals.write_port(), totals.read_port(domain="comb")
         m.d.comb += [
-            self.busy.eq(state != State.IDLE),
-            self.wipe.eq(state == State.WIPE),
-            self.running.eq(state == State.RUN),
-            self.begin.eq((state == State.FETCH) & (cycle == 0)),
-            self.clear.eq((state == State.FETCH) & (cycle < len(COUNTERS))),
+            self.busy.eq(state != SequencerState.IDLE),
+            self.wipe.eq(state == SequencerState.WIPE),
+            self.running.eq(state == SequencerState.RUN),
+            self.layer_start.eq((state == SequencerState.FETCH) & (cycle == 0)),
+            self.clear.eq((state == SequencerState.FETCH) & (cycle < len(COUNTERS))),
             self.clear_index.eq(cycle),
-            self.start.eq((state == State.FETCH) & (cycle == fetch - 1)),
+            self.scan_start.eq((state == SequencerState.FETCH) & (cycle == fetch - 1)),
             total.addr.eq(self.layer.number), total.data.eq(cycle + 1),
             total_read.addr.eq(self.cycles_address), self.cycles.eq(total_read.data),
         ]
@@ -96,28 +97,29 @@ class Sequencer(wiring.Component):
         m.d.comb += finished.eq(arrived[-1])
 
         with m.Switch(state):
-            with m.Case(State.WIPE):
+            with m.Case(SequencerState.WIPE):
                 m.d.sync += self.wipe_row.eq(self.wipe_row + 1)
                 with m.If(self.wipe_row == config.acc_depth - 1):
-                    m.d.sync += [state.eq(State.IDLE), self.wipe_row.eq(0)]
-            with m.Case(State.IDLE):
+                    m.d.sync += [state.eq(SequencerState.IDLE), self.wipe_row.eq(0)]
+            with m.Case(SequencerState.IDLE):
                 m.d.sync += cycle.eq(0)
-                with m.If(self.launch):     # until then the last layer in hand stays on show
+                with m.If(self.program_start):     # until then the last layer stays on show
                     m.d.sync += [self.layer.number.eq(self.first), left.eq(self.count - 1),
-                                 state.eq(State.FETCH)]
-            with m.Case(State.FETCH):
-                with m.If(self.start):
-                    m.d.sync += state.eq(State.RUN)
-            with m.Case(State.RUN):
+                                 state.eq(SequencerState.FETCH)]
+            with m.Case(SequencerState.FETCH):
+                with m.If(self.scan_start):
+                    m.d.sync += state.eq(SequencerState.RUN)
+            with m.Case(SequencerState.RUN):
                 with m.If(finished):
                     m.d.comb += total.en.eq(1)
                     m.d.sync += [cycle.eq(0), left.eq(left - 1),
-                                 state.eq(Mux(left == 0, State.IDLE, State.FETCH))]
+                                 state.eq(Mux(left == 0, SequencerState.IDLE,
+                                              SequencerState.FETCH))]
                     with m.If(left != 0):
                         m.d.sync += self.layer.number.eq(self.layer.number + 1)
                 with m.Elif(late):
                     m.d.comb += self.stopped.eq(1)
-                    m.d.sync += state.eq(State.WIPE)
+                    m.d.sync += state.eq(SequencerState.WIPE)
                     for pe in reversed(range(config.pes)):
                         with m.If(stuck[pe]):
                             m.d.sync += self.place.eq(pe)

@@ -4,19 +4,19 @@ from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ..core.load_port import CHANNEL_QUARTERS
-from ..core.timing import Timing
-from .layouts import Layer, Result
+from ..core.array.load_port import CHANNEL_QUARTERS
+from ..core.array.timing import Timing
 from .ram import loaded_memory
 from .requantise import Requantise
+from .structs import LayerFields, Result
 
 __all__ = ["Writeback"]
 
 
 class Writeback(wiring.Component):
-    """Writes one vector's rows back: ``dst_rows`` of them, one in ``Timing.row`` cycles.
+    """Writes one vector's rows back: ``acc_rows`` of them, one in ``Timing.row`` cycles.
 
-    The first row's first cycle of reading is the one after ``start``. A row is read during
+    The first row's first cycle of reading is the one after ``vector_start``. A row is read during
     ``Timing.row`` cycles, cleared in the last of them, and written to the destination memory
     ``latency`` cycles after the first. Destination addresses count through the vectors of a
     layer; in an array with convolutions from ``dst_origin`` on, and ``dst_step`` further at a
@@ -25,8 +25,8 @@ class Writeback(wiring.Component):
 
     Members
     -------
-    begin : pulse before each layer; ``layer`` must be constant while rows are written.
-    start, start_bank : a token has reached the accumulators of that bank.
+    layer_start : pulse before each layer; ``layer`` must be constant while rows are written.
+    vector_start, vector_bank : a token has reached the accumulators of that bank.
     read_en, read_bank, read_row, clear : to the accumulators.
     acc : the accumulator read in the previous cycle.
     released : the last cycle of the bank's last row.
@@ -40,10 +40,10 @@ class Writeback(wiring.Component):
     def __init__(self, config):
         self._config = config
         super().__init__({
-            "layer": In(Layer(config)),
-            "begin": In(1),
-            "start": In(1),
-            "start_bank": In(1),
+            "layer": In(LayerFields(config)),
+            "layer_start": In(1),
+            "vector_start": In(1),
+            "vector_bank": In(1),
             "read_en": Out(1),
             "read_bank": Out(1),
             "read_row": Out(config.row_width),
@@ -69,7 +69,7 @@ class Writeback(wiring.Component):
         ending = Signal()                       # phase is the row's last
         m.d.sync += [
             ending.eq(phase == Timing.row - 2),
-            rows_but_one.eq(layer.dst_rows - 1),
+            rows_but_one.eq(layer.acc_rows - 1),
             last_row.eq(self.read_row == rows_but_one),
         ]
         m.d.comb += [
@@ -86,11 +86,11 @@ class Writeback(wiring.Component):
             m.d.sync += phase.eq(phase + 1)
         with m.If(ending):
             m.d.sync += [writing.eq(self.read_en), last_written.eq(last_row)]
-        with m.If(self.start):
+        with m.If(self.vector_start):
             # The row before, if any, was written in the last cycle at the latest.
             m.d.sync += [self.read_en.eq(1), self.read_row.eq(0), phase.eq(0), writing.eq(0),
                          ending.eq(0),
-                         self.read_bank.eq(self.start_bank)]
+                         self.read_bank.eq(self.vector_bank)]
         with m.Elif(self.released):
             m.d.sync += self.read_en.eq(0)
         with m.Elif(self.clear):
@@ -104,7 +104,7 @@ class Writeback(wiring.Component):
         """The row's quarters in the order in which they are needed."""
         config = self._config
         row = Signal(config.channel_address_width)
-        with m.If(self.start):
+        with m.If(self.vector_start):
             m.d.sync += row.eq(self.layer.channel_base)
         with m.Elif(self.clear):
             m.d.sync += row.eq(row + 1)
@@ -120,7 +120,7 @@ class Writeback(wiring.Component):
         m.d.sync += vectors_but_one.eq(self.layer.vectors - 1)
         with m.If(self.write_en & last_written):
             m.d.sync += [vector.eq(vector + 1), self.done.eq(vector == vectors_but_one)]
-        with m.If(self.begin):
+        with m.If(self.layer_start):
             m.d.sync += [vector.eq(0), self.done.eq(0)]
         self._count_addresses(m, last_written)
 
@@ -130,7 +130,7 @@ class Writeback(wiring.Component):
         row_ends = 1
         if config.clusters > 1:
             row_ends = ~layer.clustered | (self.o.cluster == config.clusters - 1)
-            with m.If(self.begin | (self.write_en & last_written)):
+            with m.If(self.layer_start | (self.write_en & last_written)):
                 m.d.sync += self.o.cluster.eq(0)
             with m.Elif(self.write_en):
                 m.d.sync += self.o.cluster.eq(self.o.cluster + 1)
@@ -140,12 +140,13 @@ class Writeback(wiring.Component):
                 with m.If(last_written):
                     m.d.sync += address.eq(address + layer.dst_step)
         if config.conv:
-            first = Signal()                # no vector of the layer has come; `begin` is too early
-            with m.If(self.begin):          # to know where they go
+            # No vector of the layer has come. `layer_start` is too early to know where they go.
+            first = Signal()
+            with m.If(self.layer_start):
                 m.d.sync += first.eq(1)
-            with m.Elif(self.start):
+            with m.Elif(self.vector_start):
                 m.d.sync += first.eq(0)
                 with m.If(first):
                     m.d.sync += address.eq(layer.dst_origin)
-        with m.If(self.begin):
+        with m.If(self.layer_start):
             m.d.sync += address.eq(0)

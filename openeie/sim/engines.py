@@ -3,8 +3,8 @@
 import numpy as np
 
 from ..core import golden
+from ..core.compile.program import TilePlan, Program
 from ..core.errors import InputError, must_be_one_of
-from ..core.program import LayerPlan, Program
 from ..core.run import LayerRun, Run
 
 __all__ = ["ENGINES", "simulate"]
@@ -13,14 +13,14 @@ __all__ = ["ENGINES", "simulate"]
 def _golden(program: Program, x) -> Run:
     results = golden.network_saturated(program.network, x)
     batch, vectors = len(results[0][0]), program.vectors
-    if batch % vectors and any(not plan.part.is_whole for plan in program.layers):
+    if batch % vectors and any(not plan.part.is_untiled for plan in program.tiles):
         raise InputError(f"the program is tiled and takes {vectors} inputs a start, so the "
                          f"batch must be a multiple of {vectors}, not {batch}")
-    return Run(engine="golden", config=program.config, layers=tuple(
-        _golden_tile(plan, vectors, *results[plan.layer]) for plan in program.layers))
+    return Run(engine="golden", config=program.config, tiles=tuple(
+        _golden_tile(plan, vectors, *results[plan.layer]) for plan in program.tiles))
 
 
-def _golden_tile(plan: LayerPlan, vectors: int, outputs: np.ndarray,
+def _golden_tile(plan: TilePlan, vectors: int, outputs: np.ndarray,
                  saturated: np.ndarray) -> LayerRun:
     """A tile's part of its layer's outputs; saturated ones are counted by start."""
     starts = -(-len(outputs) // vectors)
@@ -33,12 +33,12 @@ def _golden_tile(plan: LayerPlan, vectors: int, outputs: np.ndarray,
 
 # The others load when they are used: numba and Verilator cost their users, and nobody else.
 def _fast(program: Program, x, **options) -> Run:
-    from .fast import run
+    from .fast.fast import run
     return run(program, x, **options)
 
 
 def _rtl(program: Program, x, **options) -> Run:
-    from .rtl import run
+    from .rtl.rtl import run
     return run(program, x, **options)
 
 

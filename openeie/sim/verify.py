@@ -8,15 +8,14 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..core.compile.program import Program
 from ..core.errors import InputError, OpenEIEError, did_you_mean
-from ..core.graph import kind_of
-from ..core.program import Program
+from ..core.network.graph import kind_of
 from ..core.run import Run
-from .coverage import BINS, bins_of
-from .engines import ENGINES as _RUNNERS
-from .engines import simulate
-from .random_layers import Case, case, cases, parse_case
-from .spread import spread
+from .dask_map import spread
+from .engines import ENGINES as _RUNNERS, simulate
+from .random.cases import Case, case, cases, parse_case
+from .random.coverage import BINS, bins_of
 
 __all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
 
@@ -67,7 +66,7 @@ def _compare(runs: Sequence[Run]) -> Verdict:
     words = cycles = counters = 0
     for a, b in itertools.combinations(runs, 2):
         a.compare(b)
-        for ours, theirs in zip(a.layers, b.layers):
+        for ours, theirs in zip(a.tiles, b.tiles):
             words += ours.outputs.size
             if ours.cycles is not None and theirs.cycles is not None:
                 cycles += ours.cycles.size
@@ -113,7 +112,7 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
     except Exception as error:
         error.add_note(f"replay with: {replay}")
         raise
-    timed = next((run for run in runs if run.layers[0].cycles is not None), runs[0])
+    timed = next((run for run in runs if run.tiles[0].cycles is not None), runs[0])
     return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
             "kinds": Counter(map(kind_of, drawn.program.network.layers)),

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .. import shipped
-from ..core.artefact import load
+from ..core.artefact.artefact import load
+from ..core.artefact.inspect import Contents
 from ..core.errors import InputError, did_you_mean
-from ..core.extras import missing
-from ..core.graph import Network
-from ..core.inspect import Contents
+from ..core.host.extras import missing
+from ..core.network.graph import Network
 from ..core.run import Run
-from .data import demo_pictures
-from .pictures import CLASSES, MAP_RANGE, SIDE, Pictures, caffe_maps, load_pictures
+from .data.imagenet import CLASSES, MAP_RANGE, SIDE, ImageNetImages, caffe_maps, load_pictures
+from .data.mnist import demo_pictures
 
 if TYPE_CHECKING:           # it needs no torch, but what makes one does
-    from .float_graph import FloatGraph
+    from .float.graph import FloatGraph
 
-__all__ = ["ZOO", "Entry", "Score", "Subject", "Report", "entry", "shipped_subject",
+__all__ = ["ZOO", "ZooEntry", "Score", "ZooSubject", "ZooReport", "entry", "shipped_subject",
            "squeezenet_subject", "import_squeezenet", "report"]
 
 _IMAGES = 100               # pictures that are run, unless told otherwise
@@ -28,7 +28,7 @@ _CALIBRATION = 10           # pictures that choose SqueezeNet's scales: the last
 
 
 @dataclass(frozen=True, kw_only=True)
-class Entry:
+class ZooEntry:
     """A network of the zoo.
 
     Attributes
@@ -42,18 +42,18 @@ class Entry:
 
 
 ZOO = {one.name: one for one in (
-    Entry(name="lenet-300-100", origin="trained and compressed here on MNIST"),
-    Entry(name="lenet-5", origin="trained and compressed here on MNIST"),
-    Entry(name="squeezenet-dc", origin="Song Han's released compressed SqueezeNet v1.0",
-          needs="it does not come with the package: get compressed_SqueezeNet.net and its "
-                "SqueezeNet_deploy.prototxt from Song Han's repository "
-                "github.com/songhan/SqueezeNet-Deep-Compression, and bring pictures as an .npz "
-                "with 'images' uint8 [n, 227, 227, 3] RGB and, if known, 'labels' and "
-                "'float_logits'; then: openeie zoo squeezenet-dc --net F.net --prototxt "
-                "F.prototxt --pictures P.npz -o squeezenet-dc.eie"))}
+    ZooEntry(name="lenet-300-100", origin="trained and compressed here on MNIST"),
+    ZooEntry(name="lenet-5", origin="trained and compressed here on MNIST"),
+    ZooEntry(name="squeezenet-dc", origin="Song Han's released compressed SqueezeNet v1.0",
+             needs="it does not come with the package: get compressed_SqueezeNet.net and its "
+                   "SqueezeNet_deploy.prototxt from Song Han's repository "
+                   "github.com/songhan/SqueezeNet-Deep-Compression, and bring pictures as an .npz "
+                   "with 'images' uint8 [n, 227, 227, 3] RGB and, if known, 'labels' and "
+                   "'float_logits'; then: openeie zoo squeezenet-dc --net F.net --prototxt "
+                   "F.prototxt --pictures P.npz -o squeezenet-dc.eie"))}
 
 
-def entry(name: str) -> Entry:
+def entry(name: str) -> ZooEntry:
     """The network called ``name``; an unknown name is refused with the list of names."""
     if name not in ZOO:
         raise InputError(f"the zoo has no network {name!r}; {did_you_mean(name, ZOO)}it has: "
@@ -79,7 +79,7 @@ class Score:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Subject:
+class ZooSubject:
     """A network, and the pictures that it is to be run on.
 
     Attributes
@@ -89,7 +89,7 @@ class Subject:
     stated : the score in the network's file, on all its test pictures; or None, and then
     float_answers : what the float network answers to x, [batch].
     """
-    entry: Entry
+    entry: ZooEntry
     network: Network
     x: np.ndarray
     labels: np.ndarray | None
@@ -98,7 +98,7 @@ class Subject:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ZooReport:
     """One network, measured.
 
     Attributes
@@ -131,13 +131,13 @@ class Report:
         return asdict(self) | {"factor": self.factor}
 
 
-def shipped_subject(name: str, images: int | None = None) -> Subject:
+def shipped_subject(name: str, images: int | None = None) -> ZooSubject:
     """A network that comes with the package, and the first of the demo's pictures (100).
 
     Raises
     ------
     InputError : it is none of them, or there are not so many pictures.
-    ToolError : see :func:`~openeie.sw.data.demo_pictures`.
+    ToolError : see :func:`~openeie.sw.data.mnist.demo_pictures`.
     """
     one = entry(name)
     if one.needs:
@@ -145,20 +145,20 @@ def shipped_subject(name: str, images: int | None = None) -> Subject:
     network, (x, labels) = load(shipped(name)), demo_pictures()
     images = _count(images, len(x), "the demo's pictures of MNIST")
     made = network.provenance
-    return Subject(entry=one, network=network, x=x[:images], labels=labels[:images],
-                   stated=Score(pictures=_TEST_IMAGES, error=made["integer_error"],
-                                float_error=made["float_error"]))
+    return ZooSubject(entry=one, network=network, x=x[:images], labels=labels[:images],
+                      stated=Score(pictures=_TEST_IMAGES, error=made["integer_error"],
+                                      float_error=made["float_error"]))
 
 
 def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
-                       images: int | None = None) -> Subject:
+                       images: int | None = None) -> ZooSubject:
     """SqueezeNet, imported, and the first pictures of a file (100, or all that there are).
 
     Parameters
     ----------
     net, prototxt : as Song Han released them.
-    pictures : an ``.npz``, see :func:`~openeie.sw.pictures.load_pictures`; the last ten choose the
-        scales of the activations. Where it has no float outputs, torch computes them.
+    pictures : an ``.npz``, see :func:`~openeie.sw.data.imagenet.load_pictures`; the last ten choose
+        the scales of the activations. Where it has no float outputs, torch computes them.
 
     Raises
     ------
@@ -171,15 +171,15 @@ def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
     maps = caffe_maps(given.images[:images])
     logits = given.float_logits
     if logits is None:
-        from .float_run import run_float
+        from .float.run import run_float
         logits = run_float(graph, _channels_first(maps))
-    return Subject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
-                   labels=None if given.labels is None else given.labels[:images],
-                   float_answers=logits[:images].reshape(images, -1).argmax(axis=1))
+    return ZooSubject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
+                      labels=None if given.labels is None else given.labels[:images],
+                      float_answers=logits[:images].reshape(images, -1).argmax(axis=1))
 
 
 def import_squeezenet(net: Path, prototxt: Path,
-                      pictures: Pictures) -> tuple[Network, "FloatGraph"]:
+                      pictures: ImageNetImages) -> tuple[Network, "FloatGraph"]:
     """SqueezeNet as an integer network, Huffman coded, and its float graph.
 
     Raises
@@ -188,8 +188,8 @@ def import_squeezenet(net: Path, prototxt: Path,
     ToolError : torch is not installed.
     """
     try:
-        from .importers.han import load_han
-        from .quantise_graph import quantise_graph
+        from .importers.caffe.han import load_han
+        from .quantise.quantise import quantise_graph
     except ModuleNotFoundError as error:
         raise missing(error.name, "train", "the choice of scales") from error
     graph = load_han(net, prototxt)
@@ -220,7 +220,7 @@ def _error(answers: np.ndarray, labels: np.ndarray | None) -> float | None:
     return None if labels is None else float(np.mean(answers != labels))
 
 
-def report(subject: Subject, contents: Contents, run: Run) -> Report:
+def report(subject: ZooSubject, contents: Contents, run: Run) -> ZooReport:
     """What is known of a network.
 
     Parameters
@@ -234,9 +234,9 @@ def report(subject: Subject, contents: Contents, run: Run) -> Report:
         score = Score(pictures=len(answers), error=error,
                       float_error=_error(subject.float_answers, subject.labels),
                       agreement=float(np.mean(answers == subject.float_answers)))
-    busy = sum(layer.total("busy") for layer in run.layers)
-    return Report(name=subject.entry.name, origin=subject.entry.origin,
-                  file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
-                  pictures=len(answers), pes=run.config.pes, run_error=error,
-                  cycles=float(run.cycles.mean()),
-                  utilisation=busy / (run.config.pes * int(run.cycles.sum())))
+    busy = sum(layer.total("busy") for layer in run.tiles)
+    return ZooReport(name=subject.entry.name, origin=subject.entry.origin,
+                     file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
+                     pictures=len(answers), pes=run.config.pes, run_error=error,
+                     cycles=float(run.cycles.mean()),
+                     utilisation=busy / (run.config.pes * int(run.cycles.sum())))

@@ -9,9 +9,9 @@ from openeie.boards.chip import Pin
 from openeie.boards.identity import design_digest, identity
 from openeie.boards.pll import ECP5_PLL, GOWIN_PLL, ICE40_PLL, best_pll
 from openeie.boards.top import BoardTop
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
+from openeie.core.array.link_frames import Command, Identity, Reply, Request, Response
 from openeie.core.errors import ConfigError
-from openeie.core.link import Command, Identity, Reply, Request, Response
 
 TINY = ArrayConfig(pes=1, queue_depth=4, word_width=32, entry_depth=64, pointer_depth=64,
                    act_depth=16, acc_depth=16, channel_depth=16, max_layers=2, acc_width=32,

@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from openeie.boards import board, report, tools
-from openeie.boards import build as flow
+from openeie.boards import board, build as flow, report, tools
 from openeie.boards.program import program
 from openeie.boards.routing import PATIENCE, RoutingWatch
 from openeie.boards.verilog import generate
-from openeie.core.config import ArrayConfig, preset
+from openeie.core.array.config import ArrayConfig, preset
 from openeie.core.errors import CapacityError, InputError, LinkError, ToolError
 
 TINY = ArrayConfig(pes=1, queue_depth=2, word_width=32, entry_depth=128, pointer_depth=64,

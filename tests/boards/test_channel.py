@@ -4,14 +4,14 @@ import time
 from collections import deque
 
 import pytest
-from link_reference import Reference, respond
 from openeie.boards import board, channel
 from openeie.boards.driver import Device
 from openeie.boards.identity import identity
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.link_frames import CREDITS, Command, Identity, Reply, Request
+from openeie.core.array.load_port import Target
 from openeie.core.errors import ArrayFault, LinkError
-from openeie.core.link import CREDITS, Command, Identity, Reply, Request
-from openeie.core.load_port import Target
+from support.link_reference import Reference, respond
 
 IDENTITY = identity(board("icebreaker"), preset("TINY"))
 

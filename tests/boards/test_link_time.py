@@ -2,15 +2,15 @@
 """The time on the link is that of the bytes which the driver really sends and gets."""
 import pytest
 from cobs import cobs
-from link_reference import Reference
 from openeie.boards import board, channel
 from openeie.boards.driver import Device
 from openeie.boards.identity import identity
 from openeie.boards.link_time import link_seconds
-from openeie.core.config import preset
-from openeie.core.load_port import Status, Target
-from openeie.sim.execute import read_outputs
-from openeie.sim.random_layers import case
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import Status, Target
+from openeie.sim.random.cases import case
+from openeie.sim.rtl.drive import read_outputs
+from support.link_reference import Reference
 
 BOARD, CONFIG = board("icebreaker"), preset("TINY")
 
@@ -43,6 +43,6 @@ def test_equals_the_bytes_on_the_wire(monkeypatch, seed, index):
         port = device._channel._port
         begun = port.bytes
         device.load(program.input_records(x))
-        device.start(0, len(program.layers), 0)
-        read_outputs(device, program, len(program.layers) - 1)
+        device.start(0, len(program.tiles), 0)
+        read_outputs(device, program, len(program.tiles) - 1)
         assert link_seconds(BOARD, program, x) == (port.bytes - begun) * 10 / BOARD.baud

@@ -6,9 +6,9 @@ from openeie.boards import board
 from openeie.boards.driver import Device
 from openeie.boards.regression import Regression
 from openeie.boards.virtual import Terminal, VirtualBoard
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
 from openeie.core.errors import ToolError
-from openeie.sim.random_layers import case
+from openeie.sim.random.cases import case
 
 pytestmark = pytest.mark.timeout(2400)      # netlists are slow, on a machine that does other things
 

@@ -8,9 +8,9 @@ from openeie.boards import board
 from openeie.boards.driver import Device
 from openeie.boards.regression import Regression, junit
 from openeie.boards.virtual import Terminal, VirtualBoard
-from openeie.core.config import preset
-from openeie.core.load_port import Target
-from openeie.sim.random_layers import case
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import Target
+from openeie.sim.random.cases import case
 
 BOARD = board("icebreaker").replace(baud=6_000_000)
 CONFIG = preset("TINY").replace(word_width=32)

@@ -12,10 +12,10 @@ from openeie.boards import board
 from openeie.boards.identity import identity
 from openeie.boards.regression import Regression
 from openeie.boards.regression_journal import Outcome, RegressionJournal
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.core.errors import InputError
-from openeie.core.journal import dump_lines
-from openeie.sim.random_layers import case
+from openeie.core.host.journal import dump_lines
+from openeie.sim.random.cases import case
 
 OUTCOMES = {name: Outcome(name=name, result="passed", message=f"{count} words", seconds=count / 8)
             for count, name in enumerate(("link", "memory", "errors"))}

@@ -10,12 +10,12 @@ from openeie.boards import board
 from openeie.boards.driver import Device
 from openeie.boards.faults import BadCable
 from openeie.boards.virtual import Terminal, VirtualBoard
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.core.errors import ArrayFault, LinkError
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
-from openeie.sim import fast
-from openeie.sim.execute import execute
-from openeie.sim.random_layers import case
+from openeie.sim.fast import fast
+from openeie.sim.random.cases import case
+from openeie.sim.rtl.drive import execute
 
 # A fast line: the board is simulated bit by bit.
 BOARD = board("icebreaker").replace(baud=6_000_000)

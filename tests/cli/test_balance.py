@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """``--balance``: the answers stay, the cycles change, and every verb that has it says so."""
 import pytest
-from commands import run_json
+from support.commands import run_json
 
 LENET = "lenet-300-100"
 

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from commands import run, run_json
+from support.commands import run, run_json
 
 
 def test_own_layer_with_figures(tmp_path):

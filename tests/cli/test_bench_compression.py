@@ -5,11 +5,11 @@ import json
 
 import numpy as np
 import pytest
-from commands import run, run_json
 from openeie import shipped
-from openeie.core.inspect import inspect
+from openeie.core.artefact.inspect import inspect
 from openeie.sw.study.subject import lenet, weights_of
-from study_subject import write_mnist
+from support.commands import run, run_json
+from support.study_subject import write_mnist
 
 
 def test_what_needs_no_data_needs_none(tmp_path):

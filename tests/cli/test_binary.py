@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import openeie
 import pytest
-from binary_networks import draw_binary
 from openeie import cli
 from openeie.core import golden
+from support.binary_networks import draw_binary
 
 NET = draw_binary(3)
 

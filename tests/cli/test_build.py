@@ -5,10 +5,9 @@ import json
 import shlex
 
 import pytest
-from commands import run
-from openeie.boards import BOARDS
-from openeie.boards import board as find_board
+from openeie.boards import BOARDS, board as find_board
 from openeie.cli.invocation import invocation
+from support.commands import run
 
 #: What a build says, besides its clock and its array.
 RESULT = {"critical_path": {"delay_ns": 10.0, "blocks": []}, "seeds": {"1": 1.0},

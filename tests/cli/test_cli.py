@@ -6,15 +6,15 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_alone, run_json
-from damage import whole_network
 from openeie.cli.common import config_for, read_inputs
 from openeie.cli.models import inputs_for, load_model
 from openeie.core import golden
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.core.errors import InputError
-from openeie.sw.data import demo_pictures
-from study_subject import write_mnist
+from openeie.sw.data.mnist import demo_pictures
+from support.commands import run, run_alone, run_json
+from support.damage import whole_network
+from support.study_subject import write_mnist
 
 LENET = "lenet-300-100"
 

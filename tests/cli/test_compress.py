@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_alone, run_json
 from openeie.cli import main
 from openeie.cli.compress import _share
 from openeie.core.errors import InputError
-from pictures import arrays
+from support.commands import run, run_alone, run_json
+from support.pictures import arrays
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compress.md"
 
@@ -145,7 +145,7 @@ def test_what_is_lost_is_told_after_a_resumed_run_too(example, here, monkeypatch
     words = arguments("few.eie", "--checkpoints", "few", recipe="few.toml")
     code, _, err = here(*words)
     assert not code and "warning" not in err
-    monkeypatch.setattr("openeie.sw.quantise_report._LOST", 1e-9)       # any rounding at all
+    monkeypatch.setattr("openeie.sw.quantise.report._LOST", 1e-9)       # any rounding at all
     code, _, err = here(*words)
     told = [line for line in err.splitlines() if "arning" in line]
     assert not code and all(re.match(r"warning: layer '.*': channel \d+ is off by up to \d", line)

@@ -4,8 +4,8 @@ import json
 import os
 
 import pytest
-from commands import run
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from support.commands import run
 
 TINY = preset("TINY").to_dict()
 AS_JSON = json.dumps(TINY)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import openeie
 import pytest
-from commands import run, run_alone, run_json
 from openeie.cli.invocation import invocation
-from openeie.sim.rtl import Rtl
+from openeie.sim.rtl.rtl import Rtl
+from support.commands import run, run_alone, run_json
 
 SHORT = ("demo", "--images", "200")
 SCRIPT = Path(sys.executable).with_name("openeie")

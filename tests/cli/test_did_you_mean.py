@@ -2,8 +2,8 @@
 """A name that is misspelt is answered with those that are near it, wherever it is looked up."""
 import openeie
 import pytest
-from commands import run, run_json
 from openeie.core.errors import InputError, did_you_mean, must_be_one_of
+from support.commands import run, run_json
 
 LENET = "lenet-300-100"
 LAYER = ("--layer", "a:3x3:1:1")

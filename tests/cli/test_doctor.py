@@ -5,8 +5,8 @@ import os
 import sys
 
 import pytest
-from commands import run, run_alone, run_json
 from openeie.cli import doctor
+from support.commands import run, run_alone, run_json
 
 
 def test_an_extra_that_is_missing_is_told_with_its_command(monkeypatch):

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from commands import run, run_json
+from support.commands import run, run_json
 
 LENET = "lenet-300-100"
 

@@ -6,18 +6,19 @@ import sys
 
 import pytest
 from openeie import cli
-from openeie.sim import engines, fast
+from openeie.sim import engines
+from openeie.sim.fast import fast
 
 
 def wrong_rtl(name, index):
     """``fast`` posing as ``rtl``, with one number of layer ip2 one too high."""
     def run(program, x, **options):
         good = fast.run(program, x)
-        array = getattr(good.layers[1], name).copy()
+        array = getattr(good.tiles[1], name).copy()
         array[index] += 1
-        layers = (good.layers[0], dataclasses.replace(good.layers[1], **{name: array}),
-                  good.layers[2])
-        return dataclasses.replace(good, layers=layers, engine="rtl")
+        layers = (good.tiles[0], dataclasses.replace(good.tiles[1], **{name: array}),
+                  good.tiles[2])
+        return dataclasses.replace(good, tiles=layers, engine="rtl")
     return run
 
 

@@ -7,15 +7,15 @@ from xml.etree import ElementTree
 import numpy as np
 import openeie
 import pytest
-from commands import run
 from openeie.cli.common import working
 from openeie.cli.console import PlainConsole
-from openeie.core.shown import label, shown
+from openeie.core.host.shown import label, shown
 from openeie.sim.study.charts import draw_chart
-from openeie.sim.study.figures import Figure as Chart
+from openeie.sim.study.figures import PaperFigure as Chart
 from openeie.sim.study.sweep_charts import draw_front
 from openeie.sw.study.draw import draw
-from openeie.sw.study.figure import Figure, Panel, Series
+from openeie.sw.study.figure import StudyFigure, Panel, Series
+from support.commands import run
 
 NAMES = ("[/x]", "[bold]b", "$a_{$b", "$x$", "_under", ":smile:", "\x1b[2Jred", "a&<b>", "\\$\\")
 ARRAY = ("-c", "TINY", "--set", "max_layers=16")
@@ -67,7 +67,7 @@ def test_pictures_of_studies_show_every_name_as_it_is():
     front = texts(draw_front(rows))
     chart = texts(draw_chart(Chart(name="c", title="$t$", x_label="x", y_label="y", x=(1, 2),
                                    series=lines, log_y=True)))
-    study = texts(draw(Figure(name="f", title="$t$", panels=(Panel(
+    study = texts(draw(StudyFigure(name="f", title="$t$", panels=(Panel(
         title="$p$", x_label="x", y_label="y", series=tuple(
             Series(name=name, x=(1, 2), y=values) for name, values in lines.items())),))))
     for said in (front, chart, study):

@@ -8,16 +8,16 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from commands import run
 from openeie.boards import build
 from openeie.cli import compress
 from openeie.cli.outputs import check_writable
-from openeie.core.artefact import load, save
+from openeie.core.artefact.artefact import load, save
 from openeie.core.errors import InputError, OpenEIEError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.sw.compress.recipe_file import read_recipe
-from targets import KINDS
+from support.commands import run
+from support.targets import KINDS
 
 import openeie
 

@@ -3,12 +3,13 @@
 import io
 
 import pytest
-from networks import CONFIG, branched
 from openeie.cli.compile import _drawn, _measured
 from openeie.cli.plan import plan_dict, plan_tables
-from openeie.core.compile import compile_network
-from openeie.core.memory import half_rows, place_maps
+from openeie.core.array.config import half_rows
+from openeie.core.compile.activation_plan import place_maps
+from openeie.core.compile.compile import compile_network
 from openeie.sim.engines import simulate
+from support.networks import CONFIG, branched
 from rich.console import Console, Group
 
 
@@ -24,14 +25,14 @@ def test_rows_are_those_of_the_placements_and_of_the_walk(rng):
         return (maps[0].origin, maps[0].origin + (pixels - 1) * maps[0].stride
                 + sum(placed.rows for placed in maps) - 1)
     layers = plan_dict(program, _drawn(program, 0.5, None, 1, None))["layers"]
-    for number, (layer, plan) in enumerate(zip(layers, program.layers, strict=True)):
+    for number, (layer, plan) in enumerate(zip(layers, program.tiles, strict=True)):
         assert layer["source_rows"] == span(network.sources(number))
         assert layer["destination_rows"] == span((plan.name,))
         address, inside = plan.walk.addresses(vectors * plan.walk.positions,
                                               2 * half_rows(CONFIG))
         read = address[inside]
         assert layer["source_rows"][0] <= read.min() <= read.max() <= layer["source_rows"][1]
-    assert program.layers[2].walk.origin != layers[2]["source_rows"][0]     # padding's doing
+    assert program.tiles[2].walk.origin != layers[2]["source_rows"][0]     # padding's doing
 
 
 def test_shapes_windows_and_totals_as_text(rng):
@@ -59,5 +60,5 @@ def test_totals_of_a_measurement_are_those_of_the_simulation(rng):
     run = simulate(program, x, "fast")
     assert total["cycles"] == run.cycles.mean()
     assert total["utilisation"] == pytest.approx(
-        sum(layer.total("busy") for layer in run.layers) / (CONFIG.pes * run.cycles.sum()),
+        sum(layer.total("busy") for layer in run.tiles) / (CONFIG.pes * run.cycles.sum()),
         rel=1e-12)

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from commands import run_alone
+from support.commands import run_alone
 
 LENET = "lenet-300-100"
 INSPECT = ("inspect", LENET)

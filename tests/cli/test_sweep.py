@@ -8,11 +8,11 @@ import sys
 import time
 
 import pytest
-from commands import run, run_json
 from openeie.cli.console import PlainConsole
-from openeie.core.journal import dump_lines
+from openeie.core.host.journal import dump_lines
+from support.commands import run, run_json
 from pyarrow import parquet
-from targets import full
+from support.targets import full
 
 SMALL = ("--grid", "pes=1,2,4,8", "--grid", "queue_depth=1,8", "--layer", "a:300x200:0.1:0.4",
          "--layer", "b:100x400:0.05:1")

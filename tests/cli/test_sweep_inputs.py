@@ -5,9 +5,9 @@ import json
 import numpy as np
 import openeie
 import pytest
-from commands import run, run_json
-from damage import small_artefact
-from openeie.core import artefact
+from openeie.core.artefact import artefact
+from support.commands import run, run_json
+from support.damage import small_artefact
 from pyarrow import parquet
 
 POINTS = ("-c", "EIE16", "--grid", "queue_depth=1,8")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import openeie
-import other_user
+from support import other_user
 import pytest
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def test_one_variable_governs_every_cache(place):
             "x = numpy.load('x.npy')\n"
             "assert numba.config.CACHE_DIR == ''\n"
             "run = openeie.simulate('small.eie', x, config='TINY')\n"
-            "from openeie.sim.verilog import generate\n"
+            "from openeie.sim.rtl.verilog import generate\n"
             "assert 'module openeie' in generate(openeie.preset('TINY'))\n"
             "assert numba.config.CACHE_DIR == ''\n")
     done = _run(place, temporary, "-c", code, OPENEIE_CACHE=str(cache))

@@ -2,8 +2,8 @@
 """``openeie --version``, and options before the verb."""
 import openeie
 import pytest
-from commands import run, run_json
 from openeie.cli.invocation import invocation
+from support.commands import run, run_json
 
 
 def test_version():

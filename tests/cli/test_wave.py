@@ -5,13 +5,13 @@ import shutil
 
 import numpy as np
 import pytest
-from commands import run, run_alone, run_json
-from openeie.core.artefact import save
+from openeie.core.artefact.artefact import save
 from openeie.core.errors import ArrayFault
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim.rtl import Rtl
-from openeie.sim.views import read_header
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.rtl.rtl import Rtl
+from openeie.sim.views.waveform_views import read_header
+from support.commands import run, run_alone, run_json
 
 PES = 4
 
@@ -103,8 +103,8 @@ def test_a_waveform_that_is_too_large(wave, whole, tmp_path, monkeypatch):
         each.unlink()
     done = run(*wave, "--with-loading", "--most-mb", 1, "-o", path, code=2)
     assert "more than --most-mb 1; choose --cycles" in done.stderr
-    monkeypatch.setattr("openeie.sim.waveform._LOADING", (0, 0))
-    monkeypatch.setattr("openeie.sim.waveform._RUNNING", (0, 0))
+    monkeypatch.setattr("openeie.sim.views.waveform._LOADING", (0, 0))
+    monkeypatch.setattr("openeie.sim.views.waveform._RUNNING", (0, 0))
     done = run(*wave, "--with-loading", "--most-mb", 1, "-o", path, code=2)
     assert "it would have more than 1,000,000 bytes; choose --cycles" in done.stderr
     assert not list(tmp_path.iterdir())

@@ -6,19 +6,19 @@ import re
 import numpy as np
 import openeie
 import pytest
-from damage import whole_network
 from openeie.cli.compile import _drawn, _measured as _measured_forecast
 from openeie.cli.layers import layer_tables
 from openeie.cli.models import find_model, load_model
 from openeie.cli.plan import plan_tables
 from openeie.cli.tables import compression_tables, plain_table, run_tables
 from openeie.cli.zoo import _measured, _table
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
-from openeie.core.inspect import inspect
-from openeie.sim import fast
-from openeie.sim.summary import summarise
+from openeie.core.array.config import preset
+from openeie.core.artefact.inspect import inspect
+from openeie.core.compile.compile import compile_network
+from openeie.sim.fast import fast
+from openeie.sim.views.summary import summarise
 from openeie.sw.zoo import shipped_subject
+from support.damage import whole_network
 from rich.console import Console, Group
 
 NUMBER = re.compile(r"\d[\d,.]*[%x]?")

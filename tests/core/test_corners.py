@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.capacity import Capacity
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.encoding import decode_entries
+from openeie.core.array.config import ENCODINGS, ArrayConfig
+from openeie.core.array.descriptor import DESCRIPTOR_WORDS, unpack
+from openeie.core.array.load_port import CHANNEL_WORD
+from openeie.core.compile.activation_plan import place_maps
+from openeie.core.compile.capacity import Capacity
+from openeie.core.compile.compile import compile_network
+from openeie.core.compile.memory_images import Image
+from openeie.core.compile.tiles import tiles_of
+from openeie.core.compile.unpack import unpack_layer
+from openeie.core.entries.encoding import decode_entries
 from openeie.core.errors import CapacityError
-from openeie.core.graph import Linear, Network
-from openeie.core.image import Image
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import DESCRIPTOR_WORDS, unpack
-from openeie.core.memory import place_maps
-from openeie.core.load_port import CHANNEL_WORD
-from openeie.core.schedule import tiles_of
-from openeie.core.unpack import unpack_layer
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 
 
 def layer(codes, name="l", encoding="codebook", **fields):
@@ -47,8 +47,8 @@ def test_small_matrices(encoding, m, n, pes, code):
     assert np.array_equal(decode_entries(entries, m).dense(), np.full((m, n), code))
     assert entries.count.shape == (pes, n) and program.entries.shape[1] >= 1
     assert not entries.count[m:].any()              # PEs without rows
-    plan = program.layers[0]
-    assert (plan.src_rows, plan.dst_rows) == (-(-n // pes), -(-m // pes))
+    plan = program.tiles[0]
+    assert (plan.src_rows, plan.acc_rows) == (-(-n // pes), -(-m // pes))
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
@@ -130,20 +130,20 @@ def test_descriptors_and_channels_hold_what_the_plan_says(pes, m, n, vectors):
         for name, outputs, inputs, relu in (("a", m, n, True), ("b", n, m, False))))
     config = ArrayConfig(pes=pes, max_code_length=9)
     program = compile_network(net, config, vectors=vectors)
-    for index, (one, plan) in enumerate(zip(net.layers, program.layers)):
+    for index, (one, plan) in enumerate(zip(net.layers, program.tiles)):
         fields = {}
         for number, word in enumerate(DESCRIPTOR_WORDS):
             fields |= unpack(word, program.descriptors[index, number])
         assert fields == {
             "encoding": 1, "relu": int(one.relu), "table": index, "src_rows": -(-one.inputs // pes),
-            "vectors": vectors, "dst_rows": -(-one.outputs // pes),
+            "vectors": vectors, "acc_rows": -(-one.outputs // pes),
             "cycle_limit": plan.cycle_limit, "pointer_base": (n + 1) * index,
             "channel_base": -(-m // pes) * index}
         assert len(program.descriptors[index]) == 3 + 9 and not program.descriptors[index, 3:].any()
         longest = np.maximum(plan.entry_count, 1).max(axis=0)
         assert plan.cycle_limit == 1024 + 2 * vectors * (
-            plan.src_rows + int(longest.sum()) + 8 * one.inputs + 8 * plan.dst_rows + 64)
-        for row in range(plan.dst_rows * pes):
+            plan.src_rows + int(longest.sum()) + 8 * one.inputs + 8 * plan.acc_rows + 64)
+        for row in range(plan.acc_rows * pes):
             word = unpack(CHANNEL_WORD, program.channels[row % pes, plan.channel_base + row // pes])
             inside = row < one.outputs
             bias, multiplier, shift = (int(values[row]) for values in (

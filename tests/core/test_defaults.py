@@ -3,9 +3,9 @@
 import numpy as np
 import openeie
 import pytest
-from commands import run_json
-from damage import small_artefact, whole_network
-from openeie.core import artefact
+from openeie.core.artefact import artefact
+from support.commands import run_json
+from support.damage import small_artefact, whole_network
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.errors import InputError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from strategies import layers
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from support.strategies import layers
 
 
 def plain(layer, x, act_width):

@@ -2,7 +2,7 @@
 """cocotb: the accumulators, from any state, against two rows of Python integers."""
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
-from openeie.core.config import ArrayConfig
+from openeie.core.array.config import ArrayConfig
 
 from cosim.ports import PARAMETERS, generator, start
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import cocotb
 import numpy as np
 from openeie.core import golden
-from openeie.core.config import ArrayConfig
-from openeie.core.counters import COUNTERS
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
+from openeie.core.array.config import ArrayConfig
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
 
 from cosim.network import draw
 from cosim.ports import PARAMETERS, Sink, Source, generator, settled, start, tick
@@ -18,7 +18,7 @@ CONFIG = ArrayConfig.from_dict(PARAMETERS["config"]) if "config" in PARAMETERS e
 PROGRAM, X = draw(CONFIG)
 RECORDS = PROGRAM.records()
 INPUTS = PROGRAM.input_records(X)
-LAYERS = len(PROGRAM.layers)
+LAYERS = len(PROGRAM.tiles)
 WANTED = [outputs.tolist() for outputs in golden.network(PROGRAM.network, X)]
 
 
@@ -79,10 +79,10 @@ class Host:
 
     async def results(self):
         results = []
-        for number, plan in enumerate(PROGRAM.layers):
+        for number, plan in enumerate(PROGRAM.tiles):
             target = Target.ACT_A if number % 2 else Target.ACT_B
             words = [[await self.read(target, j % CONFIG.pes,
-                                      v * plan.dst_rows + j // CONFIG.pes)
+                                      v * plan.acc_rows + j // CONFIG.pes)
                       for j in range(plan.outputs)] for v in range(PROGRAM.vectors)]
             cycles = await self.read(Target.CYCLES, 0, number)
             counters = [[await self.read(Target.COUNTER, pe, number << 3 | index)
@@ -164,7 +164,7 @@ async def resets_at_random_times(dut):
 async def the_watchdog_names_the_place(dut):
     """A column of the second layer that never ends, in one PE."""
     one = await host(dut, 4)
-    plan, pe = PROGRAM.layers[1], int(one.rng.integers(CONFIG.pes))
+    plan, pe = PROGRAM.tiles[1], int(one.rng.integers(CONFIG.pes))
     hits = np.flatnonzero(np.any(WANTED[0], axis=0) & (plan.entry_count[pe] > 0))
     column = plan.pointer_base + int(one.rng.choice(hits))
     bad = PROGRAM.pointers.copy()

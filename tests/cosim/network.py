@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The network that the array benches run: two layers, Huffman and codebook, the same every time."""
 import numpy as np
-from openeie.core.compile import compile_network
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 
 SIZES = (13, 11, 9)
 VECTORS = 2

@@ -14,10 +14,9 @@ from unittest import mock
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
-from openeie.core.cache import cache_folder
-from openeie.sim.toolchain import cached_build
-from openeie.sim.toolchain import verilator as find_verilator
-from openeie.sim.verilog import PE_MODULE
+from openeie.core.host.cache import cache_folder
+from openeie.sim.rtl.toolchain import cached_build, verilator as find_verilator
+from openeie.sim.rtl.verilog import PE_MODULE
 
 SIMULATORS = pytest.mark.parametrize("simulator", ["verilator", "icarus"])
 

@@ -4,9 +4,9 @@ import functools
 import json
 
 import pytest
-from openeie.core.config import preset
-from openeie.sim import fast
-from openeie.sim.verilog import TOP, generate
+from openeie.core.array.config import preset
+from openeie.sim.fast import fast
+from openeie.sim.rtl.verilog import TOP, generate
 
 from .network import draw
 from .runner import run
@@ -24,7 +24,7 @@ def check_with_fast(path):
     """Outputs, cycles and counters equal those of the fast engine."""
     program, x = draw(CONFIG)
     wanted = fast.run(program, x)
-    for got, layer in zip(json.loads(path.read_text()), wanted.layers, strict=True):
+    for got, layer in zip(json.loads(path.read_text()), wanted.tiles, strict=True):
         assert got["outputs"] == layer.outputs.tolist()
         assert [got["cycles"]] == layer.cycles.tolist()
         assert [got["counters"]] == layer.counters.tolist()

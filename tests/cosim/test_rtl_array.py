@@ -9,17 +9,17 @@ import sys
 import numpy as np
 import openeie
 import pytest
-from examples import eie_example
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import ArrayFault, InputError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Status, Target, load_crc
-from openeie.sim import fast
-from openeie.sim.execute import read_counters, read_outputs
-from openeie.sim.rtl import Rtl, build, run
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
+from openeie.sim.rtl.drive import read_counters, read_outputs
+from openeie.sim.rtl.rtl import Rtl, build, run
+from support.examples import eie_example
 
 TINY = preset("TINY")
 
@@ -53,8 +53,8 @@ def test_eie_worked_example_on_the_array():
     assert got.outputs.tolist() == np.maximum(x @ dense.T, 0).tolist()
     got.compare(fast.run(program, x))
     broadcast = [2, 4, 5, 7]
-    assert got.layers[0].counters[0, 0, 0] == sum((2, 2, 2, 2))      # PE 0's entries there
-    assert got.layers[0].total("busy") == np.count_nonzero(dense[:, broadcast])
+    assert got.tiles[0].counters[0, 0, 0] == sum((2, 2, 2, 2))      # PE 0's entries there
+    assert got.tiles[0].total("busy") == np.count_nonzero(dense[:, broadcast])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -74,7 +74,7 @@ def test_layers_on_their_own_take_the_cycles_of_the_whole(vectors):
 @pytest.mark.parametrize(("asked", "most", "whole"), [
     (None, 0, 0), (None, 10_000, 2), (True, 0, 2), (False, 10_000, 0)])
 def test_long_programs_run_as_a_whole_on_request(monkeypatch, asked, most, whole):
-    monkeypatch.setattr("openeie.sim.execute.UNATTENDED_CYCLES", most)
+    monkeypatch.setattr("openeie.sim.rtl.drive.UNATTENDED_CYCLES", most)
     counts, begin = [], Rtl.start
 
     def start(self, first, count, limit):
@@ -94,7 +94,7 @@ def test_all_pes_share_one_copy_of_their_code():
 
 def test_arrays_end_in_any_order():
     """In a process of its own, whose freed memory is overwritten: a mistake there is a hang."""
-    code = ("from openeie.core.config import preset; from openeie.sim.rtl import Rtl; "
+    code = ("from openeie.core.array.config import preset; from openeie.sim.rtl.rtl import Rtl; "
             "first, second = Rtl(preset('TINY')), Rtl(preset('TINY')); "
             "second.close(); first.close()")
     build(TINY)
@@ -119,9 +119,9 @@ def test_reset_in_mid_layer():
             assert np.array_equal(read_outputs(rtl, program, 1), wanted.outputs)
             for layer in range(2):
                 cycles, counters, saturated = read_counters(rtl, layer)
-                assert cycles == wanted.layers[layer].cycles[0]
-                assert np.array_equal(counters, wanted.layers[layer].counters[0])
-                assert np.array_equal(saturated, wanted.layers[layer].saturated[0])
+                assert cycles == wanted.tiles[layer].cycles[0]
+                assert np.array_equal(counters, wanted.tiles[layer].counters[0])
+                assert np.array_equal(saturated, wanted.tiles[layer].saturated[0])
 
 
 def test_a_wrong_crc_refuses_the_start():

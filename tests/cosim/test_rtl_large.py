@@ -2,11 +2,12 @@
 """A network of AlexNet's size on the paper's array: 4096 -> 4096 -> 1000, 9 % dense, 64 PEs."""
 import numpy as np
 
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim import fast, rtl
+from openeie.core.array.config import preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
 
 
 def large_network(seed=1, sizes=(4096, 4096, 1000), density=0.09):
@@ -31,5 +32,5 @@ def test_large_network_is_equal_on_rtl_and_fast():
     program = compile_network(net, preset("EIE64"))
     run = rtl.run(program, x)
     compared = run.compare(fast.run(program, x))
-    assert compared == sum(plan.outputs + 1 + 64 * 8 for plan in program.layers)
-    assert run.layers[1].utilisation > 0.3
+    assert compared == sum(plan.outputs + 1 + 64 * 8 for plan in program.tiles)
+    assert run.tiles[1].utilisation > 0.3

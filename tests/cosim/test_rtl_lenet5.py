@@ -3,12 +3,13 @@
 import numpy as np
 import openeie
 import pytest
-from openeie.core.compile import compile_network
-from openeie.core.config import OPERATIONS, ArrayConfig
-from openeie.sim import fast, rtl
+from openeie.core.array.config import OPERATIONS, ArrayConfig
+from openeie.core.compile.compile import compile_network
 from openeie.sim.engines import simulate
-from openeie.sw.data import demo_pictures, load_mnist
-from shared_data import MNIST, needs_mnist
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
+from openeie.sw.data.mnist import demo_pictures, load_mnist
+from support.shared_data import MNIST, needs_mnist
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
 ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,
@@ -39,7 +40,7 @@ def test_lenet5_whole_is_equal_on_rtl_and_fast():
     few = fast.run(program, x[:RTL_IMAGES])
     compared = truth.compare(few)
     assert compared == RTL_IMAGES * sum(plan.outputs + 1 + ARRAY.pes * 8
-                                        for plan in program.layers)
+                                        for plan in program.tiles)
     assert np.array_equal(few.outputs, every.outputs[:RTL_IMAGES])
     assert few.compare(simulate(program, x[:RTL_IMAGES], "golden")) \
-        == RTL_IMAGES * sum(plan.outputs + 1 for plan in program.layers)
+        == RTL_IMAGES * sum(plan.outputs + 1 for plan in program.tiles)

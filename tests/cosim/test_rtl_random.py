@@ -4,7 +4,7 @@
 The same, larger: ``openeie verify --random 8500 --configurations 48 --seed 2026``.
 """
 import pytest
-from openeie.sim.coverage import BINS
+from openeie.sim.random.coverage import BINS
 from openeie.sim.verify import verify_random
 
 LAYERS, CONFIGURATIONS = 250, 6

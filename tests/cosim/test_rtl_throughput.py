@@ -4,13 +4,14 @@ multiplications a cycle in layers that work on every channel by itself."""
 import numpy as np
 import pytest
 
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, ArrayConfig
-from openeie.core.graph import INPUT, Add, Depthwise, Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.timing import Timing
-from openeie.core.window import Window
-from openeie.sim import fast, rtl
+from openeie.core.array.config import ENCODINGS, ArrayConfig
+from openeie.core.array.timing import Timing
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import INPUT, Add, Depthwise, Linear, Network
+from openeie.core.network.window import Window
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
+from openeie.sim.rtl import rtl
 
 CONFIG = ArrayConfig(pes=4, entry_depth=8192, pointer_depth=1024, act_depth=256, acc_depth=32,
                      channel_depth=32, max_layers=2)
@@ -32,7 +33,7 @@ def test_full_columns_sustain_one_entry_a_cycle(encoding):
     x = rng.integers(1, 256, (1, 512))
     program = compile_network(net, CONFIG)
     run = rtl.run(program, x)
-    layer = run.layers[0]
+    layer = run.tiles[0]
     assert layer.total("busy") == CONFIG.pes * CONFIG.acc_depth * 512
     tail = Timing.row * CONFIG.acc_depth            # the one vector is written back at the end
     assert layer.total("busy") >= 0.99 * CONFIG.pes * (int(layer.cycles[0]) - tail)
@@ -47,10 +48,10 @@ def test_an_empty_column_costs_one_cycle():
     x = np.ones((1, columns), int)
     run = rtl.run(program, x)
     timing = Timing(CONFIG)
-    empty = run.layers[0]
+    empty = run.tiles[0]
     assert empty.total("empty_column") == CONFIG.pes * columns
     pipeline = timing.first_scan + timing.broadcast + timing.queue + timing.pointers \
-        + timing.entries + timing.token + timing.commit + timing.row * program.layers[0].dst_rows
+        + timing.entries + timing.token + timing.commit + timing.row * program.tiles[0].acc_rows
     assert run.cycles[0] == columns + pipeline
     run.compare(fast.run(program, x))
 
@@ -71,11 +72,11 @@ def depthwise(channels, size, **fields):
 def cycles_of_positions(program, x, number, work):
     """Cycles and entries of a layer whose positions each have ``work`` items and a token, where
     writing back the position before may take longer."""
-    plan, config = program.layers[number], program.config
+    plan, config = program.tiles[number], program.config
     run = rtl.run(program, x)
     run.compare(fast.run(program, x))
-    layer, timing = run.layers[number], Timing(config)
-    write = timing.token + timing.row * plan.dst_rows
+    layer, timing = run.tiles[number], Timing(config)
+    write = timing.token + timing.row * plan.acc_rows
     position, positions = max(work + 1, write), plan.walk.positions
     assert position * (positions - 1) < layer.cycles[0]
     assert layer.cycles[0] < position * positions + timing.first_scan + write + timing.commit + 8

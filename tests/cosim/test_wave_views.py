@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim import rtl
+from openeie.core.array.config import preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.report.trace import trace_start
-from openeie.sim.views import gtkwave_view, read_header, surfer_view, wanted
+from openeie.sim.rtl import rtl
+from openeie.sim.views.waveform_views import gtkwave_view, read_header, surfer_view, wanted
 
 
 @pytest.fixture(scope="module")

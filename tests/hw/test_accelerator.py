@@ -2,13 +2,13 @@
 """The whole array in Amaranth's own simulator, once for each encoding; slow, hence small."""
 import numpy as np
 import pytest
-from openeie.core.config import ENCODINGS, preset
-from openeie.core.counters import COUNTERS
-from openeie.core.load_port import Control, Status, Target, load_crc
+from openeie.core.array.config import ENCODINGS, preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.load_port import Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
-from openeie.hw.array import Array
+from openeie.hw.array import PEArray
 from openeie.hw.loader import Loader
-from openeie.sim import fast
+from openeie.sim.fast import fast
 
 from .bench import get_n, put_all, simulate
 from .test_pe import draw_program
@@ -37,7 +37,7 @@ async def read(ctx, dut, requests, rng=None):
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
-    plan, wanted = program.layers[0], fast.run(program, x).layers[0]
+    plan, wanted = program.tiles[0], fast.run(program, x).layers[0]
     records = np.concatenate([program.records(), program.input_records(x)])
     dut, got = Accelerator(CONFIG), {}
 
@@ -49,7 +49,7 @@ def test_a_layer_through_the_ports(encoding, rng):
             await ctx.tick()
         assert ctx.get(dut.fault) == 0
         got["acts"] = await read(ctx, dut, [
-            (Target.ACT_B, j % CONFIG.pes, v * plan.dst_rows + j // CONFIG.pes)
+            (Target.ACT_B, j % CONFIG.pes, v * plan.acc_rows + j // CONFIG.pes)
             for v in range(2) for j in range(plan.outputs)], rng)
         got["counters"] = await read(ctx, dut, [(Target.COUNTER, pe, index)
                                                 for pe in range(CONFIG.pes)
@@ -113,4 +113,4 @@ def test_a_read_takes_its_published_time():
             await ctx.tick()
             waited.append(cycles)
     simulate(dut, bench)
-    assert waited == [Array.read_latency + 2] * 3
+    assert waited == [PEArray.read_latency + 2] * 3

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.hw.accumulators import Accumulators
 
 from .bench import trace

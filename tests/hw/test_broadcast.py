@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.hw.broadcast import Broadcast
 
 from .bench import plain, put_all, simulate
@@ -28,9 +28,9 @@ def run(sent, readies, rng=None):
 
     async def queues(ctx):
         for cycle, ready in enumerate(readies):
-            spare = ready & bool(cycle % 2)
+            ready_two = ready & bool(cycle % 2)
             ctx.set(dut.ready, sum(int(bit) << pe for pe, bit in enumerate(ready)))
-            ctx.set(dut.spare, sum(int(bit) << pe for pe, bit in enumerate(spare)))
+            ctx.set(dut.ready_two, sum(int(bit) << pe for pe, bit in enumerate(ready_two)))
             await ctx.delay(0)
             push = bool(ctx.get(dut.push))
             assert not push or allowed[-1], "an item was pushed into a full queue"
@@ -40,7 +40,7 @@ def run(sent, readies, rng=None):
             if ctx.get(dut.blocked):
                 assert not allowed[-1] and not push
                 blocked.append(cycle)
-            allowed.append((spare if push else ready).all())
+            allowed.append((ready_two if push else ready).all())
             await ctx.tick()
     simulate(dut, drive, queues)
     return pushed, when, blocked

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.config import ENCODINGS, preset
+from openeie.core.array.config import ENCODINGS, preset
 from openeie.hw.codebook import Codebook
 
 from .bench import trace

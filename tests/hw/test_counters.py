@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.config import preset
-from openeie.core.counters import COUNTERS, SATURATED
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.counters import COUNTERS, SATURATED
+from openeie.core.array.timing import Timing
 from openeie.hw.counters import Counters
 
 from .bench import trace

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
-from openeie.core.config import ENCODINGS, preset
+from openeie.core.array.config import ENCODINGS, preset
 from openeie.hw.entries import EntryReader
+from support.columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
 
 from .bench import plain, put_all, simulate
 
@@ -36,9 +36,9 @@ def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
         ctx.set(dut.load_en, 0)
         ctx.set(dut.layer, stream.layer | {"vectors": tokens if vectors is None else vectors})
         for _ in range(rounds):
-            ctx.set(dut.begin, 1)
+            ctx.set(dut.layer_start, 1)
             await ctx.tick()
-            ctx.set(dut.begin, 0)
+            ctx.set(dut.layer_start, 0)
             await ctx.tick()
             assert not ctx.get(dut.finished) or not tokens
             held.append([])
@@ -150,7 +150,7 @@ def test_a_token_waits_for_the_bank_before_it(release, rng):
 
 
 def test_layers_begin_anew(rng):
-    """After ``begin`` tokens are counted from none; the banks go on alternating."""
+    """After ``layer_start`` tokens are counted from none; the banks go on alternating."""
     stream = Stream(rng, TINY.replace(pes=1), "codebook", [1, 2])
     sequence = [0, None, 1, None, 0, None]
     got, _ = walk(stream, sequence, rounds=2)

@@ -2,8 +2,8 @@
 """Results between clusters: every one arrives, in time, at the PEs it is meant for."""
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.timing import Timing
 from openeie.hw.exchange import Exchange
 
 from .bench import plain, simulate

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.huffman import CanonicalCode, package_merge, table_words
+from openeie.core.array.config import preset
+from openeie.core.entries.huffman import CanonicalCode, package_merge, table_words
 from openeie.hw.huffman import HuffmanDecoder
 
 from .bench import simulate

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import LOAD_RECORD, Control, Fault, Target, load_crc
 from openeie.hw.loader import Loader
 
 from .bench import plain, put_all, simulate
@@ -69,7 +69,7 @@ def run(words, *, rng=None, busy_for=0, stopped=False):
 
     async def array(ctx):
         left = 0
-        async for _, _, launch in ctx.tick().sample(dut.launch):
+        async for _, _, launch in ctx.tick().sample(dut.program_start):
             left = busy_for if launch else max(0, left - 1)
             ctx.set(dut.busy, int(left > 0))
             ctx.set(dut.stopped, int(stopped and left == 1))
@@ -85,10 +85,10 @@ def run(words, *, rng=None, busy_for=0, stopped=False):
         while len(faults) <= len(words):
             if ctx.get(dut.write):
                 writes.append(plain(ctx.get(dut.word)))
-            if ctx.get(dut.launch):
+            if ctx.get(dut.program_start):
                 launches.append((ctx.get(dut.first), ctx.get(dut.count)))
             if ctx.get(dut.busy):
-                assert not ctx.get(dut.i.ready) and not ctx.get(dut.launch)
+                assert not ctx.get(dut.i.ready) and not ctx.get(dut.program_start)
             cycles[0] += len(faults) < len(words)
             await ctx.tick()
     simulate(dut, drive, watch, processes=[array])

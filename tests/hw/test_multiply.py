@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.hw.multiply import Multiply
 
 from .bench import signed_range, trace

@@ -2,12 +2,12 @@
 import numpy as np
 import pytest
 from openeie.core import golden
-from openeie.core.compile import compile_network
-from openeie.core.config import ENCODINGS, preset
-from openeie.core.counters import COUNTERS
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import TABLE_WORD, unpack
+from openeie.core.array.config import ENCODINGS, preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import TABLE_WORD, unpack
+from openeie.core.compile.compile import compile_network
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.hw.pe import PE
 
 from .bench import put_all, simulate
@@ -30,8 +30,8 @@ def draw_program(rng, encoding, vectors, *, config=CONFIG, sizes=(11, 13)):
 
 
 def layer_of(program):
-    plan = program.layers[0]
-    layer = {name: getattr(plan, name) for name in ("table", "src_rows", "dst_rows",
+    plan = program.tiles[0]
+    layer = {name: getattr(plan, name) for name in ("table", "src_rows", "acc_rows",
                                                     "pointer_base", "channel_base")}
     layer |= {"encoding": ENCODINGS.index(plan.encoding), "relu": int(plan.relu), "number": 0,
               "vectors": program.vectors, "cycle_limit": plan.cycle_limit}
@@ -64,12 +64,12 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             await ctx.tick()
         ctx.set(dut.load_en, 0)
         ctx.set(dut.layer, layer_of(program))
-        ctx.set(dut.begin, 1)
+        ctx.set(dut.layer_start, 1)
         for index in range(len(COUNTERS)):
             ctx.set(dut.clear, 1)
             ctx.set(dut.clear_index, index)
             await ctx.tick()
-            ctx.set(dut.begin, 0)
+            ctx.set(dut.layer_start, 0)
         ctx.set(dut.clear, 0)
         ctx.set(dut.running, 1)
         await put_all(ctx, dut.i, items, rng=rng if stalled else None)
@@ -88,7 +88,7 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             counted.append(ctx.get(dut.count))
     simulate(dut, bench)
     assert got == wanted.reshape(-1).tolist()
-    plan, counts = program.layers[0], dict(zip(COUNTERS, counted))
+    plan, counts = program.tiles[0], dict(zip(COUNTERS, counted))
     hits = x != 0
     assert counts["busy"] + counts["filler"] == (plan.entry_count[0] * hits).sum()
     assert counts["filler"] == (plan.filler_count[0] * hits).sum()

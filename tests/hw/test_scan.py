@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.fixed import int_range
-from openeie.core.walk import Walk
-from openeie.core.window import Window
+from openeie.core.array.config import preset
+from openeie.core.network.address_walk import AddressWalk
+from openeie.core.network.window import Window
+from openeie.core.numbers.fixed import int_range
 from openeie.hw.scan import Scan
 
 from .bench import get_n, plain, simulate
@@ -32,9 +32,9 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
     async def bench(ctx):
         for layer in layers:
             ctx.set(dut.layer, layer)
-            ctx.set(dut.start, 1)
+            ctx.set(dut.scan_start, 1)
             await ctx.tick()
-            ctx.set(dut.start, 0)
+            ctx.set(dut.scan_start, 0)
             count, waited = layer["src_rows"] * layer["vectors"], 1
             if rng is not None:
                 got.append(await get_n(ctx, dut.o, count, rng=rng))
@@ -108,7 +108,7 @@ def test_clusters_take_turns(clusters, stalled, rng):
     for vectors in (1, clusters - 1, clusters, 2 * clusters + 1):
         rows = int(rng.integers(1, 4))
         layer = {"src_rows": rows, "vectors": vectors, "pointer_base": 3, "clustered": 1} \
-            | vars(Walk.of_vector(rows))
+            | vars(AddressWalk.of_vector(rows))
         got, cycles = scan([layer], memory, config=config, rng=rng if stalled else None)
         assert got == [clustered(layer, memory, clusters, config.pes)]
         if not stalled:                                                 # one row a cycle
@@ -120,7 +120,7 @@ def test_clusters_walk_windows(stalled, rng):
     """What lies beside the map is zero, whosever turn it is."""
     config = CONFIG.replace(pes=8, clusters=4, operations=("linear", "conv"))
     window = Window(height=3, width=5, channels=8, kernel=(3, 2), stride=(1, 2), pad=(1, 1, 1, 0))
-    walk = Walk.of_window(window, 1)
+    walk = AddressWalk.of_window(window, 1)
     memory = rng.integers(1, 32768, (16, config.pes)).tolist()          # 15 pixels
     layer = vars(walk) | {"src_rows": walk.rows, "vectors": walk.positions, "pointer_base": 0,
                           "clustered": 1}
@@ -142,10 +142,10 @@ def draw_local(rng):
         pixels, stride = int(rng.integers(1, 6)), rows + int(rng.integers(0, 2))
         other = origin + pixels * stride if rng.random() < 0.5 else 40
         one, other = rng.permutation([origin, other]).tolist()
-        walk, maximum, repeat = Walk.of_pair(pixels, rows, one, other, stride), 0, 0
+        walk, maximum, repeat = AddressWalk.of_pair(pixels, rows, one, other, stride), 0, 0
     else:
         kernel = rng.integers(1, 4, 2).tolist()
-        walk = Walk.of_window(Window(
+        walk = AddressWalk.of_window(Window(
             height=int(rng.integers(3, 5)), width=int(rng.integers(3, 5)), channels=1,
             kernel=(kernel[0], kernel[1]), stride=(int(rng.integers(1, 3)), 1),
             pad=tuple(rng.integers(0, 2, 4).tolist())), rows, origin)

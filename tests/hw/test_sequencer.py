@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.config import preset
-from openeie.core.counters import COUNTERS
-from openeie.core.descriptor import (DESCRIPTOR_WORDS, TABLE_WORD, descriptor_stride,
-                                     descriptor_words, pack)
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import (DESCRIPTOR_WORDS, TABLE_WORD, descriptor_stride,
+                                           descriptor_words, pack)
+from openeie.core.array.timing import Timing
 from openeie.hw.sequencer import Sequencer
 
 from .bench import plain, simulate
@@ -36,7 +36,7 @@ def words_of(layer):
 
 
 class Bench:
-    """A sequencer with an array that takes ``work`` cycles from ``start`` for each layer.
+    """A sequencer with an array that takes ``work`` cycles from ``scan_start`` for each layer.
 
     Layer ``hangs`` does not end, and shows ``done`` and ``full`` as ``stand`` says.
     """
@@ -51,8 +51,8 @@ class Bench:
         dut = self.dut
         for _ in range(count):
             self.log.append({name: ctx.get(getattr(dut, name)) for name in (
-                "busy", "begin", "clear", "clear_index", "start", "running", "wipe", "wipe_row",
-                "stopped")} | {"layer": plain(ctx.get(dut.layer))})
+                "busy", "layer_start", "clear", "clear_index", "scan_start", "running",
+                "wipe", "wipe_row", "stopped")} | {"layer": plain(ctx.get(dut.layer))})
             await ctx.tick()
             self.cycle += 1
 
@@ -72,19 +72,19 @@ class Bench:
         dut = self.dut
         ctx.set(dut.first, first)
         ctx.set(dut.count, count)
-        ctx.set(dut.launch, 1)
+        ctx.set(dut.program_start, 1)
         await self.tick(ctx)
-        ctx.set(dut.launch, 0)
+        ctx.set(dut.program_start, 0)
         ctx.set(dut.first, 0x5A5A)      # what comes next on the load port
         ctx.set(dut.count, 0x5A5A)
         while ctx.get(dut.busy):
             await self.tick(ctx)
 
     async def array(self, ctx):
-        """``done`` of every PE, the last one ``work`` cycles after ``start``."""
+        """``done`` of every PE, the last one ``work`` cycles after ``scan_start``."""
         left = None
         async for _, _, begin, start, number in ctx.tick().sample(
-                self.dut.begin, self.dut.start, self.dut.layer.number):
+                self.dut.layer_start, self.dut.scan_start, self.dut.layer.number):
             if begin:
                 ctx.set(self.dut.done, 0)
             if start and number == self.hangs:
@@ -128,8 +128,8 @@ def test_layers_run_one_after_the_other(config, first, count, rng):
     for number in numbers:
         begins.append(cycle)
         cycle += fetch + work[number]
-    assert bench.during("begin") == begins
-    assert bench.during("start") == [begin + fetch - 1 for begin in begins], "Timing.fetch"
+    assert bench.during("layer_start") == begins
+    assert bench.during("scan_start") == [begin + fetch - 1 for begin in begins], "Timing.fetch"
     assert [totals[number] for number in numbers] == [fetch + work[number] for number in numbers]
     assert len(bench.log) == cycle, "no cycle is lost between layers"
     for begin, number in zip(begins, numbers):
@@ -172,7 +172,7 @@ def test_the_watchdog_stops_at_the_limit_and_names_the_place(full, done, place, 
         assert ctx.get(bench.dut.place) == place
         assert ctx.get(bench.dut.layer.number) == 1, "the layer in hand stays on show"
     bench.run(run)
-    begin, stopped = bench.during("begin"), bench.during("stopped")
+    begin, stopped = bench.during("layer_start"), bench.during("stopped")
     assert len(begin) == 2 and stopped == [begin[1] + limit + 1]
     assert bench.during("wipe") == [stopped[0] + 1 + row for row in range(TINY.acc_depth)]
     assert bench.during("busy")[-1] == bench.during("wipe")[-1]

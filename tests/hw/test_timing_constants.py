@@ -4,10 +4,10 @@
 Each block's own test holds its ``latency`` to what the block does.
 """
 import pytest
-from openeie.core.config import OPERATIONS, PRESETS
-from openeie.core.counters import COUNTERS
-from openeie.core.descriptor import descriptor_layout, descriptor_words
-from openeie.core.timing import Timing
+from openeie.core.array.config import OPERATIONS, PRESETS
+from openeie.core.array.counters import COUNTERS
+from openeie.core.array.descriptor import descriptor_layout, descriptor_words
+from openeie.core.array.timing import Timing
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.address import RowAddress
 from openeie.hw.broadcast import Broadcast
@@ -18,7 +18,7 @@ from openeie.hw.lnzd import Lnzd
 from openeie.hw.multiply import Multiply
 from openeie.hw.pe import PE
 from openeie.hw.pointers import Pointers
-from openeie.hw.queue import Queue
+from openeie.hw.queue import ActivationQueue
 from openeie.hw.scan import Scan
 from openeie.hw.writeback import Writeback
 
@@ -36,14 +36,14 @@ def test_fetch_and_scan(name):
 
 def test_item_to_decode():
     assert Timing.broadcast == Broadcast.latency
-    assert Timing.queue == Queue.latency
+    assert Timing.queue == ActivationQueue.latency
     assert Timing.pointers == Pointers.latency
     assert Timing.entries + Timing.decode == EntryReader.latency
 
 
 def test_token_to_writeback():
     """The token follows the last product: it crosses what an entry crosses, and one cycle more,
-    and the first row is read in the cycle after ``start``.
+    and the first row is read in the cycle after ``vector_start``.
     """
     crossed = EntryReader.o_latency + Codebook.latency + RowAddress.latency + Multiply.latency
     assert Timing.token == crossed + 1 + 1

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import numpy as np
 import pytest
-from openeie.core.config import preset
-from openeie.core.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated, requantise,
-                                rescale)
-from openeie.core.load_port import channel_words
-from openeie.core.timing import Timing
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import channel_words
+from openeie.core.array.timing import Timing
+from openeie.core.numbers.fixed import (MAX_SHIFT, MULTIPLIER_BITS, int_range, is_saturated,
+                                        requantise, rescale)
 from openeie.hw.writeback import Writeback
 
 from .bench import plain, simulate
@@ -16,9 +16,9 @@ TINY = preset("TINY")
 def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
     """Write back vectors ``acc`` [vectors, rows]; returns, per cycle, what was written.
 
-    The result has one (address, act) for each row, the cycles from ``start`` to each write, and
-    the cycle in which ``done`` rose after the last one. A list ``saturated`` gets a bit for each
-    row; in no other cycle may that bit be up.
+    The result has one (address, act) for each row, the cycles from ``vector_start`` to each write,
+    and the cycle in which ``done`` rose after the last one. A list ``saturated`` gets a bit for
+    each row; in no other cycle may that bit be up.
     """
     dut, written, cycles, done = Writeback(config), [], [], []
     saturated = [] if saturated is None else saturated
@@ -45,12 +45,12 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
             await ctx.tick()
         ctx.set(dut.load_en, 0)
         await ctx.tick()
-        ctx.set(dut.begin, 1)
+        ctx.set(dut.layer_start, 1)
         await ctx.tick()
-        ctx.set(dut.begin, 0)
+        ctx.set(dut.layer_start, 0)
         for vector in range(vectors):
-            ctx.set(dut.start, 1)
-            ctx.set(dut.start_bank, vector % 2)
+            ctx.set(dut.vector_start, 1)
+            ctx.set(dut.vector_bank, vector % 2)
             cycle, first = 0, len(written)
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
@@ -62,14 +62,14 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
                 assert ctx.get(dut.write_en) or not ctx.get(dut.saturated)
                 await ctx.tick()
                 cycle += 1
-                ctx.set(dut.start, 0)
+                ctx.set(dut.vector_start, 0)
             done.append(ctx.get(dut.done))
     simulate(dut, bench, processes=[accumulators])
     return written, cycles, done
 
 
 def layer_of(rows, vectors, *, relu=0, base=0):
-    return {"dst_rows": rows, "vectors": vectors, "relu": relu, "channel_base": base}
+    return {"acc_rows": rows, "vectors": vectors, "relu": relu, "channel_base": base}
 
 
 def channels_of(bias, multiplier, shift):

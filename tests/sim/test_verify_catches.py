@@ -4,13 +4,14 @@ import dataclasses
 
 import numpy as np
 import pytest
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
+from openeie.core.array.config import preset
+from openeie.core.array.descriptor import DESCRIPTOR_WORDS
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import ArrayFault, EncodingError, Mismatch
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.core.descriptor import DESCRIPTOR_WORDS
-from openeie.sim import engines, fast
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim import engines
+from openeie.sim.fast import fast
 from openeie.sim.verify import verify
 
 PES = 4
@@ -83,11 +84,11 @@ def test_a_wrong_image_is_noticed(name, engine):
 
 def tampered(run, layer, name, index):
     """A copy of a run with one number one higher."""
-    array = getattr(run.layers[layer], name).copy()
+    array = getattr(run.tiles[layer], name).copy()
     array[index] += 1
-    layers = list(run.layers)
+    layers = list(run.tiles)
     layers[layer] = dataclasses.replace(layers[layer], **{name: array})
-    return dataclasses.replace(run, layers=tuple(layers), engine="rtl")
+    return dataclasses.replace(run, tiles=tuple(layers), engine="rtl")
 
 
 @pytest.mark.parametrize("layer, name, index, message", [
@@ -116,7 +117,7 @@ def test_a_missing_layer_or_input_is_noticed(monkeypatch):
     good = program("codebook")
     run = fast.run(good, X)
     for wrong, message in (
-            (dataclasses.replace(run, layers=run.layers[:1]), "ran 2 layers, fast 1"),
+            (dataclasses.replace(run, tiles=run.tiles[:1]), "ran 2 layers, fast 1"),
             (fast.run(good, X[:2]), r"outputs of shape \(3, 13\) in golden, \(2, 13\) in fast")):
         monkeypatch.setitem(engines.ENGINES, "fast", lambda p, x, wrong=wrong: wrong)
         with pytest.raises(Mismatch, match=message):

@@ -4,16 +4,16 @@ import numpy as np
 import openeie
 import pytest
 from openeie.core import golden
-from openeie.core.bounds import accumulator_needs
-from openeie.core.inspect import inspect
-from openeie.core.layers import Weighted
-from openeie.sw.compress.prune import prune
-from openeie.sw.compress.share import share
-from openeie.sw.data import demo_pictures
-from openeie.sw.float_run import run_float
-from openeie.sw.graph_module import GraphModule, with_weights
-from openeie.sw.importers.caffe_npz import load_npz
-from openeie.sw.quantise_graph import quantise_graph
+from openeie.core.artefact.inspect import inspect
+from openeie.core.network.bounds import accumulator_needs
+from openeie.core.network.layers import Weighted
+from openeie.sw.compress.graph_module import GraphModule, with_weights
+from openeie.sw.compress.methods.prune import prune
+from openeie.sw.compress.methods.share import share
+from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.float.run import run_float
+from openeie.sw.importers.caffe.npz_weights import load_npz
+from openeie.sw.quantise.quantise import quantise_graph
 
 
 def test_lenet5_in_integers_is_close_and_fits_32_bits(weights):

@@ -5,13 +5,13 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from openeie.core.config import preset
+from openeie.core.array.config import preset
 from openeie.core.errors import InputError
-from openeie.core.layers import Weighted
-from openeie.sim import fast
+from openeie.core.network.layers import Weighted
+from openeie.sim.fast import fast
 from openeie.sw import zoo
-from openeie.sw.data import demo_pictures
-from openeie.sw.pictures import MAP_RANGE, caffe_maps, load_pictures
+from openeie.sw.data.imagenet import MAP_RANGE, caffe_maps, load_pictures
+from openeie.sw.data.mnist import demo_pictures
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 NET, PROTOTXT = DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt"
@@ -30,7 +30,7 @@ def test_a_report_is_what_the_network_does(name):
     run = openeie.simulate(path, x[:20], config=array)
     report = zoo.report(subject, openeie.inspect(path), run)
     assert report.cycles == run.cycles.mean() and report.pes == 16
-    assert report.utilisation == sum(layer.total("busy") for layer in run.layers) \
+    assert report.utilisation == sum(layer.total("busy") for layer in run.tiles) \
         / (16 * run.cycles.sum())
     assert report.run_error == np.mean(run.outputs.argmax(1) != labels[:20])
     assert report.file_bytes == path.stat().st_size and report.factor > 39

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...hw.ram import block_memory
+from ..ram import block_memory
 
 __all__ = ["Buffer"]
 

@@ -4,8 +4,9 @@ from amaranth import *
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...core.link import CRC_BYTES, MAX_DATA, REQUEST_HEADER, WORD_BYTES, Command, Reply
-from ...core.load_port import Target
+from ...core.array.link_frames import (CRC_BYTES, MAX_DATA, REQUEST_HEADER, WORD_BYTES, Command,
+                                       Reply)
+from ...core.array.load_port import Target
 
 __all__ = ["RequestHead", "RequestCheck"]
 

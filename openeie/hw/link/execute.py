@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...core.link import REQUEST_HEADER, RESPONSE_HEADER, Command, Reply
-from ...hw.layouts import LoadWord, ReadRequest
+from ...core.array.link_frames import REQUEST_HEADER, RESPONSE_HEADER, Command, Reply
+from ..structs import LoadWord, ReadRequest
 from .check import RequestCheck, RequestHead
 from .words import WordMover
 
@@ -27,7 +27,7 @@ class Executor(wiring.Component):
     Members
     -------
     i, drop : from and to :class:`Receiver`.
-    begin, aside, o, send, again, sending : to and from :class:`Responder`.
+    response_start, aside, o, send, again, sending : to and from :class:`Responder`.
     address, byte, identity : to and from :class:`IdentityMemory`.
     i_load, i_read, o_read, busy, reset : the accelerator's ports. ``reset`` is held for
         ``PAUSE`` + 1 cycles, and answered when the array is not ``busy`` any more.
@@ -37,7 +37,7 @@ class Executor(wiring.Component):
         super().__init__({
             "i": In(stream.Signature(8)),
             "drop": Out(1),
-            "begin": Out(1),
+            "response_start": Out(1),
             "aside": Out(1),
             "o": Out(stream.Signature(8)),
             "send": Out(1),
@@ -108,7 +108,7 @@ class Executor(wiring.Component):
                 with m.If(step != PAUSE):
                     stay()
                 with m.Elif(~self.sending):
-                    m.d.comb += [self.begin.eq(~check.again), self.again.eq(check.again),
+                    m.d.comb += [self.response_start.eq(~check.again), self.again.eq(check.again),
                                  self.aside.eq(check.verdict != Reply.OK),
                                  self.drop.eq(check.again)]
                     go("ANSWER")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the bitstream says of itself (:class:`openeie.core.link.Identity`)."""
+"""What the bitstream says of itself (:class:`openeie.core.array.link_frames.Identity`)."""
 from amaranth import *
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from ...hw.ram import block_memory
+from ..ram import block_memory
 
 __all__ = ["IdentityMemory"]
 

@@ -4,7 +4,7 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...hw.layouts import LoadWord, ReadRequest
+from ..structs import LoadWord, ReadRequest
 from .execute import Executor
 from .identity import IdentityMemory
 from .receive import Receiver
@@ -23,7 +23,7 @@ class Link(wiring.Component):
 
     Parameters
     ----------
-    identity : words of :class:`openeie.core.link.Identity`, 32 bits each.
+    identity : words of :class:`openeie.core.array.link_frames.Identity`, 32 bits each.
     divisor : clock cycles per bit of the UART, at least 4.
 
     Members
@@ -69,7 +69,7 @@ class Link(wiring.Component):
             identity.address.eq(executor.address),
             identity.byte.eq(executor.byte),
             executor.identity.eq(identity.data),
-            responder.begin.eq(executor.begin),
+            responder.response_start.eq(executor.response_start),
             responder.aside.eq(executor.aside),
             responder.send.eq(executor.send),
             responder.again.eq(executor.again),

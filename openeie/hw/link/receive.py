@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ...core.link import CRC_BYTES, CREDITS, MAX_FRAME, REQUEST_HEADER
+from ...core.array.link_frames import CRC_BYTES, CREDITS, MAX_FRAME, REQUEST_HEADER
 from .buffer import Buffer
 from .cobs import CobsDecoder
 

@@ -5,7 +5,7 @@ from amaranth.lib import stream, wiring
 from amaranth.lib.crc.catalog import CRC32_ISO_HDLC
 from amaranth.lib.wiring import In, Out
 
-from ...core.link import CRC_BYTES
+from ...core.array.link_frames import CRC_BYTES
 from .buffer import Buffer
 from .cobs import CobsEncoder
 
@@ -24,8 +24,8 @@ class Responder(wiring.Component):
 
     Members
     -------
-    begin, aside : a new response, kept or not. Only while not ``busy``, as are all the others;
-        ``i`` follows in the next cycle at the earliest.
+    response_start, aside : a new response, kept or not. Only while not ``busy``, as are all the
+        others; ``i`` follows in the next cycle at the earliest.
     i : stream of bytes: the response up to its CRC.
     send : it is complete.
     again : send the kept one.
@@ -36,7 +36,7 @@ class Responder(wiring.Component):
 
     def __init__(self):
         super().__init__({
-            "begin": In(1),
+            "response_start": In(1),
             "aside": In(1),
             "i": In(stream.Signature(8)),
             "send": In(1),
@@ -50,13 +50,13 @@ class Responder(wiring.Component):
         m.submodules.buffer = buffer = Buffer(2 * PLACE)
         m.submodules.encoder = encoder = CobsEncoder()
         crc = CRC32_ISO_HDLC(data_width=8).create()
-        m.submodules.crc = ResetInserter(self.begin)(crc)
+        m.submodules.crc = ResetInserter(self.response_start)(crc)
         checking = Signal()
         step = Signal(range(CRC_BYTES))
         is_aside = Signal()
 
         m.d.comb += [
-            encoder.start.eq(self.begin),
+            encoder.start.eq(self.response_start),
             encoder.put.eq((self.i.valid & self.i.ready) | checking),
             encoder.byte.eq(Mux(checking, crc.crc[:8], self.i.payload)),
             # What the register holds, as data, makes the CRC shift: its next byte comes down.
@@ -68,7 +68,7 @@ class Responder(wiring.Component):
             buffer.first.eq(Cat(Const(0, 8), is_aside & ~self.again)),
             self.o.payload.eq(buffer.o.payload),
         ]
-        with m.If(self.begin):
+        with m.If(self.response_start):
             m.d.sync += is_aside.eq(self.aside)
         with m.FSM():
             with m.State("OPEN"):

@@ -4,8 +4,8 @@ from amaranth import *
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from ...core.link import WORD_BYTES, Command
-from ...hw.layouts import LoadWord, ReadRequest
+from ...core.array.link_frames import WORD_BYTES, Command
+from ..structs import LoadWord, ReadRequest
 from .check import RequestHead
 from .identity import IdentityMemory
 

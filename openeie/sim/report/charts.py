@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from .trace import Queue
+from .trace import QueueTrace
 
 __all__ = ["LEVELS", "bar", "heat", "queue_chart"]
 
@@ -58,7 +58,7 @@ def heat(shares: Sequence[float], most: float, says: str) -> str:
     return _text(svg)
 
 
-def queue_chart(queue: Queue, says: str) -> str:
+def queue_chart(queue: QueueTrace, says: str) -> str:
     """The fullest queue as an area, the mean of all as a darker one before it; time from left to
     right, a queue's depth from bottom to top."""
     svg = _svg(len(queue.total), queue.depth, "queue", says)

@@ -4,25 +4,25 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...core.config import ArrayConfig
-from ...core.counters import COUNTERS
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
+from ...core.artefact.inspect import Contents
+from ...core.compile.program import Program
 from ...core.errors import InputError
-from ...core.graph import Network
-from ...core.inspect import Contents
-from ...core.program import Program
+from ...core.network.graph import Network
 from ...core.run import Run
 from ..study.run_energy import run_energy
-from ..summary import Summary, summarise
-from .trace import Queue, occupancy, traces
+from ..views.summary import Summary, summarise
+from .trace import QueueTrace, occupancy, traces
 
-__all__ = ["Report", "gather", "shape_text"]
+__all__ = ["RunReport", "gather", "shape_text"]
 
 #: Plans whose queues are drawn: those with the most cycles.
 _QUEUES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Report:
+class RunReport:
     """One run, as a page shows it.
 
     Attributes
@@ -46,7 +46,7 @@ class Report:
     summary: Summary
     shapes: tuple[str, ...]
     busy: np.ndarray
-    queues: tuple[Queue, ...]
+    queues: tuple[QueueTrace, ...]
     untold: tuple[str, ...]
     energy: tuple[dict[str, float], ...]
     contents: Contents | None
@@ -76,7 +76,7 @@ class Report:
 
 
 def gather(program: Program, run: Run, x, *, mhz: float, array: str,
-           contents: Contents | None = None) -> Report:
+           contents: Contents | None = None) -> RunReport:
     """Everything a page shows of ``run``, which executed ``program`` on inputs x [batch, n].
 
     Raises
@@ -86,16 +86,16 @@ def gather(program: Program, run: Run, x, *, mhz: float, array: str,
     if not 0 < mhz < 1e6:
         raise InputError(f"a clock must be a positive number of MHz, not {mhz}")
     summary = summarise(program, run, x)
-    longest = sorted(range(len(program.layers)), key=lambda number: (
-        -int(run.layers[number].cycles[0]), number))[:_QUEUES]
+    longest = sorted(range(len(program.tiles)), key=lambda number: (
+        -int(run.tiles[number].cycles[0]), number))[:_QUEUES]
     drawn = [(plan.name, None if trace is None else occupancy(trace))
              for plan, trace in traces(program, run, x, only=longest)]
-    return Report(
+    return RunReport(
         array=array, config=run.config, mhz=mhz, vectors=program.vectors,
         start_cycles=run.cycles, summary=summary, contents=contents,
         shapes=tuple(shape_text(program.network, number)
                      for number in range(len(program.network.layers))),
-        busy=np.array([_busy(layer) for layer in run.whole_layers]),
+        busy=np.array([_busy(layer) for layer in run.layers]),
         queues=tuple(queue for _, queue in drawn if queue is not None),
         untold=tuple(name for name, queue in drawn if queue is None),
         energy=run_energy(program, run, x, starts=1))

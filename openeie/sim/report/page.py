@@ -4,11 +4,11 @@ import math
 from pathlib import Path
 
 from ...core.errors import InputError
-from ...core.extras import need
+from ...core.host.extras import need
 from ..study.run_energy import UNITS
-from ..summary import SHARES, LayerSummary
+from ..views.summary import SHARES, LayerSummary
 from .charts import LEVELS, bar, heat, queue_chart
-from .gather import Report
+from .gather import RunReport
 
 __all__ = ["check_page", "render"]
 
@@ -26,7 +26,7 @@ def check_page() -> None:
     need("report", "a report", "jinja2", "markupsafe")
 
 
-def render(report: Report, against: Report | None = None) -> bytes:
+def render(report: RunReport, against: RunReport | None = None) -> bytes:
     """The page of one run, or of two of the same network; the same runs give the same bytes.
 
     Raises
@@ -60,7 +60,7 @@ def render(report: Report, against: Report | None = None) -> bytes:
     return text.encode()
 
 
-def _facts(reports: list[Report]) -> list[dict]:
+def _facts(reports: list[RunReport]) -> list[dict]:
     """The numbers at the top: what, each run's as text, and the ratio of the two if that means
     something."""
     facts = [
@@ -85,7 +85,7 @@ def _facts(reports: list[Report]) -> list[dict]:
     return view
 
 
-def _compared(reports: list[Report]) -> list[dict]:
+def _compared(reports: list[RunReport]) -> list[dict]:
     """Side by side: each layer, and all."""
     a, b = (each.summary for each in reports)
     energies = [[sum(layer.values()) / 1e3 for layer in each.energy] for each in reports]
@@ -100,7 +100,7 @@ def _compared(reports: list[Report]) -> list[dict]:
                 [False] * len(a.layers) + [True])]
 
 
-def _view(report: Report, reports: list[Report], markup) -> dict:
+def _view(report: RunReport, reports: list[RunReport], markup) -> dict:
     """One run, its pictures drawn; scales are common to all runs."""
     summary = report.summary
     longest = max(layer.cycles / each.summary.inputs for each in reports
@@ -125,12 +125,12 @@ def _view(report: Report, reports: list[Report], markup) -> dict:
                             for unit in UNITS}}
 
 
-def _busiest(reports: list[Report]) -> float:
+def _busiest(reports: list[RunReport]) -> float:
     """The upper end of the scale of loads: the next whole tenth."""
     return max(0.1, math.ceil(max(each.busy.max() for each in reports) * 10) / 10)
 
 
-def _layer(layer: LayerSummary, number: int, report: Report, longest: float, dearest: float,
+def _layer(layer: LayerSummary, number: int, report: RunReport, longest: float, dearest: float,
            busiest: float, markup) -> dict:
     inputs, energy, busy = report.summary.inputs, report.energy[number], report.busy[number]
     cycles, shares = layer.cycles / inputs, layer.shares

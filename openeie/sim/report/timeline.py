@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.array.timing import Timing
+from ...core.compile.program import Program
 from ...core.errors import InputError
-from ...core.program import Program
 from ...core.run import Run
-from ...core.timing import Timing
-from ..recurrence import TOKEN
-from .trace import MOST_CELLS, Queue, Trace, occupancy, traces
+from ..fast.recurrence import TOKEN
+from .trace import MOST_CELLS, QueueTrace, Trace, occupancy, traces
 
 __all__ = ["MOST_EVENTS", "Timeline", "slices", "timeline"]
 
@@ -97,7 +97,7 @@ def timeline(program: Program, run: Run, x, *, start: int = 0,
     layers, left_out, parts, first = [], [], [], Timing(program.config).counted
     time = first
     for number, (plan, trace) in enumerate(traces(program, run, x, start)):
-        cycles = int(run.layers[number].cycles[start])
+        cycles = int(run.tiles[number].cycles[start])
         layers.append(_slice(plan.name, time, cycles, _ARRAY, 0, {"cycles": cycles}))
         if trace is None:
             left_out.append(f"layer {plan.name}: more than {MOST_CELLS:,} items x PEs")
@@ -148,7 +148,7 @@ def _slice(name: str, at: int, cycles: int, process: int, track: int, args: dict
             "args": args}
 
 
-def _queue_events(queue: Queue, begin: int) -> list[dict]:
+def _queue_events(queue: QueueTrace, begin: int) -> list[dict]:
     """The queues' mean and most as numbers over time, until the layer ends."""
     return [{"ph": "C", "name": "queue", "ts": begin + number * queue.step, "pid": _ARRAY,
              "args": {"mean": round(mean, 3), "most": most}}

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ...core.array.timing import Timing
+from ...core.compile.program import TilePlan, Program
 from ...core.errors import CapacityError
-from ...core.program import LayerPlan, Program
 from ...core.run import Run
-from ...core.timing import Timing
-from ..compiled import compiled
-from ..items import map_items, plan_shape, position_entries
-from ..pipeline import Latencies
-from ..read import reader
-from ..recurrence import TOKEN
+from ..fast.compiled import compiled
+from ..fast.layer_inputs import reader
+from ..fast.layer_time import map_items, plan_shape, position_entries
+from ..fast.recurrence import TOKEN
+from ..fast.recurrence_state import Latencies
 
-__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "Queue", "occupancy"]
+__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "QueueTrace", "occupancy"]
 
 #: Items x PEs of the largest start that is traced; a cell takes 8 bytes.
 MOST_CELLS = 1 << 24
@@ -80,7 +80,7 @@ def _walk(items, counts, clusters, shape, lat, leave, broadcast, pop, read):
                     _step(k, q, nothing if token else counts[items[k]], lat,
                           token or shape.acc_banks == 1, state, pops, slot, broadcast, pop, read)
                     if token:
-                        state[2][q] = read[k] + lat.token + lat.row * shape.dst_rows
+                        state[2][q] = read[k] + lat.token + lat.row * shape.acc_rows
                     ready[q], latest[q] = out, k
                     place[q] += 1
                     sent[q] += 1
@@ -136,20 +136,20 @@ def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> T
     """
     present = _present(program, reader(program, run, x), number, start)
     items = map_items(program, number, present)
-    pes = program.config.pes // program.layers[number].clusters
+    pes = program.config.pes // program.tiles[number].clusters
     if len(items) * pes > MOST_CELLS:
-        raise CapacityError(f"layer {program.layers[number].name}: a trace holds {MOST_CELLS:,} "
+        raise CapacityError(f"layer {program.tiles[number].name}: a trace holds {MOST_CELLS:,} "
                             f"items x PEs at most, not {len(items):,} x {pes}; trace a smaller "
                             f"layer")
     return _trace(program, number, items)
 
 
 def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] | None = None
-           ) -> Iterator[tuple[LayerPlan, Trace | None]]:
+           ) -> Iterator[tuple[TilePlan, Trace | None]]:
     """Every plan, or those of ``only`` these numbers, and its trace in one start, one at a time;
     None where it would be too large."""
     read = reader(program, run, x)
-    for number, plan in enumerate(program.layers):
+    for number, plan in enumerate(program.tiles):
         if only is not None and number not in only:
             continue
         items = map_items(program, number, _present(program, read, number, start))
@@ -160,11 +160,11 @@ def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] 
 def _present(program: Program, read: Callable[[int], np.ndarray], number: int, start: int
              ) -> np.ndarray:
     mine = slice(start * program.vectors, (start + 1) * program.vectors)
-    return read(program.layers[number].layer)[mine] != 0
+    return read(program.tiles[number].layer)[mine] != 0
 
 
 def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
-    plan, config = program.layers[number], program.config
+    plan, config = program.tiles[number], program.config
     counts, fillers = (np.ascontiguousarray(array, np.int32)
                        for array in position_entries(plan, config))
     shape = plan_shape(plan, config)
@@ -177,11 +177,11 @@ def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
                  queue_depth=config.queue_depth, cycles=int(last) + lat.commit,
                  cluster=vector % plan.clusters, counts=counts, fillers=fillers, leave=leave,
                  broadcast=broadcast, pop=pop, read=read,
-                 pend=lat.token + lat.row * shape.dst_rows)
+                 pend=lat.token + lat.row * shape.acc_rows)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Queue:
+class QueueTrace:
     """How full the PEs' queues were, by stretches of ``step`` cycles (the last may be shorter).
 
     Attributes
@@ -207,7 +207,7 @@ class Queue:
         return self.total / (np.minimum(self.step, self.cycles - first) * self.pes)
 
 
-def occupancy(trace: Trace, bins: int = 200) -> Queue:
+def occupancy(trace: Trace, bins: int = 200) -> QueueTrace:
     """The queues of a trace in at most ``bins`` stretches: an item waits from the cycle after its
     broadcast to that of its pop."""
     step = max(1, -(-trace.cycles // bins))
@@ -220,5 +220,5 @@ def occupancy(trace: Trace, bins: int = 200) -> Queue:
         level = np.cumsum(change)[:count * step].reshape(count, step)
         total += level.sum(axis=1)
         most = np.maximum(most, level.max(axis=1))
-    return Queue(name=trace.name, depth=trace.queue_depth, cycles=trace.cycles, step=step,
-                 pes=trace.pes, total=total, most=most)
+    return QueueTrace(name=trace.name, depth=trace.queue_depth, cycles=trace.cycles, step=step,
+                      pes=trace.pes, total=total, most=most)

@@ -8,7 +8,7 @@ were synthesised, too, at 4,011, and are estimated at 3,345 (17 % less). Left ou
 bits (8 % more), runs of 8 bits (2 % less) and codes of 8 bits (13 % less, a codebook in block RAM).
 No routing, no clock, no other family.
 """
-from ...core.config import ArrayConfig
+from ...core.array.config import ArrayConfig
 
 __all__ = ["pe_luts", "array_luts"]
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from ...core.encoding import Entries, decode_entries
+from ...core.entries.encoding import Entries, decode_entries
 from ...core.errors import EncodingError, InputError
 from .workload import Workload
 

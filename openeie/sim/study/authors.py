@@ -11,7 +11,7 @@ form as ours (``docs/timing.md``), so published counts can be met without steppi
 import numpy as np
 
 from ...core.errors import InputError
-from ..compiled import compiled
+from ..fast.compiled import compiled
 from .workload import Workload, occupancy
 
 __all__ = ["TAIL", "authors_cycles", "bias_column"]

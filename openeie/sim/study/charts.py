@@ -3,9 +3,9 @@
 import io
 from collections.abc import Callable
 
-from ...core.shown import label, shown
-from ..picture import STYLE
-from .figures import Figure
+from ...core.host.shown import label, shown
+from ..views.picture import STYLE
+from .figures import PaperFigure
 
 __all__ = ["COLOURS", "MARKERS", "short_name", "svg", "draw_chart"]
 
@@ -32,7 +32,7 @@ def svg(fill: Callable, size: tuple[float, float]) -> bytes:
     return buffer.getvalue()
 
 
-def draw_chart(chart: Figure) -> bytes:
+def draw_chart(chart: PaperFigure) -> bytes:
     """The picture of a figure."""
     def fill(canvas) -> None:
         axes = canvas.subplots()
@@ -51,7 +51,7 @@ def draw_chart(chart: Figure) -> bytes:
     return svg(fill, (7.2, 4.2))
 
 
-def _draw_bars(axes, chart: Figure) -> None:
+def _draw_bars(axes, chart: PaperFigure) -> None:
     """A word, a bar and its number, for each value of the only line."""
     (values,) = chart.series.values()
     for number, value in enumerate(values):
@@ -63,7 +63,7 @@ def _draw_bars(axes, chart: Figure) -> None:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
 
 
-def _draw_lines(axes, chart: Figure) -> None:
+def _draw_lines(axes, chart: PaperFigure) -> None:
     """A line for each series, over powers of two."""
     from matplotlib.ticker import FixedLocator, LogFormatter, NullLocator
     for number, (name, values) in enumerate(chart.series.items()):

@@ -6,7 +6,7 @@ here, each weight and activation there or not by itself, from a seed.
 """
 from dataclasses import dataclass
 
-from ...core.config import ArrayConfig, preset
+from ...core.array.config import ArrayConfig, preset
 from .energy import Energy, energy
 from .workload import LayerTime, Workload, random_workload
 

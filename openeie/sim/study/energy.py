@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..compiled import compiled
+from ..fast.compiled import compiled
 from .workload import LayerTime
 
 __all__ = ["EVENT_PJ", "WORD_FIXED_PJ", "WORD_BIT_PJ", "LNZD_MW", "Energy", "events", "energy",

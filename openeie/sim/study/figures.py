@@ -3,11 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from ...core.config import ArrayConfig
+from ...core.array.config import ArrayConfig
 from .energy import word_pj, words_read
 from .workload import LayerTime, Workload
 
-__all__ = ["QUEUE_DEPTHS", "WORD_WIDTHS", "PES", "Figure", "figures", "precision_figure"]
+__all__ = ["QUEUE_DEPTHS", "WORD_WIDTHS", "PES", "PaperFigure", "figures", "precision_figure"]
 
 QUEUE_DEPTHS = tuple(1 << k for k in range(9))
 WORD_WIDTHS = (32, 64, 128, 256, 512)
@@ -15,7 +15,7 @@ PES = tuple(1 << k for k in range(9))
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class PaperFigure:
     """Lines over one parameter.
 
     Attributes
@@ -39,7 +39,7 @@ class Figure:
 
 
 def figures(layers: Sequence[Workload], config: ArrayConfig,
-            progress: Callable[[int, int], None] | None = None) -> list[Figure]:
+            progress: Callable[[int, int], None] | None = None) -> list[PaperFigure]:
     """All of them, of ``layers`` on ``config`` and arrays that differ from it in one field.
 
     progress : called with (layers done, layers).
@@ -55,46 +55,46 @@ def figures(layers: Sequence[Workload], config: ArrayConfig,
         scaled[layer.name] = [layer.time(config.replace(pes=pes)) for pes in PES]
         if progress:
             progress(number + 1, len(layers))
-    return [Figure(name="fig8", title="Load balance and the depth of the queues",
-                   x_label="usable entries of a queue", y_label="load balance",
-                   x=QUEUE_DEPTHS, series=queue, share=True),
+    return [PaperFigure(name="fig8", title="Load balance and the depth of the queues",
+                        x_label="usable entries of a queue", y_label="load balance",
+                        x=QUEUE_DEPTHS, series=queue, share=True),
             *_width_figures(width), *_scaling_figures(scaled)]
 
 
-def _width_figures(words: dict[str, list]) -> list[Figure]:
+def _width_figures(words: dict[str, list]) -> list[PaperFigure]:
     """Figure 9: reads fall with the width of a word, the energy of each rises."""
     read_pj = [word_pj(bits) for bits in WORD_WIDTHS]
     total = {name: tuple(count * pj * 1e-3 for count, pj in zip(counts, read_pj))
              for name, counts in words.items()}
-    return [Figure(name="fig9-reads", title="Reads of the entry memory and its width",
-                   x_label="bits of a word", y_label="words read", x=WORD_WIDTHS, log_y=True,
-                   series={name: tuple(counts) for name, counts in words.items()}),
-            Figure(name="fig9-energy", title="Energy of these reads (a model)",
-                   x_label="bits of a word", y_label="nJ", x=WORD_WIDTHS, log_y=True,
-                   series=total | {"pJ of one read": tuple(read_pj)},
-                   note="pJ of a read: a line through Table II's 64 bits and the end of the "
-                        "paper's axis")]
+    return [PaperFigure(name="fig9-reads", title="Reads of the entry memory and its width",
+                        x_label="bits of a word", y_label="words read", x=WORD_WIDTHS, log_y=True,
+                        series={name: tuple(counts) for name, counts in words.items()}),
+            PaperFigure(name="fig9-energy", title="Energy of these reads (a model)",
+                        x_label="bits of a word", y_label="nJ", x=WORD_WIDTHS, log_y=True,
+                        series=total | {"pJ of one read": tuple(read_pj)},
+                        note="pJ of a read: a line through Table II's 64 bits and the end of the "
+                             "paper's axis")]
 
 
-def _scaling_figures(scaled: dict[str, list[LayerTime]]) -> list[Figure]:
+def _scaling_figures(scaled: dict[str, list[LayerTime]]) -> list[PaperFigure]:
     """Figures 11, 12 and 13, over the number of PEs."""
     def over_pes(value: Callable[[LayerTime, LayerTime], float]) -> dict[str, tuple]:
         return {name: tuple(value(time, times[0]) for time in times)
                 for name, times in scaled.items()}
 
     return [
-        Figure(name="fig11", title="Speed-up over one PE", x_label="PEs", y_label="speed-up",
-               x=PES, log_y=True, series=over_pes(lambda time, one: one.cycles / time.cycles)),
-        Figure(name="fig12", title="Real work: entries that are no fillers", x_label="PEs",
-               y_label="of all entries executed", x=PES, share=True,
-               series=over_pes(lambda time, _: time.total("busy") / max(1, time.entries))),
-        Figure(name="fig13", title="Load balance and the number of PEs", x_label="PEs",
-               y_label="load balance", x=PES, share=True,
-               series=over_pes(lambda time, _: time.balance))]
+        PaperFigure(name="fig11", title="Speed-up over one PE", x_label="PEs", y_label="speed-up",
+                    x=PES, log_y=True, series=over_pes(lambda time, one: one.cycles / time.cycles)),
+        PaperFigure(name="fig12", title="Real work: entries that are no fillers", x_label="PEs",
+                    y_label="of all entries executed", x=PES, share=True,
+                    series=over_pes(lambda time, _: time.total("busy") / max(1, time.entries))),
+        PaperFigure(name="fig13", title="Load balance and the number of PEs", x_label="PEs",
+                    y_label="load balance", x=PES, share=True,
+                    series=over_pes(lambda time, _: time.balance))]
 
 
-def precision_figure(errors: dict[str, float], network: str) -> Figure:
+def precision_figure(errors: dict[str, float], network: str) -> PaperFigure:
     """Figure 10, of :func:`openeie.sim.study.precision.errors_by_precision`."""
-    return Figure(name="fig10", title=f"Precision of the arithmetic, {network}",
-                  x_label="", y_label="error", x=tuple(errors),
-                  series={network: tuple(errors.values())}, share=True)
+    return PaperFigure(name="fig10", title=f"Precision of the arithmetic, {network}",
+                       x_label="", y_label="error", x=tuple(errors),
+                       series={network: tuple(errors.values())}, share=True)

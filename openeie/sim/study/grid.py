@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...core.config import ArrayConfig, check_keys, preset
+from ...core.array.config import ArrayConfig, check_keys, preset
+from ...core.array.limits import NAMES
 from ...core.errors import ConfigError, InputError, UntrustedError, did_you_mean
-from ...core.limits import NAMES
-from ...core.untrusted import read_toml
+from ...core.host.untrusted import read_toml
 
-__all__ = ["Layer", "Sweep", "read_sweep"]
+__all__ = ["RandomLayer", "Sweep", "read_sweep"]
 
 #: More points than a table can hold in a person's memory, or this program in the machine's.
 _MOST_POINTS = 1_000_000
@@ -26,7 +26,7 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Layer(_Strict):
+class RandomLayer(_Strict):
     """A random layer; see :func:`openeie.sim.study.workload.random_workload`."""
     name: str = Field(min_length=1)
     inputs: int = Field(ge=1, le=1 << 24)
@@ -54,7 +54,7 @@ class Sweep(_Strict):
     base: str = "EIE64"
     set: dict[str, Any] = {}
     grid: dict[str, list[Any]] = {}
-    layer: list[Layer] = []
+    layer: list[RandomLayer] = []
     networks: list[str] = []
     images: int | None = Field(default=None, ge=1)
     input: str | None = Field(default=None, min_length=1)
@@ -179,7 +179,7 @@ def _first(error: ValidationError) -> str:
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":
-        known = Layer.model_fields if where.startswith("layer") else Sweep.model_fields
+        known = RandomLayer.model_fields if where.startswith("layer") else Sweep.model_fields
         return f"unknown key {where!r}; {did_you_mean(str(problem['loc'][-1]), known)}the keys " \
                f"are {', '.join(known)}"
     return f"{where}: {problem['msg']}, not {problem['input']!r}"

@@ -9,18 +9,18 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from ...core.errors import InputError
-from ...core.files import is_stream, remove_file, replace_file
-from ...core.journal import dump_line, dump_lines, read_journal
+from ...core.host.files import is_stream, remove_file, replace_file
+from ...core.host.journal import dump_line, dump_lines, read_journal
 
-__all__ = ["Journal", "open_journal"]
+__all__ = ["SweepJournal", "open_journal"]
 
 Rows = list[tuple[int, dict[str, Any]]]
 Valid = Callable[[int, dict[str, Any]], bool]
 
 
-class Journal:
+class SweepJournal:
     """Points as lines of a file behind a first line that says whose they are; every line has its
-    own check (:mod:`openeie.core.journal`).
+    own check (:mod:`openeie.core.host.journal`).
 
     Attributes
     ----------
@@ -78,7 +78,7 @@ def _kept(path: Path) -> Iterator[None]:
 
 @contextmanager
 def open_journal(path: Path | None, owner: str, valid: Valid, *,
-                 restart: bool = False) -> Iterator[Journal]:
+                 restart: bool = False) -> Iterator[SweepJournal]:
     """The journal of a sweep, this process's alone while it is open; without a path, of nothing.
 
     Parameters
@@ -92,7 +92,7 @@ def open_journal(path: Path | None, owner: str, valid: Valid, *,
     InputError : it has another owner's points, cannot be read or written, or is open already.
     """
     if path is None:
-        yield Journal(None, owner, valid)
+        yield SweepJournal(None, owner, valid)
         return
     if is_stream(path):
         raise InputError(f"{path} is a device or a pipe, which keeps no points; choose another "
@@ -109,6 +109,6 @@ def open_journal(path: Path | None, owner: str, valid: Valid, *,
         lock.release()          # entering took it once more
         if restart:
             remove_file(path)
-        journal = Journal(path, owner, valid)
+        journal = SweepJournal(path, owner, valid)
         journal.start()
         yield journal

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...core.errors import InputError
-from ...core.graph import Linear, Network
+from ...core.network.graph import Linear, Network
 
 __all__ = ["PRECISIONS", "errors_by_precision"]
 

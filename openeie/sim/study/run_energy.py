@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from ...core.program import Program
+from ...core.compile.program import Program
 from ...core.run import Run
-from ..items import map_items, position_entries
-from ..read import reader
-from ..recurrence import TOKEN
+from ..fast.layer_inputs import reader
+from ..fast.layer_time import map_items, position_entries
+from ..fast.recurrence import TOKEN
 from .energy import EVENT_PJ, energy
 from .workload import LayerTime
 
@@ -28,7 +28,7 @@ def run_energy(program: Program, run: Run, x: np.ndarray, *,
     totals = [dict.fromkeys(UNITS, 0.0) for _ in program.network.layers]
     count = len(run.cycles) if starts is None else starts
     read = reader(program, run, x)
-    for number, plan in enumerate(program.layers):
+    for number, plan in enumerate(program.tiles):
         present = read(plan.layer)[:count * program.vectors] != 0
         entries = position_entries(plan, program.config)
         for start in range(count):
@@ -43,7 +43,7 @@ def run_energy(program: Program, run: Run, x: np.ndarray, *,
 def _cluster_times(program: Program, run: Run, number: int, start: int, items: np.ndarray,
                    entries: tuple[np.ndarray, np.ndarray]) -> Iterator[LayerTime]:
     """What each cluster did of a plan in one start."""
-    plan, measured = program.layers[number], run.layers[number]
+    plan, measured = program.tiles[number], run.tiles[number]
     counts, fillers = entries
     vector, pes = np.cumsum(items == TOKEN) - (items == TOKEN), counts.shape[1]
     for cluster in range(plan.clusters):

@@ -14,19 +14,19 @@ from typing import Any
 
 import numpy as np
 
-from ...core.artefact import dumps
-from ...core.compile import compile_network
-from ...core.config import ArrayConfig
-from ...core.counters import COUNTERS
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
+from ...core.array.footprint import memory_bits
+from ...core.artefact.artefact import dumps
+from ...core.compile.compile import compile_network
 from ...core.errors import CapacityError, InputError, OpenEIEError
-from ...core.footprint import memory_bits
-from ...core.graph import Network
-from ...core.journal import damage_text
-from ..fast import run
-from ..spread import spread
+from ...core.host.journal import damage_text
+from ...core.network.graph import Network
+from ..dask_map import spread
+from ..fast.fast import run
 from .area import array_luts
 from .energy import energy
-from .grid import Layer, Sweep
+from .grid import RandomLayer, Sweep
 from .journal import open_journal
 from .pareto import pareto_front
 from .run_energy import run_energy
@@ -50,12 +50,12 @@ class _Task:
     """One layer, or a network with its inputs, on some points of the grid."""
     sweep: Sweep
     name: str
-    what: Layer | tuple[Network, np.ndarray]
+    what: RandomLayer | tuple[Network, np.ndarray]
     points: tuple[tuple[int, dict[str, Any]], ...]
 
 
 @functools.lru_cache(maxsize=2)         # a process is given the tasks of a layer in a row
-def _layer(spec: Layer, seed: int) -> Workload:
+def _layer(spec: RandomLayer, seed: int) -> Workload:
     return random_workload(spec.name, (spec.outputs, spec.inputs), seed=seed,
                            weight_density=spec.weight_density, act_density=spec.act_density,
                            vectors=spec.vectors)
@@ -73,7 +73,7 @@ def _work(task: _Task) -> list[tuple[int, dict[str, Any]]]:
         row = {"name": task.name, **point, "status": "ok"}
         try:
             config = task.sweep.config(point)
-            measured = (_measure_layer(task, config) if isinstance(task.what, Layer)
+            measured = (_measure_layer(task, config) if isinstance(task.what, RandomLayer)
                         else _measure_network(*task.what, config))
             row |= measured | {"us": measured["cycles"] / task.sweep.mhz,
                                "luts": array_luts(config)}
@@ -148,7 +148,7 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
     program = compile_network(network, config)
     done = run(program, x)
     picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
-    counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.layers], axis=0)
+    counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.tiles], axis=0)
     return _shares(counters) | {
         "cycles": int(done.cycles.sum()) / len(x), "balance": load_balance(counters),
         "fillers": int(counters[COUNTERS.index("filler")]) / len(x),
@@ -167,7 +167,7 @@ def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> 
 
 
 def _asked(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]
-           ) -> dict[str, Layer | tuple[Network, np.ndarray]]:
+           ) -> dict[str, RandomLayer | tuple[Network, np.ndarray]]:
     """What is run at every point, by name, in order."""
     return {layer.name: layer for layer in sweep.layer} | {
         name: networks[name] for name in sweep.networks}
@@ -181,7 +181,7 @@ def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
         groups: dict[tuple, list] = {}
         for point in sweep.points():
             if number not in known:
-                key = (point.get("pes"), point.get("run_width")) if isinstance(what, Layer) \
+                key = (point.get("pes"), point.get("run_width")) if isinstance(what, RandomLayer) \
                     else (number,)
                 groups.setdefault(key, []).append((number, point))
             number += 1
@@ -202,7 +202,7 @@ def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], 
     networks : each of ``sweep.networks`` with its inputs [batch, n].
     journal : file that keeps finished points; those that are in it are not worked out again,
         unless ``restart``.
-    jobs, scheduler : see :func:`openeie.sim.spread.spread`.
+    jobs, scheduler : see :func:`openeie.sim.dask_map.spread`.
     progress : called with (points done, points).
     note : called with what a person should know of the journal: that lines of it were damaged.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from .charts import COLOURS, MARKERS, short_name, svg
-from .figures import Figure
+from .figures import PaperFigure
 from .grid import Sweep
 
 __all__ = ["sweep_charts", "draw_front"]
@@ -14,7 +14,7 @@ _COSTS = {"energy_pj": "energy (pJ, a model)", "memory_bits": "memory (bits)",
           "luts": "LUT4 (an estimate)"}
 
 
-def sweep_charts(sweep: Sweep, rows: list[dict[str, Any]]) -> Iterator[Figure]:
+def sweep_charts(sweep: Sweep, rows: list[dict[str, Any]]) -> Iterator[PaperFigure]:
     """For each swept field of numbers, the fewest cycles of each layer or network that any of
     the other fields' values gives."""
     for field, values in sweep.grid.items():
@@ -27,8 +27,8 @@ def sweep_charts(sweep: Sweep, rows: list[dict[str, Any]]) -> Iterator[Figure]:
                          and row[field] == value and row["status"] == "ok"),
                         default=float("nan")) for value in x]
             series[name] = tuple(best)
-        yield Figure(name=f"cycles-{field}", title=f"Fewest cycles over {field}", x_label=field,
-                     y_label="cycles", x=x, series=series, log_y=True)
+        yield PaperFigure(name=f"cycles-{field}", title=f"Fewest cycles over {field}",
+                          x_label=field, y_label="cycles", x=x, series=series, log_y=True)
 
 
 def draw_front(rows: list[dict[str, Any]]) -> bytes:

@@ -10,14 +10,14 @@ from functools import cached_property
 
 import numpy as np
 
-from ...core.config import ArrayConfig
-from ...core.counters import COUNTERS
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
 from ...core.errors import ConfigError, InputError
-from ...core.fixed import int_range
-from ...core.graph import Linear, Network
-from ...core.weights import SparseWeights
-from ..compiled import compiled
-from ..fast import broadcast_items, layer_cycles
+from ...core.network.graph import Linear, Network
+from ...core.numbers.fixed import int_range
+from ...core.numbers.sparse import SparseWeights
+from ..fast.compiled import compiled
+from ..fast.fast import broadcast_items, layer_cycles
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
@@ -45,7 +45,7 @@ def _count(indptr, rows, longest, counts, fillers):
 def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each column and PE, and the fillers among them, int32 [n, PEs] each.
 
-    They are those of :func:`openeie.core.encoding.encode_entries`, without the entries.
+    They are those of :func:`openeie.core.entries.encoding.encode_entries`, without the entries.
     """
     counts = np.zeros((weights.shape[1], pes), np.int32)
     fillers = np.zeros_like(counts)

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...core.binary import BinaryLinear
 from ...core.errors import InputError
-from ...core.graph import Depthwise, Layer, Linear, Network, Pool
-from ...core.window import Window
+from ...core.network.binary import SignLinear
+from ...core.network.graph import Depthwise, Layer, Linear, Network, Pool
+from ...core.network.window import Window
 
 __all__ = ["exact_outputs"]
 
@@ -61,7 +61,7 @@ def _sums(layer: Layer, maps: Tensor, window: Window | None) -> Tensor:
     if isinstance(layer, Depthwise):
         return _channelwise(maps, window, torch.from_numpy(layer.weights.dense()).reshape(
             window.channels, 1, *window.kernel))
-    if isinstance(layer, BinaryLinear):
+    if isinstance(layer, SignLinear):
         weights = torch.from_numpy(np.unpackbits(
             layer.signs.bits, axis=1, count=layer.signs.shape[1])) * 2.0 - 1
         if layer.mode == "bwn":

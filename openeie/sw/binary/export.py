@@ -4,11 +4,11 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
-from ...core.graph import Layer, Network
-from ..plain_weights import check_real, copied, make_plain
-from ..quantise_options import QuantiseOptions
-from .asked import asked_of
+from ...core.network.graph import Layer, Network
+from ..float.plain_weights import check_real, copied, make_plain
+from ..quantise.options import QuantiseOptions
 from .integer_layers import Options, integer_layer
+from .sign_threshold import asked_of
 from .stages import Stage, stages_of
 
 __all__ = ["export"]

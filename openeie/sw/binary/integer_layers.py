@@ -7,17 +7,18 @@ from functools import partial
 import numpy as np
 from torch import nn
 
-from ...core.binary import BinaryConv, BinaryLinear
 from ...core.errors import InputError
-from ...core.fixed import BIAS_BITS, int_range
-from ...core.graph import Conv, Depthwise, Layer, Linear, Pool
-from ...core.signs import SignMatrix
-from ...core.weights import SparseWeights
-from ...core.window import Window
-from ..scales import activation_scale, rescaling
+from ...core.network.array_order import to_array_order
+from ...core.network.binary import SignConv, SignLinear
+from ...core.network.graph import Conv, Depthwise, Layer, Linear, Pool
+from ...core.network.window import Window
+from ...core.numbers.fixed import BIAS_BITS, int_range
+from ...core.numbers.signs import SignMatrix
+from ...core.numbers.sparse import SparseWeights
+from ..quantise.scales import activation_scale, rescaling
 from . import modules
 from .affine import affine, floats
-from .asked import Asked
+from .sign_threshold import SignThreshold
 from .stages import Stage
 from .writeback import GainOffset, integer_writeback
 
@@ -37,7 +38,7 @@ class Options:
 
 
 def integer_layer(stage: Stage, shape: Shape, *, source_scale: float, largest: float,
-                  asked: Asked | None, options: Options) -> Layer:
+                  asked: SignThreshold | None, options: Options) -> Layer:
     """The layer of a stage.
 
     Parameters
@@ -109,7 +110,7 @@ def _norm(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callabl
 
 
 def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Callable,
-            options: Options) -> Linear | BinaryLinear:
+            options: Options) -> Linear | SignLinear:
     """A convolution or linear layer, real or binary."""
     core, where = stage.core, _where(stage)
     weight = _columns(core, shape)
@@ -132,7 +133,7 @@ def _matrix(stage: Stage, shape: Shape, ratio: float, fields: dict, write: Calla
         fields |= {"window": _window(shape, core)}
     if is_binary:
         signs = SignMatrix.from_signs(np.where(weight >= 0, turn, -turn))
-        kind = BinaryConv if "window" in fields else BinaryLinear
+        kind = SignConv if "window" in fields else SignLinear
         return kind(signs=signs, mode=core.mode, **writeback, **fields)
     turn[gain == 0] = 0                         # outputs that do not depend on the inputs
     integers = np.rint(weight / unit[:, np.newaxis]).astype(np.int64) * turn
@@ -146,7 +147,7 @@ def _columns(core: nn.Conv2d | nn.Linear, shape: Shape) -> np.ndarray:
     weight = floats(core.weight)
     if isinstance(core, nn.Linear):
         weight = weight.reshape(-1, *shape)
-    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+    return to_array_order(weight)
 
 
 def _binary_units(core: modules.BinaryConv2d | modules.BinaryLinear, weight: np.ndarray

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ...core.binary import MODES
 from ...core.errors import InputError
+from ...core.network.binary import MODES
 
 __all__ = ["Sign", "BinariseWeights", "BinaryConv2d", "BinaryLinear"]
 

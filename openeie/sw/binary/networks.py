@@ -10,8 +10,8 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from ...core.binary import MODES
 from ...core.errors import InputError, must_be_one_of
+from ...core.network.binary import MODES
 from .modules import BinaryConv2d, BinaryLinear
 
 __all__ = ["NETWORK_MODES", "lenet5", "cifar_net"]

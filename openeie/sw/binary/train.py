@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass
 import numpy as np
 from torch import Tensor, nn
 
-from ...core.graph import Network
-from ..compress.train import Schedule, deterministic, fit, labelled_tensors
+from ...core.network.array_order import to_array_order
+from ...core.network.graph import Network
+from ..compress.methods.train import Schedule, deterministic, fit, labelled_tensors
 from .export import export
 from .networks import cifar_net, lenet5
 
@@ -77,5 +78,4 @@ def exported(task: Task, mode: str, model: nn.Sequential, images: Tensor, *, see
 def integer_inputs(task: Task, images: np.ndarray) -> np.ndarray:
     """Pictures uint8 [n, channels, height, width], flat or not, as an integer network takes them:
     uint8 [n, pixels] in (row, column, channel) order."""
-    maps = images.reshape(len(images), *task.shape)
-    return np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).reshape(len(images), -1)
+    return to_array_order(images.reshape(len(images), *task.shape))

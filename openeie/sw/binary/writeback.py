@@ -8,9 +8,9 @@ from typing import NamedTuple
 import numpy as np
 
 from ...core.errors import InputError
-from ...core.fixed import BIAS_BITS, int_range
-from ..scales import rescaling
-from .asked import Asked
+from ...core.numbers.fixed import BIAS_BITS, int_range
+from ..quantise.scales import rescaling
+from .sign_threshold import SignThreshold
 
 __all__ = ["GainOffset", "integer_writeback"]
 
@@ -29,7 +29,7 @@ class GainOffset:
     step: int | np.ndarray = 1
 
 
-def integer_writeback(given: GainOffset, *, asked: Asked | None, act_width: int, where: str
+def integer_writeback(given: GainOffset, *, asked: SignThreshold | None, act_width: int, where: str
                       ) -> tuple[np.ndarray, dict]:
     """The channels whose weights must change their sign, bool [m], because their gain is negative,
     which no multiplier is; and bias, multiplier and shift, int64 [m] each.

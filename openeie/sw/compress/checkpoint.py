@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from ...core.errors import ArtefactError, InputError, UntrustedError
-from ...core.files import replace_file
-from ...core.untrusted import Limits, check_regular, parse_json, read_regular
+from ...core.host.files import replace_file
+from ...core.host.untrusted import Limits, check_regular, parse_json, read_regular
 
-__all__ = ["State", "Checkpoints", "digest"]
+__all__ = ["StepState", "Checkpoints", "digest"]
 
 _RUN = "run.json"
 #: What a step may note at most: numbers of every layer, and of every epoch.
@@ -24,7 +24,7 @@ _NOTES = Limits(bytes=1 << 26, values=1 << 22)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class State:
+class StepState:
     """All that a step leaves: a run goes on from it in the same process or in another one.
 
     Attributes
@@ -41,14 +41,14 @@ class State:
                 if name.startswith(f"{prefix}/")}
 
     def after(self, *, notes: Mapping[str, Any] | None = None,
-              **parts: Mapping[str, Tensor]) -> "State":
+              **parts: Mapping[str, Tensor]) -> "StepState":
         """The state with some parts replaced, and notes added."""
         tensors = {name: one for name, one in self.tensors.items()
                    if name.partition("/")[0] not in parts}
         for prefix, tensors_of in parts.items():
             tensors |= {f"{prefix}/{name}": one.detach().cpu().clone().contiguous()
                         for name, one in tensors_of.items()}
-        return State(tensors=tensors, notes=self.notes | dict(notes or {}))
+        return StepState(tensors=tensors, notes=self.notes | dict(notes or {}))
 
 
 class Checkpoints:
@@ -97,7 +97,7 @@ class Checkpoints:
     def _path(self, number: int, name: str) -> Path:
         return self.folder / f"{number:02}-{name}-{self._digests[name][:12]}.safetensors"
 
-    def load(self, number: int, name: str) -> State | None:
+    def load(self, number: int, name: str) -> StepState | None:
         """What step ``number`` left, or None if it has not finished.
 
         Raises
@@ -113,7 +113,7 @@ class Checkpoints:
                 metadata = file.metadata() or {}
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
             notes = parse_json(metadata["notes"], "its notes", _NOTES)
-            state = State(tensors=tensors, notes=notes)
+            state = StepState(tensors=tensors, notes=notes)
             sound = metadata["digest"] == self._stamp(name, state)
         except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
             raise ArtefactError(f"checkpoint {path} cannot be read: {error}; remove it, and the "
@@ -123,7 +123,7 @@ class Checkpoints:
                                 f"the step is done again")
         return state
 
-    def save(self, number: int, name: str, state: State) -> None:
+    def save(self, number: int, name: str, state: StepState) -> None:
         """Keep what a step left.
 
         Raises
@@ -138,7 +138,7 @@ class Checkpoints:
             raise InputError(f"cannot keep checkpoints in {self.folder}: "
                              f"{error.strerror}") from error
 
-    def _stamp(self, name: str, state: State) -> str:
+    def _stamp(self, name: str, state: StepState) -> str:
         """SHA-256 over all that a step follows from, and everything in the state."""
         return digest(state.tensors, self._digests[name], json.dumps(state.notes, sort_keys=True))
 

@@ -9,23 +9,23 @@ from typing import Any
 import torch
 from torch import nn
 
-from ...core import artefact
+from ...core.artefact import artefact
+from ...core.artefact.inspect import Contents, inspect
 from ...core.errors import BudgetError, NumericWarning
-from ...core.graph import Network
-from ...core.inspect import Contents, inspect
-from ..plain_weights import copied
-from ..quantise_report import QuantiseReport
+from ...core.network.graph import Network
+from ..data.labelled import Dataset, load_dataset
+from ..float.plain_weights import copied
+from ..quantise.report import QuantiseReport
 from ..seed import check_seed
-from .checkpoint import Checkpoints, State
-from .course import Course, Silent, Watcher
-from .dataset import Dataset, load_dataset
+from .checkpoint import Checkpoints, StepState
 from .keys import keys_of
+from .methods.train import deterministic
 from .preflight import check_network, check_options, check_pictures, identity, versions
 from .recipe import AUTO, Recipe
 from .recipe_file import read_recipe
+from .run_context import Course, Silent, Watcher
 from .source import find_source
 from .steps import network_of, steps_of
-from .train import deterministic
 
 __all__ = ["Compressed", "compress"]
 
@@ -122,7 +122,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
     Parameters
     ----------
     network : see :func:`~openeie.sw.compress.source.find_source`.
-    data : see :func:`~openeie.sw.compress.dataset.load_dataset`.
+    data : see :func:`~openeie.sw.data.labelled.load_dataset`.
     recipe : a :class:`~openeie.sw.compress.recipe.Recipe`, a mapping of its fields, the path of a
         TOML file, or the name of a recipe that comes with the package.
     weights : file with the float network's weights; without it ``recipe.train`` trains a network
@@ -172,10 +172,10 @@ def compress(network, data: Dataset | Mapping | str | Path,
     return result
 
 
-def _run(course: Course, store: Checkpoints | None, seed: int) -> State:
+def _run(course: Course, store: Checkpoints | None, seed: int) -> StepState:
     """All steps, from the last one that is kept."""
     steps = steps_of(course.recipe)
-    state, ran = State(), False
+    state, ran = StepState(), False
     for number, (name, step) in enumerate(steps.items(), 1):
         course.watch.step(number, len(steps), name)
         left = None if store is None or ran else store.load(number, name)
@@ -194,7 +194,7 @@ def _run(course: Course, store: Checkpoints | None, seed: int) -> State:
     return state
 
 
-def _result(course: Course, state: State, seed: int) -> Compressed:
+def _result(course: Course, state: StepState, seed: int) -> Compressed:
     """The network with its provenance."""
     errors, held_out = ({stage: state.notes[step][split] for stage, step in _STAGES.items()
                          if state.notes.get(step, {}).get(split) is not None}

@@ -11,15 +11,15 @@ import torch
 from torch import nn
 
 from ...core.errors import InputError, did_you_mean
-from ..float_graph import FloatGraph
-from ..graph_module import GraphModule
-from ..plain_weights import ADVICE, check_real, copied
-from ..quantise_graph import check_graph
-from ..quantise_options import QuantiseOptions
+from ..data.labelled import Dataset
+from ..float.graph import FloatGraph
+from ..float.plain_weights import ADVICE, check_real, copied
+from ..quantise.options import QuantiseOptions
+from ..quantise.quantise import check_graph
 from .checkpoint import digest
-from .dataset import Dataset
+from .graph_module import GraphModule
+from .methods.prune import weighted_layers
 from .prunable import check_prunable
-from .prune import weighted_layers
 from .recipe import Recipe
 from .source import Source, code_digest, structure_digest
 

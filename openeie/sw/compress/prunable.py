@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from ...core.errors import InputError
-from .prune import weighted_layers
+from .methods.prune import weighted_layers
 from .source import Source
 
 __all__ = ["check_prunable"]

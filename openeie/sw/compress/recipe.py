@@ -4,8 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from .methods.train import Affine, Schedule
 from .recipe_rules import AUTO, integers_rule, keep_rule, slots_rule
-from .train import Affine, Schedule
 
 __all__ = ["AUTO", "Section", "Training", "Augmentation", "Data", "Prune", "Share", "Distill",
            "Quantise", "Recipe"]

@@ -10,7 +10,7 @@ from typing import Any, get_args
 from pydantic import BaseModel, ValidationError
 
 from ...core.errors import InputError, UntrustedError, did_you_mean
-from ...core.untrusted import read_toml
+from ...core.host.untrusted import read_toml
 from .recipe import Recipe
 
 __all__ = ["read_recipe", "dump_recipe"]

@@ -12,15 +12,15 @@ import numpy as np
 from torch import nn
 
 from ...core.errors import InputError
-from ..float_graph import FloatGraph
-from ..graph_module import GraphModule, with_weights
+from ..float.graph import FloatGraph
+from ..float.plain_weights import ADVICE, check_real, computed_weights, copied, make_plain
 from ..importers.source import as_graph
-from ..importers.torch_module import load_module
-from ..importers.user_class import load_factory
-from ..importers.weights import check_finite, load_weights
-from ..plain_weights import ADVICE, check_real, computed_weights, copied, make_plain
+from ..importers.torch.module import load_module
+from ..importers.torch.user_class import load_factory
+from ..importers.torch.weights import check_finite, load_weights
 from .checkpoint import digest
-from .prune import weighted_layers
+from .graph_module import GraphModule, with_weights
+from .methods.prune import weighted_layers
 
 __all__ = ["Source", "find_source", "code_digest", "structure_digest"]
 
@@ -139,7 +139,7 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
     ----------
     network : ``FILE.py:CLASS`` or ``MODULE:CLASS``; the path of an ONNX file; a live module,
         which is copied; a class or function that makes one; or a graph.
-    weights : file with the weights, see :func:`~openeie.sw.importers.weights.read_weights`.
+    weights : file with the weights, see :func:`~openeie.sw.importers.torch.weights.read_weights`.
 
     Raises
     ------

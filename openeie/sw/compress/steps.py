@@ -10,28 +10,27 @@ import numpy as np
 import torch
 from torch import nn
 
-from ...core import artefact
+from ...core.artefact import artefact
+from ...core.artefact.payload import WEIGHT_BITS
 from ...core.errors import BudgetError, NumericWarning
-from ...core.graph import Network
-from ...core.payload import WEIGHT_BITS
-from ..graph_module import with_weights
-from ..integer_run import integer_error
-from ..quantise_graph import quantise_graph
-from ..quantise_report import QuantiseReport
-from .bits import Bits, choose_bits
-from .checkpoint import State
-from .course import Course
-from .order import order_units, unorderable
-from .prune import prune, prune_global, weighted_layers
-from .ratios import choose_ratios, stored_bits
+from ...core.network.graph import Network
+from ..quantise.integer_run import integer_error
+from ..quantise.quantise import quantise_graph
+from ..quantise.report import QuantiseReport
+from .checkpoint import StepState
+from .graph_module import with_weights
+from .methods.order_units import order_units, unorderable
+from .methods.prune import prune, prune_global, weighted_layers
+from .methods.prune_schedule import gradual_schedule, keep_schedule
+from .methods.share import share as share_weights, shared
 from .recipe import AUTO, Recipe
-from .schedule import gradual_schedule, keep_schedule
-from .share import share as share_weights
-from .share import shared
+from .run_context import Course
+from .search.code_bits import Bits, choose_bits
+from .search.keep_ratios import choose_ratios, stored_bits
 
 __all__ = ["Step", "steps_of", "network_of"]
 
-Step = Callable[[Course, State], State]
+Step = Callable[[Course, StepState], StepState]
 _SCHEDULES = {"geometric": keep_schedule, "gradual": gradual_schedule}
 #: Of the budget, what pruning alone may use where it chooses for itself; the rest is for sharing
 #: and integers.
@@ -56,7 +55,7 @@ def steps_of(recipe: Recipe) -> dict[str, Step]:
     return {name: step for name, (step, asked) in wanted.items() if asked}
 
 
-def make_float(course: Course, state: State) -> State:
+def make_float(course: Course, state: StepState) -> StepState:
     """The float network: its weights, or its training."""
     (model, masked), more = course.source.start(), {}
     if not course.source.has_weights:
@@ -64,11 +63,11 @@ def make_float(course: Course, state: State) -> State:
     model.eval()
     parameters = sum(one.numel() for one in model.parameters())
     facts = course.facts(model, estimated_bytes=4 * parameters, **more)
-    return State().after(model=model.state_dict(), notes={"float": facts,
-                                                           "pruned": list(masked)})
+    return StepState().after(model=model.state_dict(), notes={"float": facts,
+                                                               "pruned": list(masked)})
 
 
-def make_pruned(course: Course, state: State) -> State:
+def make_pruned(course: Course, state: StepState) -> StepState:
     """Pruned in rounds, or as far as the budget allows; then units in order."""
     recipe = course.recipe.prune
     model = course.live(state)
@@ -101,7 +100,7 @@ def _between(course: Course, model: nn.Module) -> None:
         course.fit(model, course.recipe.prune.between, "prune.between")
 
 
-def _prune_within_budget(course: Course, state: State, model: nn.Module) -> nn.Module:
+def _prune_within_budget(course: Course, state: StepState, model: nn.Module) -> nn.Module:
     found = choose_ratios(
         model, measure=lambda one: course.error(one, "held_out"), loss=course.loss,
         retrain=lambda one: _between(course, one), balance=course.recipe.prune.balance,
@@ -120,7 +119,7 @@ def _code_bits(recipe: Recipe, names: list[str]) -> dict[str, float]:
     return {name: math.log2(slots) for name, slots in share.by_layer(names).items()}
 
 
-def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State:
+def _pruned(course: Course, state: StepState, model: nn.Module, more: dict) -> StepState:
     """The state with a pruned module, and which layers must keep their zeros."""
     layers = weighted_layers(model)
     left = {name: int(torch.count_nonzero(layer.weight.detach()))
@@ -135,14 +134,14 @@ def _pruned(course: Course, state: State, model: nn.Module, more: dict) -> State
     return state.after(model=course.plain(model), notes={"pruned": masked, "prune": facts})
 
 
-def retrain(course: Course, state: State) -> State:
+def retrain(course: Course, state: StepState) -> StepState:
     """The weights that are left, trained."""
     model = course.live(state)
     loss = course.fit(model, course.recipe.retrain, "retrain")
     return _pruned(course, state, model, {"loss": loss})
 
 
-def choose_slots(course: Course, state: State) -> State:
+def choose_slots(course: Course, state: StepState) -> StepState:
     """The fewest bits of each layer's codes that the budget allows."""
     try:
         found = choose_bits(course.folded(state), loss=course.loss,
@@ -155,7 +154,7 @@ def choose_slots(course: Course, state: State) -> State:
         "bits": found.bits, "held_out_error": found.error, "trials": len(found.trials)}})
 
 
-def make_shared(course: Course, state: State) -> State:
+def make_shared(course: Course, state: StepState) -> StepState:
     """The weights of each layer replaced by a few values."""
     model = course.folded(state)
     _order(course, model)           # what batch normalisation kept from being ordered before
@@ -165,14 +164,14 @@ def make_shared(course: Course, state: State) -> State:
     return _shared(course, state.after(notes={"slots": slots}), model, {})
 
 
-def train_centroids(course: Course, state: State) -> State:
+def train_centroids(course: Course, state: StepState) -> StepState:
     """The shared values trained; which weight has which stays."""
     model = course.folded(state)
     loss = course.fit(model, course.recipe.centroids, "centroids")
     return _shared(course, state, model, {"loss": loss})
 
 
-def _shared(course: Course, state: State, model: nn.Module, more: dict) -> State:
+def _shared(course: Course, state: StepState, model: nn.Module, more: dict) -> StepState:
     size = 0.0
     for layer in weighted_layers(model).values():
         codes, codebook = shared(layer)
@@ -183,7 +182,7 @@ def _shared(course: Course, state: State, model: nn.Module, more: dict) -> State
     return state.after(shared=course.shared(model), notes={"share": facts})
 
 
-def make_integer(course: Course, state: State) -> State:
+def make_integer(course: Course, state: StepState) -> StepState:
     """The integer network."""
     recipe, data = course.recipe, course.data
     graph = course.graph(state)
@@ -199,12 +198,12 @@ def make_integer(course: Course, state: State) -> State:
             act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
             encoding=recipe.encoding, report=reports.append)
     data_bytes = artefact.dumps(network)
-    return State(notes=state.notes | {"quantise": {
+    return StepState(notes=state.notes | {"quantise": {
         "bytes": len(data_bytes), "report": reports[0].to_dict()}}).after(
         network={"artefact": torch.frombuffer(bytearray(data_bytes), dtype=torch.uint8)})
 
 
-def measure(course: Course, state: State) -> State:
+def measure(course: Course, state: StepState) -> StepState:
     """What the integer network misreads."""
     network, data = network_of(state), course.data
 
@@ -220,7 +219,7 @@ def measure(course: Course, state: State) -> State:
                                           "test_error": error("test")}})
 
 
-def network_of(state: State) -> Network:
+def network_of(state: StepState) -> Network:
     """The integer network that a state holds."""
     return artefact.loads(state.tensors["network/artefact"].numpy().tobytes())
 

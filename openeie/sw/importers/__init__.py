@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks from elsewhere: their files in, a :class:`openeie.sw.float_graph.FloatGraph` out."""
+"""Networks from elsewhere: their files in, a :class:`openeie.sw.float.graph.FloatGraph` out."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...core.errors import InputError
-from ..float_graph import FloatGraph, Node, shape_of
+from ..float.graph import FloatGraph, Node, shape_of
 
 __all__ = ["Place", "Draft"]
 

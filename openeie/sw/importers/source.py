@@ -4,8 +4,8 @@ from os import PathLike
 
 import numpy as np
 
-from ...core.extras import need
-from ..float_graph import FloatGraph
+from ...core.host.extras import need
+from ..float.graph import FloatGraph
 
 __all__ = ["as_graph"]
 
@@ -27,8 +27,8 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
         return source
     if isinstance(source, (str, PathLike)):
         need("onnx", "an ONNX file", "onnx")
-        from .onnx import load_onnx
+        from .onnx.file import load_onnx
         return load_onnx(source)
-    from .torch_module import load_module
+    from .torch.module import load_module
     # Two: with a batch of one, a squeeze() would take the batch away too.
     return load_module(source, np.repeat(example[:1], 2, axis=0))

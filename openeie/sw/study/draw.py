@@ -3,9 +3,9 @@
 import io
 from typing import Any
 
-from ...core.extras import need
-from ...core.shown import PICTURE_STYLE, label, shown
-from .figure import Figure, Panel, Series
+from ...core.host.extras import need
+from ...core.host.shown import PICTURE_STYLE, label, shown
+from .figure import StudyFigure, Panel, Series
 
 __all__ = ["check_drawing", "draw"]
 
@@ -26,7 +26,7 @@ def check_drawing() -> None:
     need("report", "a figure", "matplotlib")
 
 
-def draw(figure: Figure, form: str = "svg") -> bytes:
+def draw(figure: StudyFigure, form: str = "svg") -> bytes:
     """The picture of a figure, by default as SVG; ``form`` is a format of matplotlib.
 
     Raises
@@ -57,7 +57,7 @@ def draw(figure: Figure, form: str = "svg") -> bytes:
     return buffer.getvalue()
 
 
-def _colours(figure: Figure) -> dict[str, int]:
+def _colours(figure: StudyFigure) -> dict[str, int]:
     """A name has one colour in all panels."""
     names = dict.fromkeys(series.name for panel in figure.panels for series in panel.series)
     return {name: number for number, name in enumerate(names)}

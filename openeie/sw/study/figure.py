@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-__all__ = ["STYLES", "NAMES", "Series", "Panel", "Figure", "series"]
+__all__ = ["STYLES", "NAMES", "Series", "Panel", "StudyFigure", "series"]
 
 #: How a series may be drawn.
 STYLES = ("line", "dashed", "curve", "points", "bars", "filled", "stems")
@@ -61,7 +61,7 @@ class Panel:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Figure:
+class StudyFigure:
     """Panels side by side.
 
     Attributes

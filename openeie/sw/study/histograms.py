@@ -3,9 +3,9 @@
 import numpy as np
 from torch import nn
 
-from ..compress.prune import weighted_layers
-from ..compress.share import shared
-from .figure import Figure, Panel, Series, series
+from ..compress.methods.prune import weighted_layers
+from ..compress.methods.share import shared
+from .figure import StudyFigure, Panel, Series, series
 
 __all__ = ["histogram", "codebook_stems", "weight_figure"]
 
@@ -27,7 +27,7 @@ def codebook_stems(layer: nn.Linear | nn.Conv2d, name: str) -> Series:
 
 
 def weight_figure(dense: nn.Sequential, pruned: nn.Sequential, started: nn.Sequential,
-                  trained: nn.Sequential, layer: str, bins: int = 60) -> Figure:
+                  trained: nn.Sequential, layer: str, bins: int = 60) -> StudyFigure:
     """One layer on its way.
 
     Parameters
@@ -45,7 +45,7 @@ def weight_figure(dense: nn.Sequential, pruned: nn.Sequential, started: nn.Seque
 
     def panel(title: str, *lines: Series) -> Panel:
         return Panel(title=title, x_label="weight", y_label="weights", series=lines)
-    return Figure(name="weights", title=f"Weights of {layer}, LeNet-300-100", panels=(
+    return StudyFigure(name="weights", title=f"Weights of {layer}, LeNet-300-100", panels=(
         panel(f"float: {len(values):,}", histogram(values, bins, span, "weights")),
         panel(f"pruned, retrained: {len(kept):,}", histogram(kept, bins, span, "weights")),
         panel("shared", codebook_stems(first, "centroids as k-means found them"),

@@ -8,9 +8,9 @@ from itertools import chain
 import numpy as np
 from torch import nn
 
-from ..compress.prune import prune, weighted_layers
-from ..compress.share import share, shared
-from .figure import Figure, Panel, series
+from ..compress.methods.prune import prune, weighted_layers
+from ..compress.methods.share import share, shared
+from .figure import StudyFigure, Panel, series
 from .low_rank import low_rank, ranks_for
 from .storage import (FLOAT_BITS, codebook_bits, huffman_bits, low_rank_bits, sparse_bits,
                       sparse_codebook_bits)
@@ -110,7 +110,7 @@ def front(points: Iterable[RatePoint], error: str = "error") -> list[RatePoint]:
     return best
 
 
-def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
+def rate_figure(subject: Subject, points: list[RatePoint]) -> StudyFigure:
     """Accuracy lost against the rate, without and with retraining (the paper's Figure 6), and
     where the paper's own LeNet-300-100 stands (its Tables 1 and 2)."""
     total, (before, after) = PAPER[_NAME]["total"], PAPER_ERRORS[_NAME]
@@ -129,13 +129,13 @@ def rate_figure(subject: Subject, points: list[RatePoint]) -> Figure:
         lines += [paper] if error == "error" else []
         return Panel(title=title, x_label="size of the weights, of float32", series=tuple(lines),
                      y_label="accuracy lost", log="x", percent="xy", y_range=(-0.005, 0.06))
-    return Figure(name="rates", title=f"Accuracy against size, LeNet-300-100 "
-                                      f"(float: {subject.error_float:.2%} wrong)",
-                  panels=(panel("as cut", "error_cut"), panel("retrained", "error")),
-                  note="pruned and shared: of all fractions kept and codebooks, those that no "
-                       "smaller one beats, chosen by the test pictures' errors\nretrained "
-                       "unequally: shared or low rank, one stretch; pruned, n at the nth fraction "
-                       "kept; then shared, one more")
+    return StudyFigure(
+        name="rates",
+        title=f"Accuracy against size, LeNet-300-100 (float: {subject.error_float:.2%} wrong)",
+        panels=(panel("as cut", "error_cut"), panel("retrained", "error")),
+        note="pruned and shared: of all fractions kept and codebooks, those that no smaller one "
+             "beats, chosen by the test pictures' errors\nretrained unequally: shared or low rank, "
+             "one stretch; pruned, n at the nth fraction kept; then shared, one more")
 
 
 def _kept_text(one: Pruned) -> str:

@@ -6,8 +6,8 @@ a centroid (the ``b`` of Deep Compression, section 3).
 """
 import numpy as np
 
-from ...core.huffman import MAX_LENGTH, CanonicalCode
-from ...core.stream import Gaps, split_runs
+from ...core.artefact.gap_stream import Gaps, split_runs
+from ...core.entries.huffman import MAX_LENGTH, CanonicalCode
 
 __all__ = ["FLOAT_BITS", "entries_of", "sparse_bits", "codebook_bits", "sparse_codebook_bits",
            "huffman_bits", "low_rank_bits"]

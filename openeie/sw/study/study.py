@@ -8,14 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..compress.cluster import INITS
-from ..compress.sensitivity import Sensitivity, scan
-from ..compress.share import share
-from ..compress.train import deterministic, fit
-from .figure import NAMES, Figure, Panel, series
+from ..compress.methods.kmeans import INITS
+from ..compress.methods.share import share
+from ..compress.methods.train import deterministic, fit
+from ..compress.search.sensitivity import Sensitivity, scan
+from .figure import NAMES, StudyFigure, Panel, series
 from .histograms import weight_figure
+from .kmeans_init import Start, start_figure, start_points
 from .rates import Pruned, RatePoint, pruned_models, rate_figure, rate_points
-from .starts import Start, start_figure, start_points
 from .subject import Effort, Subject, lenet
 
 __all__ = ["Study", "train_float", "run_study", "steps", "sensitivity_figure"]
@@ -40,7 +40,7 @@ class Study:
     rates: tuple[RatePoint, ...]
     starts: tuple[Start, ...]
     sensitivity: Sensitivity | None
-    figures: tuple[Figure, ...]
+    figures: tuple[StudyFigure, ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values without the figures, which have dictionaries of their own."""
@@ -66,7 +66,7 @@ def run_study(subject: Subject, names: Sequence[str] = NAMES,
     names : of :data:`.figure.NAMES`.
     progress : called with a line after each measurement; about :func:`steps` times.
     """
-    figures: list[Figure] = []
+    figures: list[StudyFigure] = []
     sensitivity, rates, starts = None, [], []
     if "sensitivity" in names:
         sensitivity = scan(subject.model, subject.error, subject.effort.fractions)
@@ -99,17 +99,17 @@ def steps(effort: Effort, names: Sequence[str]) -> int:
             + ("weights" in names))
 
 
-def sensitivity_figure(sensitivity: Sensitivity) -> Figure:
+def sensitivity_figure(sensitivity: Sensitivity) -> StudyFigure:
     """Accuracy lost with each layer pruned alone, not retrained."""
     lines = tuple(series(name, sensitivity.fractions[::-1],
                          [error - sensitivity.baseline for error in errors[::-1]])
                   for name, errors in sensitivity.layers.items())
-    return Figure(name="sensitivity", title="Each layer pruned alone, not retrained",
-                  panels=(Panel(title="", x_label="weights kept", y_label="accuracy lost",
-                                series=lines, log="x", percent="xy"),))
+    return StudyFigure(name="sensitivity", title="Each layer pruned alone, not retrained",
+                       panels=(Panel(title="", x_label="weights kept", y_label="accuracy lost",
+                                          series=lines, log="x", percent="xy"),))
 
 
-def _weights(subject: Subject, pruned: Pruned) -> Figure:
+def _weights(subject: Subject, pruned: Pruned) -> StudyFigure:
     """The first layer on its way."""
     started = copy.deepcopy(pruned.model)
     share(started, slots=_SLOTS)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ...core.errors import InputError
-from ..compress.prune import weighted_layers
-from ..compress.train import Schedule, deterministic, error_rate, fit
-from ..npz import read_arrays
+from ..compress.methods.prune import weighted_layers
+from ..compress.methods.train import Schedule, deterministic, error_rate, fit
+from ..data.npz import read_arrays
 
 __all__ = ["LAYER_NAMES", "Effort", "QUICK", "FULL", "Subject", "lenet", "read_weights",
            "weights_of"]

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ...core.artefact import loads, read_bytes, read_header
-from ...core.huffman import MAX_LENGTH, CanonicalCode
-from ...core.kinds import MatrixHeader
-from ...core.stream import Gaps, split_runs
-from .figure import Figure, Panel, series
+from ...core.artefact.artefact import loads, read_bytes, read_header
+from ...core.artefact.gap_stream import Gaps, split_runs
+from ...core.artefact.layer_headers import MatrixHeader
+from ...core.entries.huffman import MAX_LENGTH, CanonicalCode
+from .figure import StudyFigure, Panel, series
 
 __all__ = ["Symbols", "symbols_of", "symbol_figure"]
 
@@ -65,7 +65,7 @@ def _measure(layer: str, kind: str, symbols: np.ndarray, size: int) -> Symbols:
                    entropy=float(-(shares * np.log2(shares)).sum()))
 
 
-def symbol_figure(symbols: list[Symbols], network: str) -> Figure:
+def symbol_figure(symbols: list[Symbols], network: str) -> StudyFigure:
     """Shares of the codes and of the runs, layer by layer, and their bits (the paper's
     Figure 5)."""
     def panel(kind: str, label: str, start: int, style: str, log: str) -> Panel:
@@ -81,7 +81,7 @@ def symbol_figure(symbols: list[Symbols], network: str) -> Figure:
         if one.kind == "code") + "\nbits of a run: " + "; ".join(
         f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
         if one.kind == "run")
-    return Figure(name=f"symbols-{network}", title=f"Codes and runs, {network}",
-                  panels=(panel("code", "slot of the codebook", 0, "bars", ""),
-                          panel("run", "zeros before the weight + 1", 1, "curve", "xy")),
-                  note=note)
+    return StudyFigure(name=f"symbols-{network}", title=f"Codes and runs, {network}",
+                       panels=(panel("code", "slot of the codebook", 0, "bars", ""),
+                                    panel("run", "zeros before the weight + 1", 1, "curve", "xy")),
+                       note=note)

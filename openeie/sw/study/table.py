@@ -4,9 +4,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ...core.inspect import Contents, LayerColumns, inspect
+from ...core.artefact.inspect import Contents, LayerColumns, inspect
 
-__all__ = ["PAPER", "PAPER_ERRORS", "PaperRow", "Row", "compression_rows"]
+__all__ = ["PAPER", "PAPER_ERRORS", "PaperRow", "CompressionRow", "compression_rows"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +50,7 @@ PAPER_ERRORS = {"lenet-300-100": (0.0164, 0.0158), "lenet-5": (0.0080, 0.0074)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class CompressionRow:
     """A layer, or the total: ours from the bytes of a file, and the paper's, if it has the
     layer."""
     network: str
@@ -66,7 +66,7 @@ class Row:
                 "paper": None if self.paper is None else asdict(self.paper)}
 
 
-def compression_rows(name: str, path: Path) -> tuple[list[Row], Contents]:
+def compression_rows(name: str, path: Path) -> tuple[list[CompressionRow], Contents]:
     """Rows of a file's layers that have weights, and of their total; and what the file holds.
 
     Parameters
@@ -78,5 +78,5 @@ def compression_rows(name: str, path: Path) -> tuple[list[Row], Contents]:
     ArtefactError : the file is damaged.
     """
     contents, paper = inspect(path), PAPER.get(name, {})
-    return [Row(network=name, ours=layer, paper=paper.get(layer.name))
+    return [CompressionRow(network=name, ours=layer, paper=paper.get(layer.name))
             for layer in (*contents.layers, contents.total) if layer.weights], contents

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the link's tests: what stands behind the link, what it ought to answer, the lines."""
 from cobs import cobs
-from link_reference import stored
-from openeie.core.link import Request, Response
-from openeie.core.load_port import Control, Target
+from openeie.core.array.link_frames import Request, Response
+from openeie.core.array.load_port import Control, Target
+from support.link_reference import stored
 
 from ..bench import plain
 

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from link_reference import Reference, with_crc
-from openeie.core.link import Command, Reply
-from openeie.core.load_port import Target
+from openeie.core.array.link_frames import Command, Reply
+from openeie.core.array.load_port import Target
 from openeie.hw.link.check import RequestCheck
+from support.link_reference import Reference, with_crc
 
 from ..bench import trace
 

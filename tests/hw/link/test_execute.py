@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Frames in, responses out; around the executor stand Python models of its neighbours."""
 import pytest
-from link_reference import IDENTITY, READABLE, Reference, with_crc
-from openeie.core.link import Command, Reply
-from openeie.core.load_port import Control, Target
+from openeie.core.array.link_frames import Command, Reply
+from openeie.core.array.load_port import Control, Target
 from openeie.hw.link.execute import Executor
 from openeie.hw.link.identity import IdentityMemory
+from support.link_reference import IDENTITY, READABLE, Reference, with_crc
 
 from ..bench import simulate
 from .ports import Ports, replies, request
@@ -52,7 +52,7 @@ class Neighbours:
         dut, body, kept, aside = self.dut, b"", None, 0
         ctx.set(dut.o.ready, 1)
         while len(self.answers) < len(self.frames):
-            if ctx.get(dut.begin):
+            if ctx.get(dut.response_start):
                 body, aside = b"", ctx.get(dut.aside)
             if ctx.get(dut.o.valid):
                 body += bytes([ctx.get(dut.o.payload)])
@@ -66,7 +66,7 @@ class Neighbours:
             if send or again:
                 ctx.set(dut.sending, 1)
                 for _ in range(self.sending):
-                    assert not (ctx.get(dut.begin) or ctx.get(dut.o.valid))
+                    assert not (ctx.get(dut.response_start) or ctx.get(dut.o.valid))
                     await ctx.tick()
                 ctx.set(dut.sending, 0)
 

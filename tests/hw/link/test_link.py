@@ -5,12 +5,12 @@ import pytest
 from amaranth import Module, ResetInserter
 from amaranth.lib import wiring
 from amaranth.lib.wiring import connect
-from link_reference import IDENTITY, Reference, with_crc
-from openeie.core.config import preset
-from openeie.core.link import Command, Identity, Reply, Response
-from openeie.core.load_port import Control, Fault, Status, Target
+from openeie.core.array.config import preset
+from openeie.core.array.link_frames import Command, Identity, Reply, Response
+from openeie.core.array.load_port import Control, Fault, Status, Target
 from openeie.hw.accelerator import Accelerator
 from openeie.hw.link.link import Link
+from support.link_reference import IDENTITY, Reference, with_crc
 
 from ..bench import simulate
 from .ports import Ports, decoded, encoded, receive_byte, replies, request, send_bytes

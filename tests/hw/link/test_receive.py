@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from link_reference import with_crc
-from openeie.core.link import CREDITS, MAX_FRAME
+from openeie.core.array.link_frames import CREDITS, MAX_FRAME
 from openeie.hw.link.receive import Receiver
+from support.link_reference import with_crc
 
 from ..bench import get_n, put_all, simulate
 from .ports import encoded

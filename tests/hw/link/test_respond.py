@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from link_reference import with_crc
-from openeie.core.link import MAX_DATA
+from openeie.core.array.link_frames import MAX_DATA
 from openeie.hw.link.respond import Responder
+from support.link_reference import with_crc
 
 from ..bench import get_n, put_all, simulate
 from .ports import encoded
@@ -21,7 +21,7 @@ class Driver:
             ctx.set(getattr(self.dut, name), 0)
 
     async def respond(self, ctx, body, aside=0):
-        await self.pulse(ctx, begin=1, aside=aside)
+        await self.pulse(ctx, response_start=1, aside=aside)
         await put_all(ctx, self.dut.i, body, rng=self.rng)
         await self.pulse(ctx, send=1)
         await self.take(ctx)
@@ -66,7 +66,7 @@ def test_latency():
     dut = driver.dut
 
     async def bench(ctx):
-        await driver.pulse(ctx, begin=1)
+        await driver.pulse(ctx, response_start=1)
         await put_all(ctx, dut.i, b"abc")
         ctx.set(dut.send, 1)
         for cycle in range(dut.latency + 1):

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 import pytest
-from openeie.core.link import Command
-from openeie.core.load_port import Target
+from openeie.core.array.link_frames import Command
+from openeie.core.array.load_port import Target
 from openeie.hw.link.words import WordMover
 
 from ..bench import get_n, plain, put_all, simulate

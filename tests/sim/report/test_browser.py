@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 from openeie.sim.report.page import render
-from report_pages import example, lenet
+from support.report_pages import example, lenet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")

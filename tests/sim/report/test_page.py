@@ -6,19 +6,19 @@ import sys
 
 import numpy as np
 import pytest
-from networks import CONFIG
 from openeie import shipped
-from openeie.core.compile import compile_network
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import InputError, ToolError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
-from openeie.sim import fast
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
+from openeie.sim.fast import fast
 from openeie.sim.report.gather import gather
 from openeie.sim.report.page import check_page, render
 from openeie.sim.study.energy import energy
 from openeie.sim.study.run_energy import UNITS
 from openeie.sim.study.workload import Workload
-from report_pages import Page, example, lenet
+from support.networks import CONFIG
+from support.report_pages import Page, example, lenet
 
 
 def share(layer, counter):
@@ -29,7 +29,7 @@ def test_numbers_are_the_runs(rng):
     run, report = example(rng)
     page = Page(render(report))
     table = page.tables["A: shares of the PEs' cycles; each line adds up to 100 %"]
-    for row, layer in zip(table[1:], run.whole_layers, strict=False):
+    for row, layer in zip(table[1:], run.layers, strict=False):
         assert row[:2] == [layer.name, f"{layer.cycles.sum() / 4:,.1f}"]
         assert dict(zip(table[0], row))["empty column"] == share(layer, "empty_column")
         for counter in ("starved", "blocked", "writeback", "drain"):
@@ -44,7 +44,7 @@ def test_numbers_are_the_runs(rng):
 
 def test_the_load_is_the_counters(rng):
     run, report = example(rng)
-    for busy, layer in zip(report.busy, run.whole_layers, strict=True):
+    for busy, layer in zip(report.busy, run.layers, strict=True):
         assert np.array_equal(busy, layer.counters[..., 0].sum(axis=0) / layer.cycles.sum())
 
 
@@ -98,10 +98,10 @@ def test_a_large_network_stays_small(rng):
 def test_energy_is_the_models():
     program, x, run, report = lenet()
     network = program.network
-    acts = [x[:1], *(layer.outputs[:1] for layer in run.layers)]
+    acts = [x[:1], *(layer.outputs[:1] for layer in run.tiles)]
     for layer, read, shown in zip(network.layers, acts, report.energy, strict=False):
         time = Workload(name="w", weights=layer.weights, acts=read).time(program.config)
-        assert time.cycles == run.layers[network.layers.index(layer)].cycles[0]
+        assert time.cycles == run.tiles[network.layers.index(layer)].cycles[0]
         assert energy(time).by_unit == {unit: shown[unit] for unit in energy(time).by_unit}
     assert set(report.energy[0]) == set(UNITS)
 

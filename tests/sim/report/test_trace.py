@@ -7,16 +7,16 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from networks import CONFIG, branched
-from openeie.core.compile import compile_network
-from openeie.core.counters import COUNTERS
+from openeie.core.array.counters import COUNTERS
+from openeie.core.compile.compile import compile_network
 from openeie.core.errors import CapacityError, InputError
 from openeie.core.run import Run
-from openeie.sim import fast
-from openeie.sim.random_layers import case
+from openeie.sim.fast import fast
+from openeie.sim.random.cases import case
 from openeie.sim.report import trace as tracing
 from openeie.sim.report.timeline import slices, timeline
 from openeie.sim.report.trace import occupancy, trace_start, traces
+from support.networks import CONFIG, branched
 
 
 def counted(trace, pe):
@@ -42,7 +42,7 @@ def check(program, run, x):
     plans = clustered = 0
     for start in {0, len(run.cycles) - 1}:
         for number, (plan, trace) in enumerate(traces(program, run, x, start)):
-            layer = run.layers[number]
+            layer = run.tiles[number]
             assert trace.cycles == layer.cycles[start], plan.name
             rebuilt = [counted(trace, pe) for pe in range(trace.pes)]
             assert rebuilt == layer.counters[start].tolist(), plan.name
@@ -69,10 +69,10 @@ def test_a_cycle_off_is_noticed(rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (1, program.network.inputs))
     run = fast.run(program, x)
-    counters = run.layers[0].counters.copy()
+    counters = run.tiles[0].counters.copy()
     counters[0, 0, [3, 4]] += (1, -1)
-    wrong = Run(engine="fast", config=run.config, layers=(
-        dataclasses.replace(run.layers[0], counters=counters), *run.layers[1:]))
+    wrong = Run(engine="fast", config=run.config, tiles=(
+        dataclasses.replace(run.tiles[0], counters=counters), *run.tiles[1:]))
     with pytest.raises(AssertionError):
         check(program, wrong, x)
 
@@ -116,8 +116,8 @@ def test_the_timeline(rng):
     events = document["traceEvents"]
     assert made.events == sum(event["ph"] != "M" for event in events)
     layers = [event for event in events if event["ph"] == "X" and event["pid"] == 1]
-    assert [event["name"] for event in layers] == [layer.name for layer in run.layers]
-    assert [event["dur"] for event in layers] == [layer.cycles[1] for layer in run.layers]
+    assert [event["name"] for event in layers] == [layer.name for layer in run.tiles]
+    assert [event["dur"] for event in layers] == [layer.cycles[1] for layer in run.tiles]
     for pe in range(5):
         mine = [event for event in events if event["ph"] == "X" and event["pid"] == 2
                 and event["tid"] == pe + 1]
@@ -125,7 +125,7 @@ def test_the_timeline(rng):
         assert all(a["ts"] + a["dur"] == b["ts"] for a, b in zip(mine, mine[1:]))
         for name, index in (("starved", 3), ("blocked", 4), ("drain", 6), ("empty_column", 2)):
             assert sum(event["dur"] for event in mine if event["name"] == name) \
-                == sum(layer.counters[1, pe, index] for layer in run.layers)
+                == sum(layer.counters[1, pe, index] for layer in run.tiles)
     names = [event["args"]["name"] for event in events if event["name"] == "thread_name"]
     assert names == ["layers", *(f"PE {pe}" for pe in range(5))]
     assert {event["name"] for event in events if event["ph"] == "C"} == {"queue"}

@@ -5,7 +5,7 @@ import openeie
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.core.encoding import encode_entries
+from openeie.core.entries.encoding import encode_entries
 from openeie.core.errors import ConfigError, InputError
 from openeie.sim.study.arrays import workload_of
 from openeie.sim.study.authors import authors_cycles
@@ -14,7 +14,7 @@ from openeie.sim.study.eie import PAPER, measure, paper_array, paper_workloads
 from openeie.sim.study.figures import figures, precision_figure
 from openeie.sim.study.precision import errors_by_precision
 from openeie.sim.study.workload import random_workload
-from openeie.sw.data import demo_pictures
+from openeie.sw.data.mnist import demo_pictures
 
 
 @pytest.fixture(scope="module")

@@ -4,12 +4,12 @@ import re
 
 import pytest
 from openeie.sim.study.charts import draw_chart
-from openeie.sim.study.grid import Layer, Sweep
+from openeie.sim.study.grid import RandomLayer, Sweep
 from openeie.sim.study.heat_map import draw_heat_map, heat_map_fields
 from openeie.sim.study.sweep import run_sweep
 from openeie.sim.study.sweep_charts import draw_front, sweep_charts
 
-LAYERS = [Layer(name=name, inputs=300, outputs=200, weight_density=0.1, act_density=density)
+LAYERS = [RandomLayer(name=name, inputs=300, outputs=200, weight_density=0.1, act_density=density)
           for name, density in (("sparse", 0.2), ("dense", 0.9), ("half", 0.5), ("most", 0.7))]
 
 

@@ -8,14 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from openeie.core.config import ArrayConfig, preset
-from openeie.core.counters import COUNTERS
+from openeie.core.array.config import ArrayConfig, preset
+from openeie.core.array.counters import COUNTERS
 from openeie.core.errors import InputError
-from openeie.core.graph import Linear, Network
-from openeie.core.weights import SparseWeights
+from openeie.core.network.graph import Linear, Network
+from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.study.area import array_luts, pe_luts
 from openeie.sim.study.energy import energy
-from openeie.sim.study.grid import Layer, Sweep
+from openeie.sim.study.grid import RandomLayer, Sweep
 from openeie.sim.study.journal import open_journal
 from openeie.sim.study.pareto import pareto_front
 from openeie.sim.study.sweep import STALLS, _owner, columns_of, run_sweep
@@ -28,7 +28,8 @@ def small_network():
         name="fc", weights=weights, bias=0 * one, multiplier=one, shift=0 * one),))
 
 
-SPEC = Layer(name="a", inputs=200, outputs=150, weight_density=0.1, act_density=0.5, vectors=2)
+SPEC = RandomLayer(name="a", inputs=200, outputs=150, weight_density=0.1, act_density=0.5,
+                   vectors=2)
 
 
 def test_points_are_single_answers():

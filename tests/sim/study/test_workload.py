@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from openeie.core.compile import compile_network
-from openeie.core.config import preset
-from openeie.core.encoding import encode_entries, pack_fixed
+from openeie.core.array.config import preset
+from openeie.core.compile.compile import compile_network
+from openeie.core.entries.encoding import encode_entries, pack_fixed
 from openeie.core.errors import InputError
-from openeie.sim import fast
+from openeie.sim.fast import fast
 from openeie.sim.study.energy import EVENT_PJ, energy, events, word_pj, words_read
 from openeie.sim.study.workload import Workload, occupancy, random_workload
 
@@ -38,7 +38,7 @@ def test_time_is_that_of_fast(layer, pes, queue_depth):
     program = compile_network(layer.network(), config, vectors=len(layer.acts))
     run, time = fast.run(program, layer.acts), layer.time(config)
     assert time.cycles == run.cycles[0]
-    assert np.array_equal(time.counters, run.layers[0].counters[0])
+    assert np.array_equal(time.counters, run.tiles[0].counters[0])
 
 
 @given(workloads(), st.integers(1, 6), st.sampled_from([16, 32, 64]))

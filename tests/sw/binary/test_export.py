@@ -8,15 +8,16 @@ from collections import OrderedDict
 import numpy as np
 import pytest
 import torch
-from binary_modules import exported, flat, norm
-from binary_networks import draw_binary
+from support.binary_modules import exported, flat, norm
+from support.binary_networks import draw_binary
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from openeie.core import artefact, golden
-from openeie.core.binary import BinaryConv, BinaryLinear
+from openeie.core import golden
+from openeie.core.artefact import artefact
 from openeie.core.errors import InputError
-from openeie.core.graph import Conv, Depthwise, Linear, Network, Pool
-from openeie.core.signs import SignMatrix
+from openeie.core.network.binary import SignConv, SignLinear
+from openeie.core.network.graph import Conv, Depthwise, Linear, Network, Pool
+from openeie.core.numbers.signs import SignMatrix
 from openeie.sw.binary import modules
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.export import export
@@ -91,8 +92,8 @@ def test_the_layers_of_a_network():
     net = exported(model, torch.randint(0, 256, (4, 2, 9, 8)))
     assert [(layer.name, type(layer), layer.relu) for layer in net.layers] == [
         ("conv", Conv, True), ("pool", Pool, False), ("sign", Depthwise, False),
-        ("inner.0", BinaryConv, False), ("mean", Pool, True), ("vector", Depthwise, False),
-        ("binary", BinaryLinear, False), ("last", Linear, False)]
+        ("inner.0", SignConv, False), ("mean", Pool, True), ("vector", Depthwise, False),
+        ("binary", SignLinear, False), ("last", Linear, False)]
     assert net.layers[4].window.kernel == (3, 3) and net.layers[3].mode == "xnor"
     assert net.layers[3].window.pad == (1, 1, 1, 1) and net.inputs == 2 * 9 * 8
 
@@ -181,8 +182,8 @@ def test_eight_bits():
 def test_branches_are_not_computed_in_torch():
     first = draw_binary(3).layers[-1]
     other = dataclasses.replace(first, name="other", sources=("input",))
-    last = BinaryLinear(name="last", mode="bwn", sources=("fc", "other"), bias=[0], multiplier=[1],
-                        shift=[0], signs=SignMatrix.from_signs(np.ones((1, 2 * first.outputs))))
+    last = SignLinear(name="last", mode="bwn", sources=("fc", "other"), bias=[0], multiplier=[1],
+                      shift=[0], signs=SignMatrix.from_signs(np.ones((1, 2 * first.outputs))))
     net = Network(name="n", layers=(first, other, last))
     with pytest.raises(InputError, match="must be a chain of layers, but 'other' does not read"):
         exact_outputs(net, np.zeros((1, net.inputs), int))

@@ -5,13 +5,14 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from openeie.core import artefact, golden
+from openeie.core import golden
+from openeie.core.artefact import artefact
 from openeie.core.errors import InputError
 from openeie.sw.binary.exact import exact_outputs
 from openeie.sw.binary.modules import BinaryConv2d, BinaryLinear
 from openeie.sw.binary.networks import NETWORK_MODES, cifar_net, lenet5
 from openeie.sw.binary.train import TASKS, Task, exported, integer_inputs, tensors, train
-from openeie.sw.compress.train import Schedule
+from openeie.sw.compress.methods.train import Schedule
 from torch import nn
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
-from openeie.core.fixed import int_range, requantise
-from openeie.sw.binary.asked import Asked
+from openeie.core.numbers.fixed import int_range, requantise
+from openeie.sw.binary.sign_threshold import SignThreshold
 from openeie.sw.binary.writeback import GainOffset, integer_writeback
 
 
@@ -23,7 +23,7 @@ def draw_writeback(rng, m=8):
     value = np.select([rng.integers(4, size=m) == i for i in range(3)], [
         np.zeros(m), rng.choice([low - 1, low, low + 0.5, low + 1, high, high + 0.5, high + 1], m),
         np.rint(rng.normal(0, high / 4, m))], rng.normal(0, high / 4, m))
-    asked = Asked(gain=asked_gain, offset=-asked_gain * value)
+    asked = SignThreshold(gain=asked_gain, offset=-asked_gain * value)
     asked.gain[0] *= rng.integers(2)
     threshold = rng.choice([1, 1000, 1e5], m) * rng.normal(0, 1, m)     # in steps of the sum
     threshold[1] = np.rint(threshold[1])                    # where the value is 0, the sign is +1
@@ -62,7 +62,7 @@ def test_the_sign_that_a_later_layer_reads_is_that_of_the_real_value(seed):
 
 def test_a_bias_that_would_need_too_many_bits_is_the_nearest():
     given_ = GainOffset(gain=np.array([1e-11, 1e-3]), offset=np.array([0.0, 0.0]))
-    asked = Asked(gain=np.ones(1), offset=np.array([-0.7]))
+    asked = SignThreshold(gain=np.ones(1), offset=np.array([-0.7]))
     _, fields = integer_writeback(given_, asked=asked, act_width=16, where="layer")
     # The second moves: the sum 700 must become 1, and 699 must not.
     assert fields["bias"].tolist() == [0, -199]

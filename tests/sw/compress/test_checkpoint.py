@@ -7,14 +7,14 @@ import pytest
 import safetensors.torch
 import torch
 from openeie.core.errors import ArtefactError, InputError
-from openeie.sw.compress.checkpoint import Checkpoints, State, digest
+from openeie.sw.compress.checkpoint import Checkpoints, StepState, digest
 
 RUN = {"seed": 1, "data": "0" * 64}
 KEYS = {"float": {"train": {"epochs": 3}}, "prune": {"prune": {"keep": 0.5}}}
 
 
 def state():
-    return State(notes={"float": {"error": 0.1}, "none": None}).after(
+    return StepState(notes={"float": {"error": 0.1}, "none": None}).after(
         model={"a": torch.randn(3, 4), "b.c": torch.arange(5), "scalar": torch.tensor(2.5)},
         other={"bytes": torch.arange(3, dtype=torch.uint8)})
 

@@ -5,7 +5,7 @@ from openeie.sw.compress import pipeline
 from openeie.sw.compress.keys import keys_of
 from openeie.sw.compress.pipeline import compress
 from openeie.sw.compress.recipe import Recipe
-from pictures import Chain, arrays
+from support.pictures import Chain, arrays
 
 QUICK = {"epochs": 1, "batch": 50}
 ALL = {"name": "n", "train": QUICK, "prune": {"keep": 0.5, "rounds": 2, "between": QUICK},

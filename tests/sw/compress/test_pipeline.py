@@ -3,17 +3,18 @@
 import shutil
 
 import numpy as np
-import onnx_models
+from support import onnx_models
 import openeie
 import pytest
 import torch
-from openeie.core import artefact, golden
+from openeie.core import golden
+from openeie.core.artefact import artefact
 from openeie.core.errors import BudgetError, InputError
-from openeie.core.layers import Weighted
-from openeie.sw.compress.course import Silent
+from openeie.core.network.layers import Weighted
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.float_graph import FloatGraph, Node
-from pictures import Chain, Residual, arrays
+from openeie.sw.compress.run_context import Silent
+from openeie.sw.float.graph import FloatGraph, Node
+from support.pictures import Chain, Residual, arrays
 from torch import nn
 
 DATA = arrays()

@@ -7,12 +7,12 @@ import pytest
 import torch
 from openeie.core.errors import InputError
 from openeie.sw.binary.modules import BinaryLinear
-from openeie.sw.compress.dataset import load_dataset
+from openeie.sw.compress.methods.train import deterministic
 from openeie.sw.compress.preflight import check_network, identity
 from openeie.sw.compress.recipe_file import read_recipe
 from openeie.sw.compress.source import find_source
-from openeie.sw.compress.train import deterministic
-from pictures import Chain, Residual, arrays
+from openeie.sw.data.labelled import load_dataset
+from support.pictures import Chain, Residual, arrays
 from torch import nn
 
 DATA = load_dataset(arrays(60, 20))

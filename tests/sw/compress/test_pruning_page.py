@@ -5,9 +5,10 @@ from collections import OrderedDict
 from pathlib import Path
 
 import torch
-from openeie.sw.compress.prune import kept
-from openeie.sw.compress.share import shared
-from openeie.sw.compress.train import Schedule, cross_entropy, deterministic, error_rate, fit
+from openeie.sw.compress.methods.prune import kept
+from openeie.sw.compress.methods.share import shared
+from openeie.sw.compress.methods.train import (Schedule, cross_entropy, deterministic, error_rate,
+                                               fit)
 from torch import nn
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "pruning.md"

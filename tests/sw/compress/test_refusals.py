@@ -3,9 +3,9 @@
 import pytest
 import torch
 from openeie.core.errors import InputError
-from openeie.sw.compress.course import Silent
 from openeie.sw.compress.pipeline import compress
-from pictures import Chain, Residual, arrays
+from openeie.sw.compress.run_context import Silent
+from support.pictures import Chain, Residual, arrays
 from torch import nn
 
 DATA = arrays()

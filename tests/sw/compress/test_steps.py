@@ -2,11 +2,11 @@
 """Where the pipeline decides, it decides on what the recipe goes on to do."""
 import pytest
 import torch
-from openeie.core import artefact
+from openeie.core.artefact import artefact
 from openeie.sw.compress import steps
 from openeie.sw.compress.pipeline import compress
 from openeie.sw.compress.recipe import Recipe
-from pictures import Chain, arrays
+from support.pictures import Chain, arrays
 
 
 class Told(Exception):

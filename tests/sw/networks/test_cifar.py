@@ -2,21 +2,23 @@
 """CifarNet from nothing to an artefact, on a few pictures made here."""
 from collections import OrderedDict
 
-import cifar_files
+from support import cifar_files
 import numpy as np
+import openeie
 import pytest
 import torch
-from openeie.core import artefact, golden
-from openeie.sw.compress.cycle import Cycle, fit_cycle, predict
-from openeie.sw.compress.order import order_units
+from openeie.core import golden
+from openeie.core.artefact import artefact
+from openeie.sw.compress.graph_module import GraphModule, with_weights
+from openeie.sw.compress.methods.one_cycle_sgd import Cycle, fit_cycle, predict
+from openeie.sw.compress.methods.order_units import order_units
+from openeie.sw.compress.methods.prune import kept, prune
+from openeie.sw.compress.methods.share import share
+from openeie.sw.compress.methods.train import cross_entropy, deterministic
 from openeie.sw.compress.pipeline import compress
-from openeie.sw.compress.prune import kept, prune
-from openeie.sw.compress.share import share
-from openeie.sw.compress.train import cross_entropy, deterministic
-from openeie.sw.graph_module import GraphModule, with_weights
-from openeie.sw.importers.torch_module import load_module
+from openeie.sw.importers.torch.module import load_module
 from openeie.sw.networks.cifar import CifarNet
-from openeie.sw.quantise_graph import quantise_graph
+from openeie.sw.quantise.quantise import quantise_graph
 from torch import nn
 
 SCALE = 1 / 255
@@ -55,7 +57,7 @@ def test_from_nothing_to_an_artefact():
                              input_scale=SCALE, acc_width=32, encoding="huffman")
     data = artefact.dumps(network)
     loaded = artefact.loads(data)
-    x = pictures[:20].transpose(0, 2, 3, 1).reshape(20, -1).astype(np.int64)
+    x = openeie.to_array_order(pictures[:20]).astype(np.int64)
     outputs = golden.network(loaded, x)[-1]
     assert np.array_equal(outputs, golden.network(network, x)[-1])
     assert np.mean(outputs.argmax(1) == answers[:20]) >= 0.9

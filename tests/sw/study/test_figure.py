@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from openeie.core.errors import ToolError
 from openeie.sw.study.draw import check_drawing, draw
-from openeie.sw.study.figure import STYLES, Figure, Panel, Series, series
+from openeie.sw.study.figure import STYLES, StudyFigure, Panel, Series, series
 
 
 def figure():
     lines = tuple(series(f"as {style}", range(1, 6), np.arange(5) ** 2 / 16, style)
                   for style in STYLES)
-    return Figure(name="f", title="All styles", note="a note", panels=(
+    return StudyFigure(name="f", title="All styles", note="a note", panels=(
         Panel(title="one", x_label="x", y_label="y", series=lines, percent="y"),
         Panel(title="two", x_label="a", y_label="b", series=lines[:1], log="xy",
               y_range=(0.01, 2))))

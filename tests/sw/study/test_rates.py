@@ -6,12 +6,12 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from openeie.sw.compress.prune import kept, prune, weighted_layers
+from openeie.sw.compress.methods.prune import kept, prune, weighted_layers
 from openeie.sw.study.figure import NAMES
 from openeie.sw.study.rates import (METHODS, PAPER_KEPT, RatePoint, fractions_kept, front,
                                     pruned_models, rate_figure, rate_points)
 from openeie.sw.study.study import run_study, steps
-from study_subject import EFFORT, small_subject
+from support.study_subject import EFFORT, small_subject
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from openeie.core.errors import InputError
 from openeie.sw.study.subject import FULL, QUICK, lenet, read_weights, weights_of
-from study_subject import small_subject
+from support.study_subject import small_subject
 
 
 def same(one, other):

@@ -2,7 +2,7 @@
 """Codes and runs of a file: as ``inspect`` counts their bits, and bounded by their entropy."""
 import openeie
 import pytest
-from openeie.core.inspect import inspect
+from openeie.core.artefact.inspect import inspect
 from openeie.sw.study.symbols import symbol_figure, symbols_of
 from openeie.sw.study.table import PAPER, compression_rows
 

@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The host link's frames: what gateware and driver agree on (``docs/link.md``)."""
+import enum
+import struct
+import zlib
+from dataclasses import dataclass, fields
+
+from ..errors import LinkError
+from .config import ENCODINGS, OPERATIONS, ArrayConfig
+
+__all__ = ["Command", "Reply", "Request", "Response", "MAX_FRAME", "MAX_DATA", "REQUEST_HEADER",
+           "RESPONSE_HEADER", "CRC_BYTES", "CREDITS", "WORD_BYTES", "PROTOCOL", "Identity"]
+
+#: Version of the frames; the first identity word, so that older gateware is recognised.
+PROTOCOL = 1
+#: Bytes of a frame before COBS, at most: one COBS block.
+MAX_FRAME = 254
+#: seq, command, target, word bytes, PE, address, number of words.
+REQUEST_HEADER = struct.Struct("<BBBBHIB")
+#: seq, command | 0x80, reply.
+RESPONSE_HEADER = struct.Struct("<BBB")
+CRC_BYTES = 4
+#: Bytes of data in a frame, at most.
+MAX_DATA = 232
+#: Requests that may be under way: the gateware buffers one while it executes another.
+CREDITS = 2
+#: Bytes in which a word may travel.
+WORD_BYTES = (1, 2, 4, 8)
+
+
+class Command(enum.IntEnum):
+    """What a request asks for."""
+    IDENTIFY = 1    # read words of the identity; takes any sequence number and begins a new count
+    WRITE = 2       # write `count` words from `address` on
+    READ = 3        # read `count` words from `address` on
+    RESET = 4       # reset the array; takes any sequence number and begins a new count
+
+
+class Reply(enum.IntEnum):
+    """How it ended."""
+    OK = 0
+    BUSY = 1        # the array runs a program: only CONTROL can be read; nothing was done
+    REFUSED = 2     # unknown command or target, or header and length contradict; nothing done
+    SEQUENCE = 3    # not the expected sequence number, which is the data; nothing was done
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """One request frame; ``data`` is empty unless ``command`` is WRITE."""
+    sequence: int
+    command: Command
+    target: int = 0
+    word_bytes: int = 8
+    pe: int = 0
+    address: int = 0
+    count: int = 0
+    data: bytes = b""
+
+    def pack(self) -> bytes:
+        """The frame before COBS, CRC included."""
+        body = REQUEST_HEADER.pack(self.sequence, self.command, self.target, self.word_bytes,
+                                   self.pe, self.address, self.count) + self.data
+        return body + zlib.crc32(body).to_bytes(CRC_BYTES, "little")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Response:
+    """One response frame."""
+    sequence: int
+    command: Command
+    reply: Reply
+    data: bytes
+
+    @classmethod
+    def unpack(cls, frame: bytes) -> "Response":
+        """Check and split a frame (after COBS).
+
+        Raises
+        ------
+        LinkError : too short, wrong CRC, or not a response.
+        """
+        if len(frame) < RESPONSE_HEADER.size + CRC_BYTES:
+            raise LinkError(f"a response has at least {RESPONSE_HEADER.size + CRC_BYTES} bytes, "
+                            f"this one has {len(frame)}")
+        body, crc = frame[:-CRC_BYTES], int.from_bytes(frame[-CRC_BYTES:], "little")
+        if zlib.crc32(body) != crc:
+            raise LinkError(f"the response's CRC-32 is {zlib.crc32(body):#010x}, "
+                            f"but it says {crc:#010x}")
+        sequence, command, reply = RESPONSE_HEADER.unpack_from(body)
+        try:
+            return cls(sequence=sequence, command=Command(command ^ 0x80), reply=Reply(reply),
+                       data=body[RESPONSE_HEADER.size:])
+        except ValueError as error:
+            raise LinkError(f"not a response: {error}") from error
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """What a bitstream says of itself, in 32-bit words; the whole configuration is among them.
+
+    Attributes
+    ----------
+    design : first 64 bits of the digest of the gateware's sources.
+    board : the board's name, at most 16 ASCII characters.
+    clock_hz : the array's clock.
+    config : the array.
+    """
+    design: int
+    board: str
+    clock_hz: int
+    config: ArrayConfig
+
+    #: Words before the configuration: protocol, number of words, design (2), board (4), clock.
+    _HEAD = 9
+
+    def words(self) -> list[int]:
+        """The identity as the gateware holds it, uint32 each."""
+        values = [getattr(self.config, name) for name in _config_names()]
+        names = sum(1 << ENCODINGS.index(name) for name in self.config.encodings) \
+            | sum(1 << 8 + OPERATIONS.index(name) for name in self.config.operations)
+        board = self.board.encode("ascii").ljust(16, b"\0")
+        return [PROTOCOL, self._HEAD + len(values) + 1,
+                self.design & 0xFFFFFFFF, self.design >> 32,
+                *struct.unpack("<4I", board), self.clock_hz, *values, names]
+
+    @classmethod
+    def from_words(cls, words: list[int]) -> "Identity":
+        """Read an identity back.
+
+        Raises
+        ------
+        LinkError : another protocol version, or words that describe no array.
+        """
+        names = _config_names()
+        if not words or words[0] != PROTOCOL:
+            raise LinkError(f"the bitstream speaks version {words[0] if words else 'none'} of the "
+                            f"link, this program speaks {PROTOCOL}; build and program the board "
+                            f"anew")
+        if len(words) != cls._HEAD + len(names) + 1 or words[1] != len(words):
+            raise LinkError(f"the bitstream's identity has {len(words)} words, not "
+                            f"{cls._HEAD + len(names) + 1}: it was built by another version; "
+                            f"build and program the board anew")
+        values = dict(zip(names, words[cls._HEAD:-1], strict=True))
+        try:
+            encodings = tuple(name for bit, name in enumerate(ENCODINGS) if words[-1] >> bit & 1)
+            operations = tuple(name for bit, name in enumerate(OPERATIONS)
+                               if words[-1] >> 8 + bit & 1)
+            board = struct.pack("<4I", *words[4:8]).rstrip(b"\0").decode("ascii")
+            return cls(design=words[2] | words[3] << 32, board=board, clock_hz=words[8],
+                       config=ArrayConfig(**values, encodings=encodings,
+                                          operations=operations))
+        except (ValueError, TypeError) as error:
+            raise LinkError(f"the bitstream's identity describes no array: {error}; build and "
+                            f"program the board anew") from error
+
+
+def _config_names() -> list[str]:
+    """The configuration's integer fields, in the order in which the identity has them."""
+    return [field.name for field in fields(ArrayConfig)
+            if field.name not in ("encodings", "operations")]

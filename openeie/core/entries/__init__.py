@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The encodings of weights as entries of the array's memories."""

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The network as integer layers, independent of any array."""

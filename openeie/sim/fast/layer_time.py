@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The time of one start of one layer from nothing but which of its activations are not zero.
+
+``fast`` reads activations out of the memories at the addresses of the walk; here the walk's window
+goes over the map itself, which costs no arithmetic and no addresses. Both end in the same
+recurrence.
+"""
+from typing import NamedTuple
+
+import numpy as np
+
+from ...core.array.config import ArrayConfig
+from ...core.array.counters import COUNTERS
+from ...core.array.timing import Timing
+from ...core.compile.program import TilePlan, Program
+from ...core.network.address_walk import AddressWalk
+from ...core.network.chain import lines_needed
+from .compiled import compiled
+from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
+
+__all__ = ["map_items", "plan_entries", "position_entries", "plan_shape", "plan_cycles"]
+
+
+class _Window(NamedTuple):
+    """A walk's window as plain numbers, which compiled code can take."""
+    kernel_height: int
+    kernel_width: int
+    stride_y: int
+    stride_x: int
+    pad_top: int
+    pad_left: int
+    height: int
+    width: int
+    out_height: int
+    out_width: int
+
+    @classmethod
+    def of(cls, walk: AddressWalk) -> "_Window":
+        return cls(*(int(getattr(walk, name)) for name in cls._fields))
+
+
+@compiled
+def _collect(first, columns, inputs, window, pixel_columns):
+    """Items of a window's walk over ``inputs`` maps.
+
+    first int64 [inputs x pixels + 1]: pixel p has ``columns[first[p]:first[p + 1]]``, int32; of a
+    kernel's pixels each has ``pixel_columns`` column numbers. Returns int32 [items].
+    """
+    items, size = np.empty(0, np.int32), 0
+    for store in (False, True):         # count, then write
+        size = 0
+        for image in range(inputs):
+            for position in range(window.out_height * window.out_width):
+                top = position // window.out_width * window.stride_y - window.pad_top
+                left = position % window.out_width * window.stride_x - window.pad_left
+                for k in range(window.kernel_height * window.kernel_width):
+                    y, x = top + k // window.kernel_width, left + k % window.kernel_width
+                    if not (0 <= y < window.height and 0 <= x < window.width):
+                        continue
+                    pixel = (image * window.height + y) * window.width + x
+                    if store:
+                        for c in range(first[pixel], first[pixel + 1]):
+                            items[size + c - first[pixel]] = k * pixel_columns + columns[c]
+                    size += first[pixel + 1] - first[pixel]
+                if store:
+                    items[size] = TOKEN
+                size += 1
+        if not store:
+            items = np.empty(size, np.int32)
+    return items
+
+
+def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
+    """What plan ``number`` broadcasts in one start: column numbers, TOKEN after each vector.
+
+    present : bool [inputs, n], which activations of the map that the layer reads are not zero; of
+        a tile, which reads a part of it, all the same.
+    Returns int32 [items].
+    """
+    plan, pes = program.tiles[number], program.config.pes
+    present = present[plan.part.vectors.start:plan.part.vectors.stop]
+    if plan.local:                      # every row is an item, whatever is in it
+        vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))
+        return np.tile(vector, len(present) * plan.walk.positions)
+    walk, source = plan.walk, program.network.source(plan.layer)
+    window = getattr(program.network.layers[plan.layer], "window", None)
+    held = slice(None)
+    if window is not None and walk.height < window.height:      # a band
+        lines = lines_needed(window, plan.part.lines)
+        held = slice(lines.start, lines.stop)
+    placed = source.memory(present, pes).reshape(
+        len(present), -1, walk.width, walk.pixel_rows * pes)[:, held]
+    placed = placed.reshape(-1, walk.pixel_rows * pes)
+    pixels, columns = np.nonzero(placed)
+    first = np.concatenate([[0], np.cumsum(np.bincount(pixels, minlength=len(placed)))])
+    return _collect(first, columns.astype(np.int32), len(present), _Window.of(walk),
+                    placed.shape[1])
+
+
+@compiled
+def _seen(items, vectors, n):
+    """Items as the activations that gave them: bool [vectors, n]."""
+    seen, vector = np.zeros((vectors, n), np.bool_), 0
+    for column in items:
+        if column == TOKEN:
+            vector += 1
+        else:
+            seen[vector, column] = True
+    return seen
+
+
+def plan_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Entries of each column and PE, and fillers among them, int32 [n, PEs of a cluster]: the
+    clusters hold the same."""
+    mine = slice(config.pes // plan.clusters)
+    return plan.entry_count[mine].T, plan.filler_count[mine].T
+
+
+def _of_position(plan: TilePlan, counts: np.ndarray, fillers: np.ndarray
+                 ) -> tuple[np.ndarray, np.ndarray]:
+    """A pool's entries are those of a pixel, and apply to every pixel of its window."""
+    if not plan.local:
+        return counts, fillers
+    repeats = (plan.walk.rows // plan.columns, 1)
+    return np.tile(counts, repeats), np.tile(fillers, repeats)
+
+
+def position_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
+    """:func:`plan_entries` of all columns that a position has, a pool's of each pixel."""
+    return _of_position(plan, *plan_entries(plan, config))
+
+
+def plan_shape(plan: TilePlan, config: ArrayConfig) -> Shape:
+    """What the recurrence knows of a plan besides its entries."""
+    return Shape(src_rows=plan.src_rows, acc_rows=plan.acc_rows, queue_depth=config.queue_depth,
+                 acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
+
+
+def plan_cycles(plan: TilePlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
+                fillers: np.ndarray) -> tuple[int, np.ndarray]:
+    """Cycles of a start, and counters int64 [PEs, 7].
+
+    items : int32 [items], as :func:`map_items` gives them.
+    counts, fillers : as :func:`plan_entries` gives them; a pool's, which are those of a pixel,
+        apply to every pixel of its window. The PEs may be fewer than the array's, if those left
+        out do as one of these.
+    """
+    counts, fillers = _of_position(plan, counts, fillers)
+    shape = plan_shape(plan, config)
+    lat, (n, pes) = Latencies.of(Timing(config)), counts.shape
+    counters = np.zeros((plan.clusters, len(COUNTERS), pes), np.int64)
+    counts, fillers = (np.ascontiguousarray(array, np.int32) for array in (counts, fillers))
+    if plan.clusters == 1:
+        cycles = start_cycles(items, counts, fillers, shape, lat, counters[0])
+    else:
+        seen = _seen(items, int(np.count_nonzero(items == TOKEN)), n)
+        copies = (plan.clusters, 1, 1)
+        cycles = clustered_cycles(seen, np.tile(counts, copies), np.tile(fillers, copies), shape,
+                                  lat, counters)
+    return int(cycles), counters.transpose(0, 2, 1).reshape(-1, len(COUNTERS))

