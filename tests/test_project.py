@@ -29,7 +29,7 @@ ROOMS = {
     "sw": ("host_memory", "seed", "data", "float", "quantise", "importers", "compress", "networks",
            "binary", "study", "zoo"),
 }
-SOURCES = sorted(path for folder in ("openeie", "tests", "benchmarks")
+SOURCES = sorted(path for folder in ("openeie", "tests", "benchmarks", "docs")
                  for path in (ROOT / folder).rglob("*.py"))
 PACKAGE = ROOT / "openeie"
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
