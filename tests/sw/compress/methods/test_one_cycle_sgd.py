@@ -29,7 +29,7 @@ def trained(seed, **options):
         model = small()
         fit_cycle(model, *two_colours(60), Cycle(epochs=6, batch=20), scale=1 / 255,
                   generator=generator, loss=smooth_cross_entropy(0.1),
-                  each_epoch=lambda epoch, loss: losses.append((epoch, loss)), **options)
+                  watch=lambda epoch, epochs, loss: losses.append((epoch, loss)), **options)
     return model, losses
 
 
@@ -78,6 +78,6 @@ def test_smoothing_of_nothing_is_the_cross_entropy():
 
 
 def test_fewer_pictures_than_a_batch_are_refused():
-    with pytest.raises(ValueError, match="batch must be at most the 8 pictures, not 9"):
+    with pytest.raises(ValueError, match="at most the 8 images to train with, not 9"):
         fit_cycle(small(), *two_colours(8), Cycle(epochs=1, batch=9), scale=1.0,
                   generator=torch.Generator(), loss=cross_entropy)
