@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a float network from nothing: SGD in one cycle, on pictures kept as bytes."""
+"""Training of a float network from nothing: SGD in one cycle, on images kept as bytes."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +21,7 @@ class Cycle:
     epochs : passes over the data.
     rate : the largest learning rate.
     rise : fraction of all steps until the peak.
-    batch : pictures in a step; what is left over in an epoch is skipped.
+    batch : images in a step; what is left over in an epoch is skipped.
     momentum : of SGD.
     decay : weight decay (added to the gradient, as usual for SGD).
     """
@@ -50,7 +50,7 @@ class Cycle:
 
 @dataclass(frozen=True, kw_only=True)
 class FlipShift:
-    """Mirrors every other picture, on average, and shifts each by whole pixels; zero outside.
+    """Mirrors every other image, on average, and shifts each by whole pixels; zero outside.
 
     Attributes
     ----------
@@ -110,7 +110,7 @@ def _floats(pixels: Tensor, scale: float) -> Tensor:
 
 def predict(model: nn.Module, images: np.ndarray, *, scale: float,
             batch: int = 500) -> np.ndarray:
-    """The class of the largest output of each picture, uint8 [n, channels, height, width]."""
+    """The class of the largest output of each image, uint8 [n, channels, height, width]."""
     model.eval()
     with torch.no_grad():
         return np.concatenate([

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float training loop: seeded, deterministic, with affine augmentation of small pictures."""
+"""The float training loop: seeded, deterministic, with affine augmentation of small images."""
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ __all__ = ["Affine", "Augment", "Schedule", "TrainingSchedule", "Loss", "Watch",
            "deterministic", "channels_last", "labelled_tensors", "cross_entropy", "fit",
            "error_rate"]
 
-#: What training lowers: of a model on a batch of pictures and their labels, a scalar.
+#: What training lowers: of a model on a batch of images and their labels, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 #: Random changes of a batch of images, ``augment(images, generator)``.
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -26,7 +26,7 @@ Watch = Callable[[int, int, float], None]
 
 
 class Inputs(Protocol):
-    """Pictures that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
+    """Images that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
 
     def __len__(self) -> int: ...
 
@@ -63,7 +63,7 @@ class TrainingSchedule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """Random affine maps of a picture, drawn anew for each one.
+    """Random affine maps of an image, drawn anew for each one.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class Affine:
     rotate : largest rotation, degrees.
     scale : largest relative change of size along each axis, e.g. 0.1.
     shear : largest shear, as a tangent.
-    flip : turn every second picture, at random, to its mirror image.
+    flip : turn every second image, at random, to its mirror image.
     """
     shift: float = 0.0
     rotate: float = 0.0
@@ -105,12 +105,12 @@ class Affine:
 
 
 def _map_shape(images: Tensor) -> list[int]:
-    """Batch, channels, height and width of pictures, which may be flat if they are square."""
+    """Batch, channels, height and width of images, which may be flat if they are square."""
     if images.ndim == 4:
         return list(images.shape)
     side = math.isqrt(images.shape[1])
     if images.ndim != 2 or side * side != images.shape[1]:
-        raise InputError(f"pictures that are augmented must be maps or flat squares, not "
+        raise InputError(f"images that are augmented must be maps or flat squares, not "
                          f"{list(images.shape[1:])}")
     return [len(images), 1, side, side]
 
@@ -124,7 +124,7 @@ class Schedule:
     epochs : passes over the data.
     rate : learning rate at the start.
     final_rate : learning rate at the end.
-    batch : pictures in a step; what is left over in an epoch is skipped.
+    batch : images in a step; what is left over in an epoch is skipped.
     decay : weight decay, decoupled from the gradient.
     """
     epochs: int
@@ -276,7 +276,7 @@ def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
 
 
 def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:
-    """Fraction of pictures whose largest output is not their label."""
+    """Fraction of images whose largest output is not their label."""
     model.eval()
     with torch.no_grad():
         answers = torch.cat([model(channels_last(part)).flatten(1).argmax(1)

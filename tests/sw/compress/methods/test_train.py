@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: repeatable whatever ran before it; augmentation moves pictures as it says."""
+"""Training: repeatable whatever ran before it; augmentation moves images as it says."""
 import numpy as np
 import pytest
 import torch
