@@ -27,7 +27,8 @@ class Accumulators(wiring.Component):
     i_valid, i : :class:`Addend`.
     maximum : keep the largest product instead of the sum, for max pools. A product then is an
         activation; it is moved up by half its range, so that a cleared row is below all of them.
-    read_en, read_bank, read_row : read one sum; ``clear`` writes zero there in the same cycle.
+    read_en, read_bank, read_row : read one sum.
+    clear : write zero there in the same cycle.
     acc : the sum that was asked for in the previous cycle, signed, ``acc_width`` bits.
     wipe, wipe_row : clear a row in all banks. After a reset, nothing is known of a memory.
     """

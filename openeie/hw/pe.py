@@ -37,15 +37,15 @@ class PE(wiring.Component):
     Members
     -------
     i : stream of :class:`Item` from the broadcast; ``i.ready`` says that the queue has room for
-        one, ``ready_two`` that it has room for two.
+        one.
+    ready_two : the queue has room for two.
     layer : constant while a layer runs.
     reset : back to the state after power-up, memories excepted.
     layer_start : pulse before each layer.
     running, clear, clear_index, blocked : see :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
-    result_en, result : results for the exchange between clusters, and
-    write_en, write : what the exchange writes into this PE's memory. With one cluster these four
-        do not exist.
+    result_en, result : results for the exchange between clusters; none with one cluster.
+    write_en, write : what the exchange writes into this PE's memory; likewise.
     done : this PE has written back the layer's last vector.
     wipe, wipe_row : clear an accumulator row in all banks.
     load_en, load : a write addressed to this PE; it reaches the memory ``load_latency`` later.

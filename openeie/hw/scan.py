@@ -28,7 +28,8 @@ class Scan(wiring.Component):
 
     Members
     -------
-    scan_start : pulse; ``layer`` must be constant from then on.
+    scan_start : pulse.
+    layer : constant from ``scan_start`` on.
     address, en : to the synchronous read port of every PE's source memory. With convolutions the
         top bit of the address selects memory A or B.
     acts : the activations, PE 0 first, that the ports return one cycle later and hold while ``en``

@@ -35,7 +35,7 @@ def test_a_damaged_report_is_refused(bitstream, tmp_path, damage, message):
     report = tmp_path / "report.json"
     check_bitstream(BOARD, bitstream)
     report.write_text(damage(report.read_text()))
-    with pytest.raises(InputError, match=f"cannot read .*report.json: {message}.* build anew: op"):
+    with pytest.raises(InputError, match=f"cannot read .*report.json: {message}.* build again: op"):
         check_bitstream(BOARD, bitstream)
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import UntrustedError
+from ..errors import InputError, UntrustedError
 from .untrusted import parse_json, read_regular
 
-__all__ = ["Lines", "dump_line", "dump_lines", "read_lines", "damage_text"]
+__all__ = ["Lines", "dump_line", "dump_lines", "read_lines", "read_journal", "damage_text"]
 
 #: Larger journals are refused unread.
 _MOST_BYTES = 1 << 30
@@ -77,6 +77,19 @@ def read_lines(path: Path, owner: str) -> Lines:
     return Lines(ours=bool(values) or head.startswith(data),
                  values=[value for value in values if value != {"owner": owner}],
                  dropped=found.count(None))
+
+
+def read_journal(path: Path, owner: str) -> Lines:
+    """The lines of a journal that a command continues; as :func:`read_lines`.
+
+    Raises
+    ------
+    InputError : the file cannot be read; the message tells the user to move it away.
+    """
+    try:
+        return read_lines(path, owner)
+    except UntrustedError as error:
+        raise InputError(f"cannot read the journal {error}; move it away") from error
 
 
 def _read_line(owner: str, line: bytes) -> tuple[Any] | None:

@@ -16,9 +16,9 @@ from ...core.compile.program import TilePlan, Program
 from ...core.network.address_walk import AddressWalk
 from ...core.network.chain import lines_needed
 from .compiled import compiled
-from .recurrence import TOKEN, Latencies, Shape, clustered_cycles, start_cycles
+from .recurrence import TOKEN, Latencies, Log, Shape, clustered_cycles, start_cycles
 
-__all__ = ["map_items", "plan_entries", "position_entries", "plan_shape", "plan_cycles"]
+__all__ = ["map_items", "plan_entries", "position_entries", "plan_cycles"]
 
 
 class _Window(NamedTuple):
@@ -130,31 +130,33 @@ def position_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, n
     return _of_position(plan, *plan_entries(plan, config))
 
 
-def plan_shape(plan: TilePlan, config: ArrayConfig) -> Shape:
+def _plan_shape(plan: TilePlan, config: ArrayConfig) -> Shape:
     """What the recurrence knows of a plan besides its entries."""
     return Shape(src_rows=plan.src_rows, acc_rows=plan.acc_rows, queue_depth=config.queue_depth,
                  acc_banks=config.acc_banks, lanes=1 if plan.local else config.pes)
 
 
 def plan_cycles(plan: TilePlan, config: ArrayConfig, items: np.ndarray, counts: np.ndarray,
-                fillers: np.ndarray) -> tuple[int, np.ndarray]:
-    """Cycles of a start, and counters int64 [PEs, 7].
+                fillers: np.ndarray, log: Log | None = None) -> tuple[int, np.ndarray]:
+    """Cycles of a launch, and counters int64 [PEs, 7].
 
     items : int32 [items], as :func:`map_items` gives them.
     counts, fillers : as :func:`plan_entries` gives them; a pool's, which are those of a pixel,
         apply to every pixel of its window. The PEs may be fewer than the array's, if those left
         out do as one of these.
+    log : filled with the times of each item, if given.
     """
     counts, fillers = _of_position(plan, counts, fillers)
-    shape = plan_shape(plan, config)
+    shape = _plan_shape(plan, config)
     lat, (n, pes) = Latencies.of(Timing(config)), counts.shape
     counters = np.zeros((plan.clusters, len(COUNTERS), pes), np.int64)
     counts, fillers = (np.ascontiguousarray(array, np.int32) for array in (counts, fillers))
     if plan.clusters == 1:
-        cycles = start_cycles(items, counts, fillers, shape, lat, counters[0])
+        cycles = start_cycles(items, counts, fillers, shape, lat, counters[0],
+                              log)
     else:
         seen = _seen(items, int(np.count_nonzero(items == TOKEN)), n)
         copies = (plan.clusters, 1, 1)
         cycles = clustered_cycles(seen, np.tile(counts, copies), np.tile(fillers, copies), shape,
-                                  lat, counters)
+                                  lat, counters, log)
     return int(cycles), counters.transpose(0, 2, 1).reshape(-1, len(COUNTERS))

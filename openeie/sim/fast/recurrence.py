@@ -12,10 +12,10 @@ import numpy as np
 
 from ...core.array.counters import COUNTERS
 from .compiled import compiled
-from .recurrence_state import Group, Latencies, Shape
+from .recurrence_state import Group, Latencies, Log, Shape
 
-__all__ = ["TOKEN", "Latencies", "Shape", "find_columns", "start_cycles", "clustered_cycles",
-           "all_cycles"]
+__all__ = ["TOKEN", "Latencies", "Log", "Shape", "find_columns", "start_cycles",
+           "clustered_cycles", "all_cycles"]
 
 #: Stands for a column number in a list of items: the end of a vector.
 TOKEN = -1
@@ -44,16 +44,22 @@ def find_columns(x):
 
 
 @compiled
+def _pop(broadcast, known, lat):
+    """When a column broadcast in cycle ``broadcast`` leaves the queue of a PE; ``known`` = X of
+    the item before."""
+    return max(broadcast + lat.queue, known)
+
+
+@compiled
 def _advance(broadcast, entries, lat, known, read, free, freed):
     """Take a column through every PE; returns the last pop.
 
     Per PE: ``entries`` in the column; ``known`` = X and ``read`` = S of the item before, replaced
     by this one's; ``free`` = the S that follows without a bubble; ``freed`` = the ``free`` before.
     """
-    earliest = broadcast + lat.queue
-    last = earliest
+    last = broadcast + lat.queue
     for i in range(len(read)):
-        pop = max(earliest, known[i])
+        pop = _pop(broadcast, known[i], lat)
         x = max(pop + lat.pointers, read[i])
         s = max(x + lat.entries, free[i])
         freed[i] = free[i]
@@ -91,9 +97,10 @@ def _classify(first, last, lat, read, freed, pend, blocked, writeback):
 
 
 @compiled
-def _new_group(pes, shape, lat, counters):
-    """PEs that share a broadcast, before the first item; counters int64 [7, PEs] of theirs."""
+def _new_group(number, pes, shape, lat, counters):
+    """The PEs of cluster ``number`` before the first item; their counters int64 [7, PEs]."""
     return Group(
+        number=number,
         known=np.full(pes, _NEVER), read=np.full(pes, _NEVER), freed=np.full(pes, _NEVER),
         free=np.full(pes, -lat.counted - lat.decode), pend=np.full(pes, _NEVER),
         pops=np.full(shape.queue_depth, _NEVER), clock=np.zeros(4, np.int64),
@@ -101,17 +108,29 @@ def _new_group(pes, shape, lat, counters):
 
 
 @compiled
-def _send(group, counts, column, leave, shape, lat):
-    """Take an item that leaves lnzd in cycle ``leave`` through broadcast and every PE."""
+def _send(group, counts, column, leave, shape, lat, log):
+    """Take an item that leaves lnzd in cycle ``leave`` through broadcast and every PE.
+
+    ``log`` is None in plain runs: Numba then leaves out what is under its conditions.
+    """
     clock, pend, token = group.clock, group.pend, column == TOKEN
     lag = lat.queue + lat.pointers + lat.entries + lat.decode
     slot = clock[_ITEMS] % shape.queue_depth
     broadcast = max(leave + lat.broadcast, group.pops[slot] + lat.refill)
+    if log is not None:
+        k = log.numbers[group.number, clock[_ITEMS]]
+        log.leave[k] = leave
+        log.broadcast[k] = broadcast
+        for i in range(len(group.known)):
+            log.pop[k, i] = _pop(broadcast, group.known[i], lat)
     group.pops[slot] = _advance(broadcast, group.nothing if token else counts[column], lat,
                                 group.known, group.read, group.free, group.freed)
     # A single bank is not free for the next vector's columns either.
     if token or (shape.acc_banks == 1 and clock[_PENDING]):
         _hold(group.read, group.free, pend)
+    if log is not None:
+        log.known[k] = group.known
+        log.read[k] = group.read
     first, last = leave + lat.broadcast + lag, broadcast + lag - 1
     if clock[_PENDING] or last >= first:
         clock[_PENDING] = _classify(first, last, lat, group.read, group.freed, pend,
@@ -124,7 +143,7 @@ def _send(group, counts, column, leave, shape, lat):
 
 
 @compiled
-def _run_items(columns, counts, shape, lat, group):
+def _run_items(columns, counts, shape, lat, group, log):
     """Walk all items of a broadcast."""
     clock = group.clock
     vector, row_before = 0, 0
@@ -137,7 +156,7 @@ def _run_items(columns, counts, shape, lat, group):
         else:
             leave = max(clock[_LEAVE] + max(1, row - row_before), clock[_BROADCAST])
         row_before = row
-        _send(group, counts, j, leave, shape, lat)
+        _send(group, counts, j, leave, shape, lat, log)
         vector += token
 
 
@@ -163,13 +182,14 @@ def _finish(group, cycles, lat):
 
 
 @compiled
-def start_cycles(columns, counts, fillers, shape, lat, counters):
-    """One start of a layer: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
+def start_cycles(columns, counts, fillers, shape, lat, counters, log=None):
+    """One launch of a layer: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
 
-    columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them.
+    columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them; log:
+    a :class:`Log` to fill, if any.
     """
-    group = _new_group(counts.shape[1], shape, lat, counters)
-    _run_items(columns, counts, shape, lat, group)
+    group = _new_group(0, counts.shape[1], shape, lat, counters)
+    _run_items(columns, counts, shape, lat, group, log)
     for column in columns:
         _tally(column, counts, fillers, counters)
     cycles = np.max(group.pend) + lat.commit
@@ -178,7 +198,7 @@ def start_cycles(columns, counts, fillers, shape, lat, counters):
 
 
 @compiled
-def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
+def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group, log):
     """Items of one row, acts int64 [lanes] of the columns from ``first`` on, which lnzd takes in
     cycle ``scanned``. Returns the first cycle in which it can take another."""
     leave, empty = scanned, True
@@ -187,20 +207,20 @@ def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group):
         if token or acts[lane] != 0:
             leave, empty = max(leave + 1, group.clock[_BROADCAST]), False
             column = TOKEN if token else first + lane
-            _send(group, counts, column, leave, shape, lat)
+            _send(group, counts, column, leave, shape, lat, log)
             _tally(column, counts, fillers, group.counters)
     return scanned + 1 if empty else leave
 
 
 @compiled
-def clustered_cycles(x, counts, fillers, shape, lat, counters):
-    """One start of a layer whose vectors the clusters take in turn: returns its cycles.
+def clustered_cycles(x, counts, fillers, shape, lat, counters, log=None):
+    """One launch of a layer whose vectors the clusters take in turn: returns its cycles.
 
     x int64 [vectors, n]; counts, fillers int32 [clusters, n, PEs of a cluster]; adds to counters
-    int64 [clusters, 7, PEs of a cluster] (zeros).
+    int64 [clusters, 7, PEs of a cluster] (zeros); log: a :class:`Log` to fill, if any.
     """
     clusters, n, pes = counts.shape
-    groups = [_new_group(pes, shape, lat, counters[q]) for q in range(clusters)]
+    groups = [_new_group(q, pes, shape, lat, counters[q]) for q in range(clusters)]
     ready = np.zeros(clusters, np.int64)        # when a cluster's lnzd can take another row
     scanned = lat.first_scan - 2                # when one took the row before
     for vector in range(0, len(x), clusters):
@@ -209,7 +229,8 @@ def clustered_cycles(x, counts, fillers, shape, lat, counters):
             for q in range(min(clusters, len(x) - vector)):
                 scanned = max(scanned + 1, ready[q])
                 ready[q] = _run_row(x[vector + q, first:end], first, row == shape.src_rows - 1,
-                                    scanned, counts[q], fillers[q], shape, lat, groups[q])
+                                    scanned, counts[q], fillers[q], shape, lat, groups[q],
+                                    log)
     cycles = np.int64(0)
     for q in range(clusters):
         cycles = max(cycles, np.max(groups[q].pend) + lat.commit)

@@ -6,7 +6,7 @@ import numpy as np
 
 from ...core.array.timing import Timing
 
-__all__ = ["Latencies", "Shape", "Group"]
+__all__ = ["Latencies", "Log", "Shape", "Group"]
 
 
 class Latencies(NamedTuple):
@@ -43,6 +43,7 @@ class Group(NamedTuple):
 
     Attributes
     ----------
+    number : of the cluster; 0 if there are none.
     known, read, free, freed, pend : int64 [PEs], see docs/timing.md (``free``: the S that follows
         without a bubble, ``freed``: the one before).
     pops : int64 [queue_depth], last pop of each item still in a queue.
@@ -50,6 +51,7 @@ class Group(NamedTuple):
     counters : int64 [7, PEs].
     nothing : a token's entries, int32 [PEs].
     """
+    number: int
     known: np.ndarray
     read: np.ndarray
     freed: np.ndarray
@@ -59,3 +61,21 @@ class Group(NamedTuple):
     clock: np.ndarray
     counters: np.ndarray
     nothing: np.ndarray
+
+
+class Log(NamedTuple):
+    """When each item of a launch passed each stage, in the terms of docs/timing.md.
+
+    Attributes
+    ----------
+    numbers : int64 [clusters, most items of one]: row of the other arrays for each item of a
+        cluster, in the order in which the cluster takes them. Given; the rest is filled.
+    leave, broadcast : int32 [items]: L and T.
+    pop, known, read : int32 [items, PEs of a cluster]: pop, X and S.
+    """
+    numbers: np.ndarray
+    leave: np.ndarray
+    broadcast: np.ndarray
+    pop: np.ndarray
+    known: np.ndarray
+    read: np.ndarray

@@ -65,6 +65,38 @@ def test_several_vectors_a_start(rng):
     assert check(program, fast.run(program, x), x) == (12, 0)
 
 
+def written_out(trace, src_rows):
+    """L, T, pop, X and S of a tile without clusters, by the lines of docs/timing.md."""
+    lat, depth = trace.lat, trace.queue_depth
+    vector = np.cumsum(trace.items == -1) - (trace.items == -1)
+    row = vector * src_rows + np.where(trace.items == -1, src_rows - 1, trace.items // trace.pes)
+    never = np.full(trace.pes, -1000)
+    leave, broadcast, pop, known, read = [], [], [], [], []
+    work, pend = never, never
+    for k, column in enumerate(trace.items.tolist()):
+        leave.append(lat.first_scan + row[0] if k == 0 else max(
+            leave[-1] + max(1, row[k] - row[k - 1]), broadcast[-1]))
+        broadcast.append(max(leave[k] + 1, max(pop[k - depth]) + 2 if k >= depth else 0))
+        pop.append(np.maximum(broadcast[k] + 1, known[-1] if k else never))
+        known.append(np.maximum(pop[k] + 1, read[-1] if k else never))
+        read.append(np.maximum(known[k] + 1, read[-1] + work if k else never))
+        work = np.ones(trace.pes, int) if column == -1 else np.maximum(1, trace.counts[column])
+        if column == -1:
+            read[k] = np.maximum(read[k], pend)
+            pend = read[k] + trace.pend
+    return leave, broadcast, pop, known, read
+
+
+def test_the_log_is_the_written_recurrence(rng):
+    program = compile_network(branched(rng), CONFIG, vectors=2)
+    x = rng.integers(-3, 4, (2, program.network.inputs))
+    (_, trace), = traces(program, fast.run(program, x), x, only=[5])
+    expected = written_out(trace, program.tiles[5].src_rows)
+    for ours, theirs in zip((trace.leave, trace.broadcast, trace.pop, trace.known, trace.read),
+                            expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_cycle_off_is_noticed(rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (1, program.network.inputs))

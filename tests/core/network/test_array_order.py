@@ -16,7 +16,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
-from openeie.core import array_order
+from openeie.core.network import array_order
 
 SHAPES = st.tuples(*[st.integers(0, 5)] * 4)
 NUMBERS = st.sampled_from(["bool", "uint8", "int8", "int64", ">i2", "float16", "float32"])
