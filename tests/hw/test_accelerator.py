@@ -44,7 +44,7 @@ def test_worked_example():
     accumulator rows, at most 100 cycles), sends the CRC-32 of all records, and starts one layer.
 
     The layer takes 52 cycles: 8 for the descriptor, of which the last one starts the scan; the
-    tokens leave register A 12 cycles after that, in cycle 19; then 7 + 2 x 8 cycles until the
+    tokens leave ``next_column`` 12 cycles after that, in cycle 19; then 7 + 2 x 8 cycles until the
     second row is read, and 10 until it is written and the sequencer knows (``docs/timing.md``).
     """
     config = preset("TINY").replace(pes=2, encodings=("csr",))
