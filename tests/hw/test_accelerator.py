@@ -77,9 +77,11 @@ def test_worked_example():
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
-    plan, wanted = program.tiles[0], fast.run(program, x).layers[0]
+    plan = program.tiles[0]
+    wanted = fast.run(program, x).layers[0]
     records = np.concatenate([program.records(), program.input_records(x)])
-    dut, got = Accelerator(CONFIG), {}
+    dut = Accelerator(CONFIG)
+    got = {}
 
     async def bench(ctx):
         await put_all(ctx, dut.i_load, [*words_of(records),
@@ -114,7 +116,9 @@ def test_a_read_beside_a_start(rng):
                               program.input_records(x)])
     start = command(Control.START, 1 << 16)
     offsets = range(Loader.cycles + 3)          # the last ones find the array busy
-    dut, begun, got = Accelerator(CONFIG), [], []
+    dut = Accelerator(CONFIG)
+    begun = []
+    got = []
 
     async def host(ctx):
         await put_all(ctx, dut.i_load, [*words_of(records),

@@ -64,7 +64,8 @@ def name_of(step, filler):
 
 def draw(rng, cycles):
     """What is decoded in each cycle, and whether an entry will turn out to be a filler."""
-    steps, fillers = [], []
+    steps = []
+    fillers = []
     for _ in range(cycles):
         held = str(rng.choice(["entry", "empty", "token", "nothing"]))
         step = {name: int(rng.integers(2)) for name in ("pending", "finished", "blocked")}

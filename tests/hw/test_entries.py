@@ -116,7 +116,8 @@ def timeline(stream, sequence, release):
     token = None
     for number in sequence:
         accepted = max(accepted + 1, read)
-        read_before, read = read, max(accepted + 1, read + work)
+        read_before = read
+        read = max(accepted + 1, read + work)
         if number is None and token is not None:
             read = max(read, token + release)
         count = None if number is None else len(stream.columns[number])

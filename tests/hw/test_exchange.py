@@ -43,7 +43,8 @@ def drawn(rng, clusters, cycles):
 
 def run(config, results, cycles, clustered):
     """Every write as (cycle, memory, address, act)."""
-    dut, writes = Exchange(config), []
+    dut = Exchange(config)
+    writes = []
 
     async def bench(ctx):
         ctx.set(dut.clustered, clustered)
@@ -73,7 +74,8 @@ def wanted(result, cluster, clustered, clusters):
 @pytest.mark.parametrize("clustered", [0, 1])
 @pytest.mark.parametrize("clusters", [2, 4, 8])
 def test_every_result_arrives_in_time(clusters, clustered, rng):
-    config, cycles = config_of(clusters), 200
+    config = config_of(clusters)
+    cycles = 200
     results = drawn(rng, clusters, cycles)
     writes = run(config, results, cycles, clustered)
     longest = 0
@@ -89,7 +91,8 @@ def test_every_result_arrives_in_time(clusters, clustered, rng):
 
 def test_a_pe_that_waits_longest_still_has_its_turn(rng):
     """All clusters at once, as often as a row is written back: nothing is lost."""
-    config, cycles = config_of(8), 160
+    config = config_of(8)
+    cycles = 160
     results = {(cycle, q): {"act": cycle + q, "address": cycle, "cluster": q}
                for cycle in range(0, cycles, Timing.row) for q in range(8)}
     writes = run(config, results, cycles, 1)

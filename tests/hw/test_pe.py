@@ -158,7 +158,8 @@ def test_one_pe_computes_a_layer(encoding, stalled, rng):
             counted.append(ctx.get(dut.count))
     simulate(dut, bench)
     assert got == wanted.reshape(-1).tolist()
-    plan, counts = program.tiles[0], dict(zip(COUNTERS, counted))
+    plan = program.tiles[0]
+    counts = dict(zip(COUNTERS, counted))
     hits = x != 0
     assert counts["busy"] + counts["filler"] == (plan.entry_count[0] * hits).sum()
     assert counts["filler"] == (plan.filler_count[0] * hits).sum()

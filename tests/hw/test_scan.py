@@ -59,7 +59,8 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
             ctx.set(dut.scan_start, 1)
             await ctx.tick()
             ctx.set(dut.scan_start, 0)
-            count, waited = layer["src_rows"] * layer["vectors"], 1
+            count = layer["src_rows"] * layer["vectors"]
+            waited = 1
             if rng is not None:
                 got.append(await get_n(ctx, dut.o, count, rng=rng))
             else:
@@ -175,12 +176,16 @@ MAPS = preset("TINY").replace(pes=3, act_depth=64, operations=("linear", "conv",
 
 def draw_local(rng):
     """A layer that works channel by channel: on a window, or on two maps to be added."""
-    rows, origin = int(rng.integers(1, 4)), int(rng.integers(0, 9))
+    rows = int(rng.integers(1, 4))
+    origin = int(rng.integers(0, 9))
     if rng.random() < 0.3:
-        pixels, stride = int(rng.integers(1, 6)), rows + int(rng.integers(0, 2))
+        pixels = int(rng.integers(1, 6))
+        stride = rows + int(rng.integers(0, 2))
         other = origin + pixels * stride if rng.random() < 0.5 else 40
         one, other = rng.permutation([origin, other]).tolist()
-        walk, maximum, repeat = AddressWalk.of_pair(pixels, rows, one, other, stride), 0, 0
+        walk = AddressWalk.of_pair(pixels, rows, one, other, stride)
+        maximum = 0
+        repeat = 0
     else:
         kernel = rng.integers(1, 4, 2).tolist()
         walk = AddressWalk.of_window(Window(

@@ -70,7 +70,8 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
         for vector in range(vectors):
             ctx.set(dut.vector_start, 1)
             ctx.set(dut.vector_bank, vector % 2)
-            cycle, first = 0, len(written)
+            cycle = 0
+            first = len(written)
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
                     assert not ctx.get(dut.done)
@@ -101,7 +102,8 @@ def extremes(config, rng, count):
     Sum plus bias stays inside the accumulator, as the compiler proves.
     """
     low, high = int_range(config.acc_width)
-    bias_low, bias_high = max(low // 2, -1 << 31), min(high // 2, (1 << 31) - 1)
+    bias_low = max(low // 2, -1 << 31)
+    bias_high = min(high // 2, (1 << 31) - 1)
     bias = rng.choice([bias_low, -1, 0, 1, bias_high, *rng.integers(bias_low, bias_high, 3)],
                       count)
     multiplier = rng.choice([1, 2, (1 << MULTIPLIER_BITS) - 1, 1 << 14, 12345], count)
@@ -142,7 +144,8 @@ def test_halves_round_up_and_ends_saturate(acc, shift, wanted):
 
 
 def test_rate_latency_and_addresses(rng):
-    rows, vectors = 5, 3
+    rows = 5
+    vectors = 3
     acc = rng.integers(-1000, 1000, (vectors, rows))
     written, cycles, done = write_back(TINY, layer_of(rows, vectors, base=11), acc,
                                        channels_of([0] * rows, [1] * rows, [0] * rows), gap=60)

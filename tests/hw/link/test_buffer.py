@@ -21,7 +21,9 @@ def test_worked_example():
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
 def test_reads_from_an_address_on_and_wraps(stalled, rng):
-    raw, dut, got = rng.bytes(32), Buffer(32), {}
+    raw = rng.bytes(32)
+    dut = Buffer(32)
+    got = {}
 
     async def bench(ctx):
         ctx.set(dut.seek, 1)

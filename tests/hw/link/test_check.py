@@ -50,7 +50,8 @@ def check(cases):
         steps += [{"head": head_of(frame), "expected": expected, "counting": counting,
                    "busy": busy}] * RequestCheck.latency
         reference = Reference()
-        reference.expected, reference.last = expected, b"again" if counting else None
+        reference.expected = expected
+        reference.last = b"again" if counting else None
         answer = reference.answer(frame, busy)
         wanted.append(None if answer == b"again" else Reply(answer[2]))
     rows = trace(RequestCheck(), [*steps, {}], "again", "verdict")

@@ -47,7 +47,9 @@ def decode(raw, gaps=()):
     steps = []
     for index, byte in enumerate(raw):
         steps += [{}] * (index in gaps) + [{"i__valid": 1, "i__payload": byte}]
-    dut, frames, frame = CobsDecoder(), [], []
+    dut = CobsDecoder()
+    frames = []
+    frame = []
     offers = [(step.get("i__valid", 0), step.get("i__payload", 0xAA)) for step in steps]
 
     async def bench(ctx):

@@ -59,10 +59,12 @@ class Neighbours:
         ctx.set(dut.o.ready, 1)
         while len(self.answers) < len(self.frames):
             if ctx.get(dut.response_start):
-                body, aside = b"", ctx.get(dut.aside)
+                body = b""
+                aside = ctx.get(dut.aside)
             if ctx.get(dut.o.valid):
                 body += bytes([ctx.get(dut.o.payload)])
-            send, again = ctx.get(dut.send), ctx.get(dut.again)
+            send = ctx.get(dut.send)
+            again = ctx.get(dut.again)
             if send:
                 kept = kept if aside else body
                 self.answers.append(with_crc(body))
@@ -106,7 +108,9 @@ def draw_request(rng, expected):
 
 
 def test_random_requests_agree_with_the_reference(rng):
-    reference, frames, wanted = Reference(), [], []
+    reference = Reference()
+    frames = []
+    wanted = []
     for _ in range(120):
         frames.append(draw_request(rng, reference.expected))
         wanted.append(reference.answer(frames[-1]))

@@ -81,7 +81,8 @@ def test_every_command_and_the_repetition_of_a_response():
     frames += [frames[-1], request(205, Command.READ, count=1), frames[-1],
                request(204, Command.READ, target=Target.ENTRY, count=1),
                request(17, Command.RESET), request(18, Command.READ, word_bytes=1, count=232)]
-    host, reference = Host(), Reference()
+    host = Host()
+    reference = Reference()
     wanted = answers(*frames, reference=reference)
     assert host.run(*(encoded(frame) for frame in frames)) == wanted
     assert replies(wanted) == [Reply.OK] * 5 + [Reply.SEQUENCE, Reply.OK, Reply.REFUSED,
@@ -94,7 +95,8 @@ def test_two_frames_back_to_back_and_a_zero_between():
     frames = [request(number, Command.WRITE, target=Target.POINTER, words=[number, 7])
               for number in range(2)]
     read = request(2, Command.READ, count=1)
-    host, reference = Host(), Reference()
+    host = Host()
+    reference = Reference()
     wanted = answers(*frames, read, reference=reference)
     assert host.run(encoded(*frames), b"\0\0" + encoded(read)) == wanted
     assert host.ports.writes == reference.writes
@@ -122,7 +124,8 @@ def test_busy_and_then_not():
 
 
 def damaged(rng, frame, kind):
-    raw, bad = encoded(frame), bytearray(frame)
+    raw = encoded(frame)
+    bad = bytearray(frame)
     if kind == "bad CRC":
         bad[int(rng.integers(len(bad)))] ^= 1 << int(rng.integers(8))
         return encoded(bad)
@@ -163,7 +166,8 @@ def test_a_good_crc_does_not_make_a_good_request(body):
 class Board(wiring.Component):
     """Link and array, as a board connects them."""
     def __init__(self, identity, config):
-        self._identity, self._config = identity, config
+        self._identity = identity
+        self._config = config
         super().__init__({"rx": wiring.In(1, init=1), "tx": wiring.Out(1),
                           "active": wiring.Out(1), "error": wiring.Out(1)})
 

@@ -86,7 +86,8 @@ def test_a_frame_is_offered_after_its_latency(rng):
 def test_each_place_is_used_again_and_again(rng):
     """Frames are taken while others come; they come at the speed at which they are taken."""
     frames = [draw(rng, int(rng.integers(15, 60))) for _ in range(12)]
-    dut, got = Receiver(), []
+    dut = Receiver()
+    got = []
 
     async def drive(ctx):
         for number, frame in enumerate(frames):
@@ -103,7 +104,8 @@ def test_each_place_is_used_again_and_again(rng):
 
 @pytest.mark.parametrize("bit", [0, 77, 20 * 8 - 1])
 def test_a_wrong_bit_drops_the_frame(bit, rng):
-    good, bad = draw(rng, 20), bytearray(draw(rng, 20))
+    good = draw(rng, 20)
+    bad = bytearray(draw(rng, 20))
     bad[bit // 8] ^= 1 << bit % 8
     assert run(encoded(bad), 0, error=1) == []
     assert run(encoded(bad, good), 1, error=0) == [good]
@@ -138,7 +140,8 @@ def test_a_third_frame_is_dropped_whole(rng):
 @pytest.mark.parametrize("after", range(42))
 def test_a_place_that_becomes_free_within_a_frame_does_not_take_its_rest(after, rng):
     frames = [draw(rng, 40) for _ in range(4)]
-    dut, got = Receiver(), []
+    dut = Receiver()
+    got = []
 
     async def bench(ctx):
         await put_all(ctx, dut.i, encoded(*frames[:2]))

@@ -31,7 +31,9 @@ def test_worked_example():
 class Driver:
     """Starts responses, and takes what is sent for each."""
     def __init__(self, rng=None):
-        self.dut, self.rng, self.sent = Responder(), rng, []
+        self.dut = Responder()
+        self.rng = rng
+        self.sent = []
 
     async def pulse(self, ctx, **ports):
         for name, value in ports.items():
@@ -76,7 +78,8 @@ def test_responses_and_their_repetition(stalled, rng):
     simulate(driver.dut, bench)
     wanted = []
     for body, other in zip(kept, aside):
-        first, second = encoded(with_crc(body)), encoded(with_crc(other))
+        first = encoded(with_crc(body))
+        second = encoded(with_crc(other))
         wanted += [first, first, second, first, first]
     assert driver.sent == wanted
 

@@ -25,7 +25,8 @@ def test_worked_example():
 
 def receive(dut, drive, *, settle=0):
     """Run a driver of the line against a reader that takes every byte at once."""
-    got, done = [], []
+    got = []
+    done = []
 
     async def bench(ctx):
         await drive(ctx)
@@ -62,7 +63,8 @@ async def send_skewed(ctx, line, raw, cycles_per_bit):
     for byte in raw:
         for bit in [0, *(byte >> index & 1 for index in range(8)), 1]:
             ctx.set(line, bit)
-            before, time = int(time), time + cycles_per_bit
+            before = int(time)
+            time = time + cycles_per_bit
             await ctx.tick().repeat(int(time) - before)
 
 
@@ -125,7 +127,9 @@ def test_a_byte_that_is_not_taken_loses_the_next():
 
 @DIVISORS
 def test_transmitter_sends_at_full_rate(divisor, rng):
-    raw, dut, bits = rng.bytes(10), UartTransmitter(divisor=divisor), []
+    raw = rng.bytes(10)
+    dut = UartTransmitter(divisor=divisor)
+    bits = []
 
     async def drive(ctx):
         await put_all(ctx, dut.i, raw)
@@ -146,7 +150,9 @@ def test_transmitter_sends_at_full_rate(divisor, rng):
 
 
 def test_transmitter_idles_high_and_pauses(rng):
-    raw, dut, got = rng.bytes(12), UartTransmitter(divisor=4), []
+    raw = rng.bytes(12)
+    dut = UartTransmitter(divisor=4)
+    got = []
 
     async def drive(ctx):
         await put_all(ctx, dut.i, raw, rng=rng)

@@ -53,7 +53,8 @@ def move(head, *, sent=b"", words=(), count=0, rng=None):
         while not finished:
             if ctx.get(dut.done):
                 finished.append(True)
-            advance, is_next = ctx.get(dut.advance), ctx.get(dut.next)
+            advance = ctx.get(dut.advance)
+            is_next = ctx.get(dut.next)
             cycles[0] += 1
             await ctx.tick()
             if is_next:
