@@ -169,7 +169,7 @@ def test_a_program_is_one_line(network):
     words = f"{program.entries.size:,} words of entries"
     assert repr(program) == f"<Program 'n', 2 tiles on TINY, {words}>"
     program = openeie.compile(network, tiny.replace(queue_depth=2), vectors=3)
-    assert repr(program) == f"<Program 'n', 2 tiles on 4 PEs, {words}, 3 vectors a run>"
+    assert repr(program) == f"<Program 'n', 2 tiles on 4 PEs, {words}, 3 vectors per launch>"
 
 
 @pytest.mark.parametrize("count, inputs", [(0, "0 inputs"), (1, "1 input"), (3, "3 inputs")])
