@@ -46,8 +46,7 @@ class Part:
         return label.removesuffix(self.label(""))
 
     def input(self, row: int) -> int:
-        """Which input of the batch belongs to a row of this part's outputs [launches x vectors, size].
-        """
+        """Number in the batch of the input that a row of this part's outputs belongs to."""
         launch, vector = divmod(row, len(self.vectors))
         return launch * self.shape[0] + self.vectors[vector]
 
