@@ -84,7 +84,7 @@ def test_without_torch_help_works_and_the_rest_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     hidden, there, told = done.stdout.splitlines()
     assert hidden == "['Recipe', 'Compressed', 'Watcher']" and there == "True True"
-    assert told.startswith("openeie.Recipe takes torch, which is not installed; install it: ")
+    assert told.startswith("openeie.Recipe needs torch, which is not installed; install it: ")
 
 
 @pytest.mark.parametrize("name, line", [
