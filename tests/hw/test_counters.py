@@ -24,9 +24,10 @@ def read(layer):
 def test_worked_example():
     """A layer of seven cycles, of which each of the seven counters gets one.
 
-    D holds an entry, another one that turns out to be a filler, an empty column and a token; then
-    it is idle: while the broadcast was refused, while nothing came, and after the last token.
-    Before that, clearing puts the 16 cycles of the descriptor fetch into ``starved``.
+    The entry reader decodes an entry, another one that turns out to be a filler, an empty column
+    and a token; then it is idle: while the broadcast was refused, while nothing came, and after
+    the last token. Before that, clearing puts the 16 cycles of the descriptor fetch into
+    ``starved``.
     """
     steps = [
         {"entry": 1},
@@ -62,7 +63,7 @@ def name_of(step, filler):
 
 
 def draw(rng, cycles):
-    """What D holds in each cycle, and whether an entry will turn out to be a filler."""
+    """What is decoded in each cycle, and whether an entry will turn out to be a filler."""
     steps, fillers = [], []
     for _ in range(cycles):
         held = str(rng.choice(["entry", "empty", "token", "nothing"]))
@@ -73,7 +74,7 @@ def draw(rng, cycles):
 
 
 def count(steps, fillers, layer):
-    """Count ``steps`` and read the layer's counters; the ports run ``latency`` behind D."""
+    """Count ``steps`` and read the layer's counters; the ports run ``latency`` behind."""
     late = Counters.latency
     run = [{"layer": layer, **step} for step in [*steps, *[IDLE] * late]]
     for cycle, filler in enumerate(fillers):

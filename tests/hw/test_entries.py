@@ -16,10 +16,10 @@ def test_worked_example():
     An entry is a run of 4 bits below a weight of 16 bits; word 0 has (0, 2), (1, 5) and (0, 1). A
     position is the number of the word, then two bits for the entry in it.
 
-    The first column comes in cycle 1, is in register A in cycle 2, and D decodes its two entries in
-    cycles 3 and 4. The empty column takes cycle 5, the last entry cycle 6, the token cycle 7: no
-    cycle is lost. ``o`` has each entry two cycles after D; ``pending`` stays until the writeback
-    releases the bank, here in cycle 9.
+    The first column comes in cycle 1, is in ``next_column`` in cycle 2 and in ``decode_column`` in
+    cycles 3 and 4, one for each of its entries. The empty column takes cycle 5, the last entry
+    cycle 6, the token cycle 7: no cycle is lost. ``o`` has each entry two cycles later. ``pending``
+    stays until the writeback releases the bank, here in cycle 9.
     """
     config = TINY.replace(pes=1, encodings=("csr",))
     steps = [
@@ -50,9 +50,10 @@ def test_worked_example():
 
 
 def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
-    """Feed columns (numbers) and tokens (None); returns entries and what D held each cycle.
+    """Feed columns (numbers) and tokens (None).
 
-    ``release`` cycles after a token was in D its bank is released.
+    ``release`` cycles after a token was decoded its bank is released. Returns the entries, and
+    what was decoded in each cycle.
     """
     dut = EntryReader(stream.config)
     out = []
@@ -107,7 +108,7 @@ def walk(stream, sequence, *, rng=None, release=3, vectors=None, rounds=1):
 
 
 def timeline(stream, sequence, release):
-    """What D holds each cycle when columns are always offered: docs/timing.md, entries."""
+    """What is decoded in each cycle if columns are always offered (``docs/timing.md``)."""
     states = []
     accepted = -1
     read = -2
@@ -154,7 +155,7 @@ def test_entries_of_columns(encoding, changes, stalled, rng):
 
 @CASES
 def test_when_entries_are_decoded(encoding, changes, rng):
-    """What D holds in each cycle while columns are always offered."""
+    """What is decoded in each cycle while columns are always offered."""
     config = TINY.replace(pes=1, entry_depth=128, **changes)
     stream = Stream(rng, config, encoding, draw_counts(rng), base=int(rng.integers(0, 40)))
     sequence = draw_sequence(rng, len(stream.columns))
@@ -168,7 +169,7 @@ def test_when_entries_are_decoded(encoding, changes, rng):
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_one_entry_a_cycle_without_bubbles(encoding, rng):
-    """Long columns, then columns of one entry, then empty ones: D is never idle between."""
+    """Long columns, then columns of one entry, then empty ones: no cycle is lost between them."""
     stream = Stream(rng, TINY.replace(pes=1, entry_depth=256), encoding,
                     [40, 33, *[1] * 15, *[0] * 10, 2])
     sequence = [*range(len(stream.columns)), None]

@@ -30,8 +30,8 @@ def test_worked_example():
     """The inputs 2 and 3 in an array of one PE: outputs 3 * 4, 0 and 20 + 2 * 5 - 3 * 1.
 
     The items for columns 0 and 1 and the token come in cycles 0 to 2. Each crosses the queue, the
-    pointers and the register of the next column, so D has the entry of column 0 in cycle 4, the
-    two of column 1 in cycles 5 and 6, and the token in cycle 7. The first row is read 7 cycles
+    pointers and ``next_column``, so the entry of column 0 is decoded in cycle 4, the two of
+    column 1 in cycles 5 and 6, and the token in cycle 7. The first row is read 7 cycles
     later, and the third row after two rows of 8 cycles; it is written 14 cycles after that, in
     cycle 44.
     """

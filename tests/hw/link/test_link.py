@@ -24,7 +24,8 @@ class Host:
     def __init__(self, dut=None, *, identity=IDENTITY, **ports):
         self.dut = Link(identity, divisor=DIVISOR) if dut is None else dut
         self.ports = Ports(self.dut, **ports) if dut is None else None
-        self.raw, self.error = b"", None
+        self.raw = b""
+        self.error = None
 
     def run(self, *sent, limit=100_000):
         """Send each part, and wait for quiet after it; returns the frames that came."""
@@ -49,6 +50,19 @@ class Host:
         simulate(self.dut, drive, listen, limit=limit,
                  processes=[self.ports.process] if self.ports else [])
         return decoded(self.raw)
+
+
+def test_worked_example():
+    """What stands on the two lines when a host reads the 8-byte word at address 5 of memory A.
+
+    The request is READ number 0, the response OK with the word, least significant byte first. Each
+    has its CRC, is encoded with COBS, which leaves no zeros in it, and ends with a zero.
+    """
+    host = Host()
+    host.ports.words[Target.ACT_A, 0, 5] = 0x1122_3344_5566_7788
+    host.run(bytes.fromhex("01 04 03 07 08 01 02 05 01 01 06 01 75 c3 d3 88 00"))
+    assert host.raw.hex(" ") == "01 02 83 0d 88 77 66 55 44 33 22 11 a9 2d a3 1e 00"
+    assert host.error == 0
 
 
 def answers(*frames, reference=None):

@@ -3,10 +3,24 @@
 import pytest
 from openeie.hw.link.uart import UartReceiver, UartTransmitter
 
-from ..bench import put_all, simulate
+from ..bench import cycles_of, put_all, simulate, trace
 from .ports import receive_byte, send_bytes
 
 DIVISORS = pytest.mark.parametrize("divisor", [4, 5, 16])
+
+
+def test_worked_example():
+    """The letter A, 0x41, at 4 cycles a bit: start bit 0, the bits from the lowest, stop bit 1.
+
+    The transmitter's start bit begins in the cycle after it took the byte. The receiver offers the
+    byte 41 cycles after the start bit began: 3, then nine bits and a half.
+    """
+    steps = [{"i.valid": 1, "i.payload": 0x41}, *[{} for _ in range(42)]]
+    line = cycles_of(trace(UartTransmitter(divisor=4), steps, "tx"), "tx")
+    assert line[1:41:4] == [0, 1, 0, 0, 0, 0, 0, 1, 0, 1]
+    rows = trace(UartReceiver(divisor=4), [{"rx": level} for level in line], "o.valid", "o.payload")
+    assert [cycle for cycle, row in enumerate(rows) if row["o.valid"]] == [1 + 41]
+    assert rows[42]["o.payload"] == 0x41
 
 
 def receive(dut, drive, *, settle=0):
