@@ -191,11 +191,10 @@ def _tables(rows: list["Measurement"], timing: str, seed: int | None) -> list:
     reads = plain_table("memory reads and energy (a model)", "layer", "entries", "fillers",
                         "pointer\nreads", "word\nreads", "nJ", "mW")
     for row in rows:
-        paper = row.paper
-        times.add_row(row.name, f"{row.theoretical_us:.1f}",
-                      f"{paper.theoretical_us:.1f}" if paper else "-", f"{row.actual_us:.1f}",
-                      f"{paper.actual_us:.1f}" if paper else "-", f"{row.cycles:,}",
-                      f"{row.balance:.1%}")
+        theoretical = f"{row.paper.theoretical_us:.1f}" if row.paper else "-"
+        actual = f"{row.paper.actual_us:.1f}" if row.paper else "-"
+        times.add_row(row.name, f"{row.theoretical_us:.1f}", theoretical, f"{row.actual_us:.1f}",
+                      actual, f"{row.cycles:,}", f"{row.balance:.1%}")
         reads.add_row(row.name, f"{row.entries:,}", f"{row.filler_share:.1%}",
                       f"{row.pointer_reads:,}", f"{row.word_reads:,}",
                       f"{row.energy.total * 1e-3:,.0f}",

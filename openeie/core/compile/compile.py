@@ -30,7 +30,7 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
 
     Parameters
     ----------
-    vectors : inputs of one run of the program, 1 .. 65535. While one vector is written back, the
+    vectors : inputs of one launch of the program, 1 .. 65535. While one vector is written back, the
         next is already accumulated.
     encoding : the encoding of all layers, instead of each layer's own.
     clustered : whether the clusters share the positions of every layer that has enough of them.

@@ -99,7 +99,7 @@ class Program:
     ----------
     config : the array.
     network : what was compiled; with ``balance``, its channels are reordered.
-    vectors : inputs that one run of the program processes.
+    vectors : inputs that one launch of the program processes.
     tiles : in the order they run; one per layer if no layer is tiled.
     entries : uint64 [PEs, words], the entry memories.
     pointers : uint32 [PEs, pointers], the column pointers.
@@ -132,11 +132,11 @@ class Program:
                  f"{count_text(len(self.tiles), 'tile')} on {preset_name(self.config)}",
                  f"{self.entries.size:,} words of entries"]
         if self.vectors > 1:
-            facts.append(f"{self.vectors} vectors a run")
+            facts.append(f"{self.vectors} vectors per launch")
         return f"<{', '.join(facts)}>"
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
-        """Load records of the inputs x, int64 [vectors, n], of one run; their order matters.
+        """Load records of the inputs x, int64 [vectors, n], of one launch; their order matters.
 
         A row of mostly zeros is first cleared in all PEs by one record, then its other words are
         written. An image's three channels so take 4 words per pixel, and not one word per PE.

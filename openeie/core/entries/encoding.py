@@ -58,9 +58,9 @@ def encode_entries(weights: SparseWeights, pes: int, max_run: int) -> Entries:
 
     Weights of value 0 are dropped. Zeros behind the last weight of a column need no entry.
     """
-    kept: np.ndarray | slice = weights.values != 0
-    if np.all(kept):                    # the usual case, without copies
-        kept = slice(None)
+    is_weight = weights.values != 0
+    # Usually there is nothing to drop; a slice then makes no copies.
+    kept: np.ndarray | slice = slice(None) if is_weight.all() else is_weight
     rows = weights.rows[kept]
     columns = weights.columns[kept].astype(np.int32)
     values = weights.values[kept]
@@ -151,10 +151,10 @@ def pack_fixed(config: ArrayConfig, encoding: str, entries: Entries
     length = max(1, -(-int(columns.max()) // slots))
     fields = np.zeros((len(columns), length * slots), np.uint32)
     fields[pe, index] = field
-    fields = fields.reshape(len(columns), length, slots)
-    words = np.zeros(fields.shape[:2], np.uint64)
+    by_word = fields.reshape(len(columns), length, slots)
+    words = np.zeros(by_word.shape[:2], np.uint64)
     for slot in range(slots):
-        words |= fields[:, :, slot].astype(np.uint64) << np.uint64(slot * width)
+        words |= by_word[:, :, slot].astype(np.uint64) << np.uint64(slot * width)
     pointers = (columns // slots) << config.place_width | columns % slots
     return words, pointers.astype(np.uint32)
 

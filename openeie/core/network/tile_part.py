@@ -10,13 +10,13 @@ __all__ = ["Part", "joined"]
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """A box of the outputs that a layer writes in one run of the program.
+    """A box of the outputs that a layer writes in one launch of the program.
 
     Attributes
     ----------
     layer : number of the network's layer.
     number, count : which of the layer's tiles this is, counted from 0, and how many there are.
-    shape : size of the whole: inputs of one run, lines, width, channels.
+    shape : size of the whole: inputs of one launch, lines, width, channels.
     vectors, lines, channels : the inputs, lines and channels computed here.
     """
     layer: int
@@ -46,27 +46,26 @@ class Part:
         return label.removesuffix(self.label(""))
 
     def input(self, row: int) -> int:
-        """Which input of the batch belongs to a row of this part's outputs [runs x vectors, size].
-        """
-        run, vector = divmod(row, len(self.vectors))
-        return run * self.shape[0] + self.vectors[vector]
+        """Number in the batch of the input that a row of this part's outputs belongs to."""
+        launch, vector = divmod(row, len(self.vectors))
+        return launch * self.shape[0] + self.vectors[vector]
 
     def cut(self, outputs: np.ndarray) -> np.ndarray:
-        """This part, [runs x vectors, size], of a layer's outputs [batch, m].
+        """This part, [launches x vectors, size], of a layer's outputs [batch, m].
 
-        Unless the part has all inputs of a run, the batch must consist of whole runs.
+        Unless the part has all inputs of a launch, the batch must consist of whole launches.
         """
         vectors = self.shape[0] if len(self.vectors) < self.shape[0] else 1
         maps = outputs.reshape(-1, vectors, *self.shape[1:])
         return maps[self._index(vectors)].reshape(-1, self.size)
 
     def put(self, outputs: np.ndarray, whole: np.ndarray) -> None:
-        """Write this part's outputs into the layer's, ``whole`` [runs, *shape]."""
+        """Write this part's outputs into the layer's, ``whole`` [launches, *shape]."""
         whole[self._index(self.shape[0])] = outputs.reshape(
             -1, len(self.vectors), len(self.lines), self.shape[2], len(self.channels))
 
     def _index(self, vectors: int) -> tuple[slice, ...]:
-        """Index of this part in an array [runs, vectors, lines, width, channels]."""
+        """Index of this part in an array [launches, vectors, lines, width, channels]."""
         which = self.vectors if vectors > 1 else range(1)
         return (slice(None), slice(which.start, which.stop),
                 slice(self.lines.start, self.lines.stop), slice(None),
@@ -78,8 +77,8 @@ def joined(parts: Iterable[tuple[Part, np.ndarray]]) -> np.ndarray:
     tile computed, because nothing reads them, are 0."""
     parts = list(parts)
     first, outputs = parts[0]
-    runs = len(outputs) // len(first.vectors)
-    whole = np.zeros((runs, *first.shape), np.int64)
+    launches = len(outputs) // len(first.vectors)
+    whole = np.zeros((launches, *first.shape), np.int64)
     for part, outputs in parts:
         part.put(outputs, whole)
-    return whole.reshape(runs * first.shape[0], -1)
+    return whole.reshape(launches * first.shape[0], -1)

@@ -18,7 +18,7 @@ from ..fast.layer_time import map_items, plan_cycles, plan_entries, position_ent
 from ..fast.recurrence import TOKEN
 from ..fast.recurrence_state import Latencies, Log
 
-__all__ = ["MOST_CELLS", "Trace", "trace_start", "traces", "QueueTrace", "occupancy"]
+__all__ = ["MOST_CELLS", "Trace", "trace_launch", "traces", "QueueTrace", "occupancy"]
 
 #: Items x PEs of the largest launch that is traced; each takes 12 bytes.
 MOST_CELLS = 1 << 24
@@ -61,19 +61,21 @@ class Trace:
     lat: Latencies
 
     def of(self, pe: int) -> tuple[np.ndarray, int]:
-        """Which items a PE of the array gets, and its number in its cluster."""
+        """Numbers of the items that PE ``pe`` of the array gets, int64 [items of its cluster],
+        and the PE's number in its cluster."""
         cluster, inside = divmod(pe, self.counts.shape[1])
         return np.flatnonzero(self.cluster == cluster), inside
 
 
-def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> Trace:
-    """Start ``start`` of plan ``number`` of a run on inputs x [batch, n].
+def trace_launch(program: Program, run: Run, x: np.ndarray, number: int, launch: int = 0
+                 ) -> Trace:
+    """The trace of tile ``number`` in launch ``launch`` of a run on inputs x [batch, n].
 
     Raises
     ------
     CapacityError : it has more than :data:`MOST_CELLS` items x PEs.
     """
-    present = _present(program, reader(program, run, x), number, start)
+    present = _present(program, reader(program, run, x), number, launch)
     items = map_items(program, number, present)
     pes = program.config.pes // program.tiles[number].clusters
     if len(items) * pes > MOST_CELLS:
@@ -83,22 +85,26 @@ def trace_start(program: Program, run: Run, x, number: int, start: int = 0) -> T
     return _trace(program, number, items)
 
 
-def traces(program: Program, run: Run, x, start: int = 0, only: Collection[int] | None = None
-           ) -> Iterator[tuple[TilePlan, Trace | None]]:
-    """Every plan, or those of ``only`` these numbers, and its trace in one start, one at a time;
-    None where it would be too large."""
+def traces(program: Program, run: Run, x: np.ndarray, launch: int = 0,
+           only: Collection[int] | None = None) -> Iterator[tuple[TilePlan, Trace | None]]:
+    """Each tile and its trace in one launch, one at a time; None where that would be too large.
+
+    run : of ``program`` on inputs x [batch, n].
+    only : numbers of the tiles to trace; all if None.
+    """
     read = reader(program, run, x)
     for number, plan in enumerate(program.tiles):
         if only is not None and number not in only:
             continue
-        items = map_items(program, number, _present(program, read, number, start))
+        items = map_items(program, number, _present(program, read, number, launch))
         fits = len(items) * (program.config.pes // plan.clusters) <= MOST_CELLS
         yield plan, _trace(program, number, items) if fits else None
 
 
-def _present(program: Program, read: Callable[[int], np.ndarray], number: int, start: int
+def _present(program: Program, read: Callable[[int], np.ndarray], number: int, launch: int
              ) -> np.ndarray:
-    mine = slice(start * program.vectors, (start + 1) * program.vectors)
+    """Which activations that the tile's layer reads are not zero, bool [vectors, n]."""
+    mine = slice(launch * program.vectors, (launch + 1) * program.vectors)
     return read(program.tiles[number].layer)[mine] != 0
 
 
@@ -131,15 +137,17 @@ def _new_log(cluster: np.ndarray, clusters: int, pes: int) -> Log:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class QueueTrace:
-    """How full the PEs' queues were, by stretches of ``step`` cycles (the last may be shorter).
+    """How full the PEs' queues were, by intervals of ``step`` cycles (the last may be shorter).
 
     Attributes
     ----------
-    name : the plan's.
-    depth, cycles, step : of a queue, of the start, of a stretch.
-    total : int64 [stretches]: items waiting, summed over PEs and cycles.
-    most : int64 [stretches]: in the fullest queue at the fullest moment.
+    name : the tile's.
+    depth : usable entries of a queue.
+    cycles : of the launch.
+    step : cycles of an interval.
     pes : of the array.
+    total : int64 [intervals]: waiting items, summed over PEs and cycles.
+    most : int64 [intervals]: waiting items in the fullest queue at the fullest moment.
     """
     name: str
     depth: int
@@ -151,22 +159,26 @@ class QueueTrace:
 
     @property
     def mean(self) -> np.ndarray:
-        """Items waiting in a PE's queue, a mean over PEs and cycles, float [stretches]."""
+        """Waiting items per PE, the mean over PEs and cycles, float [intervals]."""
         first = np.arange(len(self.total)) * self.step
         return self.total / (np.minimum(self.step, self.cycles - first) * self.pes)
 
 
 def occupancy(trace: Trace, bins: int = 200) -> QueueTrace:
-    """The queues of a trace in at most ``bins`` stretches: an item waits from the cycle after its
-    broadcast to that of its pop."""
+    """The queues of a trace in at most ``bins`` intervals.
+
+    An item waits from the cycle after its broadcast up to the cycle of its pop.
+    """
     step = max(1, -(-trace.cycles // bins))
     count = -(-trace.cycles // step)
-    total, most = np.zeros(count, np.int64), np.zeros(count, np.int64)
+    total = np.zeros(count, np.int64)
+    most = np.zeros(count, np.int64)
     for pe in range(trace.pes):
         mine, inside = trace.of(pe)
-        change = np.bincount(trace.broadcast[mine] + 1, minlength=count * step + 1) \
-            - np.bincount(trace.pop[mine, inside] + 1, minlength=count * step + 1)
-        level = np.cumsum(change)[:count * step].reshape(count, step)
+        size = count * step + 1
+        arrived = np.bincount(trace.broadcast[mine] + 1, minlength=size)
+        left = np.bincount(trace.pop[mine, inside] + 1, minlength=size)
+        level = np.cumsum(arrived - left)[:count * step].reshape(count, step)
         total += level.sum(axis=1)
         most = np.maximum(most, level.max(axis=1))
     return QueueTrace(name=trace.name, depth=trace.queue_depth, cycles=trace.cycles, step=step,

@@ -15,7 +15,7 @@ from openeie.sim.fast import fast
 from openeie.sim.random.cases import case
 from openeie.sim.report import trace as tracing
 from openeie.sim.report.timeline import slices, timeline
-from openeie.sim.report.trace import occupancy, trace_start, traces
+from openeie.sim.report.trace import occupancy, trace_launch, traces
 from support.networks import CONFIG, branched
 
 
@@ -114,7 +114,7 @@ def test_a_cycle_off_is_noticed(rng):
 def test_queues(configuration, index, bins):
     drawn = case(43, configuration, index)
     run = fast.run(drawn.program, drawn.x)
-    trace = trace_start(drawn.program, run, drawn.x, 0)
+    trace = trace_launch(drawn.program, run, drawn.x, 0)
     queue = occupancy(trace, bins)
     assert len(queue.total) == len(queue.most) <= bins
     assert (len(queue.total) - 1) * queue.step < queue.cycles <= len(queue.total) * queue.step
@@ -130,10 +130,10 @@ def test_too_large(monkeypatch, rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (1, program.network.inputs))
     run = fast.run(program, x)
-    items = len(trace_start(program, run, x, 1).items)
+    items = len(trace_launch(program, run, x, 1).items)
     monkeypatch.setattr(tracing, "MOST_CELLS", items * 5 - 1)
     with pytest.raises(CapacityError, match="layer left: a trace holds"):
-        trace_start(program, run, x, 1)
+        trace_launch(program, run, x, 1)
     assert [trace is None for _, trace in traces(program, run, x)][1]
     assert any("layer left" in line for line in timeline(program, run, x).left_out)
 
@@ -142,8 +142,8 @@ def test_the_timeline(rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (2, program.network.inputs))
     run = fast.run(program, x)
-    made = timeline(program, run, x, start=1)
-    assert made.left_out == () and timeline(program, run, x, start=1).data == made.data
+    made = timeline(program, run, x, launch=1)
+    assert made.left_out == () and timeline(program, run, x, launch=1).data == made.data
     document = json.loads(made.data)
     events = document["traceEvents"]
     assert made.events == sum(event["ph"] != "M" for event in events)
@@ -184,5 +184,5 @@ def test_a_timeline_with_a_limit(rng):
     assert short.left_out[0] == f"PE 0 from {end:,} on: more than {others + 7:,} events"
     with pytest.raises(InputError, match="at least one event, not 0"):
         timeline(program, run, x, most_events=0)
-    with pytest.raises(InputError, match=r"starts 0 .. 0, not 1"):
-        timeline(program, run, x, start=1)
+    with pytest.raises(InputError, match=r"launches 0 .. 0, not 1"):
+        timeline(program, run, x, launch=1)
