@@ -49,10 +49,10 @@ def _entries():
                 "layer": LAYER},
         columns=("i", "entry", "empty", "token", "o"),
         fields={"o": ("act", "run", "weight", "first")}, formats={"i": _column},
-        notes={0: "column 0 goes into register A", 1: "A moves on: word 0 is read",
-               2: "D decodes its first entry", 3: "D decodes its last entry, and takes column 4",
-               4: "no entries: D is occupied for one cycle", 5: "column 5's only entry",
-               6: "the token", 7: "D is idle; the last entry is there"})
+        notes={0: "column 0 goes into next_column", 1: "it moves on: word 0 is read",
+               2: "its first entry is decoded", 3: "and its last; column 4 follows",
+               4: "no entries: decode_column is occupied for one cycle", 5: "column 5's only entry",
+               6: "the token", 7: "decode_column is empty; the last entry is there"})
 
 
 def _huffman():
@@ -179,7 +179,7 @@ def _activations():
 
 def _counters():
     clear = [{"clear": 1, "clear_index": index} for index in range(7)]
-    # What D holds: two entries of which the second is a filler, an empty column, a token.
+    # What decode_column holds: two entries of which the second is a filler, an empty column, a token.
     return Trace(
         block=counters.Counters(CONFIG), cycles=17, prepare=[*clear, {}, {}, {}],
         inputs={"running": [0] + [1] * 7, "entry": [1, 1], "empty": [0, 0, 1],

@@ -38,9 +38,9 @@ def _pe():
         valid={"act": range(42, 44)}, noted=True,
         notes={0: "broadcast: the queue takes it", 1: "its pointers are read",
                2: "column 0 has two entries", 3: "column 4 has none in this PE",
-               4: "D decodes 2; column 5 waits, since A is full",
-               5: "D decodes -1", 6: "D holds the empty column; the first entry is there",
-               7: "D decodes column 5's entry", 8: "its row is known: 3 x 2", 9: "3 x -1",
+               4: "2 is decoded; column 5 waits, since next_column is full",
+               5: "-1 is decoded", 6: "decode_column is the empty one; the first entry is there",
+               7: "column 5's entry is decoded", 8: "its row is known: 3 x 2", 9: "3 x -1",
                10: "column 5's entry is being looked up", 11: "-2 x 1",
                12: "the last product", 38: "both rows are written back",
                42: "row 0: (6 - 2) / 2", 43: "row 1: -3 / 2, rounded half up"})

@@ -74,7 +74,7 @@ def _advance(broadcast, entries, lat, known, read, free, freed):
 
 @compiled
 def _hold(read, free, pend):
-    """Let an item wait in register A for the writeback of the vector before it."""
+    """Let an item wait in ``next_column`` for the writeback of the vector before it."""
     for i in range(len(read)):
         work = free[i] - read[i]
         read[i] = max(read[i], pend[i])
@@ -83,7 +83,9 @@ def _hold(read, free, pend):
 
 @compiled
 def _classify(first, last, lat, read, freed, pend, blocked, writeback):
-    """Add D's idle cycles before an item to ``blocked`` and ``writeback``, int64 [PEs].
+    """Add the idle cycles of ``decode_column`` before an item to ``blocked`` and ``writeback``.
+
+    Both are int64 [PEs].
 
     Those up to ``pend`` are writeback; of the others, those in first .. last are blocked.
     Returns whether a pending interval reaches beyond the item.
@@ -168,7 +170,10 @@ def _run_items(columns, counts, shape, lat, group, log):
 
 @compiled
 def _tally(column, counts, fillers, counters):
-    """Count the cycles for which D holds an item, whenever that is; counters int64 [7, PEs]."""
+    """Count the cycles for which ``decode_column`` holds an item, whenever that is.
+
+    ``counters`` is int64 [7, PEs].
+    """
     if column == TOKEN:
         counters[_WRITEBACK] += 1
         return

@@ -79,11 +79,11 @@ class _Track:
 
 
 def slices(trace: Trace, pe: int) -> list[Slice]:
-    """What the decode stage D of a PE did in each cycle that the counters count, in order and
+    """What ``decode_column`` of a PE did in each cycle that the counters count, in order and
     without gaps."""
     mine, inside = trace.of(pe)
     lat = trace.lat
-    lag = lat.queue + lat.pointers + lat.entries + lat.decode       # from a broadcast to D
+    lag = lat.queue + lat.pointers + lat.entries + lat.decode       # from a broadcast to decode
     track = _Track(-lat.counted)
     pending = _NEVER                    # last cycle of the pending writeback
     columns = trace.items[mine]
