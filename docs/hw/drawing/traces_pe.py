@@ -179,7 +179,7 @@ def _activations():
 
 def _counters():
     clear = [{"clear": 1, "clear_index": index} for index in range(7)]
-    # What decode_column holds: two entries of which the second is a filler, an empty column, a token.
+    # In decode_column: two entries, the second a filler; an empty column; a token.
     return Trace(
         block=counters.Counters(CONFIG), cycles=17, prepare=[*clear, {}, {}, {}],
         inputs={"running": [0] + [1] * 7, "entry": [1, 1], "empty": [0, 0, 1],
