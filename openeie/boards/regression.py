@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 import xml.etree.ElementTree as xml
+from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -211,8 +212,7 @@ def _acts(target: Target, pe: int, values: np.ndarray) -> np.ndarray:
 
 def junit(board: str, outcomes: list[Outcome]) -> bytes:
     """Outcomes as JUnit XML, the format that regression servers read."""
-    counts = {kind: sum(outcome.result == kind for outcome in outcomes)
-              for kind in ("failed", "skipped")}
+    counts = Counter(outcome.result for outcome in outcomes)
     suite = xml.Element("testsuite", name=f"openeie.{board}", tests=str(len(outcomes)),
                         failures=str(counts["failed"]), skipped=str(counts["skipped"]))
     for outcome in outcomes:

@@ -39,7 +39,8 @@ class RoutingWatch:
         if found is None:
             return
 
-        number, overused = int(found[1]), int(found[2])
+        number = int(found[1])
+        overused = int(found[2])
         # Without any overused wire, further passes are for timing.
         if self._least is None or overused < self._least or overused == 0:
             self._least = overused

@@ -69,5 +69,8 @@ def _table(rows: list[dict]) -> Table:
 
 def _notes(rows: list[dict]) -> list[str]:
     """Why the network does not fit a board, and what the board's user must know."""
-    return [f"{row['name']}: {note}" for row in rows
-            for note in (*([row["reason"]] if row["reason"] else []), *row["notes"])]
+    lines = []
+    for row in rows:
+        notes = [row["reason"], *row["notes"]]
+        lines += [f"{row['name']}: {note}" for note in notes if note]
+    return lines

@@ -30,8 +30,9 @@ def layer_tables(summary: Summary) -> list[Table]:
 
 def _work(layer: LayerSummary, inputs: int) -> list[str]:
     """A row of the first table."""
-    return [layer.name, f"{layer.macs / inputs:,.0f}" if layer.macs else "-",
-            "-" if layer.weight_density is None else f"{layer.weight_density:.1%}",
+    macs = f"{layer.macs / inputs:,.0f}" if layer.macs else "-"
+    density = "-" if layer.weight_density is None else f"{layer.weight_density:.1%}"
+    return [layer.name, macs, density,
             f"{layer.activation_density:.1%}", f"{layer.entries / inputs:,.0f}",
             f"{layer.cycles / inputs:,.0f}", f"{layer.dense_cycles / inputs:,.0f}",
             f"{layer.speedup:.2f}", share_text(layer.saturated_share)]

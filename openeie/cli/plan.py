@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..core.array.config import half_rows
 from ..core.compile.capacity import words_used
-from ..core.compile.program import TilePlan, Program
+from ..core.compile.program import Program, TilePlan
 from ..core.network.graph import Layer, Pool, kind_of
 from ..core.network.tile_part import Part
 from .tables import plain_table, window_text
@@ -39,10 +39,10 @@ class ProgramForecast:
 
     def to_dict(self) -> dict:
         """Totals over all layers, as plain values."""
-        cycles = sum(layer.cycles for layer in self.tiles)
+        cycles = sum(tile.cycles for tile in self.tiles)
         result = self.basis | {
-            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.tiles),
-            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.tiles) / cycles}
+            "cycles": cycles, "dense_cycles": sum(tile.dense_cycles for tile in self.tiles),
+            "utilisation": sum(tile.utilisation * tile.cycles for tile in self.tiles) / cycles}
         if self.clock is not None:
             result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
         return result
@@ -68,10 +68,10 @@ def _layers(program: Program) -> Table:
                         "reads", "window", "writes", "encoding", *extra,
                         left=("layer", "kind", "encoding"))
     for number, layer in enumerate(program.network.layers):
-        plans = [plan for plan in program.tiles if plan.layer == number]
+        tiles = [tile for tile in program.tiles if tile.layer == number]
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else kind_of(layer)
-        counts = [str(len(plans))] * is_tiled + [str(plans[0].clusters)] * is_clustered
-        table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *counts)
+        counts = [str(len(tiles))] * is_tiled + [str(tiles[0].clusters)] * is_clustered
+        table.add_row(layer.name, kind, *_shape(layer), tiles[0].encoding, *counts)
     return table
 
 
@@ -86,12 +86,12 @@ def _times(program: Program, forecast: ProgramForecast) -> Table:
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
 
     for number, layer in enumerate(program.network.layers):
-        tiles = [time for plan, time in zip(program.tiles, forecast.tiles)
-                 if plan.layer == number]
-        cycles = sum(time.cycles for time in tiles)
-        table.add_row(layer.name, *numbers(
-            f"{tiles[0].density:.1%}", cycles, sum(time.dense_cycles for time in tiles),
-            sum(time.utilisation * time.cycles for time in tiles) / cycles))
+        times = [time for tile, time in zip(program.tiles, forecast.tiles)
+                 if tile.layer == number]
+        cycles = sum(time.cycles for time in times)
+        dense = sum(time.dense_cycles for time in times)
+        utilisation = sum(time.utilisation * time.cycles for time in times) / cycles
+        table.add_row(layer.name, *numbers(f"{times[0].density:.1%}", cycles, dense, utilisation))
 
     table.add_section()
     total = forecast.to_dict()
@@ -118,11 +118,11 @@ def _places(program: Program) -> Table:
     """Activation rows, pointers and channels of each tile, as address ranges."""
     ranges = ("reads rows", "writes rows", "pointers", "channels")
     table = plain_table("addresses in each PE", "layer", *ranges, ranges=ranges)
-    for plan in program.tiles:
-        source, target = _rows(plan)
-        table.add_row(plan.name, _span(program, source), _span(program, target),
-                      _words(plan.pointer_base, plan.columns + 1),
-                      _words(plan.channel_base, plan.acc_rows))
+    for tile in program.tiles:
+        source, target = _rows(tile)
+        table.add_row(tile.name, _span(program, source), _span(program, target),
+                      _words(tile.pointer_base, tile.columns + 1),
+                      _words(tile.channel_base, tile.acc_rows))
     return table
 
 
@@ -130,23 +130,26 @@ def _entries(program: Program) -> Table:
     """Entries of each tile, and the cycle count at which the watchdog stops it."""
     table = plain_table("entries in a PE, and the watchdog's limit in cycles", "layer",
                         "most entries", "mean", "fillers\n(mean)", "watchdog")
-    for plan in program.tiles:
-        per_pe = plan.entry_count.sum(axis=1)
-        table.add_row(plan.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
-                      f"{plan.filler_count.sum(axis=1).mean():,.1f}", f"{plan.cycle_limit:,}")
+    for tile in program.tiles:
+        per_pe = tile.entry_count.sum(axis=1)
+        table.add_row(tile.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
+                      f"{tile.filler_count.sum(axis=1).mean():,.1f}", f"{tile.cycle_limit:,}")
     return table
 
 
-def _rows(plan: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
+def _rows(tile: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
     """First and last row of activations that a tile reads, and that it writes, in a launch."""
-    walk = plan.walk
-    vectors = len(plan.part.vectors)
+    walk = tile.walk
+    vectors = len(tile.part.vectors)
     first = walk.map_origin
-    last = first + (vectors - 1) * walk.image_step \
-        + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
-    step = plan.memory_rows - 1 + plan.dst_step
-    return (first, last), (plan.dst_origin, plan.dst_origin + plan.memory_rows - 1
-                           + (vectors * walk.positions - 1) * step)
+    last_pixel = (vectors - 1) * walk.image_step \
+        + (walk.height * walk.width - 1) * walk.pixel_stride
+    last = first + last_pixel + walk.pixel_rows - 1
+
+    step = tile.memory_rows - 1 + tile.dst_step
+    last_position = (vectors * walk.positions - 1) * step
+    return (first, last), (tile.dst_origin,
+                           tile.dst_origin + last_position + tile.memory_rows - 1)
 
 
 def _span(program: Program, rows: tuple[int, int]) -> str:
@@ -159,27 +162,28 @@ def _span(program: Program, rows: tuple[int, int]) -> str:
 
 
 def _words(first: int, count: int) -> str:
+    """A range of addresses."""
     return f"{first:,} .. {first + count - 1:,}"
 
 
 def plan_dict(program: Program, forecast: ProgramForecast) -> dict:
     """The contents of :func:`plan_tables` as plain values."""
     layers = []
-    for plan, time in zip(program.tiles, forecast.tiles):
-        layer = program.network.layers[plan.layer]
-        fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    for tile, time in zip(program.tiles, forecast.tiles):
+        layer = program.network.layers[tile.layer]
+        fields = {field.name: getattr(tile, field.name) for field in dataclasses.fields(tile)}
         fields = {name: value for name, value in fields.items()
                   if not isinstance(value, np.ndarray) and value is not None}
-        source, target = _rows(plan)
+        source, target = _rows(tile)
         window = getattr(layer, "window", None)
         predicted = dataclasses.asdict(time)
         del predicted["name"]
         layers.append(fields | {
-            "layer": plan.layer, "part": _part_dict(plan.part), "outputs": plan.outputs,
+            "layer": tile.layer, "part": _part_dict(tile.part), "outputs": tile.outputs,
             "kind": kind_of(layer), "window": window and dataclasses.asdict(window),
-            "walk": vars(plan.walk), "source_rows": source, "destination_rows": target,
-            "entries": int(plan.entry_count.sum()), "fillers": int(plan.filler_count.sum()),
-            "entries_per_pe": plan.entry_count.sum(axis=1).tolist(),
+            "walk": vars(tile.walk), "source_rows": source, "destination_rows": target,
+            "entries": int(tile.entry_count.sum()), "fillers": int(tile.filler_count.sum()),
+            "entries_per_pe": tile.entry_count.sum(axis=1).tolist(),
             "predicted": predicted})
     return {"network": program.network.name, "config": program.config.to_dict(),
             "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),

@@ -17,7 +17,8 @@ from .tables import run_dict, run_tables
 
 __all__ = ["command"]
 
-_BAUD, _IMAGES = 1_000_000, 10
+_BAUD = 1_000_000
+_IMAGES = 10
 
 Port = Annotated[str, typer.Option("-p", "--port", help="A serial port, or any pyserial URL.")]
 Name = Annotated[str | None, typer.Option(

@@ -68,11 +68,14 @@ def _open_closed() -> None:
 
 def _guarded(number: int, old: io.TextIOWrapper | None) -> io.TextIOWrapper:
     """A text stream on a descriptor, with the encoding of the one it replaces."""
+    encoding = "utf-8"
+    errors = "backslashreplace"
     if old is not None:
         old.flush()
+        encoding = old.encoding
+        errors = old.errors
     buffer = io.BufferedWriter(_Guarded(number, "w", closefd=False))
-    return io.TextIOWrapper(buffer, encoding=old.encoding if old else "utf-8",
-                            errors=old.errors if old else "backslashreplace",
+    return io.TextIOWrapper(buffer, encoding=encoding, errors=errors,
                             line_buffering=number == 2 or os.isatty(number))
 
 

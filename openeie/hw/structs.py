@@ -1,25 +1,37 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The words that travel between blocks."""
-from amaranth import *
+"""The words that travel between blocks, as packed structs.
+
+Signed fields are two's complement. Widths come from
+:class:`openeie.core.array.config.ArrayConfig`.
+"""
+from collections.abc import Iterable
+
+from amaranth import signed
 from amaranth.lib import data
 
+from ..core.array.config import ArrayConfig
 from ..core.array.descriptor import CLUSTER_WORDS, TABLE_WORD, WINDOW_WORDS
 
 __all__ = ["Item", "Column", "FetchedEntry", "Operand", "Addend", "ScanRow", "Result", "LoadWord",
            "ReadRequest", "LayerFields", "TABLE_LAYOUT", "struct_of"]
 
 
-def struct_of(fields) -> data.StructLayout:
-    """A packed word of :mod:`openeie.core.array.descriptor` as a layout."""
+def struct_of(fields: Iterable[tuple[str, int]]) -> data.StructLayout:
+    """Layout of a packed word of ``core/array/descriptor.py``, given as (name, bits) pairs."""
     return data.StructLayout(dict(fields))
 
 
+#: One length of the Huffman decoding tables: limits and offsets of runs and of codes.
 TABLE_LAYOUT = struct_of(TABLE_WORD)
 
 
 class ScanRow(data.StructLayout):
-    """One activation of every PE, the column number of the first of them, and who wants it."""
-    def __init__(self, config):
+    """One row of source activations: one activation of each PE, PE 0 first.
+
+    ``column`` is the column number of PE 0's activation; ``last`` marks the last row of a vector;
+    ``cluster`` is the cluster that the row is for.
+    """
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "acts": data.ArrayLayout(signed(config.act_width), config.pes),
             "column": config.column_address_width,
@@ -29,8 +41,8 @@ class ScanRow(data.StructLayout):
 
 
 class Item(data.StructLayout):
-    """What is broadcast: a non-zero activation with its column, or the end-of-vector token."""
-    def __init__(self, config):
+    """What is broadcast: a non-zero activation with its column, or the token after a vector."""
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "act": signed(config.act_width),
             "column": config.column_address_width,
@@ -39,8 +51,12 @@ class Item(data.StructLayout):
 
 
 class Column(data.StructLayout):
-    """An item whose pointers are known: entries ``start`` up to, not including, ``end``."""
-    def __init__(self, config):
+    """An item whose pointers are known: entries ``start`` up to, but not including, ``end``.
+
+    A pointer is a word address, with the position inside the word in its low ``place_width`` bits:
+    the number of the entry, or in ``huffman`` of its first bit.
+    """
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "act": signed(config.act_width),
             "start": config.pointer_width,
@@ -50,8 +66,13 @@ class Column(data.StructLayout):
 
 
 class FetchedEntry(data.StructLayout):
-    """One entry as read from memory; in ``huffman`` run and code are still ranks."""
-    def __init__(self, config):
+    """One entry as read from memory, with its column's activation.
+
+    ``csr`` sets ``weight``, the other encodings set ``code``. In ``huffman`` run and code are
+    ranks until the codebook has looked them up. ``first`` marks the first entry of a column;
+    ``bank`` is the accumulator bank.
+    """
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "act": signed(config.act_width),
             "run": config.run_width,
@@ -64,7 +85,7 @@ class FetchedEntry(data.StructLayout):
 
 class Operand(data.StructLayout):
     """One multiplication to do, and the accumulator it belongs to."""
-    def __init__(self, config):
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "act": signed(config.act_width),
             "weight": signed(config.weight_width),
@@ -74,8 +95,8 @@ class Operand(data.StructLayout):
 
 
 class Addend(data.StructLayout):
-    """One addition to do."""
-    def __init__(self, config):
+    """One product, and the accumulator to add it to."""
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "value": signed(config.act_width + config.weight_width),
             "row": config.row_width,
@@ -84,8 +105,12 @@ class Addend(data.StructLayout):
 
 
 class Result(data.StructLayout):
-    """An activation on its way into the destination memory; ``cluster``: of which cluster's PE."""
-    def __init__(self, config):
+    """An output activation on its way into the destination memory.
+
+    With convolutions ``address`` has one more bit, which selects memory A or B. ``cluster`` is
+    the cluster whose PE stores it.
+    """
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "act": signed(config.act_width),
             "address": config.act_address_width + config.conv,
@@ -94,20 +119,23 @@ class Result(data.StructLayout):
 
 
 class LoadWord(data.StructLayout):
-    """One write of the load port; see :data:`openeie.core.array.load_port.LOAD_RECORD`."""
-    def __init__(self):
+    """One write of the load port; ``target`` is a :class:`openeie.core.array.load_port.Target`."""
+    def __init__(self) -> None:
         super().__init__({"target": 4, "pe": 16, "address": 32, "data": 64})
 
 
 class ReadRequest(data.StructLayout):
     """One read of the read port."""
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__({"target": 4, "pe": 16, "address": 32})
 
 
 class LayerFields(data.StructLayout):
-    """What every PE must know of the layer in hand; constant while it runs."""
-    def __init__(self, config):
+    """What every PE must know of the current layer; constant while it runs.
+
+    The window and cluster fields, and the Huffman tables, exist only in arrays that need them.
+    """
+    def __init__(self, config: ArrayConfig):
         fields = {
             "encoding": 2,
             "relu": 1,
@@ -121,9 +149,11 @@ class LayerFields(data.StructLayout):
             "number": config.layer_width,
         }
         if config.conv:
-            fields |= {name: width for word in WINDOW_WORDS for name, width in word}
+            for word in WINDOW_WORDS:
+                fields |= dict(word)
         if config.clusters > 1:
-            fields |= {name: width for word in CLUSTER_WORDS for name, width in word}
+            for word in CLUSTER_WORDS:
+                fields |= dict(word)
         if config.huffman:
             fields["tables"] = data.ArrayLayout(TABLE_LAYOUT, config.max_code_length)
         super().__init__(fields)

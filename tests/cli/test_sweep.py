@@ -153,7 +153,7 @@ def test_an_unknown_field_is_refused_alike_in_a_file_and_in_an_option(tmp_path, 
     file.write_text(f"[{table}]\nquue_depth = {'[1]' if table == 'grid' else '1'}\n")
     in_file = run("sweep", file, "--grid", "pes=1", "--layer", "a:3x3:1:1", code=2).stderr
     in_option = run("sweep", f"--{table}", "quue_depth=1", "--layer", "a:3x3:1:1", code=2).stderr
-    assert in_file == in_option and "did you mean queue_depth?" in in_file
+    assert in_file == in_option and "did you mean queue_depth or" in in_file
 
 
 def test_unknown_keys_of_a_file_are_refused(tmp_path):

@@ -3,10 +3,32 @@
 import pytest
 from openeie.hw.queue import ActivationQueue
 
-from .bench import plain, simulate, transfer
+from .bench import cycles_of, plain, simulate, trace, transfer
 
 STALLS = pytest.mark.parametrize("stalls", [(0, 0), (1, 0), (0, 1), (1, 1)],
                                  ids=["full-rate", "slow-in", "slow-out", "stalled"])
+
+
+def test_worked_example():
+    """A queue for two items of 8 bits, cycle by cycle.
+
+    Cycles 0 and 1 push 0x11 and 0x22. The first one is offered from cycle 1 on (latency 1). In
+    cycle 2 the queue is full, so 0x33 has to wait, although cycle 2 pops an item: the place that
+    this frees is offered in cycle 3, in which 0x33 goes in and 0x22 out.
+    """
+    steps = [
+        {"i.valid": 1, "i.payload": 0x11},
+        {"i.valid": 1, "i.payload": 0x22},
+        {"i.valid": 1, "i.payload": 0x33, "o.ready": 1},
+        {"i.valid": 1, "i.payload": 0x33, "o.ready": 1},
+        {"o.ready": 1},
+        {},
+    ]
+    rows = trace(ActivationQueue(8, depth=2), steps, "i.ready", "ready_two", "o.valid", "o.payload")
+    assert cycles_of(rows, "i.ready") == [1, 1, 0, 1, 1, 1]
+    assert cycles_of(rows, "ready_two") == [1, 0, 0, 0, 0, 1]
+    assert cycles_of(rows, "o.valid") == [0, 1, 1, 1, 1, 0]
+    assert cycles_of(rows, "o.payload")[1:5] == [0x11, 0x11, 0x22, 0x33]
 
 
 @STALLS
