@@ -211,11 +211,11 @@ class ArrayConfig:
 def _check_operations(config: ArrayConfig) -> None:
     """Operations that need other operations."""
     if "linear" not in config.operations:
-        raise ConfigError(f"operations must have linear, not {config.operations!r}")
+        raise ConfigError(f"operations must include linear, not {config.operations!r}")
     if config.clusters > 1 and not config.conv:
-        raise ConfigError(f"operations with clusters must have conv, not {config.operations!r}")
+        raise ConfigError(f"operations with clusters must include conv, not {config.operations!r}")
     if config.pool and not config.conv:
-        raise ConfigError(f"operations with pool must have conv, not {config.operations!r}")
+        raise ConfigError(f"operations with pool must include conv, not {config.operations!r}")
 
 
 def _check_memories(config: ArrayConfig) -> None:

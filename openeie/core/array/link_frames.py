@@ -97,7 +97,8 @@ class Response:
         if len(frame) < RESPONSE_HEADER.size + CRC_BYTES:
             raise LinkError(f"a response has at least {RESPONSE_HEADER.size + CRC_BYTES} bytes, "
                             f"this one has {len(frame)}")
-        body, crc = frame[:-CRC_BYTES], int.from_bytes(frame[-CRC_BYTES:], "little")
+        body = frame[:-CRC_BYTES]
+        crc = int.from_bytes(frame[-CRC_BYTES:], "little")
         if zlib.crc32(body) != crc:
             raise LinkError(f"the response's CRC-32 is {zlib.crc32(body):#010x}, "
                             f"but it says {crc:#010x}")

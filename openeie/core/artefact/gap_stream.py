@@ -181,7 +181,7 @@ def _decode_chunk(bits: np.ndarray, codes: Codes, length: int, limit: int
     run_at = np.array(starts, np.int64)
     code_at = code_start[run_at]
     if max(run_length[run_at].max(), code_length[code_at].max()) > MAX_LENGTH:
-        raise EncodingError("the entry stream holds bits that are no codeword")
+        raise EncodingError("the entry stream holds bits that are not a codeword")
     return run[run_at].astype(np.uint8), code[code_at].astype(np.int32), at
 
 

@@ -77,7 +77,8 @@ def _check_sources(header: Header) -> None:
             outputs.setdefault(INPUT, layer.inputs)
         for name in sources:
             if name not in outputs:
-                raise ValueError(f"layer {number} reads {name!r:.40}, which is no layer before it")
+                raise ValueError(f"layer {number} reads {name!r:.40}, which is not an earlier "
+                                 f"layer")
         together = sum if layer.concatenates else max
         given = together(outputs[name] for name in sources)
         if given != layer.inputs:
@@ -88,7 +89,8 @@ def _check_sources(header: Header) -> None:
             raise ValueError(f"layer {number} reads {read:,} maps side by side, at most "
                              f"{MAX_PARTS:,} are read")
         if layer.name in outputs or layer.name == INPUT:
-            raise ValueError(f"layer {number} has the name {layer.name!r:.40}, which another has")
+            raise ValueError(f"layer {number} has the name {layer.name!r:.40}, which another layer "
+                             f"has")
         outputs[layer.name] = layer.outputs
         parts[layer.name] = read if layer.keeps_parts else 1
 

@@ -244,7 +244,7 @@ def _of_kind(fields: object) -> LayerHeader:
     """The header of the kind that a layer's ``kind`` names. A layer without one is a convolution if
     it has a window, and otherwise a linear layer."""
     if not isinstance(fields, dict):
-        raise ValueError("a layer is an object")
+        raise ValueError("a layer must be a JSON object")
     kind = fields.get("kind", "conv" if "window" in fields else "linear")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"a layer's kind is one of {', '.join(KINDS)}; if it is "

@@ -207,7 +207,7 @@ def _weights(shape: PayloadShape, run: np.ndarray, code: np.ndarray, codebook: n
     position = position[is_weight]
     code = code[is_weight]
     if len(position) and position[-1] >= rows * columns:
-        raise EncodingError(f"an entry stands at {position[-1]} of {rows * columns} weights")
+        raise EncodingError(f"an entry points to weight {position[-1]} of {rows * columns}")
     indptr = np.searchsorted(position, np.arange(columns + 1, dtype=np.int64) * rows)
     row = position % rows
     if not shape.codebook:

@@ -9,8 +9,8 @@ WEIGHT_BITS = 16
 
 
 def code_width(codebook: int) -> int:
-    """Bits of a code before Huffman coding, for a codebook of so many slots; 0 slots: of a literal
-    weight."""
+    """Bits of a code before Huffman coding, for ``codebook`` slots; without a codebook (0 slots),
+    those of a literal weight."""
     if not codebook:
         return WEIGHT_BITS
     return max(1, (codebook - 1).bit_length())

@@ -60,7 +60,7 @@ class Capacity:
         matrices = {tile.matrix: tile for tile in tiles}.values()
         if len(matrices) > MAX_TABLES:
             self._give_up(f"layers: the network has {len(matrices):,} matrices, each with a table, "
-                          f"and descriptors tell {MAX_TABLES} apart")
+                          f"and descriptors can name {MAX_TABLES}")
         pointers = sum(map(self._pointers, matrices))
         rows = sum(tile.acc_rows(config) for tile in matrices)
         self.need("pointer_depth", pointers, "all layers" + _sliced(network, matrices), "need")
@@ -116,8 +116,8 @@ class Capacity:
                 self.need("act_depth", needed, where)
             elif search.maps(2 * available) is None:
                 least = search.least_depth(available)
-                self.lacks("act_depth", least, f"{where} need {needed:,}, tiled in lines "
-                                               f"{least:,}, the array has {available:,}")
+                self.lacks("act_depth", least, f"{where} need {needed:,} ({least:,} if tiled in "
+                                               f"lines), the array has {available:,}")
 
     def prove_accumulators(self) -> None:
         """Check that no partial sum, with or without the bias, can leave the accumulator."""

@@ -149,7 +149,7 @@ def _smallest(network: Network, config: ArrayConfig, capacity: Capacity,
     chosen: dict[str, int] = {}
     while capacity.problems:
         if capacity.hopeless:
-            return "no other memories would help"
+            return "larger memories would not help"
         for name, value in capacity.short.items():
             chosen[name] = value + value % 2 if name in _EVEN else value
         try:

@@ -148,8 +148,11 @@ def _read_huffman(program: Program, index: int, table: int, start: np.ndarray, e
 def _huffman_tables(program: Program, index: int) -> dict[str, np.ndarray]:
     """Fields of :data:`TABLE_WORD` from a tile's descriptor, int64 [max_code_length] each."""
     words = program.descriptors[index][len(descriptor_layout(program.config)):]
-    rows = [unpack(TABLE_WORD, int(word)) for word in words]
-    return {name: np.array([row[name] for row in rows], np.int64) for name, _ in TABLE_WORD}
+    tables = {name: np.zeros(len(words), np.int64) for name, _ in TABLE_WORD}
+    for place, word in enumerate(words):
+        for name, value in unpack(TABLE_WORD, int(word)).items():
+            tables[name][place] = value
+    return tables
 
 
 def _window(program: Program, pe: np.ndarray, position: np.ndarray) -> np.ndarray:

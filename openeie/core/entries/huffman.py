@@ -196,7 +196,10 @@ def pack_bits(values: np.ndarray, lengths: np.ndarray) -> bytes:
 def table_words(run: CanonicalCode, code: CanonicalCode, max_length: int) -> list[dict[str, int]]:
     """Fields of :data:`openeie.core.array.descriptor.TABLE_WORD` for lengths 1 .. ``max_length``,
     which is the width of the hardware's window."""
-    columns = {"run_limit": run.limits(max_length), "run_offset": run.offsets(max_length) % 256,
-               "code_limit": code.limits(max_length), "code_offset": code.offsets(max_length) % 256}
-    return [{name: int(column[row]) for name, column in columns.items()}
+    run_limits = run.limits(max_length)
+    run_offsets = run.offsets(max_length) % 256
+    code_limits = code.limits(max_length)
+    code_offsets = code.offsets(max_length) % 256
+    return [{"run_limit": int(run_limits[row]), "run_offset": int(run_offsets[row]),
+             "code_limit": int(code_limits[row]), "code_offset": int(code_offsets[row])}
             for row in range(max_length)]

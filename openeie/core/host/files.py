@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield path
         except BrokenPipeError as error:
-            raise BrokenPipeError(error.errno, "who read from the pipe has gone") from error
+            raise BrokenPipeError(error.errno, "the reader of the pipe has gone") from error
         return
     temporary = _new_beside(target, 0o666 if old is None else 0o600)
     try:
@@ -100,7 +100,7 @@ def _find(path: Path) -> tuple[Path, os.stat_result | None]:
         raise OSError(errno.EINVAL, "it is a block device, and what is on it would be lost; "
                                     "choose a file")
     if not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, "it is there, and may not be written (permission "
+        raise PermissionError(errno.EACCES, "it exists, and may not be written (permission "
                                             "denied); choose another name")
     if stat.S_ISREG(old.st_mode) and _is_open_here(path):
         raise OSError(errno.EINVAL, "it is a file that this process was started with, and what is "

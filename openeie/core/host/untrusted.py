@@ -158,7 +158,7 @@ def _parse(text: str | bytes, source: str, limits: Limits, tokens: re.Pattern[st
     except _Broken as error:
         raise UntrustedError(source, *error.args) from None
     except UnicodeError as error:
-        raise UntrustedError(source, f"it is no text in UTF-8: {error}") from error
+        raise UntrustedError(source, f"it is not text in UTF-8: {error}") from error
     except RecursionError as error:     # the caller was already deep in recursion
         raise UntrustedError(source, "it is nested too deeply") from error
     except ValueError as error:
@@ -234,5 +234,5 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     fields = dict(pairs)
     if len(fields) != len(pairs):
         name = Counter(name for name, _ in pairs).most_common(1)[0][0]
-        raise _Broken(f"key {name!r:.{_SHOWN}} stands twice")
+        raise _Broken(f"key {name!r:.{_SHOWN}} occurs twice")
     return fields

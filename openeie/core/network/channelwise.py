@@ -211,7 +211,7 @@ class Add(Local):
             raise InputError(
                 f"layer {self.name!r} adds {' and '.join(map(repr, self.sources))}, whose pixels "
                 f"lie {one.stride} and {other.stride} rows apart, since one is part of a "
-                f"concatenation; add a copy of it, which a pool of 1 x 1 makes")
+                f"concatenation; add a copy of it instead, made by a pool of 1 x 1")
         return AddressWalk.of_pair(self.pixels, source.rows(pes), one.origin, other.origin,
                                    one.stride)
 

@@ -79,14 +79,15 @@ class Network:
         if len({layer.name for layer in self.layers}) != len(self.layers):
             raise InputError(f"network {self.name!r}: layer names must differ")
         if any(layer.name == INPUT for layer in self.layers):
-            raise InputError(f"network {self.name!r}: {INPUT!r} names its input, and no layer")
+            raise InputError(f"network {self.name!r}: {INPUT!r} is the name of its input, and "
+                             f"cannot be a layer's")
         read: set[str] = set()
         for number in range(len(self.layers)):
             self._check_sources(number)
             read.update(self.sources(number))
         for layer in self.layers[:-1]:
             if layer.name not in read:
-                raise InputError(f"layer {layer.name!r} is read by none, and is not the last")
+                raise InputError(f"layer {layer.name!r} is read by no layer, and is not the last")
         low, high = int_range(self.act_width)
         if self.input_range is None:
             object.__setattr__(self, "input_range", (low, high))
@@ -193,8 +194,8 @@ class Network:
         names = self.sources(number)
         for name in names:
             if name != INPUT and not self._numbers.get(name, number) < number:
-                raise InputError(f"layer {layer.name!r} reads {name!r}, which is no layer before "
-                                 f"it")
+                raise InputError(f"layer {layer.name!r} reads {name!r}, which is not an earlier "
+                                 f"layer")
         if layer.concatenates and len(set(names)) != len(names):
             raise InputError(f"layer {layer.name!r} reads {names[0]!r} twice")
         layouts = [self.layout(name) for name in names]
@@ -202,10 +203,9 @@ class Network:
         if len({layout.pixels for layout in layouts}) > 1:
             raise InputError(f"layer {layer.name!r} reads maps of different sizes: {given}")
         if not layer.concatenates and len({layout.parts for layout in layouts}) > 1:
-            raise InputError(f"layer {layer.name!r} reads maps whose channels do not lie alike: "
-                             f"{given}; they consist of parts of "
-                             f"{' and '.join(str(list(layout.parts)) for layout in layouts)} "
-                             f"channels")
+            parts = " and ".join(str(list(layout.parts)) for layout in layouts)
+            raise InputError(f"layer {layer.name!r} reads maps whose channels are arranged "
+                             f"differently: {given}; they consist of parts of {parts} channels")
         source = self.source(number)
         if source.pixels * source.channels != layer.inputs:
             raise InputError(f"layer {layer.name!r} takes {layer.inputs} inputs, but {given} "

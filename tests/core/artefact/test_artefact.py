@@ -100,7 +100,7 @@ def test_20000_damaged_files_give_only_the_documented_error(data, count):
     (lambda d: with_header(d, zlib.compress(header_text(d).encode()) + b"more"),
      "the header is cut short, or something follows it"),
     (lambda d: repack(d, header_text(d).replace('"rows":30', '"rows":29,"rows":30')),
-     "key 'rows' stands twice"),
+     "key 'rows' occurs twice"),
     (lambda d: repack(d, header_text(d).replace('"provenance":{}', '"provenance":{"a":NaN}')),
      "a number must be finite, not NaN"),
     (lambda d: repack(d, header_text(d).replace('"provenance":{}', '"provenance":{"a":1e999}')),

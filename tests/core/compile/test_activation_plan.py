@@ -110,9 +110,9 @@ def test_what_cannot_be_read(rng):
         return layer(rng, Window(height=4, width=4, channels=channels), 2, name="reads",
                      sources=sources)
     apart = Conv(**vars(other) | {"sources": (INPUT,)})
-    with pytest.raises(InputError, match="layer 'reads' reads 'later', which is no layer before"):
+    with pytest.raises(InputError, match="layer 'reads' reads 'later', which is not an earlier"):
         network(one, reads("one", "later"))
-    with pytest.raises(InputError, match="layer 'reads' reads 'reads', which is no layer before"):
+    with pytest.raises(InputError, match="layer 'reads' reads 'reads', which is not an earlier"):
         network(one, reads("one", "reads"))
     with pytest.raises(InputError, match="layer 'reads' reads 'one' twice"):
         network(one, reads("one", "one"))
@@ -120,7 +120,7 @@ def test_what_cannot_be_read(rng):
         network(one, Conv(**vars(small) | {"sources": (INPUT,)}), reads("one", "small"))
     with pytest.raises(InputError, match="'reads' takes 144 inputs, but 'one', 'other' gives 160"):
         network(one, apart, reads("one", "other", channels=9))
-    with pytest.raises(InputError, match="layer 'one' is read by none, and is not the last"):
+    with pytest.raises(InputError, match="layer 'one' is read by no layer, and is not the last"):
         network(one, apart)
 
 

@@ -80,7 +80,7 @@ def test_what_an_array_refuses(rng):
         compile_network(network, preset("TINY"))
     with pytest.raises(InputError, match="layer 'p' is encoded as huffman, but the array has only"):
         compile_network(network, CONFIG.replace(encodings=("csr",)), encoding="huffman")
-    with pytest.raises(ConfigError, match="operations with pool must have conv"):
+    with pytest.raises(ConfigError, match="operations with pool must include conv"):
         ArrayConfig(operations=("linear", "pool"))
     other = layer(rng, 28, 2, Linear, name="last")
     with pytest.raises(InputError, match="layer 'last' takes 28 inputs, but 'p' gives 27"):
