@@ -51,16 +51,15 @@ def main() -> None:
     with deterministic(options.seed) as generator:
         model = CifarNet()
 
-        def each_epoch(epoch: int, loss: float) -> None:
+        def watch(epoch: int, epochs: int, loss: float) -> None:
             answers = predict(model, images[-HELD_OUT:], scale=SCALE)
             save(model, options.out)
-            print(f"epoch {epoch:2} of {CYCLE.epochs}  loss {loss:.4f}  held-out error "
+            print(f"epoch {epoch:2} of {epochs}  loss {loss:.4f}  held-out error "
                   f"{np.mean(answers != labels[-HELD_OUT:]):.2%}  "
                   f"{time.monotonic() - begin:5.0f} s, {time.process_time():5.0f} s of processor",
                   flush=True)
-
         fit_cycle(model, images[:-HELD_OUT], labels[:-HELD_OUT], CYCLE, scale=SCALE,
-                  generator=generator, loss=LOSS, augment=AUGMENT, each_epoch=each_epoch)
+                  generator=generator, loss=LOSS, augment=AUGMENT, watch=watch)
 
 
 if __name__ == "__main__":

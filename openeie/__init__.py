@@ -6,9 +6,7 @@
 >>> model.inputs, model.outputs
 (784, 10)
 """
-from importlib.resources import files as _files
 from os import PathLike as _PathLike
-from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from warnings import warn as _warn
 
@@ -21,8 +19,8 @@ from .core.compile.compile import compile_network as compile
 from .core.compile.program import Program
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          did_you_mean as _did_you_mean, EncodingError, InputError, LinkError,
-                          Mismatch, NumericWarning, OpenEIEError, ToolError, UntrustedError)
+                          EncodingError, InputError, LinkError, Mismatch, NumericWarning,
+                          OpenEIEError, ToolError, UntrustedError)
 from .core.golden import column_rates, run as _run_golden
 from .core.host.table import Table
 from .core.network.array_order import to_array_order
@@ -32,6 +30,8 @@ from .core.network.window import Window
 from .core.numbers.signs import SignMatrix
 from .core.numbers.sparse import SparseWeights
 from .core.run import LayerRun, Run
+from .core.version import VERSION as _VERSION
+from .sw.networks.shipped import shipped
 
 if _TYPE_CHECKING:
     from .sim.study.energy import Energy, energy
@@ -44,7 +44,7 @@ if _TYPE_CHECKING:
     from .sw.compress.recipe import Recipe
     from .sw.quantise.report import QuantiseReport
 
-__version__ = "0.1.0"
+__version__ = _VERSION
 
 __all__ = [
     # What one does.
@@ -93,16 +93,6 @@ def __dir__() -> list[str]:
     hidden = () if is_installed("torch") else _TRAINING
     basics = [name for name in globals() if name.startswith("__")]
     return sorted({*basics, *__all__} - {*hidden})
-
-
-def shipped(name: str) -> _Path:
-    """Path of an artefact that comes with the package: ``"lenet-300-100"`` or ``"lenet-5"``."""
-    path = _Path(str(_files("openeie.sw") / "assets" / f"{name}.eie"))
-    if not path.is_file():
-        names = sorted(p.stem for p in path.parent.glob("*.eie"))
-        raise InputError(f"no artefact {name!r} comes with the package; "
-                         f"{_did_you_mean(name, names)}there are: {', '.join(names) or 'none'}")
-    return path
 
 
 def compress(network, data, recipe, *, weights=None, budget: float | None = None, seed: int = 0,

@@ -137,6 +137,13 @@ def test_page(path):
     assert not re.findall(r"@[A-Z0-9]+@", path.read_text())
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_lines_of_a_page_are_short(path):
+    """But for rows of tables, which Markdown cannot split."""
+    assert not [line for line in path.read_text().splitlines()
+                if len(line) > 120 and not line.startswith("|")]
+
+
 def test_importing_the_package_is_light():
     code = ("import sys, openeie; "
             "print([m for m in ('torch', 'amaranth', 'numba', 'rich') if m in sys.modules])")

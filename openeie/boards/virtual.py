@@ -16,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.array.config import ArrayConfig
 from ..hw.emit import to_verilog
+from ..sim.rtl.library import BYTES, INT, POINTER, U32, U64, load_library
 from ..sim.rtl.toolchain import build_library, cached_build
 from ..sim.rtl.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
@@ -30,6 +31,10 @@ _TOP = "board"
 _BURST = 2_000
 #: Bursts without traffic after which the simulation slows down, to save processor time.
 _AWAKE = 500
+# Functions of virtual.cpp: the type of the result, then of the arguments.
+_FUNCTIONS = {
+    "new": (POINTER, U32, INT), "delete": (None, POINTER), "send": (None, POINTER, BYTES, U64),
+    "pending": (U64, POINTER), "leds": (U32, POINTER), "step": (U64, POINTER, U64, BYTES, U64)}
 
 
 class _Pins(wiring.Component):
@@ -127,19 +132,9 @@ class VirtualBoard:
                  below_rtl: bool = False) -> None:
         self.board = board
         self.config = config or board.config
-        self._library = ctypes.CDLL(str(
-            compile_board(board, self.config, below_rtl=below_rtl) / "array.so"))
-        pointer = ctypes.c_void_p
-        u64 = ctypes.c_uint64
-        for name, result, *arguments in (
-                ("new", pointer, ctypes.c_uint32, ctypes.c_int), ("delete", None, pointer),
-                ("send", None, pointer, ctypes.c_char_p, u64), ("pending", u64, pointer),
-                ("leds", ctypes.c_uint32, pointer),
-                ("step", u64, pointer, u64, ctypes.c_char_p, u64)):
-            function = getattr(self._library, f"openeie_{name}")
-            function.restype = result
-            function.argtypes = arguments
-        self._handle = ctypes.c_void_p(self._library.openeie_new(board.divisor, seed))
+        self._library = load_library(
+            compile_board(board, self.config, below_rtl=below_rtl), _FUNCTIONS)
+        self._handle = POINTER(self._library.openeie_new(board.divisor, seed))
         self.cycles = 0
 
     def __enter__(self) -> "VirtualBoard":
@@ -153,7 +148,7 @@ class VirtualBoard:
         """End the simulation."""
         if self._handle:
             self._library.openeie_delete(self._handle)
-            self._handle = ctypes.c_void_p()
+            self._handle = POINTER()
 
     def send(self, data: bytes) -> None:
         """Queue bytes for the board's receiver; :meth:`step` sends them at the baud rate."""

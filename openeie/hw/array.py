@@ -122,7 +122,8 @@ class PEArray(wiring.Component):
             # counts as having room. The first broadcast can reach the PEs of all clusters.
             listeners = [(pe, Const(0)) for pe in pes]
             if number == 0:
-                listeners += [(pe, clustered) for others in clusters[1:] for pe in others]
+                for others in clusters[1:]:
+                    listeners += [(pe, clustered) for pe in others]
             lnzd = Lnzd(config)
             broadcast = Broadcast(config, len(listeners))
             m.submodules[f"lnzd{suffix}"] = ResetInserter(reset)(lnzd)

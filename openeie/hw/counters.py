@@ -16,8 +16,8 @@ class Counters(wiring.Component):
     """Seven counters of cycles, of which exactly one moves in each cycle of ``running``; and one of
     saturated outputs.
 
-    Because one of the seven moves at a time, a memory and a single adder do for all of them. The
-    decode stage D is examined when something happens; whether an entry was a filler is known
+    Because one of the seven moves at a time, a memory and a single adder do for all of them. What
+    the entry reader decodes is examined when it happens; whether an entry was a filler is known
     ``latency`` cycles later, so counting runs that much behind.
 
     A count takes four cycles: the counter is named, read from memory, kept in a register, and
@@ -31,8 +31,8 @@ class Counters(wiring.Component):
     Members
     -------
     entry, empty, token, pending, finished : from the entry reader.
-    blocked : the broadcast was held up when it could have fed this cycle of D.
-    filler : the entry that D held ``latency`` cycles ago is a filler.
+    blocked : the broadcast was held up when it could have fed this cycle of the entry reader.
+    filler : the entry that was decoded ``latency`` cycles ago is a filler.
     saturated : an output that is written back has been saturated; any time in ``running``.
     layer : number of the layer that is counted.
     running : the layer runs.

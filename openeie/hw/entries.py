@@ -15,14 +15,14 @@ __all__ = ["EntryReader"]
 class EntryReader(wiring.Component):
     """Reads the entries ``start`` .. ``end`` of each column that it is given, one entry a cycle.
 
-    Two registers: A (``next_column``) holds the next column, D (``decode_column``) the one that
-    is being decoded. A column leaves A in cycle S, which reads its first word, and D decodes one
-    entry in each of the cycles S + 1, S + 2, ..., whatever the encoding. A column without entries,
-    or a token, occupies D for one cycle. In the cycle of its last entry D takes the next column, so
-    columns follow one another without a gap.
+    Two registers: ``next_column`` holds the column that waits, ``decode_column`` the one that is
+    being decoded. A column leaves ``next_column`` in cycle S, which reads its first word. One entry
+    is decoded in each of the cycles S + 1, S + 2, ..., whatever the encoding. A column without
+    entries, or a token, occupies ``decode_column`` for one cycle. The next column comes in the
+    cycle of the last entry, so columns follow one another without a gap.
 
-    Latency 2 from ``i`` to D. ``o`` follows D by 2 more: first the word is registered, then the
-    entry is cut out of it. ``o`` cannot be stalled.
+    Latency 2 from ``i`` to ``decode_column``. ``o`` follows 2 cycles later: first the word is
+    registered, then the entry is cut out of it. ``o`` cannot be stalled.
 
     Positions of fixed-length entries are computed one entry ahead, so that neither the memory's
     address nor the end of the column waits for them.
@@ -31,8 +31,8 @@ class EntryReader(wiring.Component):
     word and its successor are read together. The position feeds back through the decoder and the
     memory's address in one cycle, which bounds the clock of an array with that encoding.
 
-    A token waits in A until the writeback of the token before it releases the accumulator bank;
-    with a single bank, every column waits too.
+    A token waits in ``next_column`` until the writeback of the token before it releases the
+    accumulator bank; with a single bank, every column waits too.
 
     Members
     -------
@@ -41,10 +41,11 @@ class EntryReader(wiring.Component):
     layer_start : pulse before each layer.
     released : the writeback reads the last row of its bank in this cycle.
     o_valid, o : :class:`FetchedEntry`.
-    entry, empty, token : what D holds in this cycle: an entry, a column without entries, a token.
+    entry, empty, token : what ``decode_column`` is in this cycle: a column's entry, a column
+        without entries, a token.
     pending : a token has passed and its bank is not yet released.
     finished : the layer's last token has passed.
-    bank : accumulator bank of the vector in D.
+    bank : accumulator bank of the vector that is being decoded.
     load_en, load_address, load_data : write port, one word of ``word_width`` bits.
     """
     latency = 2
@@ -73,18 +74,16 @@ class EntryReader(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         m = Module()
         config = self._config
-        # Register A.
         next_valid = Signal()
         next_column = Signal(Column(config))
-        # Register D; its `start` is the position of the current entry.
         decode_valid = Signal()
-        decode_column = Signal(Column(config))
+        decode_column = Signal(Column(config))      # `start` is the current entry's position
         is_empty = Signal()
         is_first = Signal()
-        next_position = Signal(config.pointer_width)        # of the entry after the one in D
+        next_position = Signal(config.pointer_width)        # of the entry after this one
         is_last = Signal()
-        final = Signal()                                    # D is done in this cycle
-        take = Signal()                                     # A moves into D
+        final = Signal()            # this is the last cycle of decode_column
+        take = Signal()             # next_column moves into decode_column
 
         bank_is_busy = (self.pending & ~self.released) | self.token
         waits = next_column.token if config.acc_banks == 2 else 1
@@ -137,7 +136,7 @@ class EntryReader(wiring.Component):
         config = self._config
         fixed = [name for name in config.encodings if name != "huffman"]
         if fixed:
-            after = Signal.like(next_position)      # position after the entry in D
+            after = Signal.like(next_position)      # position after the current entry
             is_end = Signal()                       # it is the end of the column
             first_after = self._after(m, fixed, next_column.start, "first")
             next_after = self._after(m, fixed, after, "next")
@@ -209,7 +208,7 @@ class EntryReader(wiring.Component):
 
     def _decode_fixed(self, m: Module, encodings: list[str], decode_column: data.View,
                       word: Value) -> None:
-        """Fields of the entry in D into ``o``, by way of a register for the whole word."""
+        """Fields of the current entry into ``o``, by way of a register for the whole word."""
         config = self._config
         word_buffer = Signal(config.word_width)
         place = Signal(config.place_width)
@@ -227,7 +226,7 @@ class EntryReader(wiring.Component):
 
     def _decode_huffman(self, m: Module, decode_column: data.View, words: list[Value],
                         next_position: Value) -> None:
-        """Ranks of the entry in D into ``o``, and where the next entry begins."""
+        """Ranks of the current entry into ``o``, and where the next entry begins."""
         config = self._config
         m.submodules.decoder = decoder = HuffmanDecoder(config)
         size = 2 * config.max_code_length

@@ -149,9 +149,11 @@ class LayerFields(data.StructLayout):
             "number": config.layer_width,
         }
         if config.conv:
-            fields |= {name: width for word in WINDOW_WORDS for name, width in word}
+            for word in WINDOW_WORDS:
+                fields |= dict(word)
         if config.clusters > 1:
-            fields |= {name: width for word in CLUSTER_WORDS for name, width in word}
+            for word in CLUSTER_WORDS:
+                fields |= dict(word)
         if config.huffman:
             fields["tables"] = data.ArrayLayout(TABLE_LAYOUT, config.max_code_length)
         super().__init__(fields)

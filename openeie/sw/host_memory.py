@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much memory the machine has that this runs on."""
+"""How much memory this process can have."""
 import os
 from contextlib import suppress
 from functools import cache
@@ -13,10 +13,11 @@ _CONTAINER = Path("/sys/fs/cgroup/memory.max")
 
 @cache
 def memory_bytes() -> int:
-    """Bytes of memory that a process can ever have: the machine's, or its container's."""
+    """Bytes of memory: the machine's, or the container's limit if that is lower; 64 GiB where
+    neither is known."""
     total = _UNKNOWN
     with suppress(AttributeError, ValueError, OSError):         # not on every system
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    with suppress(ValueError, OSError):                         # "max" is no number
+    with suppress(ValueError, OSError):                         # "max": no limit
         total = min(total, int(_CONTAINER.read_text()))
     return total

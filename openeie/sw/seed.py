@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The number that random choices start from."""
+"""Checks of seeds and of integers in general."""
 from numbers import Integral
 from typing import Any
 
@@ -9,16 +9,16 @@ __all__ = ["check_seed", "is_integer"]
 
 
 def check_seed(seed: Any, name: str = "seed") -> int:
-    """The seed as Python's own integer, which any generator of torch's or numpy's takes.
+    """The seed as a Python integer, as the generators of torch and numpy take it.
 
     Parameters
     ----------
-    seed : an integer in 0 .. 2**63 - 1, numpy's too.
-    name : of the option, for the message.
+    seed : an integer in 0 .. 2**63 - 1, Python's or numpy's.
+    name : name of the option, for the message.
 
     Raises
     ------
-    InputError : anything else, truth values among it.
+    InputError : anything else; True and False are no integers.
     """
     if not is_integer(seed) or not 0 <= seed < 1 << 63:
         raise InputError(f"{name} must be an integer in 0 .. 2**63 - 1, not {seed!r}")
@@ -26,5 +26,5 @@ def check_seed(seed: Any, name: str = "seed") -> int:
 
 
 def is_integer(value: Any) -> bool:
-    """Whether it is an integer, Python's or numpy's; a truth value is none."""
+    """True for an integer, Python's or numpy's, but not for a bool."""
     return isinstance(value, Integral) and not isinstance(value, bool)

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The networks that are known by name: where they come from, how small, how good, how fast."""
+"""The networks known by name: where they come from, how small, how accurate and how fast."""
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import shipped
 from ..core.artefact.artefact import load
 from ..core.artefact.inspect import Contents
 from ..core.errors import InputError, did_you_mean
@@ -15,16 +14,17 @@ from ..core.network.graph import Network
 from ..core.run import Run
 from .data.imagenet import CLASSES, MAP_RANGE, SIDE, ImageNetImages, caffe_maps, load_pictures
 from .data.mnist import demo_pictures
+from .networks.shipped import shipped
 
-if TYPE_CHECKING:           # it needs no torch, but what makes one does
+if TYPE_CHECKING:           # squeezenet-dc alone needs torch, and imports it when it is asked for
     from .float.graph import FloatGraph
 
 __all__ = ["ZOO", "ZooEntry", "Score", "ZooSubject", "ZooReport", "entry", "shipped_subject",
            "squeezenet_subject", "import_squeezenet", "report"]
 
-_IMAGES = 100               # pictures that are run, unless told otherwise
+_IMAGES = 100               # images that are run by default
 _TEST_IMAGES = 10_000       # of MNIST, on which the errors in the shipped files were measured
-_CALIBRATION = 10           # pictures that choose SqueezeNet's scales: the last ones
+_CALIBRATION = 10           # images that set SqueezeNet's scales: the last ones
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +33,9 @@ class ZooEntry:
 
     Attributes
     ----------
-    name, origin : what it is called, and where its weights come from.
-    needs : what a user must bring and how; empty for networks that come with the package.
+    name : of the network, as the command line takes it.
+    origin : where its weights come from.
+    needs : what a user must bring, and how; "" for networks that come with the package.
     """
     name: str
     origin: str
@@ -47,14 +48,19 @@ ZOO = {one.name: one for one in (
     ZooEntry(name="squeezenet-dc", origin="Song Han's released compressed SqueezeNet v1.0",
              needs="it does not come with the package: get compressed_SqueezeNet.net and its "
                    "SqueezeNet_deploy.prototxt from Song Han's repository "
-                   "github.com/songhan/SqueezeNet-Deep-Compression, and bring pictures as an .npz "
+                   "github.com/songhan/SqueezeNet-Deep-Compression, and bring images as an .npz "
                    "with 'images' uint8 [n, 227, 227, 3] RGB and, if known, 'labels' and "
                    "'float_logits'; then: openeie zoo squeezenet-dc --net F.net --prototxt "
                    "F.prototxt --pictures P.npz -o squeezenet-dc.eie"))}
 
 
 def entry(name: str) -> ZooEntry:
-    """The network called ``name``; an unknown name is refused with the list of names."""
+    """The network called ``name``.
+
+    Raises
+    ------
+    InputError : unknown name; the message lists the known ones.
+    """
     if name not in ZOO:
         raise InputError(f"the zoo has no network {name!r}; {did_you_mean(name, ZOO)}it has: "
                          f"{', '.join(ZOO)}")
@@ -63,14 +69,15 @@ def entry(name: str) -> ZooEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Score:
-    """What a network gets wrong, beside its float network on the same pictures.
+    """Error of a network and of its float network on the same images.
 
     Attributes
     ----------
-    pictures : so many.
-    error, float_error : share whose largest output is not the labelled one; None without labels.
-    agreement : share on which both have the same answer; None where the float network's answers
-        are not known.
+    pictures : number of images.
+    error, float_error : share of misclassified images, of the network and of its float network;
+        None without labels.
+    agreement : share of images on which both give the same answer; None where the float network's
+        answers are not known.
     """
     pictures: int
     error: float | None
@@ -80,14 +87,14 @@ class Score:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ZooSubject:
-    """A network, and the pictures that it is to be run on.
+    """A network and the images to run it on.
 
     Attributes
     ----------
     x : its inputs, integers [batch, n].
     labels : [batch], or None.
-    stated : the score in the network's file, on all its test pictures; or None, and then
-    float_answers : what the float network answers to x, [batch].
+    stated : the score in the network's file, on all its test images; None if the file has none.
+    float_answers : classes that the float network answers to x, [batch]; None if ``stated``.
     """
     entry: ZooEntry
     network: Network
@@ -99,15 +106,15 @@ class ZooSubject:
 
 @dataclass(frozen=True, kw_only=True)
 class ZooReport:
-    """One network, measured.
+    """Measurements of one network.
 
     Attributes
     ----------
-    file_bytes, float_bytes : on disk, and of its weights and biases as float32.
-    score : on all its test pictures, or where that is not stated on those that were run.
-    pictures, pes : those that were run now, and the array they ran on.
-    run_error : share of them that the array got wrong; None without labels.
-    cycles : of one picture, the mean.
+    file_bytes, float_bytes : size on disk, and size of its weights and biases as float32.
+    score : on all its test images; where the file states none, on the images of this run.
+    pictures, pes : number of images of this run, and PEs of the array.
+    run_error : share of these images that the array misclassified; None without labels.
+    cycles : per image, the mean.
     utilisation : useful entries / (PEs x cycles).
     """
     name: str
@@ -127,54 +134,56 @@ class ZooReport:
         return self.float_bytes / self.file_bytes
 
     def to_dict(self) -> dict:
-        """Plain values, the rate included."""
+        """Plain values, ``factor`` included."""
         return asdict(self) | {"factor": self.factor}
 
 
 def shipped_subject(name: str, images: int | None = None) -> ZooSubject:
-    """A network that comes with the package, and the first of the demo's pictures (100).
+    """A network that comes with the package, and the first ``images`` of the demo's (100).
 
     Raises
     ------
-    InputError : it is none of them, or there are not so many pictures.
+    InputError : no such network in the package, or fewer images than asked for.
     ToolError : see :func:`~openeie.sw.data.mnist.demo_pictures`.
     """
     one = entry(name)
     if one.needs:
         raise InputError(f"{name}: {one.needs}")
-    network, (x, labels) = load(shipped(name)), demo_pictures()
-    images = _count(images, len(x), "the demo's pictures of MNIST")
-    made = network.provenance
+    network = load(shipped(name))
+    x, labels = demo_pictures()
+    images = _count(images, len(x), "the demo's images of MNIST")
+    stated = Score(pictures=_TEST_IMAGES, error=network.provenance["integer_error"],
+                   float_error=network.provenance["float_error"])
     return ZooSubject(entry=one, network=network, x=x[:images], labels=labels[:images],
-                      stated=Score(pictures=_TEST_IMAGES, error=made["integer_error"],
-                                      float_error=made["float_error"]))
+                      stated=stated)
 
 
 def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
                        images: int | None = None) -> ZooSubject:
-    """SqueezeNet, imported, and the first pictures of a file (100, or all that there are).
+    """SqueezeNet, imported, and the first ``images`` of a file (100, or all if there are fewer).
 
     Parameters
     ----------
-    net, prototxt : as Song Han released them.
-    pictures : an ``.npz``, see :func:`~openeie.sw.data.imagenet.load_pictures`; the last ten choose
-        the scales of the activations. Where it has no float outputs, torch computes them.
+    net, prototxt : the files that Song Han released.
+    pictures : an ``.npz``, see :func:`~openeie.sw.data.imagenet.load_pictures`. Its last ten
+        images set the scales of the activations. If it has no float outputs, torch computes them.
 
     Raises
     ------
-    InputError : a file that is not what it should be; more pictures than there are.
+    InputError : a file is damaged or of another kind, or has fewer images than asked for.
     ToolError : torch is not installed.
     """
     given = load_pictures(pictures)
-    images = _count(images, len(given.images), f"the pictures in {pictures}")
+    images = _count(images, len(given.images), f"the images in {pictures}")
     network, graph = import_squeezenet(net, prototxt, given)
     maps = caffe_maps(given.images[:images])
     logits = given.float_logits
     if logits is None:
         from .float.run import run_float
         logits = run_float(graph, _channels_first(maps))
+    labels = None if given.labels is None else given.labels[:images]
     return ZooSubject(entry=entry("squeezenet-dc"), network=network, x=maps.reshape(images, -1),
-                      labels=None if given.labels is None else given.labels[:images],
+                      labels=labels,
                       float_answers=logits[:images].reshape(images, -1).argmax(axis=1))
 
 
@@ -182,9 +191,13 @@ def import_squeezenet(net: Path, prototxt: Path,
                       pictures: ImageNetImages) -> tuple[Network, "FloatGraph"]:
     """SqueezeNet as an integer network, Huffman coded, and its float graph.
 
+    Parameters
+    ----------
+    pictures : the last ten of them set the scales of the activations.
+
     Raises
     ------
-    InputError : a file that is not what it should be, or not SqueezeNet.
+    InputError : a file is damaged, or describes another network.
     ToolError : torch is not installed.
     """
     try:
@@ -193,18 +206,21 @@ def import_squeezenet(net: Path, prototxt: Path,
     except ModuleNotFoundError as error:
         raise missing(error.name, "train", "the choice of scales") from error
     graph = load_han(net, prototxt)
-    shapes = graph.shapes[graph.input.name], graph.shapes[graph.output]
-    if shapes[0] != (3, SIDE, SIDE) or int(np.prod(shapes[1])) != CLASSES:
+    reads = graph.shapes[graph.input.name]
+    writes = graph.shapes[graph.output]
+    if reads != (3, SIDE, SIDE) or int(np.prod(writes)) != CLASSES:
         raise InputError(f"{prototxt} must describe SqueezeNet, which turns (3, {SIDE}, {SIDE}) "
-                         f"into {CLASSES} classes, not {shapes[0]} into {shapes[1]}")
+                         f"into {CLASSES} classes, not {reads} into {writes}")
     graph = replace(graph, name="squeezenet-dc",
                     provenance=graph.provenance | {"origin": ZOO["squeezenet-dc"].origin})
     maps = caffe_maps(pictures.images[-_CALIBRATION:])
-    return quantise_graph(graph, _channels_first(maps), input_range=MAP_RANGE,
-                          encoding="huffman"), graph
+    network = quantise_graph(graph, _channels_first(maps), input_range=MAP_RANGE,
+                             encoding="huffman")
+    return network, graph
 
 
 def _count(images: int | None, available: int, what: str) -> int:
+    """How many images to run."""
     if images is None:
         return min(_IMAGES, available)
     if not 1 <= images <= available:
@@ -213,6 +229,7 @@ def _count(images: int | None, available: int, what: str) -> int:
 
 
 def _channels_first(maps: np.ndarray) -> np.ndarray:
+    """Maps [n, height, width, channels] as torch takes them, float32."""
     return maps.transpose(0, 3, 1, 2).astype(np.float32)
 
 
@@ -221,15 +238,16 @@ def _error(answers: np.ndarray, labels: np.ndarray | None) -> float | None:
 
 
 def report(subject: ZooSubject, contents: Contents, run: Run) -> ZooReport:
-    """What is known of a network.
+    """Size, error and speed of a network.
 
     Parameters
     ----------
-    contents : of its file.
-    run : of the subject's inputs, on an engine that has cycles.
+    contents : what its file holds.
+    run : a run of the subject's inputs on an engine that counts cycles.
     """
     answers = run.outputs.argmax(axis=1)
-    error, score = _error(answers, subject.labels), subject.stated
+    error = _error(answers, subject.labels)
+    score = subject.stated
     if score is None:
         score = Score(pictures=len(answers), error=error,
                       float_error=_error(subject.float_answers, subject.labels),

@@ -196,10 +196,10 @@ def test_budgets_that_are_none(text, message):
     (["-o", "/proc/net.eie"], "no file can be made in the folder /proc ("),
     (["-o", "none/net.eie"], "--out must be an .eie file in a folder that exists"),
     (["--hold-out", "-1"], "--hold-out must not be negative"),
-    (["--hold-out", "0", "--budget", "1%"], "a budget is kept on held-out pictures"),
+    (["--hold-out", "0", "--budget", "1%"], "a budget is kept on held-out images"),
     (["--weights", "wrong.npz", "--recipe", "pruned.toml"], "wrong.npz does not fit Net:"),
     (["--weights", "wrong.npz"], "has its weights already: leave out the section [train], or the "),
-    (["--data", "small.npz"], "mynet.py:Net must run on pictures of shape [1, 4, 4]"),
+    (["--data", "small.npz"], "mynet.py:Net must run on images of shape [1, 4, 4]"),
     (["--recipe", "unknown.toml"], "keep_all is unknown"),
 ])
 def test_refusals(example, here, more, message):
@@ -222,7 +222,7 @@ def test_held_out_pictures_that_weights_may_have_seen(example, here):
     Path("plain.toml").write_text("")
     words = arguments("seen.eie", "--weights", "random.pt", recipe="plain.toml")
     code, _, err = here(*words)
-    assert code == 0 and "warning: the held-out pictures are the last 100 training pict" in err
+    assert code == 0 and "warning: the held-out images are the last 100 training imag" in err
     with np.load("mydata.npz") as held:
         np.savez("own.npz", **held, held_out_images=held["test_images"],
                  held_out_labels=held["test_labels"])

@@ -74,7 +74,7 @@ def test_one_network_on_another_array(zoo):
     (["squeezenet-dc", "--net", "F.net", "-o", "x.eie"],
      "squeezenet-dc needs --pictures, --prototxt: it does not come with the package: get"),
     (["squeezenet-dc", "--net", "F.net", "--prototxt", "F.prototxt", "--pictures", "no.npz", "-o",
-      "x.eie"], "cannot read pictures from no.npz: No such file"),
+      "x.eie"], "cannot read images from no.npz: No such file"),
 ])
 def test_bad_input_is_one_clear_line(zoo, arguments, message):
     out, err, code = zoo(*arguments)

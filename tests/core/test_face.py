@@ -84,7 +84,7 @@ def test_without_torch_help_works_and_the_rest_says_what_to_install():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     hidden, there, told = done.stdout.splitlines()
     assert hidden == "['Recipe', 'Compressed', 'Watcher']" and there == "True True"
-    assert told.startswith("openeie.Recipe takes torch, which is not installed; install it: ")
+    assert told.startswith("openeie.Recipe needs torch, which is not installed; install it: ")
 
 
 @pytest.mark.parametrize("name, line", [
@@ -169,7 +169,7 @@ def test_a_program_is_one_line(network):
     words = f"{program.entries.size:,} words of entries"
     assert repr(program) == f"<Program 'n', 2 tiles on TINY, {words}>"
     program = openeie.compile(network, tiny.replace(queue_depth=2), vectors=3)
-    assert repr(program) == f"<Program 'n', 2 tiles on 4 PEs, {words}, 3 vectors a run>"
+    assert repr(program) == f"<Program 'n', 2 tiles on 4 PEs, {words}, 3 vectors per launch>"
 
 
 @pytest.mark.parametrize("count, inputs", [(0, "0 inputs"), (1, "1 input"), (3, "3 inputs")])

@@ -34,7 +34,8 @@ async def release(dut, rng):
 async def load(dut, words):
     dut.load_en.value = 1
     for address, word in enumerate(words):
-        dut.load_address.value, dut.load_data.value = address, word
+        dut.load_address.value = address
+        dut.load_data.value = word
         await FallingEdge(dut.clk)
     dut.load_en.value = 0
 

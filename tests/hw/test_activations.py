@@ -76,7 +76,8 @@ def test_a_read_is_held_while_read_en_is_low(rng):
 def test_layers_swap_back_and_forth(rng):
     """Layer l writes x + l + 1 of what it reads; after two layers A holds the result."""
     x = rng.integers(-1000, 1000, DEPTH)
-    steps, value = load(x, np.zeros(DEPTH, int)), x
+    steps = load(x, np.zeros(DEPTH, int))
+    value = x
     for layer in range(2):
         value = value + layer + 1
         steps += [{"write_en": 1, "i": {"address": k, "act": int(word)}, "swap": layer % 2}

@@ -63,7 +63,8 @@ def draw_columns(rng, columns):
 @pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "gaps"])
 def test_rows_of_columns(stalled, rng):
     entries = draw_columns(rng, 30)
-    steps, places = [], []
+    steps = []
+    places = []
     for entry in entries:
         while stalled and rng.random() < 0.3:       # what a gap holds must not matter
             steps.append({"i": {**entry, "run": 5, "weight": 0}})

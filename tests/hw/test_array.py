@@ -100,9 +100,10 @@ def test_worked_example():
 
     The scan reads two rows of two activations: (3, 0) and (-2, 1). So the broadcast sends the
     columns 0, 2 and 3, then the token; they leave lnzd in the cycles L = 4, 5, 6, 7 after
-    ``scan_start`` and leave register A four cycles later, if D is free. Entries per column:
+    ``scan_start`` and leave ``next_column`` four cycles later, if ``decode_column`` is free.
+    Entries per column:
 
-        column     0  2  3  token            S, the cycle in which it leaves A
+        column     0  2  3  token            S, the cycle in which it leaves next_column
         PE 0       1  0  2                   8  9 10 12
         PE 1       0  2  0                   8  9 11 12
 

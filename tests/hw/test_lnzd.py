@@ -51,7 +51,8 @@ def reference(rows):
 
 def draw_rows(rng, config, vectors=4):
     """Vectors that have a row of each kind, in random order."""
-    lanes, (low, high) = config.pes, signed_range(config.act_width)
+    lanes = config.pes
+    (low, high) = signed_range(config.act_width)
     rows = []
     for _ in range(vectors):
         full = rng.choice([low, -1, 1, high], lanes)

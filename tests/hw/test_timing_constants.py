@@ -47,7 +47,7 @@ def test_token_to_writeback():
     """
     crossed = EntryReader.o_latency + Codebook.latency + RowAddress.latency + Multiply.latency
     assert Timing.token == crossed + 1 + 1
-    # An entry in D one cycle before the token: its sum is in memory when the row is read.
+    # An entry decoded one cycle before the token: its sum is in memory when the row is read.
     assert -1 + crossed + Accumulators.latency <= Timing.token
 
 
@@ -72,6 +72,6 @@ def test_vectors_are_known_before_the_counters_look(name):
     fields = ("vectors", "cluster_vectors", "cluster_more")
     words = [number for number, word in enumerate(descriptor_layout(config))
              if any(field in fields for field, _ in word)]
-    # Fetched a cycle late, registered in the PE; D is looked at so long before it is counted.
+    # Fetched a cycle late, registered in the PE; the counters look so long before they count.
     known = max(words) + REGISTER + 1 + PE.control_latency
     assert known <= Timing(config).fetch - Counters.latency

@@ -12,10 +12,10 @@ from openeie.core.array.counters import COUNTERS
 
 __all__ = ["step_layer"]
 
-_TOKEN_TRAVEL = 6       # cycles from the token in D to the cycle before the first row is read
+_TOKEN_TRAVEL = 6       # cycles from the token's decoding to the one before the first row is read
 _ROW = 8                # cycles for which a row is read
 _COMMIT = 10             # the last row's way through requantisation to the end of the layer
-_EXPLAINED = 4          # a broadcast reaches an idle D this many cycles later
+_EXPLAINED = 4          # a broadcast is decoded in an idle PE this much later
 _COUNTED = 3            # the counters' latency, less the cycle by which they learn late
                         # that a layer runs
 
@@ -69,8 +69,7 @@ class Source:
 
 
 class PE:
-    """Queue, pointer register, register A (``next_column``), register D (``decode_column``)
-    and writeback."""
+    """Queue, pointer register, ``next_column``, ``decode_column`` and writeback."""
     def __init__(self, number, depth, acc_rows, vectors, banks):
         self.number = number
         self.depth = depth
@@ -81,8 +80,8 @@ class PE:
         self.pointers = None        # the item whose pointers are read
         self.next_column = None
         self.decode_column = None
-        self.left = 0               # cycles D still needs, this one included
-        self.executed = 0           # entries of D's column already executed
+        self.left = 0               # cycles decode_column still needs, this one included
+        self.executed = 0           # entries of decode_column already executed
         self.pending = 0            # cycles for which the writeback still holds the next token up
         self.tokens = 0
         self.counters = dict.fromkeys(COUNTERS, 0)
@@ -97,7 +96,7 @@ class PE:
         return self.tokens == self.vectors and not self.pending and self.decode_column is None
 
     def classify(self, blocked):
-        """Name of what D does in this cycle; an entry counts as ``busy`` until sorted out."""
+        """Name of what is decoded in this cycle; an entry counts as ``busy`` until sorted out."""
         if self.decode_column is not None and self.decode_column.token:
             return "writeback"
         if self.decode_column is not None:
@@ -113,12 +112,12 @@ class PE:
 
     def tick(self, pushed):
         """One clock edge; ``pushed``: the item that the broadcast writes into the queue."""
-        token_in_d = self.decode_column is not None and self.decode_column.token
+        token_in_decode = self.decode_column is not None and self.decode_column.token
         final = self.decode_column is not None and self.left == 1
         next_column = self.next_column
-        # A token may leave A in the last cycle in which a row before it is read; so may anything
-        # else if there is one bank only.
-        bank_is_busy = self.pending > 1 or token_in_d
+        # A token may leave next_column in the last cycle in which a row before it is read; so may
+        # anything else if there is one bank only.
+        bank_is_busy = self.pending > 1 or token_in_decode
         take = False
         if next_column is not None and (self.decode_column is None or final):
             take = not (bank_is_busy and (next_column.token or self.banks == 1))
@@ -126,7 +125,7 @@ class PE:
         pop = bool(self.queue) and (self.pointers is None or move)
 
         self.pending = max(0, self.pending - 1)
-        if token_in_d:
+        if token_in_decode:
             self.tokens += 1
             self.pending = _TOKEN_TRAVEL + _ROW * self.acc_rows
         if take:
@@ -178,7 +177,7 @@ class Broadcast:
         self.refusals = deque([False] * _EXPLAINED)     # of the last cycles, newest last
 
     def classify(self):
-        """What D does in each PE, once it is known whether the broadcast was refused."""
+        """What each PE decodes, once it is known whether the broadcast was refused."""
         self.refusals.append(self.item is not None and not self.room)
         explained = self.refusals.popleft()
         return [pe.classify(explained) for pe in self.pes]
@@ -208,7 +207,7 @@ def step_layer(x, counts, fillers, *, pes, queue_depth, acc_rows, fetch, acc_ban
     array = [PE(i, queue_depth, acc_rows, len(x[i // size::clusters]), acc_banks)
              for i in range(pes)]
     broadcasts = [Broadcast(array[first:first + size]) for first in range(0, pes, size)]
-    history = [["starved"] * pes] * _COUNTED            # D before cycle 0
+    history = [["starved"] * pes] * _COUNTED            # before cycle 0
     cycle = 0
     while not all(pe.done for pe in array):
         assert cycle < limit, "the stepper hangs"

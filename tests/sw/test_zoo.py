@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The zoo: what it says of its networks is what they do; pictures that are none are refused."""
+"""The zoo: what it says of its networks is what they do; images that are none are refused."""
 from pathlib import Path
 
 import numpy as np
@@ -49,14 +49,14 @@ def test_what_is_not_there_is_refused():
         zoo.shipped_subject("squeezenet-dc")
 
 
-def pictures(count=2, **changes):
+def images(count=2, **changes):
     rng = np.random.default_rng(1)
     arrays = {"images": rng.integers(0, 256, (count, 227, 227, 3), dtype=np.uint8)} | changes
     return {name: array for name, array in arrays.items() if array is not None}
 
 
 def test_preprocessing_is_caffes(tmp_path):
-    arrays = pictures(labels=np.array([3, 999]))
+    arrays = images(labels=np.array([3, 999]))
     arrays["images"][0, 0, 0] = 255, 0, 0       # red
     np.savez(tmp_path / "p.npz", **arrays)
     given = load_pictures(tmp_path / "p.npz")
@@ -79,24 +79,24 @@ def test_preprocessing_is_caffes(tmp_path):
     ({"labels": np.array([0, 1000])}, "labels must be in 0 .. 999, not 0 .. 1000"),
     ({"float_logits": np.zeros((2, 10), "f4")}, "must be float [2, 1000], not float32 [2, 10]"),
     ({"float_logits": np.full((2, 1000), np.nan)}, "float_logits must be finite numbers"),
-    ({"images": np.array([None])}, "cannot read pictures from"),
+    ({"images": np.array([None])}, "cannot read images from"),
 ])
 def test_pictures_that_are_none_are_refused(tmp_path, changes, message):
-    np.savez(tmp_path / "p.npz", **pictures(**changes))
+    np.savez(tmp_path / "p.npz", **images(**changes))
     with pytest.raises(InputError) as raised:
         load_pictures(tmp_path / "p.npz")
     assert message in str(raised.value)
 
 
 def test_files_that_are_none_are_refused(tmp_path):
-    with pytest.raises(InputError, match="cannot read pictures from .*p.npz: .*No such file"):
+    with pytest.raises(InputError, match="cannot read images from .*p.npz: .*No such file"):
         load_pictures(tmp_path / "p.npz")
     np.save(tmp_path / "p.npy", np.zeros(3))
     with pytest.raises(InputError, match="must be an .npz with an array 'images', not one array"):
         load_pictures(tmp_path / "p.npy")
-    np.savez(tmp_path / "p.npz", **pictures())
+    np.savez(tmp_path / "p.npz", **images())
     (tmp_path / "p.npz").write_bytes((tmp_path / "p.npz").read_bytes()[:90_000])
-    with pytest.raises(InputError, match="cannot read pictures from"):
+    with pytest.raises(InputError, match="cannot read images from"):
         load_pictures(tmp_path / "p.npz")
 
 
@@ -135,10 +135,10 @@ def test_squeezenet_is_imported_and_compared_with_its_float_network(tmp_path):
 
 @needs_squeezenet
 def test_a_network_that_is_not_squeezenet_is_refused(tmp_path):
-    np.savez(tmp_path / "p.npz", **pictures())
+    np.savez(tmp_path / "p.npz", **images())
     text = PROTOTXT.read_text().replace("dim: 227", "dim: 231")
     (tmp_path / "other.prototxt").write_text(text)
     with pytest.raises(InputError, match="must describe SqueezeNet"):
         zoo.squeezenet_subject(NET, tmp_path / "other.prototxt", tmp_path / "p.npz")
-    with pytest.raises(InputError, match="images must be in 1 .. 2, the pictures in .*, not 3"):
+    with pytest.raises(InputError, match="images must be in 1 .. 2, the images in .*, not 3"):
         zoo.squeezenet_subject(NET, PROTOTXT, tmp_path / "p.npz", 3)

@@ -23,7 +23,7 @@ LINKS = {
     "loader": (("openeie/core/array/load_port.py", "load_crc"),
                ("openeie/sim/rtl/drive.py", "execute")),
     "sequencer": (("openeie/core/array/descriptor.py", "read_descriptor"), (_FAST, "_run_tile")),
-    "array": ((_GOLDEN, "layer"), (_RECURRENCE, "start_cycles")),
+    "array": ((_GOLDEN, "layer"), (_RECURRENCE, "launch_cycles")),
     "scan": (("openeie/core/network/address_walk.py", "addresses"), (_RECURRENCE, "_run_items")),
     "address_walk": (("openeie/core/network/address_walk.py", "addresses"), (_FAST, "_seen")),
     "lnzd": (None, (_RECURRENCE, "find_columns")),

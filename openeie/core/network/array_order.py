@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Images in the order in which the array takes them."""
 import numpy as np
+import numpy.typing as npt
 
 from ..errors import InputError
 
@@ -10,7 +11,7 @@ __all__ = ["to_array_order"]
 _NUMBERS = "biuf"
 
 
-def to_array_order(images) -> np.ndarray:
+def to_array_order(images: npt.ArrayLike) -> np.ndarray:
     """Images as torch, ONNX and Caffe have them, in the order in which the array takes them.
 
     >>> import numpy as np
@@ -47,7 +48,7 @@ def to_array_order(images) -> np.ndarray:
     return pixels.reshape(count, height * width * channels)
 
 
-def _as_array(images) -> np.ndarray:
+def _as_array(images: npt.ArrayLike) -> np.ndarray:
     try:
         return np.asarray(images)
     except (TypeError, ValueError, RuntimeError) as error:      # ragged lists, tensors elsewhere

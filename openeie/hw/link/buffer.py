@@ -24,7 +24,7 @@ class Buffer(wiring.Component):
     Members
     -------
     write, write_address, write_data : one write.
-    seek, first : go on at address ``first``. While ``seek`` is high nothing is offered.
+    seek, first : go on at address ``first``; from the next cycle on, what was offered is not.
     o : stream of bytes.
     """
     latency = 3

@@ -21,7 +21,7 @@ NETWORK_MODES = ("float", *MODES)
 
 
 def lenet5(mode: str) -> nn.Sequential:
-    """LeNet-5 with Caffe's sizes (20, 50, 500, 10) for MNIST pictures, float32 [batch, 1, 28, 28].
+    """LeNet-5 with Caffe's sizes (20, 50, 500, 10) for MNIST images, float32 [batch, 1, 28, 28].
 
     Raises
     ------
@@ -35,7 +35,7 @@ def lenet5(mode: str) -> nn.Sequential:
 
 
 def cifar_net(mode: str) -> nn.Sequential:
-    """Three convolutions and two linear layers for CIFAR-10 pictures, float32 [batch, 3, 32, 32].
+    """Three convolutions and two linear layers for CIFAR-10 images, float32 [batch, 3, 32, 32].
 
     Raises
     ------

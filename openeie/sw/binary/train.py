@@ -15,7 +15,7 @@ from .networks import cifar_net, lenet5
 __all__ = ["Task", "TASKS", "tensors", "train", "exported", "integer_inputs"]
 
 _WHITE = 256                    # of a byte, what is 1: a power of two, so that pixels are exact
-_CALIBRATION = 2000             # training pictures that choose the activations' scales
+_CALIBRATION = 2000             # training images that choose the activations' scales
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Task:
     ----------
     name : of the network.
     build : makes it, of a mode.
-    shape : of a picture, (channels, height, width).
+    shape : of an image, (channels, height, width).
     schedule : of the training, the same for every mode.
     """
     name: str
@@ -44,7 +44,7 @@ TASKS = {
 
 
 def tensors(task: Task, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Pictures uint8 [n, channels, height, width], flat or not, and labels uint8 [n] as what a
+    """Images uint8 [n, channels, height, width], flat or not, and labels uint8 [n] as what a
     network takes: float32 maps of 0 .. 255 / 256, and int64 [n]."""
     return labelled_tensors(images.reshape(len(images), *task.shape), labels, white=_WHITE)
 
@@ -76,6 +76,6 @@ def exported(task: Task, mode: str, model: nn.Sequential, images: Tensor, *, see
 
 
 def integer_inputs(task: Task, images: np.ndarray) -> np.ndarray:
-    """Pictures uint8 [n, channels, height, width], flat or not, as an integer network takes them:
+    """Images uint8 [n, channels, height, width], flat or not, as an integer network takes them:
     uint8 [n, pixels] in (row, column, channel) order."""
     return to_array_order(images.reshape(len(images), *task.shape))

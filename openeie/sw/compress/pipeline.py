@@ -20,7 +20,7 @@ from ..seed import check_seed
 from .checkpoint import Checkpoints, StepState
 from .keys import keys_of
 from .methods.train import deterministic
-from .preflight import check_network, check_options, check_pictures, identity, versions
+from .preflight import check_network, check_options, check_images, identity, versions
 from .recipe import AUTO, Recipe
 from .recipe_file import read_recipe
 from .run_context import Course, Silent, Watcher
@@ -46,10 +46,10 @@ class Compressed:
     recipe : as it was run: with all else as it was, it gives the same again.
     chosen : what the pipeline chose where the recipe has "auto": shares of the weights, slots;
         by the key (``prune.keep``, ``share.slots``), then by layer.
-    errors, held_out_errors : shares of the test set and of the held-out pictures that are
+    errors, held_out_errors : shares of the test set and of the held-out images that are
         misread: of ``float``, ``pruned``, ``shared`` and ``integer``, as far as there are such.
     budget : that the integer error was to keep, or None.
-    held_out_warning : why the held-out pictures' errors may be too low, or nothing.
+    held_out_warning : why the held-out images' errors may be too low, or nothing.
     contents : the artefact's columns.
     quantisation : each layer's error on calibration inputs against the float network's.
     """
@@ -95,7 +95,7 @@ class Compressed:
 
     @property
     def excess(self) -> float | None:
-        """How much more of the held-out pictures the integer network misreads than the float
+        """How much more of the held-out images the integer network misreads than the float
         one; None if there are none."""
         if not self.held_out_errors:
             return None
@@ -127,7 +127,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
         TOML file, or the name of a recipe that comes with the package.
     weights : file with the float network's weights; without it ``recipe.train`` trains a network
         that has none.
-    budget : the most by which the integer network's error on the held-out pictures may exceed
+    budget : the most by which the integer network's error on the held-out images may exceed
         the float network's, as a share.
     seed : of every random choice, 0 .. 2**63 - 1; on the CPU the same seed gives the same bytes.
     device : of training, ``cpu`` or ``cuda``.
@@ -154,7 +154,7 @@ def compress(network, data: Dataset | Mapping | str | Path,
     recipe = recipe.resolved(data={
         "hold_out": len(held_out[0]), "scale": loaded.scale, "shape": list(loaded.shape),
         "offset": list(offset) if isinstance(offset, tuple) else offset})
-    check_pictures(recipe, budget, len(train[0]))
+    check_images(recipe, budget, len(train[0]))
     with deterministic(seed, strict=device == "cpu") as generator:
         graph = check_network(source, recipe, loaded, teacher)
         store = None if checkpoints is None else Checkpoints(Path(checkpoints), identity(
@@ -222,11 +222,11 @@ def _result(course: Course, state: StepState, seed: int) -> Compressed:
 
 
 def _held_out_warning(course: Course) -> str:
-    """Of pictures that are held out after the weights were trained, maybe with them."""
+    """Of images that are held out after the weights were trained, maybe with them."""
     count = len(course.held_out[0])
     if not course.source.has_weights or not count or course.data.own_held_out is not None:
         return ""
-    return (f"the held-out pictures are the last {count:,} training pictures, with which the given "
+    return (f"the held-out images are the last {count:,} training images, with which the given "
             f"weights may have been trained: then errors on them are too low; give data with "
             f"held_out_images and held_out_labels")
 
@@ -236,7 +236,7 @@ def _check_budget(result: Compressed) -> None:
     if result.budget is None or excess is None or excess <= result.budget + 1e-12:
         return
     raise BudgetError(
-        f"the budget is not met: on the held-out pictures the integer network's error is "
+        f"the budget is not met: on the held-out images the integer network's error is "
         f"{result.held_out_errors['integer']:.2%}, {excess:.2%} above the float network's, and "
         f"may be {result.budget:.2%} above; keep more weights, share into more slots, or retrain "
         f"longer", result)

@@ -23,7 +23,7 @@ from .prunable import check_prunable
 from .recipe import Recipe
 from .source import Source, code_digest, structure_digest
 
-__all__ = ["check_options", "check_pictures", "check_network", "identity", "versions"]
+__all__ = ["check_options", "check_images", "check_network", "identity", "versions"]
 
 
 def check_options(recipe: Recipe, source: Source, budget: Any, device: Any, teacher: Any) -> None:
@@ -55,8 +55,8 @@ def check_options(recipe: Recipe, source: Source, budget: Any, device: Any, teac
                          f"[train] in the recipe")
 
 
-def check_pictures(recipe: Recipe, budget: float | None, count: int) -> None:
-    """Refuse decisions without pictures or a budget to decide by, and too few pictures.
+def check_images(recipe: Recipe, budget: float | None, count: int) -> None:
+    """Refuse decisions without images or a budget to decide by, and too few images.
 
     Raises
     ------
@@ -66,13 +66,13 @@ def check_pictures(recipe: Recipe, budget: float | None, count: int) -> None:
         raise InputError("a recipe with \"auto\" needs a budget: the error that compression may "
                          "cost, e.g. --budget 0.5%")
     if budget is not None and not recipe.data.hold_out:
-        raise InputError("a budget is kept on held-out pictures, and there are none: set "
+        raise InputError("a budget is kept on held-out images, and there are none: set "
                          "data.hold_out in the recipe, or give --hold-out N")
     prune = recipe.prune
     for key, training in (("train", recipe.train), ("prune.between", prune and prune.between),
                           ("retrain", recipe.retrain), ("centroids", recipe.centroids)):
         if training is not None and training.batch > count:
-            raise InputError(f"{key}.batch must be at most the {count} pictures to train with, "
+            raise InputError(f"{key}.batch must be at most the {count} images to train with, "
                              f"not {training.batch}")
 
 
@@ -82,7 +82,7 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
 
     Raises
     ------
-    InputError : pictures of another shape than it takes, in eval mode or while it is trained;
+    InputError : images of another shape than it takes, in eval mode or while it is trained;
         weights that are not finite, or one and the same in two places; what the importer or an
         array cannot do, all at once; labels that are no output; numbers out of range; layers in
         the recipe that it has not, layers that pruning cannot reach; augmentation of what is no
@@ -141,16 +141,16 @@ def _check_layers(source: Source, recipe: Recipe, module: nn.Module, graph: Floa
         raise InputError("\n  ".join([f"recipe: {count} wrong:", *problems]))
 
 
-def _run(title: str, module: nn.Module, pictures: np.ndarray, data: Dataset,
+def _run(title: str, module: nn.Module, images: np.ndarray, data: Dataset,
          advice: str = "data.shape in the recipe gives them another shape") -> int:
-    """Outputs of the module on pictures, float32 [batch, ...]."""
-    mode, batch = " while it is trained" if module.training else "", len(pictures)
+    """Outputs of the module on images, float32 [batch, ...]."""
+    mode, batch = " while it is trained" if module.training else "", len(images)
     try:
         with torch.no_grad():
-            outputs = module(torch.from_numpy(pictures))
+            outputs = module(torch.from_numpy(images))
     except (Exception, SystemExit) as error:        # whatever the module's own code raises
         reason = str(error).strip().partition("\n")[0]
-        raise InputError(f"{title} must run{mode} on pictures of shape {list(data.shape)} as data "
+        raise InputError(f"{title} must run{mode} on images of shape {list(data.shape)} as data "
                          f"{data.name} has them, but raises {type(error).__name__}: {reason}; "
                          f"{advice}") from error
     if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != batch:
@@ -184,10 +184,10 @@ def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dat
 
 
 def _check_augmented(recipe: Recipe, data: Dataset) -> None:
-    """Refuses pictures that cannot be mapped."""
-    picture = torch.from_numpy(data.floats(data.train[0][:1]))
+    """Refuses images that cannot be mapped."""
+    image = torch.from_numpy(data.floats(data.train[0][:1]))
     try:
-        recipe.data.augment.affine(picture, torch.Generator())
+        recipe.data.augment.affine(image, torch.Generator())
     except InputError as error:
         raise InputError(f"data.augment: {error}; data.shape in the recipe gives them another "
                          f"shape") from error

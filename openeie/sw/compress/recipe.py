@@ -24,9 +24,9 @@ class Training(Section):
 
     Attributes
     ----------
-    epochs : passes over the training pictures.
+    epochs : passes over the training images.
     rate, final_rate : learning rate at the start and at the end.
-    batch : pictures in a step; what is left over in an epoch is skipped.
+    batch : images in a step; what is left over in an epoch is skipped.
     decay : weight decay, decoupled from the gradient.
     """
     epochs: int = Field(ge=1)
@@ -42,7 +42,7 @@ class Training(Section):
 
 
 class Augmentation(Section):
-    """Random changes of every training picture; see :class:`~.train.Affine`."""
+    """Random changes of every training image; see :class:`~.train.Affine`."""
     shift: float = Field(default=0.0, ge=0)
     rotate: float = Field(default=0.0, ge=0, le=180)
     scale: float = Field(default=0.0, ge=0, lt=1)
@@ -56,16 +56,16 @@ class Augmentation(Section):
 
 
 class Data(Section):
-    """How pictures reach the network.
+    """How images reach the network.
 
     Attributes
     ----------
-    hold_out : the last training pictures, kept from training: every decision is made on them.
+    hold_out : the last training images, kept from training: every decision is made on them.
         None is a tenth, at most 5,000.
     scale, offset : instead of the data's own: the network sees (x - offset) * scale. ``offset``
         is one integer, or one for each channel.
-    shape : of a picture as the network takes it, without the batch, where it is not the data's.
-    augment : random changes of training pictures.
+    shape : of an image as the network takes it, without the batch, where it is not the data's.
+    augment : random changes of training images.
     """
     hold_out: int | None = Field(default=None, ge=0)
     scale: float | None = Field(default=None, gt=0)
@@ -83,7 +83,7 @@ class Prune(Section):
     ----------
     keep : the share of the whole network's weights, by one threshold; of each named layer, the
         others staying whole; or ``"auto"``, from what each layer's pruning costs on the held-out
-        pictures.
+        images.
     schedule : of the shares from round to round: ``geometric``, or ``gradual`` (cubic).
     rounds : pruning steps.
     balance : PEs that shall keep equally many weights of each layer; None: as the magnitudes are.
@@ -118,7 +118,7 @@ class Share(Section):
     Attributes
     ----------
     slots : codebook size, slot 0 (zero) included, of all layers or by layer (others: 16).
-    bits : the same as a power of two, or ``"auto"``: the fewest that the held-out pictures allow.
+    bits : the same as a power of two, or ``"auto"``: the fewest that the held-out images allow.
     init : where k-means starts: ``linear``, ``density`` or ``random`` (Deep Compression, 3.2).
     """
     slots: Annotated[int | dict[str, int] | Literal["auto"] | None,
@@ -166,7 +166,7 @@ class Quantise(Section):
     Attributes
     ----------
     act_width, acc_width : bits of activations and accumulators; every preset has 40 at least.
-    calibration : the first training pictures; activations are scaled by what they reach on them.
+    calibration : the first training images; activations are scaled by what they reach on them.
     """
     act_width: Literal[8, 16] = 16
     acc_width: int = Field(default=40, ge=16, le=48)
@@ -208,7 +208,7 @@ class Recipe(Section):
         if self.encoding == "codebook" and self.share is None:
             raise ValueError("encoding \"codebook\" is of layers with shared weights: add [share]")
         if self.data.augment is not None and self.train is None and not self.trains_compressed:
-            raise ValueError("data.augment is of pictures to train with, and nothing is trained: "
+            raise ValueError("data.augment is of images to train with, and nothing is trained: "
                              "add [train], [retrain], [centroids] or prune.between")
         return self
 

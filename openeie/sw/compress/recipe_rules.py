@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 
 __all__ = ["AUTO", "keep_rule", "slots_rule", "integers_rule"]
 
-#: Where the pipeline chooses by itself, from the held-out pictures.
+#: Where the pipeline chooses by itself, from the held-out images.
 AUTO = "auto"
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all steps of a compression share: pictures, training, measuring, modules from states."""
+"""What all steps of a compression share: images, training, measuring, modules from states."""
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -82,7 +82,7 @@ class Course:
     ----------
     source, recipe, budget : as given; the budget is a share, or None.
     data : with the recipe's shape, scale and offset.
-    train, held_out, test : pictures and labels.
+    train, held_out, test : images and labels.
     device : where is trained.
     generator : source of every random choice; each step goes on where the last one left it.
     teacher : whom distillation follows; None while there is none.
@@ -134,7 +134,7 @@ class Course:
                             soft=distill.soft)
 
     def error(self, model: nn.Module, split: str) -> float | None:
-        """Share of a split's pictures that a model, on the CPU, misreads; None of none."""
+        """Share of a split's images that a model, on the CPU, misreads; None of none."""
         images, labels = self._on_device[split]
         if not len(images):
             return None
@@ -143,7 +143,7 @@ class Course:
         return error
 
     def loss(self, model: nn.Module) -> float:
-        """Mean cross-entropy on the held-out pictures."""
+        """Mean cross-entropy on the held-out images."""
         images, labels = self._on_device["held_out"]
         model.to(self.device).eval()
         total = 0.0

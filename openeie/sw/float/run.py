@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A float graph executed with torch: what the user started with, and what scales come from."""
+"""A float graph executed with torch, for comparison and for choosing scales."""
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import torch
@@ -21,18 +21,19 @@ def run_float(graph: FloatGraph, x: np.ndarray) -> np.ndarray:
 
     Raises
     ------
-    InputError : x has another shape than the network takes.
+    InputError : as :func:`outputs_of`.
     """
     return next(value for node, value in outputs_of(graph, x) if node.name == graph.output)
 
 
 def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndarray]]:
-    """Every node with its output float32 [batch, ...], in order; what nobody reads any more is
-    forgotten on the way.
+    """Every node with its output float32 [batch, ...], in order, for inputs x [batch, ...].
+
+    Outputs are dropped from memory once their last reader is done.
 
     Raises
     ------
-    InputError : x has another shape than the network takes, or is more than fits into memory.
+    InputError : x has another shape than the network takes, or a layer would exceed the memory.
     """
     shape = graph.shapes[graph.input.name]
     if x.shape[1:] != shape:
@@ -42,10 +43,13 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
     _check_memory(graph, len(x))
     values: dict[str, torch.Tensor] = {}
     for number, node in enumerate(graph.nodes):
-        # Not around the yield: of two runs side by side, the last would leave torch in this mode.
+        # Not around the yield: of two interleaved runs, the last would leave torch in this mode.
         with torch.inference_mode():
-            value = torch.from_numpy(np.ascontiguousarray(x, np.float32)) if node.op == "input" \
-                else _OPERATORS[node.op](node, *(values[name] for name in node.inputs))
+            if node.op == "input":
+                value = torch.from_numpy(np.ascontiguousarray(x, np.float32))
+            else:
+                inputs = [values[name] for name in node.inputs]
+                value = _OPERATORS[node.op](node, *inputs)
         values[node.name] = value
         for name in node.inputs:
             if last_reader[name] == number:
@@ -54,11 +58,11 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
 
 
 def _check_memory(graph: FloatGraph, batch: int) -> None:
-    """Refuses what would not fit into this machine's memory, before it is tried."""
+    """Refuse, before anything is computed, a layer that would not fit into the memory."""
     shapes = graph.shapes
     for node in graph.nodes:
-        size = _FLOAT_BYTES * batch * sum(math.prod(shapes[name])
-                                          for name in (node.name, *node.inputs))
+        values = sum(math.prod(shapes[name]) for name in (node.name, *node.inputs))
+        size = _FLOAT_BYTES * batch * values
         if size > memory_bytes():
             raise InputError(f"network {graph.name!r}: node {node.name!r} needs {size:,} bytes for "
                              f"{batch:,} inputs at once, and this machine has "
@@ -74,7 +78,7 @@ def _average(node: Node, x: torch.Tensor) -> torch.Tensor:
                         count_include_pad=node.pad_counts)
 
 
-_OPERATORS = {
+_OPERATORS: dict[str, Callable[..., torch.Tensor]] = {
     "conv": lambda node, x: F.conv2d(x, _tensor(node.weight), _tensor(node.bias),
                                      stride=node.stride, padding=node.pad, groups=node.groups),
     "linear": lambda node, x: F.linear(x, _tensor(node.weight), _tensor(node.bias)),

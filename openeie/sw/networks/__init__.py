@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks to train and compress here: torch modules that are made without arguments."""
+"""Example networks to train and compress: torch modules whose classes take no arguments."""

@@ -10,7 +10,7 @@ __all__ = ["Lenet300", "Lenet5"]
 class Lenet300(nn.Sequential):
     """LeNet-300-100: three linear layers, 267 thousand parameters.
 
-    Takes float32 [batch, 1, 28, 28], pixels in 0 .. 1, and returns [batch, 10].
+    Takes float32 [batch, 1, 28, 28], pixels in 0 .. 1, and returns logits [batch, 10].
     """
 
     def __init__(self) -> None:
@@ -20,9 +20,9 @@ class Lenet300(nn.Sequential):
 
 
 class Lenet5(nn.Sequential):
-    """LeNet-5 as Caffe's MNIST example has it, 431 thousand parameters.
+    """LeNet-5 in the variant of Caffe's MNIST example, 431 thousand parameters.
 
-    Takes float32 [batch, 1, 28, 28], pixels in 0 .. 1, and returns [batch, 10].
+    Takes float32 [batch, 1, 28, 28], pixels in 0 .. 1, and returns logits [batch, 10].
     """
 
     def __init__(self) -> None:

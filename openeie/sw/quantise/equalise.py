@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cross-layer equalisation (Nagel et al., "Data-Free Quantization", ICCV 2019): channels of like
-range, so that one activation scale a layer serves them all.
+"""Cross-layer equalisation (Nagel et al., "Data-Free Quantization", ICCV 2019): channels of similar
+range, so that one activation scale per layer serves them all.
 
 A channel that is much smaller than its layer's scale allows is multiplied by a power of two, and
-what reads it divides its weights by it. Positive factors pass through ReLU, pools, flattening,
-concatenation and addition, and powers of two are exact, so the graph computes the same numbers:
-exactly, but for weights below 2**-48 of the largest. The paper balances a channel's activations
-against the weights that read it; weights have 15 bits here, and a scale for each row, so that the
-activations alone decide.
+the layers that read it divide their weights by it. Positive factors pass through ReLU, pools,
+flattening, concatenation and addition, and powers of two are exact, so the graph computes the same
+numbers: exactly, except for weights below 2**-48 of the largest. The paper balances a channel's
+activations against the weights that read it. Here weights have 15 bits and a scale for each row,
+so only the activations matter.
 """
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,72 +18,92 @@ from ..float.graph import FloatGraph, Node
 
 __all__ = ["equalised"]
 
-_ENOUGH_BITS = 13           # of a channel's largest magnitude: above it, headroom is worth more
-#: Largest factor, 2**24: what float32 holds of a sum beside its largest channel.
+_ENOUGH_BITS = 13           # a channel's largest magnitude needs no more bits; the rest is headroom
+#: Exponent of the largest factor: a float32 sum holds 24 bits beside its largest channel.
 _MOST = 24
-#: Of a layer's largest weight: what is smaller than this may be lost; it has no effect.
+#: Weights below this share of their layer's largest have no effect, and may be lost.
 _BELOW = 2.0 ** -48
+#: Exponent of a channel in which nothing but zeros was seen.
 _FREE = np.iinfo(np.int64).max
 
 
 def equalised(graph: FloatGraph, reached: Mapping[str, np.ndarray], rooms: Mapping[str, float],
               act_width: int) -> tuple[FloatGraph, dict[str, np.ndarray]]:
-    """The graph with its small channels larger, and by what powers of two.
+    """The graph with its small channels enlarged, and the powers of two that they grew by.
 
-    No channel grows beyond the room of a layer that it passes, so that every scale stays. The
-    network's input and output stay as they are, and whatever a layer with shared weights reads or
-    writes: one factor more would be one more value in its codebook.
+    No channel grows beyond the room of a layer that it passes, so all scales stay valid. The
+    network's input and output are not changed, nor what a layer with shared weights reads or
+    writes: each factor would add values to its codebook.
 
     Parameters
     ----------
-    reached : largest magnitude of each channel of a node's output, before its ReLU: a channel
-        that is seldom positive is not a small one.
-    rooms : for each layer, the magnitude that its outputs may reach.
+    reached : largest magnitude of each channel of a node's output, float64 [channels], before its
+        ReLU: a channel that is rarely positive is not small.
+    rooms : for each layer, the largest magnitude that its outputs may have.
     act_width : bits of an activation.
 
     Returns
     -------
-    The graph, the same one if nothing is gained or float32 would lose more than that; and for
-    each node the exponents int64 [channels] (of a flattened map, [elements]), 0 where nothing
-    changes.
+    The graph, unchanged if nothing is gained or float32 would lose larger weights; and for each
+    node the exponents int64 [channels] (of a flattened map, [elements]), 0 for no change.
     """
     slack = max(0, act_width - 2 - _ENOUGH_BITS)
     channels, alike, fixed = _channels(graph)
     least = np.full(len(alike), _FREE)
     for name, room in rooms.items():
         np.minimum.at(least, alike[channels[name]], _wanted(reached[name], room, slack))
-    least[least == _FREE] = 0                       # nothing but zeros was seen
+    least[least == _FREE] = 0
     least[alike[fixed]] = 0
     exponents = {name: least[alike[numbers]] for name, numbers in channels.items()}
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):      # seen, and left
-        nodes = [node if node.weight is None or not _changes(node, exponents)
-                 else _scaled(node, exponents) for node in graph.nodes]
-    if None in nodes or all(new is old for new, old in zip(nodes, graph.nodes)):
+
+    nodes: list[Node] = []
+    changed = False
+    for node in graph.nodes:
+        if node.weight is None or not _changes(node, exponents):
+            nodes.append(node)
+            continue
+        scaled = _scaled(node, exponents)
+        if scaled is None:
+            changed = False
+            break
+        nodes.append(scaled)
+        changed = True
+    if not changed:
         return graph, {name: np.zeros_like(one) for name, one in exponents.items()}
     return replace(graph, nodes=tuple(nodes)), exponents
 
 
 def _wanted(reached: np.ndarray, room: float, slack: int) -> np.ndarray:
-    """Exponents [channels] that use the room but for ``slack`` bits."""
+    """Exponents int64 [channels] that use all of the room except ``slack`` bits."""
     seen = np.isfinite(reached) & (reached > 0)
     _, exponents = np.frexp(room / np.where(seen, reached, 1.0))
     return np.where(seen, np.clip(exponents.astype(np.int64) - 1 - slack, 0, _MOST), _FREE)
 
 
 def _channels(graph: FloatGraph) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
-    """Numbers of each node's channels; for each number the first of those that must have its
-    factor; and the numbers that have none."""
+    """Every channel that a layer computes gets a number.
+
+    Returns
+    -------
+    The numbers of each node's channels; for each number, the first of the numbers that must have
+    the same factor; and the numbers whose channels must not change.
+    """
     numbers: dict[str, np.ndarray] = {}
-    count, sums, fixed = 0, [], []
+    count = 0
+    sums = []
+    fixed = []
     for node in graph.nodes:
-        shape, read = graph.shapes[node.name], [numbers[name] for name in node.inputs]
+        shape = graph.shapes[node.name]
+        read = [numbers[name] for name in node.inputs]
         if node.op in ("input", "conv", "linear"):
             numbers[node.name] = np.arange(count, count + shape[0])
             count += shape[0]
         elif node.op == "flatten":
             numbers[node.name] = np.repeat(read[0], shape[0] // len(read[0]))
-        else:                                       # pools and ReLU pass on what they read
-            numbers[node.name] = np.concatenate(read) if node.op == "concat" else read[0]
+        elif node.op == "concat":
+            numbers[node.name] = np.concatenate(read)
+        else:                                       # pools and ReLU keep the channels
+            numbers[node.name] = read[0]
         if node.op == "add":
             sums.append(read)
         if node.op == "input" or node.codes is not None:
@@ -93,7 +113,7 @@ def _channels(graph: FloatGraph) -> tuple[dict[str, np.ndarray], np.ndarray, np.
 
 
 def _first_alike(count: int, sums: list[list[np.ndarray]]) -> np.ndarray:
-    """For each of ``count`` numbers the least that additions join it to."""
+    """For each of ``count`` numbers, the smallest number that additions join it to."""
     first = np.arange(count)
     while True:
         before = first.copy()
@@ -106,22 +126,28 @@ def _first_alike(count: int, sums: list[list[np.ndarray]]) -> np.ndarray:
 
 
 def _changes(node: Node, exponents: Mapping[str, np.ndarray]) -> bool:
+    """True if a layer's rows or columns are to be scaled."""
     return bool(exponents[node.name].any() or exponents[node.inputs[0]].any())
 
 
 def _scaled(node: Node, exponents: Mapping[str, np.ndarray]) -> Node | None:
-    """The layer with its rows and columns scaled; None if float32 cannot hold that exactly, but
-    for weights that have no effect beside the largest."""
+    """The layer with its rows and columns scaled; None if float32 would lose weights that have an
+    effect, or bits of the bias."""
     assert node.weight is not None
-    rows, columns = (np.exp2(exponents[name]).astype(np.float32)
-                     for name in (node.name, node.inputs[0]))
-    shape, groups = node.weight.shape, node.groups
+    groups = node.groups
+    rows = np.exp2(exponents[node.name]).astype(np.float32)
+    columns = np.exp2(exponents[node.inputs[0]]).astype(np.float32)
     weight = node.weight.reshape(groups, len(rows) // groups, len(columns) // groups, -1)
-    by_row, by_column = rows.reshape(groups, -1, 1, 1), columns.reshape(groups, 1, -1, 1)
-    scaled = {"weight": (weight / by_column * by_row).reshape(shape)}
-    back = scaled["weight"].reshape(weight.shape) / by_row * by_column
-    exact = bool(np.abs(back - weight).max() <= _BELOW * np.abs(weight).max())
-    if node.bias is not None:
-        scaled["bias"] = node.bias * rows
-        exact = exact and np.array_equal(scaled["bias"] / rows, node.bias)
-    return replace(node, **scaled) if exact else None
+    by_row = rows.reshape(groups, -1, 1, 1)
+    by_column = columns.reshape(groups, 1, -1, 1)
+
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):      # refused below
+        scaled = weight / by_column * by_row
+        back = scaled / by_row * by_column
+        exact = bool(np.abs(back - weight).max() <= _BELOW * np.abs(weight).max())
+        bias = None if node.bias is None else node.bias * rows
+        if bias is not None:
+            exact = exact and np.array_equal(bias / rows, node.bias)
+    if not exact:
+        return None
+    return replace(node, weight=scaled.reshape(node.weight.shape), bias=bias)

@@ -1,25 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The integer network's values, many times faster than the specification and equal to it."""
+"""The integer network's outputs by matrix products: equal to the engine golden, but faster."""
 from collections.abc import Iterator
 
 import numpy as np
 
 from ...core import golden
 from ...core.errors import InputError
-from ...core.network.graph import INPUT, Network
+from ...core.network.graph import INPUT, Layer, Network
 from ...core.network.layers import Conv, Linear
 from ...core.numbers.fixed import requantise
 
 __all__ = ["run_integer", "layer_outputs", "integer_error"]
 
-_VALUES = 1 << 21               # of unfolded windows at a time
+_VALUES = 1 << 21               # most values of unfolded windows held at a time
 
 
 def run_integer(network: Network, x: np.ndarray) -> np.ndarray:
     """Outputs int64 [batch, m] of the last layer for integer inputs x [batch, n].
 
     Matrices are multiplied as float64. That is exact: every product and every partial sum is an
-    integer that fits an accumulator of at most 48 bits, and float64 holds those of 53.
+    integer that fits an accumulator of at most 48 bits, and float64 holds integers of 53 bits.
 
     Raises
     ------
@@ -33,8 +33,8 @@ def run_integer(network: Network, x: np.ndarray) -> np.ndarray:
 
 
 def layer_outputs(network: Network, x: np.ndarray) -> Iterator[dict[str, np.ndarray]]:
-    """Outputs int64 [part, m] of every layer by its name, and what of the integer inputs
-    x [batch, n] they belong to as ``INPUT``, for one part of the batch after the other."""
+    """For one part of the batch after another, a dict of every layer's outputs int64 [part, m] by
+    layer name, with the part of the integer inputs x [batch, n] under ``INPUT``."""
     matrices = {layer.name: layer.weights.dense().astype(np.float64).T
                 for layer in network.layers if isinstance(layer, Linear)}
     part = max(1, _VALUES // max(_unfolded(layer) for layer in network.layers))
@@ -42,8 +42,8 @@ def layer_outputs(network: Network, x: np.ndarray) -> Iterator[dict[str, np.ndar
         yield _run(network, x[at:at + part], matrices)
 
 
-def _unfolded(layer) -> int:
-    """Values that a layer's windows see of one input."""
+def _unfolded(layer: Layer) -> int:
+    """Number of values that a layer's windows read for one input, overlaps counted each time."""
     return layer.positions * layer.window.columns if isinstance(layer, Conv) else layer.inputs
 
 
@@ -51,30 +51,32 @@ def _run(network: Network, x: np.ndarray, matrices: dict[str, np.ndarray]) -> di
     values = {INPUT: x}
     for number, layer in enumerate(network.layers):
         read = network.read(number, values)
-        if layer.name in matrices:
+        if isinstance(layer, Linear):
             seen = layer.window.gather(read) if isinstance(layer, Conv) else read[:, np.newaxis]
             sums = (seen.astype(np.float64) @ matrices[layer.name]).astype(np.int64)
             result = requantise(sums, **layer.writeback(network.act_width), relu=layer.relu,
-                                act_width=network.act_width).reshape(len(x), layer.outputs)
+                                act_width=network.act_width)
+            values[layer.name] = result.reshape(len(x), layer.outputs)
         else:
-            result = golden.layer(layer, read, network.act_width)
-        values[layer.name] = result
+            values[layer.name] = golden.layer(layer, read, network.act_width)
     return values
 
 
 def integer_error(network: Network, x: np.ndarray, labels: np.ndarray) -> float:
-    """Share of the inputs x [batch, n] whose largest output is not their label.
+    """Share of misclassified inputs: those whose largest output is not their label's.
 
     Parameters
     ----------
+    x : integer inputs [batch, n].
     labels : integers [batch].
 
     Raises
     ------
-    InputError : inputs that the network does not take, none at all, or labels that are not one
-        integer for each.
+    InputError : inputs that the network does not take, no inputs, or labels that are not one
+        integer for each input.
     """
-    x, labels = network.check_inputs(x), np.asarray(labels)
+    x = network.check_inputs(x)
+    labels = np.asarray(labels)
     if not len(x):
         raise InputError(f"an error is of at least one input, not of shape {list(x.shape)}")
     if labels.shape != x.shape[:1] or labels.dtype.kind not in "iu":

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One node of a float graph as an integer layer: weights, scales, order of the columns."""
+"""Integer layers from nodes of a float graph: weights, scales, order of the columns."""
+from typing import Any
+
 import numpy as np
 
 from ...core.errors import InputError
@@ -14,13 +16,14 @@ from .weight_scales import MAGNITUDE_BITS, levels, needs_width, quantised_rows
 
 __all__ = ["layer_window", "averaged", "make_pool", "make_matrix", "make_add"]
 
-_ADD_BITS = 11              # magnitude of an addition's larger weight, at least
-#: Smaller ones divided by the scale of the smallest weight would leave float32.
+_ADD_BITS = 11              # fewest bits of the magnitude of an addition's larger weight
+#: A layer's largest weight must be at least this, so that no weight scale underflows float32.
 _LEAST_WEIGHT = float(np.finfo(np.float32).tiny) * 2 ** MAGNITUDE_BITS
 
 
 def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
-    """The node's window over a map (channels, height, width); what sticks out is padding."""
+    """The node's window over a map (channels, height, width); windows that extend beyond the end
+    read padding there."""
     channels, height, width = shape
     if node.op == "global_avg_pool":
         return Window(height=height, width=width, channels=channels, kernel=(height, width))
@@ -34,17 +37,17 @@ def layer_window(node: Node, shape: tuple[int, ...]) -> Window:
 
 
 def averaged(node: Node, shape: tuple[int, ...]) -> int | None:
-    """What an average over a map (channels, height, width) divides by: the elements of a window,
-    None where windows have different numbers of them."""
+    """Divisor of an average over a map (channels, height, width): the elements of a window; None
+    if windows have different numbers of them."""
     if node.op == "global_avg_pool":
         return shape[1] * shape[2]
     elements = 1
     for size, kernel, stride, pad in zip(shape[1:], node.kernel, node.stride, node.pad):
         count = pooled_size(size, kernel, stride, pad, node.ceil)
-        begin, end = (-pad, size + pad) if node.pad_counts else (0, size)
-        # Only windows at the ends can be cut: none but the first and last ``kernel`` of them.
+        margin = pad if node.pad_counts else 0
+        # Only the first and last ``kernel`` windows can reach beyond the map.
         ends = {*range(min(kernel + 1, count)), *range(max(count - kernel - 1, 0), count)}
-        wide = {min(at * stride - pad + kernel, end) - max(at * stride - pad, begin)
+        wide = {min(at * stride - pad + kernel, size + margin) - max(at * stride - pad, -margin)
                 for at in ends}
         if len(wide) > 1:
             return None
@@ -52,27 +55,44 @@ def averaged(node: Node, shape: tuple[int, ...]) -> int | None:
     return elements
 
 
-def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict) -> Pool:
-    """A pool; the divisor of an average is in its scale."""
+def make_pool(graph: FloatGraph, node: Node, source_scale: float, fields: dict[str, Any]) -> Pool:
+    """A pool; the divisor of an average goes into its multiplier and shift.
+
+    Parameters
+    ----------
+    source_scale : value of one unit of what it reads.
+    fields : of the layer that do not depend on its kind: ``name``, ``output_scale`` and so on.
+
+    Raises
+    ------
+    InputError : no multiplier and shift are near the scale.
+    """
     window = layer_window(node, graph.shapes[node.inputs[0]])
     if node.op == "max_pool":
         return Pool(window=window, reduce="max", **fields)
     elements = averaged(node, graph.shapes[node.inputs[0]])
-    assert elements is not None                     # or the graph was refused
+    assert elements is not None                     # check_graph refuses others
     multiplier, shift = rescaling(source_scale / elements / fields["output_scale"],
                                   f"node {node.name!r}")
     return Pool(window=window, reduce="sum", multiplier=multiplier, shift=shift, **fields)
 
 
-def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict, largest: int,
-                acc_width: int, encoding: str) -> Linear | Depthwise:
-    """A convolution or linear layer with the finest weights that the accumulator and the bias
-    allow, for activations of magnitude ``largest``: one scale, and ``encoding``, if its weights
-    are shared, otherwise a scale for each row.
+def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict[str, Any],
+                largest: int, acc_width: int, encoding: str) -> Linear | Depthwise:
+    """A convolution or linear layer with the finest weights that accumulator and bias allow.
+
+    Shared weights have one scale and ``encoding``; others have a scale for each row, and are
+    stored as ``csr``.
+
+    Parameters
+    ----------
+    source_scale, fields : as of :func:`make_pool`.
+    largest : magnitude of the largest activation that it reads, in its units.
+    acc_width : bits of the accumulator.
 
     Raises
     ------
-    InputError : no weights are coarse enough, or weights or a bias are too large or too small.
+    InputError : even the coarsest weights overflow; weights or a bias are too large or too small.
     """
     shape = _map_shape(graph, node)
     values = _columns(node, node.weight, shape)
@@ -90,7 +110,9 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
     else:
         integers, scales = quantised_rows(values, biases / source_scale, weight_scale, largest,
                                           acc_width)
-        weights, encoding = SparseWeights.from_dense(integers), "csr"
+        weights = SparseWeights.from_dense(integers)
+        encoding = "csr"
+
     units = scales * source_scale
     factors = [rescaling(unit / fields["output_scale"], f"node {node.name!r}") for unit in units]
     multiplier, shift = np.array(factors).T
@@ -104,17 +126,23 @@ def make_matrix(graph: FloatGraph, node: Node, source_scale: float, fields: dict
 
 
 def _table(codebook: np.ndarray, weight_scale: float) -> np.ndarray:
-    """A codebook as integers. A slot that no weight uses may be of any size, or no number: it is
-    clamped, and changes no scale."""
+    """A codebook as integers. A slot that no weight uses may be of any size or not a number; it is
+    clamped and has no effect on the scale."""
     most = (1 << MAGNITUDE_BITS) - 1
-    return np.rint(np.nan_to_num(np.clip(codebook.astype(np.float64) / weight_scale,
-                                         -most, most))).astype(np.int64)
+    values = np.clip(codebook.astype(np.float64) / weight_scale, -most, most)
+    return np.rint(np.nan_to_num(values)).astype(np.int64)
 
 
-def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict, largest: int,
-             acc_width: int) -> Add:
-    """An addition whose weights are to one another as the scales of what it reads; the larger one
-    is a power of two, so that scales which are powers of two are met exactly.
+def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: dict[str, Any],
+             largest: int, acc_width: int) -> Add:
+    """An addition whose two weights have the ratio of its inputs' scales.
+
+    The larger weight is a power of two, so that scales which are powers of two are met exactly.
+
+    Parameters
+    ----------
+    source_scales : value of one unit of each input.
+    fields, largest, acc_width : as of :func:`make_matrix`.
 
     Raises
     ------
@@ -134,13 +162,13 @@ def make_add(graph: FloatGraph, node: Node, source_scales: list[float], fields: 
 
 
 def _is_depthwise(node: Node, shape: tuple[int, ...]) -> bool:
-    """Whether every channel of a map (channels, height, width) has its own kernel, and one."""
+    """True if every channel of a map (channels, height, width) has exactly one kernel."""
     assert node.weight is not None
     return node.op == "conv" and node.groups == shape[0] == len(node.weight) > 1
 
 
 def _map_shape(graph: FloatGraph, node: Node) -> tuple[int, ...]:
-    """Shape of the map that a flattened input of a linear layer was."""
+    """Shape of what a node reads, before any flattening."""
     before = next(one for one in graph.nodes if one.name == node.inputs[0])
     while before.op in ("flatten", "relu"):
         before = next(one for one in graph.nodes if one.name == before.inputs[0])
@@ -154,8 +182,9 @@ def _columns(node: Node, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
     if node.op == "linear":
         return to_array_order(array.reshape(-1, *shape))
     full = np.zeros((len(array), shape[0], *node.kernel), array.dtype)
-    outputs, inputs = len(array) // node.groups, shape[0] // node.groups
+    outputs = len(array) // node.groups
+    inputs = shape[0] // node.groups
     for group in range(node.groups):
-        out, in_ = (slice(group * size, (group + 1) * size) for size in (outputs, inputs))
-        full[out, in_] = array[out]
+        rows = slice(group * outputs, (group + 1) * outputs)
+        full[rows, group * inputs:(group + 1) * inputs] = array[rows]
     return to_array_order(full)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a float graph to the integer network that the array runs: fusion, scales, layouts."""
+"""From a float graph to the integer network that the array runs: fusion, scales, order of maps."""
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -29,35 +29,38 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
                    report: Callable[[QuantiseReport], object] | None = None) -> Network:
     """The integer network that computes what ``graph`` computes.
 
-    Convolutions, linear layers and additions take the ReLU behind them, flattening and
-    concatenation become addresses, and maps turn from (channel, row, column) to (row, column,
-    channel) order. Convolutions whose groups have one channel and one output become depthwise.
-    Activations take the power of two that leaves a factor of two above the largest magnitude
-    seen on the calibration inputs, one for all parts of a concatenation and for what a largest
-    pool passes on, the input's where it is among them. Channels that are much smaller are
-    equalised (:mod:`~openeie.sw.quantise.equalise`): one unit of theirs is worth
-    a power of two less.
-    Weights take the finest scale at which no input in range can overflow an accumulator of
-    ``acc_width`` bits, bias included: one for a layer's shared weights, else one for each row.
+    A ReLU becomes part of the layer before it, and flattening and concatenation become addresses.
+    Maps change from (channel, row, column) to (row, column, channel) order. Convolutions whose
+    groups have one channel and one output become depthwise.
+
+    The scale of activations is the power of two that leaves a factor of two above the largest
+    magnitude seen on the calibration inputs. The parts of a concatenation share one scale, and so
+    do a max pool and what it reads; with the network's input among them, it is the input's.
+    Channels that are much smaller than the others are equalised
+    (:mod:`~openeie.sw.quantise.equalise`): their scale is finer by a power of two.
+
+    The scale of weights is the finest at which no input in range can overflow an accumulator of
+    ``acc_width`` bits, bias included: one for a layer's shared weights, otherwise one per row.
 
     Parameters
     ----------
-    calibration : float inputs [batch, ...] like those the network will see.
+    calibration : float inputs [batch, ...] like those that the network will see.
     input_range : smallest and largest integer input.
-    input_scale : what one unit of an integer input is worth to ``graph``.
-    encoding : ``codebook``, ``huffman`` or ``csr``, of the layers whose weights are shared; None
-        is ``codebook``.
-    report : is given each layer's error on calibration inputs before this function warns.
+    input_scale : value of one unit of an integer input to ``graph``.
+    act_width, acc_width : bits of activations, 8 or 16, and of accumulators, 16 .. 48.
+    encoding : ``codebook``, ``huffman`` or ``csr``, of layers with shared weights; None is
+        ``codebook``.
+    report : called with each layer's error on calibration inputs, before this function warns.
 
     Warns
     -----
-    NumericWarning : of layers and channels that lose much, see
+    NumericWarning : names layers and channels that lose much, see
         :attr:`~openeie.sw.quantise.report.QuantiseReport.warnings`.
 
     Raises
     ------
-    InputError : an option out of range; everything in the graph that cannot be done, at once; or
-        sums that no scale keeps inside the accumulator.
+    InputError : an option out of range; operators or structures that an array cannot run, all
+        listed at once; or sums that no scale keeps inside the accumulator.
     """
     options = QuantiseOptions(input_range=input_range, input_scale=input_scale,
                               act_width=act_width, acc_width=acc_width, encoding=encoding)
@@ -71,11 +74,11 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
 
 
 def check_graph(graph: FloatGraph) -> None:
-    """Refuse what an array cannot run, whatever its weights are.
+    """Refuse a graph that an array cannot run, whatever its weights are.
 
     Raises
     ------
-    InputError : everything in the graph that cannot be done, at once.
+    InputError : lists every operator and structure that an array cannot run.
     """
     _check(_single_relus(graph))
 
@@ -93,9 +96,9 @@ def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptio
     fused = _fuse(graph)
     reached = _reached(graph, calibration)
     scales = _scales(graph, fused, reached, options)
-    even, exponents = equalised(graph, reached, {
-        one.node.name: scales[one.node.name] * 2.0 ** (options.act_width - 2) for one in fused},
-        options.act_width)
+    rooms = {one.node.name: scales[one.node.name] * 2.0 ** (options.act_width - 2)
+             for one in fused}
+    even, exponents = equalised(graph, reached, rooms, options.act_width)
     network = _network(even, fused, scales, options)
     heaviest = {node.name: float(np.abs(node.weight).max()) for node in even.nodes
                 if node.weight is not None}
@@ -104,9 +107,9 @@ def _quantise(graph: FloatGraph, calibration: np.ndarray, options: QuantiseOptio
 
 def _network(graph: FloatGraph, fused: list["_Fused"], scales: dict[str, float],
              options: QuantiseOptions) -> Network:
-    """The layers, one after the other."""
+    """The integer network, made layer by layer."""
     nodes = {node.name: node for node in graph.nodes}
-    high = {INPUT: max(map(abs, options.input_range))}
+    high = {INPUT: max(map(abs, options.input_range))}      # largest magnitudes, integers
     layers: list[Layer] = []
     for one in fused:
         node = nodes[one.node.name]
@@ -130,21 +133,24 @@ def _network(graph: FloatGraph, fused: list["_Fused"], scales: dict[str, float],
 
 @dataclass(frozen=True, kw_only=True)
 class _Fused:
-    """A node with the ReLU behind it, and the nodes it reads once fusion is done."""
+    """A node that becomes a layer: whether a ReLU follows it, and which layers it reads."""
     node: Node
     relu: bool
     sources: tuple[str, ...]
 
     @property
     def group(self) -> tuple[str, ...]:
-        """What it reads side by side, and so at one scale."""
+        """Names that must share one scale: what it reads as one concatenated map, and, as a max
+        pool multiplies by nothing, its own if it is one."""
+        if self.node.op == "max_pool":
+            return (self.node.name, *self.sources)
         return self.sources if self.node.op != "add" else ()
 
 
 def _single_relus(graph: FloatGraph) -> FloatGraph:
-    """The graph without the ReLUs of a ReLU, which change nothing."""
+    """The graph without ReLUs that directly follow a ReLU; these change nothing."""
     nodes = {node.name: node for node in graph.nodes}
-    now: dict[str, str] = {}                        # where a dropped ReLU's values are made
+    now: dict[str, str] = {}                        # dropped ReLU -> the ReLU it repeats
     kept = []
     for node in graph.nodes:
         inputs = tuple(now.get(name, name) for name in node.inputs)
@@ -156,45 +162,49 @@ def _single_relus(graph: FloatGraph) -> FloatGraph:
 
 
 def _unsupported(graph: FloatGraph) -> list[str]:
-    """What of the graph the array cannot do."""
-    readers: dict[str, list[Node]] = {}
+    """Everything in the graph that an array cannot run, as messages."""
+    readers: dict[str, list[Node]] = {node.name: [] for node in graph.nodes}
     for node in graph.nodes:
         for name in node.inputs:
-            readers.setdefault(name, []).append(node)
+            readers[name].append(node)
     nodes = {node.name: node for node in graph.nodes}
     problems = []
     for node in graph.nodes:
-        before = nodes[node.inputs[0]] if node.inputs else node
-        if node.op == "add" and any(nodes[name].op == "concat" for name in node.inputs):
+        before = [nodes[name] for name in node.inputs]
+        if node.op == "add" and any(one.op == "concat" for one in before):
             problems.append(f"node {node.name!r}: an addition that reads a concatenation")
-        if node.op == "relu" and (before.op in ("input", *_FUSED)
-                                  or len(readers[before.name]) > 1):
+        if node.op == "relu" and (before[0].op in ("input", *_FUSED)
+                                  or len(readers[before[0].name]) > 1):
             problems.append(f"node {node.name!r}: a ReLU that does not directly follow a layer, "
                             f"or is not its only reader")
         if node.op == "avg_pool" and averaged(node, graph.shapes[node.inputs[0]]) is None:
             problems.append(f"node {node.name!r}: an average whose windows do not all have the "
                             f"same number of elements")
-        if node.op == "flatten" and len(readers.get(node.name, ())) and any(
-                reader.op != "linear" for reader in readers[node.name]):
-            problems.append(f"node {node.name!r}: a flattened map that is read by another than a "
-                            f"linear layer")
-    if graph.nodes[-1].op in ("concat", "input"):
-        problems.append(f"node {graph.output!r}: {graph.nodes[-1].op} cannot be the output")
-    if graph.nodes[-1].op == "flatten" \
-            and max(graph.shapes[graph.nodes[-1].inputs[0]][1:], default=1) > 1:
-        problems.append(f"node {graph.output!r}: a flattened map cannot be the output, because an "
-                        f"array gives it in (row, column, channel) order; end in the map itself, "
-                        f"or in a linear layer")
-    return problems
+        if node.op == "flatten" and any(one.op != "linear" for one in readers[node.name]):
+            problems.append(f"node {node.name!r}: a flattened map that another layer than a "
+                            f"linear one reads")
+    return problems + _unsupported_output(graph)
+
+
+def _unsupported_output(graph: FloatGraph) -> list[str]:
+    """Why the last node cannot be the output, if it cannot."""
+    last = graph.nodes[-1]
+    if last.op in ("concat", "input"):
+        return [f"node {last.name!r}: {last.op} cannot be the output"]
+    if last.op == "flatten" and max(graph.shapes[last.inputs[0]][1:], default=1) > 1:
+        return [f"node {last.name!r}: a flattened map cannot be the output, because an array "
+                f"gives it in (row, column, channel) order; end in the map itself, or in a "
+                f"linear layer"]
+    return []
 
 
 def _fuse(graph: FloatGraph) -> list[_Fused]:
-    """The layers that are left, in order, with what they read."""
+    """The nodes that become layers, in order."""
     relus = {node.inputs[0] for node in graph.nodes if node.op == "relu"}
-    stands_for: dict[str, tuple[str, ...]] = {}
+    stands_for: dict[str, tuple[str, ...]] = {}     # node -> the layers whose outputs it is
     fused = []
     for node in graph.nodes:
-        sources = tuple(part for name in node.inputs for part in stands_for[name])
+        sources = sum((stands_for[name] for name in node.inputs), ())
         if node.op in _FUSED:
             stands_for[node.name] = sources
             continue
@@ -206,22 +216,18 @@ def _fuse(graph: FloatGraph) -> list[_Fused]:
 
 def _reached(graph: FloatGraph, calibration: np.ndarray) -> dict[str, np.ndarray]:
     """The largest magnitude of each channel of each node's output, float64 [channels]."""
-    with np.errstate(invalid="ignore"):             # refused with the layer's name
+    with np.errstate(invalid="ignore"):             # refused later, with the layer's name
         return {node.name: np.abs(value).max(axis=(0, *range(2, value.ndim))).astype(np.float64)
                 for node, value in outputs_of(graph, calibration)}
 
 
 def _scales(graph: FloatGraph, fused: list[_Fused], reached: dict[str, np.ndarray],
             options: QuantiseOptions) -> dict[str, float]:
-    """What one unit of each layer's output is worth."""
+    """The value of one unit of each layer's output, and of the input."""
     relus = {node.inputs[0]: node.name for node in graph.nodes if node.op == "relu"}
-    # A largest pool multiplies by nothing, so that its outputs keep the scale of what it reads.
-    sets = [(one.node.name, *one.sources) if one.node.op == "max_pool" else one.group
-            for one in fused if one.node.op == "max_pool" or one.group]
     names = [one.node.name for one in fused]
-    return group_scales(
-        joined([INPUT, *names], sets),
-        {name: float(reached[relus.get(name, name)].max()) for name, one in zip(names, fused)
-         if one.node.op != "max_pool"},
-        input_scale=options.input_scale, act_width=options.act_width,
-        where=lambda name: f"node {name!r}")
+    groups = joined([INPUT, *names], [one.group for one in fused if one.group])
+    largest = {name: float(reached[relus.get(name, name)].max())
+               for name, one in zip(names, fused) if one.node.op != "max_pool"}
+    return group_scales(groups, largest, input_scale=options.input_scale,
+                        act_width=options.act_width, where=lambda name: f"node {name!r}")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Scales: of activations, of what must have one scale together, and of a requantisation."""
+"""Scales of activations, of groups of layers that share one, and of requantisation."""
 import math
 from collections.abc import Callable, Iterable, Mapping
 
@@ -11,11 +11,17 @@ __all__ = ["activation_scale", "rescaling", "joined", "group_scales"]
 
 
 def activation_scale(largest: float, act_width: int, where: str) -> float:
-    """A power of two at which ``largest`` uses at most half of the activation's range.
+    """The smallest power of two at which ``largest`` uses at most half of the activation's range.
+
+    Parameters
+    ----------
+    largest : largest magnitude of the outputs.
+    act_width : bits of an activation.
+    where : the layer, for messages.
 
     Raises
     ------
-    InputError : ``largest`` is not finite; ``where`` names the layer.
+    InputError : ``largest`` is not finite.
     """
     if not math.isfinite(largest):
         raise InputError(f"{where}: its outputs on the calibration inputs must be finite numbers, "
@@ -24,7 +30,8 @@ def activation_scale(largest: float, act_width: int, where: str) -> float:
 
 
 def rescaling(scale: float, where: str) -> tuple[int, int]:
-    """``quantise_scale`` of :mod:`~openeie.core.numbers.fixed`, its error with the layer ``where``.
+    """Multiplier and shift for a scale, as :func:`~openeie.core.numbers.fixed.quantise_scale`
+    gives them; errors name the layer, ``where``.
 
     Raises
     ------
@@ -39,7 +46,7 @@ def rescaling(scale: float, where: str) -> tuple[int, int]:
 
 
 def joined(names: Iterable[str], sets: Iterable[Iterable[str]]) -> list[list[str]]:
-    """``names`` in groups, such that the members of every set are in one group."""
+    """``names`` in the smallest groups that hold all members of each set together."""
     group = {name: [name] for name in names}
     for first, *others in sets:
         for other in others:
@@ -51,30 +58,40 @@ def joined(names: Iterable[str], sets: Iterable[Iterable[str]]) -> list[list[str
 
 def group_scales(groups: list[list[str]], largest: Mapping[str, float], *, input_scale: float,
                  act_width: int, where: Callable[[str], str]) -> dict[str, float]:
-    """One scale for each group: the largest that a member asks for, or the input's.
+    """One scale for each group: the largest that a member needs, or the input's if it is one.
 
     Parameters
     ----------
-    largest : magnitudes on the calibration inputs, of the layers that ask for a scale; one that
-        passes on what it reads asks for none.
-    where : how messages call a layer.
+    groups : names of layers that share a scale, as :func:`joined` gives them.
+    largest : largest magnitude on the calibration inputs, of the layers that need a scale; a max
+        pool, which passes on values that it reads, needs none.
+    input_scale : of the network's input.
+    where : gives a layer's name for messages.
 
     Raises
     ------
-    InputError : a layer has the input's scale, and needs a larger one.
+    InputError : a layer would need a larger scale than the input's, which it must share.
     """
     scales: dict[str, float] = {}
     for members in groups:
-        asked = {name: activation_scale(largest[name], act_width, where(name))
-                 for name in members if name in largest}
+        needed = {name: activation_scale(largest[name], act_width, where(name))
+                  for name in members if name in largest}
         if INPUT in members:
-            room = int_range(act_width)[1] * input_scale / 2
-            for name in asked:
-                if largest[name] > room:
-                    raise InputError(
-                        f"{where(name)}: it shares the input's scale {input_scale:g}, because they "
-                        f"are concatenated, and so must not exceed {room:g} on the calibration "
-                        f"inputs, half of what {act_width} bits hold, but reaches "
-                        f"{largest[name]:g}; put a convolution between input and concatenation")
-        scales |= dict.fromkeys(members, input_scale if INPUT in members else max(asked.values()))
+            for name in needed:
+                _check_room(largest[name], act_width, input_scale, where(name))
+            scale = input_scale
+        else:
+            scale = max(needed.values())
+        scales |= dict.fromkeys(members, scale)
     return scales
+
+
+def _check_room(largest: float, act_width: int, input_scale: float, where: str) -> None:
+    """Refuse a layer whose outputs need more than half of the range at the input's scale."""
+    room = int_range(act_width)[1] * input_scale / 2
+    if largest > room:
+        raise InputError(
+            f"{where}: it shares the input's scale {input_scale:g}, because they are "
+            f"concatenated, and so must not exceed {room:g} on the calibration inputs, half of "
+            f"what {act_width} bits hold, but reaches {largest:g}; put a convolution between "
+            f"input and concatenation")

@@ -99,7 +99,7 @@ def rate_points(subject: Subject, pruned: Iterable[Pruned],
 def front(points: Iterable[RatePoint], error: str = "error") -> list[RatePoint]:
     """Those that no other of the points beats, by rate: the error falls as the rate rises.
 
-    What is shown of the points is so chosen by the pictures that the errors are measured on.
+    What is shown of the points is so chosen by the images that the errors are measured on.
 
     error : the field that counts, ``error`` or ``error_cut``.
     """
@@ -134,7 +134,7 @@ def rate_figure(subject: Subject, points: list[RatePoint]) -> StudyFigure:
         title=f"Accuracy against size, LeNet-300-100 (float: {subject.error_float:.2%} wrong)",
         panels=(panel("as cut", "error_cut"), panel("retrained", "error")),
         note="pruned and shared: of all fractions kept and codebooks, those that no smaller one "
-             "beats, chosen by the test pictures' errors\nretrained unequally: shared or low rank, "
+             "beats, chosen by the test images' errors\nretrained unequally: shared or low rank, "
              "one stretch; pruned, n at the nth fraction kept; then shared, one more")
 
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from ...core.errors import InputError
 from ..compress.methods.prune import weighted_layers
 from ..compress.methods.train import Schedule, deterministic, error_rate, fit
-from ..data.npz import read_arrays
+from ..data.npz import read_named
 
 __all__ = ["LAYER_NAMES", "Effort", "QUICK", "FULL", "Subject", "lenet", "read_weights",
            "weights_of"]
@@ -58,10 +58,10 @@ class Subject:
     Attributes
     ----------
     model : the network.
-    train, test : pictures float32 [n, pixels] and labels int64 [n].
+    train, test : images float32 [n, pixels] and labels int64 [n].
     effort : of retraining.
     seed : every retraining starts its random choices from it, whatever was trained before.
-    error_float : error rate of the network itself on the test pictures.
+    error_float : error rate of the network itself on the test images.
     """
     model: nn.Sequential
     train: tuple[Tensor, Tensor]
@@ -83,7 +83,7 @@ class Subject:
             fit(model, *self.train, self.effort.retrain, generator=generator)
 
     def error(self, model: nn.Module) -> float:
-        """Error rate on the test pictures."""
+        """Error rate on the test images."""
         return error_rate(model, *self.test)
 
     @property
@@ -122,10 +122,7 @@ def read_weights(path: str | Path) -> nn.Sequential:
     """
     model = lenet(0)
     wanted = model.state_dict()
-    arrays = read_arrays(path, "weights of LeNet-300-100", list(wanted))
-    if not isinstance(arrays, dict):
-        raise InputError(f"{path} holds one array; LeNet-300-100 needs an .npz file with "
-                         f"{', '.join(wanted)}")
+    arrays = read_named(path, "weights of LeNet-300-100", list(wanted))
     for name, value in wanted.items():
         array = arrays.get(name)
         shape = list(value.shape)

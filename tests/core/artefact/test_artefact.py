@@ -88,7 +88,7 @@ def test_20000_damaged_files_give_only_the_documented_error(data, count):
     (lambda d: repack(d, "null"), "schema version None"),
     (lambda d: repack(d, '{"schema_version":1,"pad":"' + "x" * (1 << 20) + '"}'),
      "the header has more than 1,048,576 bytes"),
-    (lambda d: d.replace(b"header", b"feeder"), "KeyError: 'header'"),
+    (lambda d: d.replace(b"header", b"feeder"), "it has no tensor 'header'"),
     (lambda d: repack(d, header_text(d), extra=np.zeros(3, np.uint8)),
      "it has 2 payloads for 1 layers that have one"),
     (lambda d: repack(d, header_text(d), **{"0": np.zeros((3, 5), np.uint8)}),

@@ -151,7 +151,7 @@ def test_what_an_array_cannot_place(rng):
     compile_network(vectors, CONFIG)
     with pytest.raises(InputError, match="layer 'w' does not read the layer before it, which need"):
         compile_network(vectors, preset("TINY"))
-    with pytest.raises(CapacityError, match="act_depth: the maps of one time, in two memories,"):
+    with pytest.raises(CapacityError, match="act_depth: the maps needed at the same time, in two "):
         compile_network(linear, CONFIG.replace(act_depth=16))
     with pytest.raises(ConfigError, match="act_depth must be a power of two with conv"):
         CONFIG.replace(act_depth=48)

@@ -74,12 +74,12 @@ def test_the_message_says_it_all(rng):
     with pytest.raises(CapacityError) as caught:
         compile_network(network, roomy)
     assert str(caught.value) == (
-        "network 'stack' does not fit: act_depth: the maps of one time, in two memories, needs "
-        "360, tiled in lines 128, the array has 2; the smallest configuration that would: "
-        "act_depth=128")
+        "network 'stack' does not fit: act_depth: the maps needed at the same time, in two "
+        "memories, need 360, tiled in lines 128, the array has 2; the smallest configuration "
+        "that would: act_depth=128")
     with pytest.raises(CapacityError, match=re.escape(
             "pointer_depth: all layers ('a' in 4 slices of channels, 'b' in 4 slices of channels) "
-            "needs ")):
+            "need ")):
         compile_network(network, roomy.replace(act_depth=256, pointer_depth=32))
     with pytest.raises(CapacityError, match=r"max_layers: the network, 3 layers in \d+ tiles, "):
         compile_network(network, roomy.replace(act_depth=128, max_layers=3))

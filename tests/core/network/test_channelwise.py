@@ -207,7 +207,8 @@ def test_what_is_refused(rng):
     network = Network(name="n", layers=(one,))
     with pytest.raises(InputError, match="layer 'd' is of the kind pool, but the array runs only"):
         compile_network(network, CONFIG.replace(operations=("linear", "conv")))
-    with pytest.raises(InputError, match="layer 'd' has its weights in place; encode it as csr"):
+    with pytest.raises(InputError, match="layer 'd' has no codebook: its weights are not shared; "
+                                         "encode it as csr"):
         compile_network(network, CONFIG, encoding="huffman")
     wide = dataclasses.replace(one, weights=SparseWeights.from_dense(np.full((4, 4), 9)))
     with pytest.raises(CapacityError, match="weight_width: layer 'd' has weights 9 .. 9, 4 bits"):

@@ -17,7 +17,7 @@ from torch import nn
 
 
 def small(mode):
-    """A block with binary inputs or weights, or none, on pictures of 8 x 8."""
+    """A block with binary inputs or weights, or none, on images of 8 x 8."""
     layer = nn.Conv2d(6, 12, 3, bias=False) if mode == "float" \
         else BinaryConv2d(6, 12, 3, mode=mode)
     return nn.Sequential(nn.Conv2d(1, 6, 3, bias=False), nn.BatchNorm2d(6), layer,
@@ -29,7 +29,7 @@ TASK = Task(name="small", build=small, shape=(1, 8, 8),
             schedule=Schedule(epochs=4, rate=1e-2, final_rate=1e-4, batch=32))
 
 
-def pictures(seed, count=320):
+def bars(seed, count=320):
     """Bars in one of four places and directions, with noise."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 4, count).astype(np.uint8)
@@ -45,7 +45,7 @@ def pictures(seed, count=320):
 
 @pytest.mark.parametrize("mode", NETWORK_MODES)
 def test_a_mode_learns_and_its_integers_answer_alike(mode):
-    train_set, (images, labels) = tensors(TASK, *pictures(1)), pictures(2, 200)
+    train_set, (images, labels) = tensors(TASK, *bars(1)), bars(2, 200)
     model = train(TASK, mode, *train_set, seed=1)
     again = train(TASK, mode, *train_set, seed=1)
     assert all(torch.equal(one, other) for one, other in zip(
@@ -63,7 +63,7 @@ def test_a_mode_learns_and_its_integers_answer_alike(mode):
 
 def test_another_seed_gives_other_weights():
     task = replace(TASK, schedule=replace(TASK.schedule, epochs=1))
-    few = tensors(task, *pictures(1, 64))
+    few = tensors(task, *bars(1, 64))
     one, other = (train(task, "xnor", *few, seed=seed) for seed in (1, 2))
     assert not torch.equal(one[0].weight, other[0].weight)
 

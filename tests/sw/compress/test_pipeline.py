@@ -224,14 +224,14 @@ def test_an_onnx_file(tmp_path):
 
 
 def test_held_out_pictures_that_weights_may_have_seen():
-    """Said where they were trained elsewhere, and the data have no held-out pictures."""
+    """Said where they were trained elsewhere, and the data have no held-out images."""
     own = {"held_out_images": DATA["test_images"], "held_out_labels": DATA["test_labels"]}
     seen = compress(Chain(), DATA, {})
-    assert "held-out pictures are the last 60 training pictures, with which" in \
+    assert "held-out images are the last 60 training images, with which" in \
         seen.held_out_warning and seen.to_dict()["held_out_warning"] == seen.held_out_warning
     result = compress(Chain(), DATA | own, {})
     assert result.held_out_warning == ""
-    assert result.held_out_errors["integer"] == result.errors["integer"]    # the same pictures
+    assert result.held_out_errors["integer"] == result.errors["integer"]    # the same images
     again = compress(Chain(), DATA | own, result.recipe)        # a recipe that was run
     assert again.recipe == result.recipe and again.recipe.data.hold_out == 200
     assert compress(Chain(), DATA, {"data": {"hold_out": 0}}).held_out_warning == ""

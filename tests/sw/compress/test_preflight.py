@@ -101,7 +101,7 @@ def test_a_layer_may_be_called_chain_but_not_as_modules_call_things():
 
 @pytest.mark.parametrize("teacher, message", [
     (nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), "teacher must answer with the 10 .*, not 9"),
-    (nn.Linear(32, 10), r"teacher must run on pictures of shape \[1, 8, 8\]")])
+    (nn.Linear(32, 10), r"teacher must run on images of shape \[1, 8, 8\]")])
 def test_teachers_that_answer_otherwise(teacher, message):
     with pytest.raises(InputError, match=message):
         checked(Chain, {"distill": {}}, teacher=teacher)

@@ -83,7 +83,7 @@ EPOCH = {"epochs": 1}
     ({"retrain": EPOCH}, r"\[retrain\] trains what \[prune\] leaves, which is missing"),
     ({"prune": {"keep": 0.5}, "distill": {}}, r"\[distill\] says how is trained, and nothing is"),
     ({"encoding": "codebook"}, "encoding \"codebook\" is of layers with shared weights: add"),
-    ({"prune": {"keep": 0.5}, "data": {"augment": {"flip": True}}}, "data.augment is of pictures "
+    ({"prune": {"keep": 0.5}, "data": {"augment": {"flip": True}}}, "data.augment is of images "
                                                                     "to train with, and nothing"),
     ({"encoding": "zip"}, "encoding must be 'csr', 'codebook' or 'huffman', not 'zip'"),
 ])

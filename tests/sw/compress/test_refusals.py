@@ -53,7 +53,7 @@ TRAIN = {"train": QUICK}
                         r"classes.bias \(1 of 10\)"),
     (Chain, TRAIN | {"data": {"shape": [8, 2, 4], "hold_out": 600}}, {},
      "hold_out must be less than the 600"),
-    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on pictures of shape \[1, 8, 8\] as data "
+    (lambda: nn.Linear(32, 10), TRAIN, {}, r"must run on images of shape \[1, 8, 8\] as data "
                                            r"of arrays has them, but raises RuntimeError: .*; "
                                            r"data.shape in the recipe gives them another shape"),
     (lambda: nn.Conv2d(1, 3, 3), TRAIN, {}, r"one tensor \[batch, classes\], not \[2, 3, 6, 6\]"),
@@ -67,7 +67,7 @@ TRAIN = {"train": QUICK}
      r"(?s)2 layers are wrong:.*prune.keep.fc is no layer; the layers are 1, 3.*share.slots.30 is "
      r"no layer; did you mean 3\?"),
     (Chain, TRAIN | {"prune": {"keep": "auto"}}, {}, "\"auto\" needs a budget"),
-    (Chain, TRAIN | {"data": {"hold_out": 0}}, {"budget": 0.1}, "kept on held-out pictures"),
+    (Chain, TRAIN | {"data": {"hold_out": 0}}, {"budget": 0.1}, "kept on held-out images"),
     (Chain, {"train": QUICK | {"batch": 541}}, {}, "train.batch must be at most the 540 pic"),
     (Chain, TRAIN | {"quantise": {"act_width": 8}}, {}, "input_range must be two integers"),
     (Chain, TRAIN, {"budget": 2}, "budget must be a share in 0 .. 1, not 2"),

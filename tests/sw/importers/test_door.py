@@ -75,7 +75,7 @@ def test_calibration_inputs_that_do_not_fit(rng, tmp_path):
     refused(graph, np.zeros(7), r"must have the shape \[batch, .*, not \[7\]")
     refused(graph, np.zeros((0, 1, 16, 16)), r"not \[0, 1, 16, 16\]")
     refused(graph, np.full((1, 1, 16, 16), np.nan), "must be finite numbers")
-    refused(graph, "pictures", "must be an array of numbers")
+    refused(graph, "images", "must be an array of numbers")
     refused(7, np.zeros((1, 1, 4, 4)), "must be a live torch.nn.Module, not int")
 
 

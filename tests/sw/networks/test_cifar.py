@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""CifarNet from nothing to an artefact, on a few pictures made here."""
+"""CifarNet from nothing to an artefact, on a few images made here."""
 from collections import OrderedDict
 
 from support import cifar_files
@@ -39,25 +39,25 @@ def test_the_shapes_that_are_documented():
 # Untrained, with an accumulator of 32 bits: its rounding is told.
 @pytest.mark.filterwarnings("ignore::openeie.NumericWarning")
 def test_from_nothing_to_an_artefact():
-    pictures, labels = cifar_files.coloured(120)
-    floats = pictures.astype(np.float32) * np.float32(SCALE)
+    images, labels = cifar_files.coloured(120)
+    floats = images.astype(np.float32) * np.float32(SCALE)
     with deterministic(0) as generator:
         model = CifarNet()
-        fit_cycle(model, pictures, labels, Cycle(epochs=5, batch=12, rate=0.02), scale=SCALE,
+        fit_cycle(model, images, labels, Cycle(epochs=5, batch=12, rate=0.02), scale=SCALE,
                   generator=generator, loss=cross_entropy)
         graph = load_module(model, floats[:1])              # batch normalisation folded
         model = GraphModule(graph).eval()
-        float_answers = predict(model, pictures, scale=SCALE)
+        float_answers = predict(model, images, scale=SCALE)
         assert np.mean(float_answers == labels) > 0.5       # colours: half of it is enough here
         prune(model, dict.fromkeys(kept(model), 0.5))
         order_units(model)
         share(model, slots=32)
-        answers = predict(model, pictures, scale=SCALE)
+        answers = predict(model, images, scale=SCALE)
     network = quantise_graph(with_weights(graph, model), floats, input_range=(0, 255),
                              input_scale=SCALE, acc_width=32, encoding="huffman")
     data = artefact.dumps(network)
     loaded = artefact.loads(data)
-    x = openeie.to_array_order(pictures[:20]).astype(np.int64)
+    x = openeie.to_array_order(images[:20]).astype(np.int64)
     outputs = golden.network(loaded, x)[-1]
     assert np.array_equal(outputs, golden.network(network, x)[-1])
     assert np.mean(outputs.argmax(1) == answers[:20]) >= 0.9

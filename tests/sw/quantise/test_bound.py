@@ -125,7 +125,7 @@ def test_the_bound_sees_damage(damage, number):
 
 
 def test_the_shipped_file_meets_the_paper():
-    """Deep Compression, Table 1: 27 KB, 1.58 %. Integer outputs, the demo's pictures."""
+    """Deep Compression, Table 1: 27 KB, 1.58 %. Integer outputs, the demo's images."""
     path = openeie.shipped("lenet-300-100")
     net = openeie.load(path)
     assert path.stat().st_size <= 27_000
@@ -133,6 +133,6 @@ def test_the_shipped_file_meets_the_paper():
 
 
 @needs_mnist
-def test_the_shipped_file_misreads_what_it_says():
+def test_the_shipped_file_misclassifies_what_it_says():
     net = openeie.load(openeie.shipped("lenet-300-100"))
     assert integer_error(net, *load_mnist(MNIST, "test")) == net.provenance["integer_error"]

@@ -30,14 +30,14 @@ def quantised(graph, x, **options):
     return network, reports[0], reports[0].warnings
 
 
-def pictures(rng, shape=(40, 3, 10, 10)):
+def images(rng, shape=(40, 3, 10, 10)):
     return rng.integers(-127, 128, shape).astype(np.float32) / 128
 
 
 @pytest.mark.parametrize("act_width", [8, 16])
 def test_an_ordinary_network_is_reported_without_a_warning(act_width):
     rng = RNG(1)
-    graph, x = of_ratios(rng, RATIOS), pictures(rng)
+    graph, x = of_ratios(rng, RATIOS), images(rng)
     network, report, told = quantised(graph, x, act_width=act_width)
     assert told == [] and report.inputs == 40 and report.input_error == 0
     assert [layer.name for layer in report.layers] == ["a", "p", "d", "e"]
@@ -67,7 +67,7 @@ def shared(graph, name):
 @pytest.mark.parametrize("act_width, least", [(16, 1e-4), (8, 1e-2)])
 def test_a_channel_that_its_layer_s_scale_loses_is_named(act_width, least):
     rng = RNG(1)
-    graph, x = shared(of_ratios(rng, [1, 0.5, least], undone=False), "a"), pictures(rng)
+    graph, x = shared(of_ratios(rng, [1, 0.5, least], undone=False), "a"), images(rng)
     _, report, told = quantised(graph, x, act_width=act_width)
     assert any(text.startswith("layer 'a': channel 2 is off by up to ") for text in told)
     assert ("act_width 16" in told[0]) == (act_width == 8)
@@ -79,7 +79,7 @@ def test_a_channel_that_its_layer_s_scale_loses_is_named(act_width, least):
 def test_an_error_above_its_layer_s_bound_is_told_where_it_begins():
     """The small channels of a shared layer, brought back by the last one."""
     rng = RNG(1)
-    graph, x = shared(of_ratios(rng, RATIOS), "a"), pictures(rng)
+    graph, x = shared(of_ratios(rng, RATIOS), "a"), images(rng)
     _, report, told = quantised(graph, x)
     last = report.layers[-1]
     assert last.error > 0.05
@@ -95,7 +95,7 @@ def test_an_accumulator_that_leaves_few_steps_is_told(acc_width, few, rng):
              weight=rng.normal(size=(9, 50)).astype(np.float32)),
         Node(name="b", op="linear", inputs=("a",),
              weight=rng.normal(size=(4, 9)).astype(np.float32))))
-    _, report, told = quantised(graph, pictures(rng, (70, 50)), acc_width=acc_width)
+    _, report, told = quantised(graph, images(rng, (70, 50)), acc_width=acc_width)
     assert report.inputs == 35                      # every second one
     steps = report.layers[1].steps
     assert (steps < FEW_STEPS) == few and any(
@@ -103,7 +103,7 @@ def test_an_accumulator_that_leaves_few_steps_is_told(acc_width, few, rng):
         for text in told) == few
     if few:
         advised = int(told[0].rpartition(" ")[2])
-        _, report, told = quantised(graph, pictures(rng, (70, 50)), acc_width=advised)
+        _, report, told = quantised(graph, images(rng, (70, 50)), acc_width=advised)
         assert report.layers[1].steps >= FEW_STEPS and not any("steps each way" in text
                                                            for text in told)
 
@@ -130,7 +130,7 @@ def test_what_a_narrow_accumulator_loses_in_many_layers_is_told(acc_width, lost)
 def test_a_channel_of_almost_nothing_is_not_told(act_width):
     """float32 loses it, as of a batch norm that has switched a channel off."""
     rng = RNG(1)
-    graph, x = of_ratios(rng, [1, 0.5, 1e-20], undone=False), pictures(rng)
+    graph, x = of_ratios(rng, [1, 0.5, 1e-20], undone=False), images(rng)
     for one in (graph, shared(graph, "a")):
         assert quantised(one, x, act_width=act_width)[2] == []
 
@@ -150,14 +150,14 @@ def test_a_bias_that_leaves_few_steps_is_told(bias, few, rng):
         Node(name="data", op="input", shape=(5,)),
         Node(name="a", op="linear", inputs=("data",), bias=np.full(2, bias, np.float32),
              weight=rng.normal(size=(2, 5)).astype(np.float32))))
-    _, _, told = quantised(graph, pictures(rng, (20, 5)), acc_width=28)
+    _, _, told = quantised(graph, images(rng, (20, 5)), acc_width=28)
     assert any("layer 'a': a bias that is large beside its weights leaves them" in text
                for text in told) == few
 
 
 @pytest.mark.parametrize("input_scale, few", [(1 / 4, True), (1 / 128, False), (1 / 100, False)])
 def test_inputs_that_rounding_changes_are_told(input_scale, few, rng):
-    graph, x = of_ratios(rng, [1, 1]), pictures(rng)
+    graph, x = of_ratios(rng, [1, 1]), images(rng)
     _, report, told = quantised(graph, x, input_scale=input_scale)
     assert (report.input_error > 0) == (input_scale != 1 / 128)
     assert bool(told) == few and all(text.startswith("inputs: rounding") for text in told)
@@ -178,7 +178,7 @@ def test_a_report_is_a_table_and_plain_values():
 
 def test_saturated_outputs_are_counted(rng):
     """Where the float network is beyond what its own calibration showed, here by its error."""
-    graph, x = of_ratios(rng, [1, 1]), pictures(rng)
+    graph, x = of_ratios(rng, [1, 1]), images(rng)
     network, _, _ = quantised(graph, x)
     from openeie.sw.quantise.measure import measure
     small = replace(network, layers=tuple(

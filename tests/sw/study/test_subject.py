@@ -56,7 +56,7 @@ def test_other_weights_are_refused(tmp_path, change, message):
 
 def test_one_array_is_no_network(tmp_path):
     np.save(tmp_path / "w.npy", np.zeros(3))
-    with pytest.raises(InputError, match="w.npy holds one array; LeNet-300-100 needs"):
+    with pytest.raises(InputError, match="w.npy must be an .npz with an array 'ip1.weight"):
         read_weights(tmp_path / "w.npy")
 
 

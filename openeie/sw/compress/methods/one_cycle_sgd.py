@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a float network from nothing: SGD in one cycle, on pictures kept as bytes."""
-from collections.abc import Callable
+"""Training of a float network from nothing: SGD in one cycle, on images kept as bytes."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,11 +7,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .train import Loss, channels_last
+from .train import Augment, Loss, Watch, channels_last, fit
 
 __all__ = ["Cycle", "FlipShift", "fit_cycle", "predict", "smooth_cross_entropy"]
-
-Augment = Callable[[Tensor, torch.Generator], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +21,7 @@ class Cycle:
     epochs : passes over the data.
     rate : the largest learning rate.
     rise : fraction of all steps until the peak.
-    batch : pictures in a step; what is left over in an epoch is skipped.
+    batch : images in a step; what is left over in an epoch is skipped.
     momentum : of SGD.
     decay : weight decay (added to the gradient, as usual for SGD).
     """
@@ -41,10 +38,19 @@ class Cycle:
             return self.rate * progress / self.rise
         return self.rate * (1 - progress) / (1 - self.rise)
 
+    def step_rate(self, epoch: int, step: int, steps: int) -> float:
+        """Learning rate of step 0 .. steps - 1 of an epoch, counted from 0; never zero."""
+        return self.rate_at((epoch + (step + 1) / (steps + 1)) / self.epochs)
+
+    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """SGD of ``parameters``."""
+        return torch.optim.SGD(parameters, lr=self.rate, momentum=self.momentum,
+                               nesterov=self.momentum > 0, weight_decay=self.decay)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FlipShift:
-    """Mirrors every other picture, on average, and shifts each by whole pixels; zero outside.
+    """Mirrors every other image, on average, and shifts each by whole pixels; zero outside.
 
     Attributes
     ----------
@@ -73,55 +79,38 @@ def smooth_cross_entropy(smoothing: float) -> Loss:
 def fit_cycle(model: nn.Module, images: np.ndarray, labels: np.ndarray, cycle: Cycle, *,
               scale: float, generator: torch.Generator, loss: Loss,
               augment: Augment | None = None,
-              each_epoch: Callable[[int, float], None] = lambda epoch, loss: None) -> None:
-    """Train ``model`` in place.
+              watch: Watch = lambda done, total, loss: None) -> float:
+    """Train ``model`` in place on images that stay bytes: :func:`~.train.fit` with ``cycle``.
 
     Parameters
     ----------
-    images : uint8 [n, channels, height, width].
+    images : uint8 [n, channels, height, width]; augmented as bytes.
     labels : uint8 [n].
     scale : what one unit of a pixel is worth to the model.
-    generator : source of every random choice (order, augmentation).
-    loss : of the model on a batch, ``loss(model, images, labels)``.
-    each_epoch : called after each epoch, in eval mode, with its number from 1 and its mean loss.
+    generator, loss, watch : as of :func:`~.train.fit`; ``loss`` gets float32 images.
+
+    Returns
+    -------
+    The last epoch's mean loss.
 
     Raises
     ------
-    ValueError : fewer pictures than a batch has.
+    InputError : as :func:`~.train.fit`.
     """
-    steps = len(images) // cycle.batch
-    if steps < 1:
-        raise ValueError(f"batch must be at most the {len(images)} pictures, not {cycle.batch!r}")
-    pixels, classes = torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64))
-    optimiser = torch.optim.SGD([p for p in model.parameters() if p.requires_grad], lr=cycle.rate,
-                                momentum=cycle.momentum, nesterov=cycle.momentum > 0,
-                                weight_decay=cycle.decay)
-    for epoch in range(cycle.epochs):
-        order, total = torch.randperm(len(images), generator=generator), 0.0
-        model.train()
-        for step in range(steps):
-            optimiser.param_groups[0]["lr"] = cycle.rate_at(
-                (epoch + (step + 1) / (steps + 1)) / cycle.epochs)
-            chosen = order[step * cycle.batch:(step + 1) * cycle.batch]
-            x = pixels[chosen]
-            x = x if augment is None else augment(x, generator)
-            value = loss(model, _floats(x, scale), classes[chosen])
-            optimiser.zero_grad()
-            value.backward()
-            optimiser.step()
-            total += value.item()
-        model.eval()
-        each_epoch(epoch + 1, total / steps)
+    def on_bytes(model: nn.Module, pixels: Tensor, classes: Tensor) -> Tensor:
+        return loss(model, _floats(pixels, scale), classes)
+    return fit(model, torch.from_numpy(images), torch.from_numpy(labels.astype(np.int64)), cycle,
+               generator=generator, augment=augment, loss=on_bytes, watch=watch)
 
 
 def _floats(pixels: Tensor, scale: float) -> Tensor:
-    """What the model takes."""
+    """Bytes as the model takes them."""
     return channels_last(pixels).to(torch.float32) * scale
 
 
 def predict(model: nn.Module, images: np.ndarray, *, scale: float,
             batch: int = 500) -> np.ndarray:
-    """The class of the largest output of each picture, uint8 [n, channels, height, width]."""
+    """The class of the largest output of each image, uint8 [n, channels, height, width]."""
     model.eval()
     with torch.no_grad():
         return np.concatenate([

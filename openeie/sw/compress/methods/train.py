@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float training loop: seeded, deterministic, with affine augmentation of small pictures."""
+"""The float training loop: seeded, deterministic, with affine augmentation of small images."""
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -13,17 +13,20 @@ from torch.nn import functional
 
 from ....core.errors import InputError
 
-__all__ = ["Affine", "Schedule", "Loss", "Watch", "Inputs", "deterministic", "channels_last",
-           "labelled_tensors", "cross_entropy", "fit", "error_rate"]
+__all__ = ["Affine", "Augment", "Schedule", "TrainingSchedule", "Loss", "Watch", "Inputs",
+           "deterministic", "channels_last", "labelled_tensors", "cross_entropy", "fit",
+           "error_rate"]
 
-#: What training lowers: of a model on a batch of pictures and their labels, a scalar.
+#: What training lowers: of a model on a batch of images and their labels, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
+#: Random changes of a batch of images, ``augment(images, generator)``.
+Augment = Callable[[Tensor, torch.Generator], Tensor]
 #: Told after each epoch: epochs done, epochs in all, mean loss.
 Watch = Callable[[int, int, float], None]
 
 
 class Inputs(Protocol):
-    """Pictures that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
+    """Images that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
 
     def __len__(self) -> int: ...
 
@@ -33,9 +36,34 @@ class Inputs(Protocol):
         """All of them, in parts of ``size``."""
 
 
+class TrainingSchedule(Protocol):
+    """How long is trained, and how: what :func:`fit` asks of a schedule.
+
+    Attributes
+    ----------
+    epochs : passes over the data.
+    rate : the learning rate that messages name.
+    batch : images in a step; what is left over in an epoch is skipped.
+    """
+    @property
+    def epochs(self) -> int: ...
+
+    @property
+    def rate(self) -> float: ...
+
+    @property
+    def batch(self) -> int: ...
+
+    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """A new optimiser of ``parameters``."""
+
+    def step_rate(self, epoch: int, step: int, steps: int) -> float:
+        """Learning rate of step 0 .. steps - 1 of an epoch, counted from 0."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """Random affine maps of a picture, drawn anew for each one.
+    """Random affine maps of an image, drawn anew for each one.
 
     Attributes
     ----------
@@ -43,7 +71,7 @@ class Affine:
     rotate : largest rotation, degrees.
     scale : largest relative change of size along each axis, e.g. 0.1.
     shear : largest shear, as a tangent.
-    flip : turn every second picture, at random, to its mirror image.
+    flip : turn every second image, at random, to its mirror image.
     """
     shift: float = 0.0
     rotate: float = 0.0
@@ -77,12 +105,12 @@ class Affine:
 
 
 def _map_shape(images: Tensor) -> list[int]:
-    """Batch, channels, height and width of pictures, which may be flat if they are square."""
+    """Batch, channels, height and width of images, which may be flat if they are square."""
     if images.ndim == 4:
         return list(images.shape)
     side = math.isqrt(images.shape[1])
     if images.ndim != 2 or side * side != images.shape[1]:
-        raise InputError(f"pictures that are augmented must be maps or flat squares, not "
+        raise InputError(f"images that are augmented must be maps or flat squares, not "
                          f"{list(images.shape[1:])}")
     return [len(images), 1, side, side]
 
@@ -96,7 +124,7 @@ class Schedule:
     epochs : passes over the data.
     rate : learning rate at the start.
     final_rate : learning rate at the end.
-    batch : pictures in a step; what is left over in an epoch is skipped.
+    batch : images in a step; what is left over in an epoch is skipped.
     decay : weight decay, decoupled from the gradient.
     """
     epochs: int
@@ -109,6 +137,14 @@ class Schedule:
         """Learning rate after a fraction ``progress`` of all steps."""
         return self.final_rate + (self.rate - self.final_rate) * (
             1 + math.cos(math.pi * progress)) / 2
+
+    def step_rate(self, epoch: int, step: int, steps: int) -> float:
+        """Learning rate of step 0 .. steps - 1 of an epoch, counted from 0."""
+        return self.rate_at((epoch + step / steps) / self.epochs)
+
+    def optimiser(self, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+        """AdamW of ``parameters``."""
+        return torch.optim.AdamW(parameters, lr=self.rate, weight_decay=self.decay)
 
 
 @contextlib.contextmanager
@@ -151,85 +187,96 @@ def cross_entropy(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return functional.cross_entropy(model(images), labels)
 
 
-def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: Schedule, *,
-        generator: torch.Generator, augment: Affine | None = None,
+def fit(model: nn.Module, images: Inputs, labels: Tensor, schedule: TrainingSchedule, *,
+        generator: torch.Generator, augment: Augment | None = None,
         loss: Loss = cross_entropy, watch: Watch = lambda done, total, loss: None,
         section: str = "") -> float:
-    """Train ``model`` in place; returns the last epoch's mean loss.
+    """Train ``model`` in place; the only training loop there is.
 
-    Whatever requires a gradient is trained: parametrisations (masks, shared centroids) need no
-    hook here.
+    Every parameter that requires a gradient is trained, also those behind parametrisations (masks,
+    shared centroids). The model is left in eval mode.
 
     Parameters
     ----------
-    images : float32 [n, ...], where the model is, or what gives such tensors.
+    images : [n, ...] on the model's device, or an object that gives such tensors. ``augment`` and
+        then ``loss`` get them as they are, maps in the memory layout of :func:`channels_last`.
     labels : int64 [n].
+    schedule : epochs, batch, optimiser and learning rates: :class:`Schedule`, or
+        :class:`~.one_cycle_sgd.Cycle`.
     generator : on the CPU, source of every random choice (order, augmentation).
+    augment : random changes of each batch.
     loss : of the model on a batch, ``loss(model, images, labels)``.
-    watch : told after each epoch.
-    section : of a recipe that the schedule is, for messages; "" if of none.
+    watch : told after each epoch, the model in eval mode.
+    section : name of the recipe's section that the schedule comes from, for messages; or "".
+
+    Returns
+    -------
+    The last epoch's mean loss.
 
     Raises
     ------
-    InputError : nothing to train, a batch larger than all pictures, or a loss that is not finite
-        any more.
+    InputError : the model has no parameter to train, a batch is larger than the training set, or
+        the loss is no longer finite.
     """
     optimiser = _optimiser(model, len(images), schedule)
-    model.train()
     mean = 0.0
     for epoch in range(schedule.epochs):
+        model.train()
         mean = _train_epoch(model, optimiser, loss, _batches(images, labels, schedule, epoch,
                                                              generator, augment))
         if not math.isfinite(mean):
             raise InputError(f"training diverges: the loss of epoch {epoch + 1} must be a finite "
                              f"number, not {mean}; take a {section + '.' if section else ''}rate "
                              f"below {schedule.rate!r}")
+        model.eval()
         watch(epoch + 1, schedule.epochs, mean)
     model.eval()
     return mean
 
 
-def _optimiser(model: nn.Module, count: int, schedule: Schedule) -> torch.optim.Optimizer:
-    """Of all that requires a gradient, for ``count`` pictures."""
+def _optimiser(model: nn.Module, count: int, schedule: TrainingSchedule) -> torch.optim.Optimizer:
+    """The optimiser of all parameters that require a gradient, for ``count`` images."""
     if count < schedule.batch:
-        raise InputError(f"batch must be at most the {count} pictures to train with, "
+        raise InputError(f"batch must be at most the {count} images to train with, "
                          f"not {schedule.batch!r}")
-    trained = [p for p in model.parameters() if p.requires_grad]
+    trained = [one for one in model.parameters() if one.requires_grad]
     if not trained:
         raise InputError(f"{type(model).__name__} has no parameter to train")
-    return torch.optim.AdamW(trained, lr=schedule.rate, weight_decay=schedule.decay)
+    return schedule.optimiser(trained)
 
 
-def _batches(images: Inputs, labels: Tensor, schedule: Schedule, epoch: int,
-             generator: torch.Generator, augment: Affine | None
+def _batches(images: Inputs, labels: Tensor, schedule: TrainingSchedule, epoch: int,
+             generator: torch.Generator, augment: Augment | None
              ) -> Iterator[tuple[float, Tensor, Tensor]]:
-    """Learning rate, pictures and labels of each step of an epoch, drawn when they are taken."""
+    """Learning rate, images and labels of each step of an epoch, drawn as they are used."""
     order = torch.randperm(len(images), generator=generator)
     steps = len(images) // schedule.batch
     for step in range(steps):
         chosen = order[step * schedule.batch:(step + 1) * schedule.batch]
         x = images[chosen]
-        yield (schedule.rate_at((epoch + step / steps) / schedule.epochs),
-               x if augment is None else augment(x, generator), labels[chosen])
+        if augment is not None:
+            x = augment(x, generator)
+        yield schedule.step_rate(epoch, step, steps), x, labels[chosen]
 
 
 def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
                  batches: Iterable[tuple[float, Tensor, Tensor]]) -> float:
-    """Steps with the learning rates, pictures and labels of ``batches``; returns the mean loss."""
-    loss_sum, steps = 0.0, 0
+    """One optimiser step for each of ``batches``; returns the mean loss."""
+    steps = 0
+    loss_sum = 0.0
     for rate, x, y in batches:
         optimiser.param_groups[0]["lr"] = rate
         value = loss(model, channels_last(x), y)
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
-        loss_sum += value.item()        # not sum(), which rounds otherwise
+        loss_sum += value.item()        # not sum(), which rounds differently
         steps += 1
     return loss_sum / steps
 
 
 def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:
-    """Fraction of pictures whose largest output is not their label."""
+    """Fraction of images whose largest output is not their label."""
     model.eval()
     with torch.no_grad():
         answers = torch.cat([model(channels_last(part)).flatten(1).argmax(1)

@@ -88,7 +88,7 @@ def choose_bits(model: nn.Module, *, measure: Measure, budget: float,
 
     Parameters
     ----------
-    measure : of a model, what the budget bounds, e.g. its error rate on held-out pictures.
+    measure : of a model, what the budget bounds, e.g. its error rate on held-out images.
     retrain : trains the centroids of a shared model, in place, before it is measured; by default
         they stay where k-means put them.
     candidates : numbers of bits to choose from, 1 .. 8 each.

@@ -89,7 +89,7 @@ def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.M
 
     Parameters
     ----------
-    measure : of a model, what the budget bounds, e.g. its error rate on held-out pictures.
+    measure : of a model, what the budget bounds, e.g. its error rate on held-out images.
     retrain : trains a model for a short while, in place.
     loss : of a model, what the scans compare, by default ``measure``; a smooth one, such as the
         cross-entropy, tells more than an error rate.

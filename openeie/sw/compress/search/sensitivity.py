@@ -11,7 +11,7 @@ from ..methods.prune import kept, prune, weighted_layers
 
 __all__ = ["Measure", "Sensitivity", "scan"]
 
-#: What is lost by a model, e.g. its error rate or loss on held-out pictures: smaller is better.
+#: What is lost by a model, e.g. its error rate or loss on held-out images: smaller is better.
 Measure = Callable[[nn.Module], float]
 
 

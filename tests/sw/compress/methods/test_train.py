@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training: repeatable whatever ran before it; augmentation moves pictures as it says."""
+"""Training: repeatable whatever ran before it; augmentation moves images as it says."""
 import numpy as np
 import pytest
 import torch
@@ -67,7 +67,7 @@ def test_rate_falls_from_first_to_last():
 
 
 def test_fewer_pictures_than_a_batch_are_refused():
-    with pytest.raises(ValueError, match="at most the 4 pictures to train with, not 128"):
+    with pytest.raises(ValueError, match="at most the 4 images to train with, not 128"):
         fit(nn.Linear(4, 2), torch.zeros(4, 4), torch.zeros(4, dtype=torch.long),
             Schedule(epochs=1), generator=torch.Generator())
 

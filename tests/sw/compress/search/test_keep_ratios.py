@@ -16,7 +16,7 @@ from support.modules import chain
 
 
 class Task:
-    """Ten noisy classes, a network that has learned them, and 500 pictures held out."""
+    """Ten noisy classes, a network that has learned them, and 500 images held out."""
 
     def __init__(self):
         with deterministic(1) as generator:

@@ -144,7 +144,7 @@ def test_squeezenet_is_what_its_authors_released():
     sample = DATA / "imagenet" / "sample100.npz"
     if not sample.is_file():
         pytest.skip(f"{sample} is not here")
-    with np.load(sample) as pictures:
-        images, logits = pictures["images"][:4], pictures["float_logits"][:4]
+    with np.load(sample) as arrays:
+        images, logits = arrays["images"][:4], arrays["float_logits"][:4]
     x = (images[..., ::-1] - np.array([104, 117, 123], np.float32)).transpose(0, 3, 1, 2)
     assert np.abs(run_float(graph, x)[:, :, 0, 0] - logits).max() < 1e-3

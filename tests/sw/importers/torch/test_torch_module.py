@@ -29,7 +29,7 @@ class Function(nn.Module):
 
 
 def same(module, graph, x):
-    """Whether graph and module agree; a log-softmax at the end is a constant a picture."""
+    """Whether graph and module agree; a log-softmax at the end is a constant per image."""
     expected, got = scores(module, x).numpy(), run_float(graph, x.numpy())
     difference = got.reshape(expected.shape) - expected
     if any(word in type(module).__name__ for word in ("LeNet", "ResNet")):
