@@ -133,8 +133,8 @@ def _run_unattended(array: Ports, program: Program, inputs: np.ndarray, limit: i
         if len(differ):
             vector, output = differ[0]
             raise ArrayFault(f"tile {number} ({plan.name}) gives other outputs when the program "
-                             f"runs as a whole than when it runs alone, first at input {vector}, output "
-                             f"{output}; `openeie verify` compares the engines word by word")
+                             f"runs as a whole than when it runs alone, first at input {vector}, "
+                             f"output {output}; `openeie verify` compares the engines word by word")
 
 
 def read_counters(array: Ports, tile: int) -> tuple[int, np.ndarray, np.ndarray]:
