@@ -43,6 +43,13 @@ def is_there(dotted):
     return False
 
 
+def test_the_index_has_every_page():
+    index = ROOT / "docs" / "README.md"
+    linked = {(index.parent / target.partition("#")[0]).resolve()
+              for target in LINK.findall(index.read_text())}
+    assert set((ROOT / "docs").glob("*.md")) - {index} <= linked
+
+
 @pytest.mark.parametrize("page", PAGES, ids=labelled)
 def test_links_lead_somewhere(page):
     for target in LINK.findall(page.read_text()):

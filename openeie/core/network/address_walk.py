@@ -147,7 +147,8 @@ class AddressWalk:
 
     def addresses(self, vectors: int, modulus: int) -> tuple[np.ndarray, np.ndarray]:
         """Row addresses int64 [vectors, rows] modulo ``modulus``, and whether each lies in the
-        map, bool [vectors, rows]: outside, in the padding, the scan takes zeros.
+        map, bool [vectors, rows]. Outside, in the padding, the scan gives zeros, or in a max
+        pool the least activation.
 
         ``vectors`` is the number of positions of all inputs.
         """

@@ -18,7 +18,7 @@ BARE = 1 + REQUEST_HEADER.size + CRC_BYTES      # length of a request without da
 
 
 class RequestHead(data.StructLayout):
-    """A request's head as the receiver offers it: the frame's length, then the header."""
+    """A request's head as the receiver offers it: the frame's length + 1, then the header."""
     def __init__(self) -> None:
         super().__init__({
             "length": 8,

@@ -127,9 +127,14 @@ def _run_unattended(array: Ports, program: Program, inputs: np.ndarray, limit: i
     array.start(0, len(program.tiles), limit)
     last = program.tiles[-1].layer
     for number, plan in enumerate(program.tiles):
-        if plan.layer == last \
-                and not np.array_equal(read_outputs(array, program, number), outputs[number]):
-            raise ArrayFault("the program gives other outputs as a whole than tile by tile")
+        if plan.layer != last:
+            continue
+        differ = np.argwhere(read_outputs(array, program, number) != outputs[number])
+        if len(differ):
+            vector, output = differ[0]
+            raise ArrayFault(f"tile {number} ({plan.name}) gives other outputs when the program "
+                             f"runs as a whole than when it runs alone, first at input {vector}, "
+                             f"output {output}; `openeie verify` compares the engines word by word")
 
 
 def read_counters(array: Ports, tile: int) -> tuple[int, np.ndarray, np.ndarray]:

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Networks from elsewhere: their files in, a :class:`openeie.sw.float.graph.FloatGraph` out."""
+"""Importers of foreign networks; each gives a :class:`openeie.sw.float.graph.FloatGraph`."""

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whatever a user has as a float graph; torch and onnx are loaded when they are needed."""
+"""One entry to all importers; torch and onnx are imported only when they are needed."""
 from os import PathLike
+from typing import Any
 
 import numpy as np
 
@@ -10,16 +11,17 @@ from ..float.graph import FloatGraph
 __all__ = ["as_graph"]
 
 
-def as_graph(source, example: np.ndarray) -> FloatGraph:
-    """The graph of a live torch module, an ONNX file's path, or a graph itself.
+def as_graph(source: Any, example: np.ndarray) -> FloatGraph:
+    """The float graph of a network.
 
     Parameters
     ----------
+    source : a live torch module, the path of an ONNX file, or a :class:`FloatGraph`.
     example : an input float32 [batch, ...], on which a module is traced.
 
     Raises
     ------
-    InputError : another source; what is not supported of it, all at once.
+    InputError : another source; everything in it that is not supported, listed at once.
     ToolError : torch or onnx is not installed.
     """
     need("train", "a float network", "torch")
@@ -30,5 +32,5 @@ def as_graph(source, example: np.ndarray) -> FloatGraph:
         from .onnx.file import load_onnx
         return load_onnx(source)
     from .torch.module import load_module
-    # Two: with a batch of one, a squeeze() would take the batch away too.
+    # A batch of two: with one, a squeeze() would remove the batch dimension, too.
     return load_module(source, np.repeat(example[:1], 2, axis=0))

@@ -184,7 +184,7 @@ def chained(count, sources):
 @pytest.mark.parametrize(("count", "sources", "message"), [
     # As deep as a header allows, and every layer's parts follow from the one before.
     (1024, lambda k: [f"l{k - 1}"] if k else ["input"], None),
-    # Parts grow by one a layer, or double.
+    # Each layer adds a part, or doubles them.
     (1024, lambda k: [f"l{k - 1}", "input"] if k else ["input"], None),
     (20, lambda k: [f"l{j}" for j in range(k)] or ["input"],
      "layer 12 reads 2,048 maps side by side, at most 1,024 are read"),

@@ -90,7 +90,7 @@ def test_heavy_rows_of_one_pe_are_shared_out(by):
 
 
 def test_rows_that_share_a_column_are_told_apart_by_columns_alone():
-    """All PEs have as many weights either way, but two of them in one column."""
+    """All PEs have the same number of weights either way, but two of them in one column."""
     weights = SparseWeights.from_dense(np.repeat(np.eye(4, dtype=int), 4, axis=0)[
         [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]])
     assert balance_rows(weights, 4, by="entries").tolist() == list(range(16))
@@ -99,7 +99,7 @@ def test_rows_that_share_a_column_are_told_apart_by_columns_alone():
 
 
 def test_rates_say_which_columns_count():
-    """Rows 0 and 2 have as many weights as the others, and all of them in the column that comes."""
+    """All rows have the same number of weights; the broadcast column has those of rows 0 and 2."""
     weights = SparseWeights.from_dense(np.array([[1, 0], [0, 1], [1, 0], [0, 1]]))
     rates = np.array([1.0, 0.0])
     moved = permuted(weights, balance_rows(weights, 2, rates, by="entries"), np.arange(2))

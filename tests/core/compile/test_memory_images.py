@@ -194,7 +194,7 @@ def patched(program, index, name, value):
 @pytest.mark.parametrize(("name", "value", "message"), [
     ("pointer_base", 50, "tile 1: pointers 50 .. 90 lie outside the 72 of the image"),
     ("pointer_base", 1 << 20, "tile 1: pointers 1048576 .. 1048616 lie outside the 72"),
-    ("table", 2, "tile 1: table 2 of 2"),
+    ("table", 2, "tile 1 names table 2, but the program's tables are 0 .. 1"),
     ("encoding", 3, "tile 1: encoding 3 does not exist"),
 ])
 def test_unpacking_names_what_is_wrong(name, value, message):

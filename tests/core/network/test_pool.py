@@ -100,7 +100,7 @@ def test_sums_that_cannot_be_held_are_refused():
 
 @pytest.mark.parametrize("height, top, fits", [(5, 0, True), (3, 2, False)])
 def test_the_range_behind_a_pool_is_known(height, top, fits):
-    """A window beside the map gives the smallest activation, whatever the input's range."""
+    """A window that covers only padding gives the smallest activation, whatever the inputs."""
     window = Window(height=height, width=1, channels=1, stride=(2, 1), pad=(top, 0, 0, 0))
     last = Linear(name="last", weights=SparseWeights.from_dense(np.full((1, 3), 127)),
                   encoding="csr", bias=[0], multiplier=[1], shift=[0])

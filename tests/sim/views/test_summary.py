@@ -183,5 +183,5 @@ def test_a_picture_that_cannot_be_drawn(monkeypatch, rng):
         picture.check_picture(Path("a.jpeg"))
     summary = example(rng)[-1]
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ToolError, match=r"takes matplotlib, .*install it: .*\[report\]'"):
+    with pytest.raises(ToolError, match=r"needs matplotlib, .*install it: .*\[report\]'"):
         picture.draw(summary, Path("a.svg"))

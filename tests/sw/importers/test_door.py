@@ -82,6 +82,6 @@ def test_calibration_inputs_that_do_not_fit(rng, tmp_path):
 @pytest.mark.parametrize("package, extra", [("torch", "train"), ("onnx", "onnx")])
 def test_a_missing_extra(package, extra, rng, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ToolError, match=rf"takes {package}, which is not installed; install it: "
+    with pytest.raises(ToolError, match=rf"needs {package}, which is not installed; install it: "
                                         rf".*\[{extra}\]'"):
         openeie.quantise("model.onnx", np.zeros((1, 1, 4, 4)), input_range=(0, 255))

@@ -51,8 +51,8 @@ def test_what_is_written_is_read(tree):
 @pytest.mark.parametrize("text, message", [
     ("a: {", "line 1: a { without its }"),
     ("a: 1\n}", "line 2: a } without its {"),
-    ("a 3", "line 1: expected a value of a, not '3'"),
-    ("a:", "expected a value of a, not 'the end'"),
+    ("a 3", "line 1: expected a value for a, not '3'"),
+    ("a:", "expected a value for a, not 'the end'"),
     ("a: 1\n\n ]", "line 3: cannot read"),
     ("a { " * 20, "more than 16 blocks inside each other"),
     ('a: "open', "line 1: cannot read"),
@@ -66,7 +66,7 @@ def test_everything_unsupported_is_told_at_once(rng):
     text = SMALL.replace('type: "Dropout"', 'type: "LRN"').replace("pool: AVE", "pool: STOCHASTIC")
     with pytest.raises(InputError, match=r"'p' .*pool must be MAX or AVE.*'d' .*type LRN; there "):
         to_graph(prototxt.parse(text), blobs(rng))
-    with pytest.raises(InputError, match="layer 'b' reads 'z', which no layer before it makes"):
+    with pytest.raises(InputError, match="layer 'b' reads 'z', which no layer before it computes"):
         to_graph(prototxt.parse(SMALL.replace('"b" type: "Convolution" bottom: "a"',
                                               '"b" type: "Convolution" bottom: "z"')), blobs(rng))
     with pytest.raises(InputError, match="group must divide 4 channels, not 3"):

@@ -122,10 +122,10 @@ def test_archives_as_a_whole(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="has no array 'y'; it has: x, note.txt"):
         read_arrays(path, "inputs", ["y"])
     archive(path, ("x.npy", whole), ("x", whole))
-    with pytest.raises(InputError, match="each of its arrays must have a name of its own"):
+    with pytest.raises(InputError, match="each of its arrays must have its own name"):
         read_arrays(path, "inputs")
     archive(path, *((f"{number}.npy", b"") for number in range(10_001)))
-    with pytest.raises(InputError, match="it has 10,001 members; at most 10,000 are taken"):
+    with pytest.raises(InputError, match="it has 10,001 members; at most 10,000 are read"):
         read_arrays(path, "inputs")
     np.savez_compressed(path, x=np.zeros(1000), y=np.zeros(1000))
     monkeypatch.setattr(npz, "memory_bytes", lambda: 10_000)

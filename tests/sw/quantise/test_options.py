@@ -60,7 +60,7 @@ def test_calibration_that_the_inputs_cannot_be(rng):
         x = np.full((1, 2, 3, 3), bound, np.float64)
         x[0, 0, 0] = 0.6                           # beside it, rounding is small
         run(x + step * 0.99 / 255)
-        with pytest.raises(InputError, match="times input_scale.*; choose both so that every"):
+        with pytest.raises(InputError, match="times input_scale.*; choose both so that every in"):
             run(x + step * 1.01 / 255)
     for wrong in (pixels > 1, pixels * 1j, pixels.astype(str), pixels.astype(object), "images"):
         with pytest.raises(InputError, match="must be an array of numbers, floats or integers"):

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caffe's networks: prototxt descriptions with weights from ``.net`` or ``.npz`` files."""
+"""Caffe networks: prototxt descriptions with weights from ``.net`` or ``.npz`` files."""

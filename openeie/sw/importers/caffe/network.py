@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caffe's network descriptions: a prototxt's layers, with weights by layer name, as a graph."""
+"""A float graph from a Caffe description, its layers' weights given by name."""
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
@@ -12,15 +13,18 @@ from .prototxt import Message, read
 
 __all__ = ["Blobs", "WeightLayer", "weight_layers", "to_graph", "load_description"]
 
-#: A layer of this type does nothing when a network runs.
+#: Types of layers that do nothing at test time.
 _NOTHING = ("Dropout",)
-#: A softmax at the end changes no order: leave it to the host.
+#: A softmax at the end keeps the order of the outputs, and is left to the host.
 _LAST_ONLY = ("Softmax",)
+
+Shapes = Mapping[str, tuple[int, ...]]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Blobs:
-    """A layer's weights: float32, with codes and codebook where weights are shared."""
+    """A layer's weights and bias, as :class:`~openeie.sw.float.graph.Node` has them; codes and
+    codebook only if weights are shared."""
     weight: np.ndarray
     bias: np.ndarray | None
     codes: np.ndarray | None = None
@@ -29,7 +33,14 @@ class Blobs:
 
 @dataclass(frozen=True, kw_only=True)
 class WeightLayer:
-    """What a description says of a layer with weights; ``kernel`` is empty for InnerProduct."""
+    """A layer with weights in a description.
+
+    Attributes
+    ----------
+    outputs : channels, or elements, that it computes.
+    kernel : (height, width) of a Convolution, () of an InnerProduct.
+    bias : whether it has a bias.
+    """
     name: str
     outputs: int
     kernel: tuple[int, ...]
@@ -38,11 +49,11 @@ class WeightLayer:
 
 
 def load_description(path: Path) -> Message:
-    """A prototxt file with at least one layer.
+    """A description of at least one layer from a prototxt file.
 
     Raises
     ------
-    InputError : it cannot be read, or has none.
+    InputError : the file cannot be read, or describes no layer.
     """
     description = read(path)
     if not _layers(description):
@@ -78,7 +89,7 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
 
     Raises
     ------
-    InputError : unsupported layers and parameters, all at once; weights that do not fit.
+    InputError : unsupported layers and parameters, listed at once; weights that do not fit.
     """
     shape = _input_shape(description)
     unsupported = [problem for layer in _layers(description) if (problem := _unsupported(layer))]
@@ -86,39 +97,45 @@ def to_graph(description: Message, blobs: Callable[[WeightLayer, tuple[int, ...]
         raise InputError("unsupported: " + "; ".join(unsupported))
     nodes = [Node(name="data", op="input", shape=shape)]
     shapes = {"data": shape_of(nodes[0], [])}
-    tops = {_input_name(description): "data"}
-    dropped: dict[str, str] = {}                    # softmax layers, by the top they make
+    tops = {_input_name(description): "data"}       # a blob -> the node that computes it
+    dropped: dict[str, str] = {}                    # a blob -> the softmax that computes it
     known = {layer.name: layer for layer in weight_layers(description)}
     for layer in _layers(description):
-        if layer.text("type") == "Input":
+        kind = layer.text("type")
+        if kind == "Input":
             continue
-        bottoms = []
-        for bottom in layer.all("bottom"):
-            if bottom not in tops:
-                raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads "
-                                 f"{bottom!r}, which no layer before it makes")
-            if bottom in dropped:
-                raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads the "
-                                 f"softmax {dropped[bottom]!r}, which must be the last layer, "
-                                 f"where it is left to the host")
-            bottoms.append(tops[bottom])
-        if not bottoms:
-            raise InputError(f"line {layer.line}: layer {layer.text('name')!r} reads nothing; "
-                             f"give it a bottom")
+        inputs = _inputs(layer, tops, dropped)
         top = layer.text("top")
         dropped.pop(top, None)
-        if layer.text("type") in (*_NOTHING, *_LAST_ONLY):
-            tops[top] = bottoms[0]
-            if layer.text("type") in _LAST_ONLY:
+        if kind in (*_NOTHING, *_LAST_ONLY):
+            tops[top] = inputs[0]
+            if kind in _LAST_ONLY:
                 dropped[top] = layer.text("name")
             continue
-        make = _KINDS[layer.text("type")]
-        for node in make(layer, layer.text("name"), tuple(bottoms), shapes,
-                         known.get(layer.text("name")), blobs):
+        name = layer.text("name")
+        call = _Layer(message=layer, name=name, inputs=inputs, shapes=shapes,
+                      known=known.get(name), blobs=blobs)
+        for node in _KINDS[kind](call):
             shapes[node.name] = _shape(layer, node, shapes)
             nodes.append(node)
         tops[top] = nodes[-1].name
     return FloatGraph(name=str(description.one("name", "caffe")), nodes=tuple(nodes))
+
+
+def _inputs(layer: Message, tops: Mapping[str, str], dropped: Mapping[str, str]
+            ) -> tuple[str, ...]:
+    """The nodes that a layer reads."""
+    where = f"line {layer.line}: layer {layer.text('name')!r}"
+    bottoms = layer.all("bottom")
+    for bottom in bottoms:
+        if bottom not in tops:
+            raise InputError(f"{where} reads {bottom!r}, which no layer before it computes")
+        if bottom in dropped:
+            raise InputError(f"{where} reads the softmax {dropped[bottom]!r}, which must be the "
+                             f"last layer, where it is left to the host")
+    if not bottoms:
+        raise InputError(f"{where} reads nothing; give it a bottom")
+    return tuple(tops[bottom] for bottom in bottoms)
 
 
 def _layers(description: Message) -> list[Message]:
@@ -128,12 +145,13 @@ def _layers(description: Message) -> list[Message]:
 
 
 def _input_name(description: Message) -> str:
+    """The blob of the network's input."""
     layers = [layer for layer in _layers(description) if layer.text("type") == "Input"]
     return layers[0].text("top") if layers else description.text("input")
 
 
 def _input_shape(description: Message) -> tuple[int, ...]:
-    """Without the batch, which comes first."""
+    """Shape of the input without the batch."""
     layers = [layer for layer in _layers(description) if layer.text("type") == "Input"]
     if layers:
         sizes = layers[0].message("input_param").message("shape").integers("dim")
@@ -147,6 +165,7 @@ def _input_shape(description: Message) -> tuple[int, ...]:
 
 
 def _outputs(inside: Message) -> int:
+    """Channels or elements that a layer computes."""
     sizes = inside.integers("num_output")
     if len(sizes) != 1 or not 1 <= sizes[0] <= 1 << 20:
         raise InputError(f"line {inside.line}: num_output must be one number in 1 .. 1048576, "
@@ -155,7 +174,7 @@ def _outputs(inside: Message) -> int:
 
 
 def _bias(inside: Message) -> bool:
-    """Whether a layer has a bias; Caffe's default is that it has."""
+    """True if a layer has a bias, which is Caffe's default."""
     value = inside.one("bias_term", True)
     if not isinstance(value, bool):
         raise InputError(f"line {inside.line}: bias_term must be true or false, not {value!r}")
@@ -163,7 +182,8 @@ def _bias(inside: Message) -> bool:
 
 
 def _pair(inside: Message, name: str, stem: str, default: int | None) -> tuple[int, int]:
-    """A size for both axes, from ``name`` once or twice, or ``stem``_h and ``stem``_w."""
+    """A size for each axis, from ``name`` given once or twice, or from ``stem``_h and
+    ``stem``_w."""
     both = inside.integers(name) or [*inside.integers(f"{stem}_h"), *inside.integers(f"{stem}_w")]
     if not both and default is not None:
         both = [default]
@@ -174,9 +194,11 @@ def _pair(inside: Message, name: str, stem: str, default: int | None) -> tuple[i
 
 
 def _unsupported(layer: Message) -> str:
-    """What of a layer cannot be done, or nothing."""
-    kind, where = layer.text("type"), f"layer {layer.text('name')!r} (line {layer.line})"
-    convolution, pooling = layer.message("convolution_param"), layer.message("pooling_param")
+    """Why a layer is not supported, or ""."""
+    kind = layer.text("type")
+    where = f"layer {layer.text('name')!r} (line {layer.line})"
+    convolution = layer.message("convolution_param")
+    pooling = layer.message("pooling_param")
     if kind not in (*_KINDS, *_NOTHING, *_LAST_ONLY, "Input"):
         return f"{where} of type {kind}; there are {', '.join(_KINDS)}"
     if set(convolution.integers("dilation", [1])) != {1}:
@@ -197,68 +219,91 @@ def _unsupported(layer: Message) -> str:
     return ""
 
 
-def _shape(layer: Message, node: Node, shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+def _shape(layer: Message, node: Node, shapes: Shapes) -> tuple[int, ...]:
+    """Output shape of a node; errors name the layer's line."""
     try:
         return shape_of(node, [shapes[name] for name in node.inputs])
     except InputError as error:
         raise InputError(f"line {layer.line}: layer {node.name!r}: {error}") from error
 
 
-def _convolution(layer, name, inputs, shapes, known, blobs) -> list[Node]:
-    inside = layer.message("convolution_param")
-    channels = shapes[inputs[0]][0]
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Layer:
+    """A layer to translate: the nodes it reads, all shapes so far, and the way to its weights."""
+    message: Message
+    name: str
+    inputs: tuple[str, ...]
+    shapes: Shapes
+    known: WeightLayer | None
+    blobs: Callable[[WeightLayer, tuple[int, ...]], Blobs]
+
+    @property
+    def read(self) -> tuple[int, ...]:
+        """Shape of its first input."""
+        return self.shapes[self.inputs[0]]
+
+
+def _convolution(layer: _Layer) -> list[Node]:
+    inside = layer.message.message("convolution_param")
+    known = layer.known
+    assert known is not None
+    channels = layer.read[0]
     if known.groups < 1 or channels % known.groups:
-        raise InputError(f"line {layer.line}: group must divide {channels} channels, "
+        raise InputError(f"line {layer.message.line}: group must divide {channels} channels, "
                          f"not {known.groups}")
-    values = blobs(known, (known.outputs, channels // known.groups, *known.kernel))
-    return [Node(name=name, op="conv", inputs=inputs, kernel=known.kernel,
+    values = layer.blobs(known, (known.outputs, channels // known.groups, *known.kernel))
+    height, width = known.kernel
+    return [Node(name=layer.name, op="conv", inputs=layer.inputs, kernel=(height, width),
                  stride=_pair(inside, "stride", "stride", 1), pad=_pair(inside, "pad", "pad", 0),
                  groups=known.groups, **vars(values))]
 
 
-def _inner_product(layer, name, inputs, shapes, known, blobs) -> list[Node]:
-    shape = shapes[inputs[0]]
-    length = int(np.prod(shape))
-    values = blobs(known, (known.outputs, length))
-    flat = []
-    if len(shape) != 1:
-        flat, inputs = [Node(name=f"{name}/flatten", op="flatten", inputs=inputs)], \
-            (f"{name}/flatten",)
-    return [*flat, Node(name=name, op="linear", inputs=inputs, **vars(values))]
+def _inner_product(layer: _Layer) -> list[Node]:
+    known = layer.known
+    assert known is not None
+    values = layer.blobs(known, (known.outputs, int(np.prod(layer.read))))
+    if len(layer.read) == 1:
+        return [Node(name=layer.name, op="linear", inputs=layer.inputs, **vars(values))]
+    flat = Node(name=f"{layer.name}/flatten", op="flatten", inputs=layer.inputs)
+    return [flat, Node(name=layer.name, op="linear", inputs=(flat.name,), **vars(values))]
 
 
-def _pooling(layer, name, inputs, shapes, known, blobs) -> list[Node]:
-    inside = layer.message("pooling_param")
+def _pooling(layer: _Layer) -> list[Node]:
+    inside = layer.message.message("pooling_param")
     average = inside.one("pool", "MAX") == "AVE"
-    if inside.one("global_pooling", False) and average:
-        return [Node(name=name, op="global_avg_pool", inputs=inputs)]
-    kernel = shapes[inputs[0]][1:] if inside.one("global_pooling", False) \
+    whole = inside.one("global_pooling", False)
+    if whole and average:
+        return [Node(name=layer.name, op="global_avg_pool", inputs=layer.inputs)]
+    kernel = cast(tuple[int, int], layer.read[1:]) if whole \
         else _pair(inside, "kernel_size", "kernel", None)
-    fields = {"kernel": kernel, "stride": _pair(inside, "stride", "stride", 1),
-              "pad": _pair(inside, "pad", "pad", 0),
-              "ceil": inside.one("round_mode", "CEIL") == "CEIL"}
-    if fields["ceil"] and fields["pad"] == (0, 0):
-        _check_begins(layer, name, shapes[inputs[0]][1:], kernel, fields["stride"])
-    return [Node(name=name, op="avg_pool" if average else "max_pool", inputs=inputs,
-                 pad_counts=average, **fields)]
+    stride = _pair(inside, "stride", "stride", 1)
+    pad = _pair(inside, "pad", "pad", 0)
+    ceil = inside.one("round_mode", "CEIL") == "CEIL"
+    if ceil and pad == (0, 0):
+        _check_begins(layer, kernel, stride)
+    return [Node(name=layer.name, op="avg_pool" if average else "max_pool", inputs=layer.inputs,
+                 kernel=kernel, stride=stride, pad=pad, ceil=ceil, pad_counts=average)]
 
 
-def _check_begins(layer: Message, name: str, sizes: tuple[int, ...], kernel: tuple[int, int],
-                  stride: tuple[int, int]) -> None:
-    """Refuses a window of nothing: Caffe drops a last one outside the map where it is padded, and
-    keeps it where it is not."""
-    for size, width, step in zip(sizes, kernel, stride):
+def _check_begins(layer: _Layer, kernel: tuple[int, int], stride: tuple[int, int]) -> None:
+    """Refuse a last window that begins outside an unpadded map: Caffe keeps such an empty window,
+    and drops it only if there is padding."""
+    for size, width, step in zip(layer.read[1:], kernel, stride):
         if step > 0 and width <= size and -(-(size - width) // step) * step >= size:
-            raise InputError(f"line {layer.line}: the last window of layer {name!r}, {width} wide "
-                             f"with stride {step}, begins outside the {size} values of its input; "
-                             f"give it round_mode: FLOOR, or a stride of at most {width}")
+            raise InputError(f"line {layer.message.line}: the last window of layer "
+                             f"{layer.name!r}, {width} wide with stride {step}, begins outside "
+                             f"the {size} values of its input; give it round_mode: FLOOR, or a "
+                             f"stride of at most {width}")
 
 
-def _plain(op: str):
-    return lambda layer, name, inputs, shapes, known, blobs: [
-        Node(name=name, op=op, inputs=inputs)]
+def _plain(op: str) -> Callable[[_Layer], list[Node]]:
+    """A translation to one node without further fields."""
+    return lambda layer: [Node(name=layer.name, op=op, inputs=layer.inputs)]
 
 
-_KINDS = {"Convolution": _convolution, "InnerProduct": _inner_product, "Pooling": _pooling,
-          "ReLU": _plain("relu"), "Concat": _plain("concat"), "Eltwise": _plain("add"),
-          "Flatten": _plain("flatten")}
+#: Nodes from a layer, by its type.
+_KINDS: dict[str, Callable[[_Layer], list[Node]]] = {
+    "Convolution": _convolution, "InnerProduct": _inner_product, "Pooling": _pooling,
+    "ReLU": _plain("relu"), "Concat": _plain("concat"), "Eltwise": _plain("add"),
+    "Flatten": _plain("flatten"),
+}

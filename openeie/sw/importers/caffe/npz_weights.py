@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Caffe's weights in an ``.npz`` file, with the prototxt they belong to."""
+"""Caffe weights in an ``.npz`` file, with their prototxt."""
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,11 @@ from .prototxt import Message, parse
 
 __all__ = ["LENET5", "load_npz"]
 
-#: How an array may be called: the layer's name, then one of these.
-_WEIGHT, _BIAS = (".weight", "_w", "/weight"), (".bias", "_b", "/bias")
+#: An array is called by its layer's name with one of these suffixes.
+_WEIGHT = (".weight", "_w", "/weight")
+_BIAS = (".bias", "_b", "/bias")
 
-#: LeNet-5 as Caffe's MNIST example has it; it takes pixels 0 .. 255 divided by 256.
+#: LeNet-5 of Caffe's MNIST example; it takes pixels 0 .. 255 divided by 256.
 LENET5 = """
 name: "LeNet-5"
 input: "data" input_shape { dim: 1 dim: 1 dim: 28 dim: 28 }
@@ -40,9 +41,9 @@ def load_npz(weights: str | Path, prototxt: str | Path | None = None) -> FloatGr
 
     Parameters
     ----------
-    weights : float32 arrays, for each layer ``<layer>.weight`` [out, in / groups, kernel] or
-        [out, in] in (channel, row, column) order, and ``<layer>.bias`` [out]; ``_w`` and ``_b``
-        are names too. A layer with ``bias_term: false`` must have no bias.
+    weights : file with two float32 arrays for each layer: ``<layer>.weight``, [out, in / groups,
+        height, width] or [out, in] in (channel, row, column) order, and ``<layer>.bias``, [out].
+        The suffixes ``_w`` and ``_b`` do as well. A layer with ``bias_term: false`` has no bias.
     prototxt : the description; None for :data:`LENET5`.
 
     Raises
@@ -67,23 +68,24 @@ def load_npz(weights: str | Path, prototxt: str | Path | None = None) -> FloatGr
 
 
 class _BadArray(InputError):
-    """Something wrong in the archive, in contrast to the description."""
+    """An error in the archive, not in the description."""
 
 
 def _blobs(archive: Archive, layer: WeightLayer, shape: tuple[int, ...]) -> Blobs:
-    """A layer's weights [*shape], and its bias if it has one."""
+    """A layer's weights of the given shape, and its bias if it has one."""
     extra = [f"{layer.name}{suffix}" for suffix in _BIAS
              if f"{layer.name}{suffix}" in archive.names]
     if extra and not layer.bias:
         raise InputError(f"array {extra[0]} must not be there, because layer {layer.name!r} says "
                          f"bias_term: false")
-    return Blobs(weight=_array(archive, layer.name, _WEIGHT, shape),
-                 bias=_array(archive, layer.name, _BIAS, shape[:1]) if layer.bias else None)
+    weight = _array(archive, layer.name, _WEIGHT, shape)
+    bias = _array(archive, layer.name, _BIAS, shape[:1]) if layer.bias else None
+    return Blobs(weight=weight, bias=bias)
 
 
 def _array(archive: Archive, layer: str, suffixes: tuple[str, ...], shape: tuple[int, ...]
            ) -> np.ndarray:
-    """An array of the shape that it must have; nothing is read before its header says so."""
+    """An array of the given shape; its values are read only after its header fits."""
     names = [f"{layer}{suffix}" for suffix in suffixes]
     name = next((name for name in names if name in archive.names), None)
     if name is None:

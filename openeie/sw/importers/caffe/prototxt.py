@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Protocol-buffer text, as far as Caffe's network descriptions go: nested ``key: value``."""
+"""Parser of protocol-buffer text as Caffe's network descriptions use it: nested ``key: value``."""
 import re
 import reprlib
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 from ....core.errors import InputError, UntrustedError
 from ....core.host.untrusted import read_regular
@@ -25,27 +26,27 @@ Value = Union[str, int, float, bool, "Message"]
 
 
 class Message:
-    """A message's fields in order; a name may come more than once.
+    """The fields of a message, in order; a name may occur more than once.
 
     Attributes
     ----------
-    line : where it begins, for error messages.
+    line : number of its first line, for error messages.
     fields : (name, value) pairs; an enumeration's value is its name.
     """
-    def __init__(self, line: int):
+    def __init__(self, line: int) -> None:
         self.line = line
         self.fields: list[tuple[str, Value]] = []
 
-    def all(self, name: str) -> list:
-        """Every value of a repeated field."""
+    def all(self, name: str) -> list[Any]:
+        """All values of a repeated field."""
         return [value for key, value in self.fields if key == name]
 
-    def one(self, name: str, default=None):
-        """The value of a field that may come once, or the default.
+    def one(self, name: str, default: Any = None) -> Any:
+        """The value of a field that may occur once, or the default.
 
         Raises
         ------
-        InputError : it comes more than once.
+        InputError : it occurs more than once.
         """
         values = self.all(name)
         if len(values) > 1:
@@ -53,7 +54,7 @@ class Message:
         return values[0] if values else default
 
     def text(self, name: str) -> str:
-        """A field that must be there, and be text.
+        """The value of a required field of text.
 
         Raises
         ------
@@ -65,11 +66,11 @@ class Message:
         return value
 
     def integers(self, name: str, default: list[int] | None = None) -> list[int]:
-        """Every value of a field of integers; ``default`` where there is none.
+        """All values of a field of integers; ``default`` if there are none.
 
         Raises
         ------
-        InputError : one is no integer.
+        InputError : a value is no integer.
         """
         values = self.all(name)
         for value in values:
@@ -79,11 +80,11 @@ class Message:
         return values or (default or [])
 
     def message(self, name: str) -> "Message":
-        """A message inside, empty where there is none.
+        """A nested message; an empty one if it is missing.
 
         Raises
         ------
-        InputError : it is no message.
+        InputError : it is no message, or occurs more than once.
         """
         value = self.one(name, Message(self.line))
         if not isinstance(value, Message):
@@ -97,7 +98,7 @@ def read(path: Path) -> Message:
 
     Raises
     ------
-    InputError : it cannot be read, is no text, or is malformed; with the line.
+    InputError : it cannot be read, is no text in UTF-8, or is malformed; names the line.
     """
     try:
         text = read_regular(path, _MAX_BYTES).decode()
@@ -115,7 +116,7 @@ def parse(text: str) -> Message:
 
     Raises
     ------
-    InputError : malformed, with the line.
+    InputError : it is malformed; names the line.
     """
     stack = [Message(1)]
     tokens = _tokens(text)
@@ -140,16 +141,17 @@ def parse(text: str) -> Message:
         elif colon and kind in ("text", "number", "word"):
             stack[-1].fields.append((token, _value(kind, value, line)))
         else:
-            raise InputError(f"line {line}: expected a value of {token}, not "
+            raise InputError(f"line {line}: expected a value for {token}, not "
                              f"{reprlib.repr(value)}")
     if len(stack) > 1:
         raise InputError(f"line {stack[-1].line}: a {{ without its }}")
     return stack[0]
 
 
-def _tokens(text: str):
-    """(kind, token, line) of everything but space and comments."""
-    place, line = 0, 1
+def _tokens(text: str) -> Iterator[tuple[str, str, int]]:
+    """(kind, token, line) of everything except space and comments."""
+    place = 0
+    line = 1
     while place < len(text):
         found = _TOKEN.match(text, place)
         if found is None:
@@ -161,6 +163,7 @@ def _tokens(text: str):
 
 
 def _value(kind: str, token: str, line: int) -> Value:
+    """The value of a token of text, a number or a word."""
     if kind == "text":
         return re.sub(r"\\(.)", r"\1", token[1:-1])
     if kind == "number":

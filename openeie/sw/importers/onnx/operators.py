@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each operator of an ONNX graph becomes in a float graph."""
+"""Translation of each ONNX operator into nodes of a float graph."""
 import math
 from collections.abc import Callable
 
@@ -9,11 +9,12 @@ from .call import OnnxCall
 
 __all__ = ["OPERATORS"]
 
-_SOFTMAX_LAST = 13          # the opset since which a softmax is along the last axis by default
+_SOFTMAX_LAST = 13          # since this opset the default axis of a softmax is the last one
 
 
 def _conv(call: OnnxCall) -> None:
-    source, weight = call.source(), call.floats(1, "weight")
+    source = call.source()
+    weight = call.floats(1, "weight")
     bias = call.floats(2, "bias") if call.given(2) else None
     groups = call.integer("group", 1)
     if weight is None:
@@ -27,6 +28,7 @@ def _conv(call: OnnxCall) -> None:
 
 
 def _pool(op: str) -> Callable[[OnnxCall], None]:
+    """The translation of a max or average pool."""
     def make(call: OnnxCall) -> None:
         kernel = call.sizes("kernel_shape", [0, 0])
         ceil = bool(call.integer("ceil_mode", 0))
@@ -38,7 +40,8 @@ def _pool(op: str) -> Callable[[OnnxCall], None]:
 
 
 def _gemm(call: OnnxCall) -> None:
-    source, weight = call.source(), call.floats(1, "weight")
+    source = call.source()
+    weight = call.floats(1, "weight")
     bias = call.floats(2, "bias") if call.given(2) else None
     for name in ("alpha", "beta"):
         value = call.attributes.take(name, float, 1.0)
@@ -57,7 +60,8 @@ def _gemm(call: OnnxCall) -> None:
 
 
 def _matmul(call: OnnxCall) -> None:
-    source, weight = call.source(), call.floats(1, "weight")
+    source = call.source()
+    weight = call.floats(1, "weight")
     if weight is not None:
         call.require(weight.ndim == 2, f"a weight of shape {list(weight.shape)}", "a matrix")
         call.draft.add(call.place, "linear", [source], weight=weight.T)
@@ -69,7 +73,8 @@ def _add(call: OnnxCall) -> None:
     if len(constants) != 1:
         call.draft.add(call.place, "add", [call.source(0), call.source(1)])
         return
-    source, offset = call.source(1 - constants[0]), call.floats(constants[0], "offset")
+    source = call.source(1 - constants[0])
+    offset = call.floats(constants[0], "offset")
     shape = call.draft.shape(source)
     if offset is None or not shape:
         call.draft.unknown(call.place)
@@ -78,7 +83,7 @@ def _add(call: OnnxCall) -> None:
     aligned = (*[1] * (len(shape) + 1 - offset.ndim), *offset.shape)
     if aligned not in ((1, *channels), (1,) * (len(shape) + 1)):
         call.refuse(f"it adds a constant of shape {list(offset.shape)} to {shape}",
-                    f"one number a channel, of shape {list(channels)}")
+                    f"one number per channel, of shape {list(channels)}")
         return
     call.draft.affine(call.place, source, np.ones(shape[0]),
                       np.broadcast_to(offset.reshape(-1), shape[0]).astype(np.float64))
@@ -86,8 +91,10 @@ def _add(call: OnnxCall) -> None:
 
 def _batch_norm(call: OnnxCall) -> None:
     source = call.source()
-    scale, offset, mean, variance = (call.floats(number + 1, what) for number, what in enumerate(
-        ("scale", "offset", "mean", "variance")))
+    scale = call.floats(1, "scale")
+    offset = call.floats(2, "offset")
+    mean = call.floats(3, "mean")
+    variance = call.floats(4, "variance")
     epsilon = call.attributes.take("epsilon", float, 1e-5)
     call.attributes.take("momentum", float, 0.9)
     for name, plain in (("training_mode", 0), ("spatial", 1)):
@@ -96,28 +103,31 @@ def _batch_norm(call: OnnxCall) -> None:
     if any(one is None for one in (scale, offset, mean, variance)):
         return
     if len({one.shape for one in (scale, offset, mean, variance)}) != 1:
-        call.refuse("its constants have different shapes", "one number a channel in each")
+        call.refuse("its constants have different shapes", "one number per channel in each")
         return
-    with np.errstate(all="ignore"):                 # refused by the draft where it is not finite
+    with np.errstate(all="ignore"):                 # the draft refuses what is not finite
         factor = scale / np.sqrt(variance.astype(np.float64) + epsilon)
         call.draft.affine(call.place, source, factor, offset - mean * factor)
 
 
 def _flatten(call: OnnxCall) -> None:
-    source, axis = call.source(), call.integer("axis", 1)
+    source = call.source()
+    axis = call.integer("axis", 1)
     rank = len(call.draft.shape(source)) + 1
     call.require(rank == 1 or axis in (1, 1 - rank), f"axis {axis}", "axis 1")
     call.draft.reshape(call.place, source, (math.prod(call.draft.shape(source)),))
 
 
 def _reshape(call: OnnxCall) -> None:
-    source, wanted = call.source(), call.constant(1, "shape")
+    source = call.source()
+    wanted = call.constant(1, "shape")
     zero = call.integer("allowzero", 0)
     have = call.draft.shape(source)
     if wanted is None or not have:
         call.draft.unknown(call.place)
         return
-    sizes, whole = wanted.reshape(-1).tolist(), (call.batch, *have)
+    sizes = wanted.reshape(-1).tolist()
+    whole = (call.batch, *have)
     if not zero:
         sizes = [whole[number] if size == 0 and number < len(whole) else size
                  for number, size in enumerate(sizes)]
@@ -126,13 +136,14 @@ def _reshape(call: OnnxCall) -> None:
         sizes[sizes.index(-1)] = math.prod(whole) // known
     if sizes[:1] != [call.batch]:
         call.refuse(f"it turns {list(whole)} into {wanted.reshape(-1).tolist()[:9]}",
-                    "what leaves the batch alone")
+                    "a shape that keeps the batch")
         return
     call.draft.reshape(call.place, source, tuple(sizes[1:]))
 
 
 def _spatial(call: OnnxCall) -> bool:
-    """Whether the axes, an attribute in older opsets and an input since, are those of a map."""
+    """True if the axes, an attribute in older opsets and an input since, are a map's height and
+    width; refuses others."""
     axes = call.attributes.take("axes", list, None)
     if axes is None and call.given(1):
         value = call.constant(1, "axes")
@@ -163,8 +174,8 @@ def _concat(call: OnnxCall) -> None:
         call.refuse("it concatenates nothing", "two maps or more")
         return
     call.require(axis in (1, -3), f"axis {axis}", "axis 1, the channels")
-    call.draft.add(call.place, "concat", [call.source(number)
-                                          for number in range(len(call.inputs))])
+    sources = [call.source(number) for number in range(len(call.inputs))]
+    call.draft.add(call.place, "concat", sources)
 
 
 def _clip(call: OnnxCall) -> None:
@@ -190,10 +201,11 @@ def _dropout(call: OnnxCall) -> None:
 
 
 def _softmax(call: OnnxCall) -> None:
-    call.draft.softmax(call.place, call.source(),
-                       call.integer("axis", -1 if call.opset >= _SOFTMAX_LAST else 1))
+    axis = call.integer("axis", -1 if call.opset >= _SOFTMAX_LAST else 1)
+    call.draft.softmax(call.place, call.source(), axis)
 
 
+#: By the operator's name.
 OPERATORS: dict[str, Callable[[OnnxCall], None]] = {
     "Conv": _conv, "Gemm": _gemm, "MatMul": _matmul, "MaxPool": _pool("max_pool"),
     "AveragePool": _pool("avg_pool"),

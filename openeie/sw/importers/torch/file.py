@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Files of ``torch.save``: nothing in them is run."""
+"""Reader of files that ``torch.save`` wrote; nothing in them is executed."""
 import pickle
 import pickletools
 import warnings
@@ -11,28 +11,28 @@ import torch
 
 __all__ = ["load_tensors"]
 
-_MOST_NAME = 1000                   # characters of a class's or function's
+_MOST_NAME = 1000                   # characters of the name of a class or function
 _ZIP = b"PK\3\4"
-_BEFORE_ZIP = 5                     # pickles in a file of torch's older format
+_BEFORE_ZIP = 5                     # pickles in a file of torch's format before zip files
 
 
 def load_tensors(path: Path) -> Any:
-    """What ``torch.load`` gives with ``weights_only``, on the CPU.
+    """The result of ``torch.load`` with ``weights_only``, on the CPU.
 
     Raises
     ------
-    Exception : of any kind that torch and pickle raise for a damaged or hostile file.
+    Exception : of any type; torch and pickle raise many for a damaged or hostile file.
     """
     with path.open("rb") as file:
         _check_names(file)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")     # of pickles' versions
+        warnings.simplefilter("ignore")     # torch warns of the pickles' versions
         return torch.load(path, map_location="cpu", weights_only=True)
 
 
 def _check_names(file: IO[bytes]) -> None:
-    """Refuse names without end: torch searches the message in which it refuses them, in a time
-    that grows with the square of their length."""
+    """Refuse very long names. torch refuses them too, but then searches its own message in a time
+    that grows with the square of the length."""
     if file.read(len(_ZIP)) == _ZIP:
         with zipfile.ZipFile(file) as archive:
             member = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
@@ -45,6 +45,7 @@ def _check_names(file: IO[bytes]) -> None:
 
 
 def _check_pickle(stream: IO[bytes]) -> None:
+    """Refuse a pickle with a very long name; reads up to its end."""
     for operation, argument, _ in pickletools.genops(stream):
         if operation.name == "GLOBAL" and len(argument) > _MOST_NAME:
             raise pickle.UnpicklingError(f"a name of {len(argument):,} characters")

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Live torch modules: traced by ``torch.export`` in this process, never read from a file."""
+"""Importer of live torch modules, traced by ``torch.export`` in this process."""
 import contextlib
 import io
 import logging
 import operator
 import warnings
 from collections.abc import Callable, Iterator
+from typing import Any, cast
 
 import torch
 from torch import fx, nn
@@ -21,22 +22,22 @@ from .operators import OPERATORS, TorchCall
 __all__ = ["load_module"]
 
 
-def load_module(module: nn.Module, example) -> FloatGraph:
-    """The network of a module as it runs in ``eval`` mode; the module is left as it was.
+def load_module(module: nn.Module, example: Any) -> FloatGraph:
+    """The network of a module in ``eval`` mode; the module itself is not changed.
 
     Batch normalisation is folded into the layer before it, dropout does nothing, and a softmax
     at the end is left to the host. Weights that are computed from parameters alone, such as
-    masked ones, are taken as they are now.
+    masked ones, get the values that they have now.
 
     Parameters
     ----------
     module : takes one float32 tensor [batch, ...] and returns one. Its ``forward`` is run.
-    example : such an input, tensor or array; its shape, without the batch, is the network's.
+    example : such an input, as tensor or array; its shape, without the batch, is the network's.
 
     Raises
     ------
     InputError : the example is no such input; the module has no weights yet, or cannot be traced
-        on it; operators, arguments, inputs or outputs that are not supported, all at once.
+        on the example; unsupported operators, arguments, inputs or outputs, listed at once.
     """
     if not isinstance(module, nn.Module):
         raise InputError(f"a module must be a live torch.nn.Module, not {type(module).__name__}")
@@ -59,9 +60,9 @@ def _export(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPr
     module.eval()
     try:
         with warnings.catch_warnings(), torch.no_grad(), _silence():
-            warnings.simplefilter("ignore")         # torch about its own releases
+            warnings.simplefilter("ignore")         # torch warns of its own releases
             exported = torch.export.export(module, (example.to(device),), strict=False)
-            # No operator is decomposed, but in-place ones become plain.
+            # This decomposes no operator, but replaces in-place ones.
             return exported.run_decompositions({})
     except Exception as error:      # whatever the module's own code or the tracer raises
         reason = next((line for line in str(error).splitlines() if line.strip()), "")
@@ -76,7 +77,7 @@ def _export(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPr
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Keeps off the terminal what torch logs and prints before it raises: graphs, tracebacks."""
+    """Hide the graphs and tracebacks that torch logs and prints before it raises."""
     handlers = [handler for name, logger in list(logging.root.manager.loggerDict.items())
                 if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger)
                 for handler in logger.handlers]
@@ -95,7 +96,7 @@ def _nothing(record: logging.LogRecord) -> bool:
 
 
 def _advice(module: nn.Module, error: Exception) -> str:
-    """What to change in a module that cannot be traced."""
+    """How to change a module that cannot be traced."""
     if isinstance(error, GuardOnDataDependentSymNode):
         return "control flow and shapes must not depend on the data"
     kinds = {tensor.dtype for tensor in (*module.parameters(), *module.buffers())
@@ -111,80 +112,80 @@ def _advice(module: nn.Module, error: Exception) -> str:
 
 
 class _Reader:
-    """One pass over a program's graph, in order."""
-    def __init__(self, name: str, program: torch.export.ExportedProgram):
+    """One pass over a program's graph, in execution order."""
+    def __init__(self, name: str, program: torch.export.ExportedProgram) -> None:
         self.draft = Draft(name)
         self.program = program
         signature = program.graph_signature
-        nodes = {node.name: node for node in program.graph.nodes}
-        self.inputs = [nodes[spec.arg.name] for spec in signature.input_specs
-                       if spec.kind == InputKind.USER_INPUT and spec.arg.name in nodes]
-        self.outputs = [spec.arg for spec in signature.output_specs
+        self.nodes: dict[str, fx.Node] = {node.name: node for node in program.graph.nodes}
+        self.inputs = [self.nodes[spec.arg.name] for spec in signature.input_specs
+                       if spec.kind == InputKind.USER_INPUT and spec.arg.name in self.nodes]
+        self.outputs = [getattr(spec.arg, "name", None) for spec in signature.output_specs
                         if spec.kind == OutputKind.USER_OUTPUT]
+        self.changed = [str(spec.target) for spec in signature.output_specs
+                        if spec.kind == OutputKind.BUFFER_MUTATION]
         self.constants: dict[fx.Node, torch.Tensor] = {}
-        self.stems: dict[fx.Node, str] = {}         # of a weight: the module that holds it
+        self.stems: dict[fx.Node, str] = {}         # weight -> path of the module that holds it
         for spec in signature.input_specs:
             if spec.kind in (InputKind.PARAMETER, InputKind.BUFFER, InputKind.CONSTANT_TENSOR):
-                node = nodes[spec.arg.name]
+                node = self.nodes[spec.arg.name]
                 stored = program.state_dict if spec.target in program.state_dict \
                     else program.constants
                 self.constants[node] = stored[spec.target].detach()
                 if spec.kind == InputKind.PARAMETER:
                     self.stems[node] = str(spec.target).rpartition(".")[0]
-        self.changed = [str(spec.target) for spec in signature.output_specs
-                        if spec.kind == OutputKind.BUFFER_MUTATION]
-        self.nodes = nodes
 
     def graph(self) -> FloatGraph:
+        """The float graph."""
         self._check_ends()
-        output = self.nodes[self.outputs[0].name]
+        output = self.nodes[self.outputs[0]]
         wanted = _ancestors(output)
         for node in self.program.graph.nodes:
             if node in wanted and node not in self.constants and not self._constant(node):
                 self._node(node)
         if output in self.constants or not self.draft.knows(output.name):
-            raise InputError(f"{self.draft.name} returns what does not depend on its input")
-        return self.draft.finish(output.name, "torch",
-                                 {name.split(".")[1].lstrip("_") for name in OPERATORS})
+            raise InputError(f"{self.draft.name} returns a value that does not depend on its input")
+        operators = {name.split(".")[1].lstrip("_") for name in OPERATORS}
+        return self.draft.finish(output.name, "torch", operators)
 
     def _check_ends(self) -> None:
-        """Refuses what has not one tensor in and one out."""
-        name, problems = self.draft.name, []
+        """Refuse a module without exactly one tensor in and one out."""
+        problems = []
         if len(self.inputs) != 1:
             problems.append(f"it must take one tensor, not {len(self.inputs)}")
-        names = [getattr(arg, "name", None) for arg in self.outputs]
-        if len(names) != 1 or names[0] not in self.nodes:
-            problems.append(f"it must return one tensor, not {len(names)}: "
-                            f"{', '.join(map(str, names))}")
+        if len(self.outputs) != 1 or self.outputs[0] not in self.nodes:
+            problems.append(f"it must return one tensor, not {len(self.outputs)}: "
+                            f"{', '.join(map(str, self.outputs))}")
         if self.changed:
             problems.append(f"it changes its buffers in eval mode: {', '.join(self.changed)}")
         if problems:
-            raise InputError(f"{name} cannot be imported: {'; '.join(problems)}")
+            raise InputError(f"{self.draft.name} cannot be imported: {'; '.join(problems)}")
 
     def _constant(self, node: fx.Node) -> bool:
-        """Whether a node follows from constants alone, and then its value."""
+        """True if a node depends on constants alone; its value is then kept."""
         inputs = node.all_input_nodes
         if node.op != "call_function" or any(one not in self.constants for one in inputs) \
                 or torch.Tag.nondeterministic_seeded in getattr(node.target, "tags", ()):
             return False
+        compute = cast(Callable[..., Any], node.target)     # op is call_function
+        args = fx.map_arg(node.args, self.constants.__getitem__)
+        options = fx.map_arg(node.kwargs, self.constants.__getitem__)
         with torch.no_grad():
-            self.constants[node] = node.target(*fx.map_arg(node.args, self.constants.__getitem__),
-                                               **fx.map_arg(node.kwargs,
-                                                            self.constants.__getitem__))
+            self.constants[node] = compute(*args, **options)
         return True
 
     def _node(self, node: fx.Node) -> None:
-        """Adds what a node becomes."""
-        if node.op == "get_attr":                   # the branches of control flow
+        """Add a node to the draft."""
+        if node.op == "get_attr":                   # a branch of control flow
             return
         if node.op == "placeholder":
             self.draft.add(Place(tensor=node.name, name=node.name, operator="input"), "input", [],
                            shape=tuple(node.meta["val"].shape[1:]))
             return
         place = Place(tensor=node.name, name=self._name(node), operator=str(node.target))
-        make: Callable | None = OPERATORS.get(str(node.target))
+        make = OPERATORS.get(str(node.target))
         if node.target is operator.getitem:
-            source, number = node.args
+            source, number = cast(tuple[fx.Node, int], node.args)
             if number == 0 and self.draft.knows(source.name):
                 self.draft.alias(place, source.name)
             else:
@@ -195,18 +196,22 @@ class _Reader:
             make(TorchCall(draft=self.draft, place=place, node=node, constants=self.constants))
 
     def _name(self, node: fx.Node) -> str:
-        """The path of the module whose weights a node reads, or of the layer of ``torch.nn`` that
-        computes it; or torch's name of the node."""
+        """The path of the module whose weights a node reads; else the path of the ``torch.nn``
+        layer that computes it; else torch's name of the node."""
+        for one in node.all_input_nodes:
+            if self.stems.get(one):
+                return self.stems[one]
         stack = list((node.meta.get("nn_module_stack") or {}).values())
         path, kind = stack[-1] if stack else ("", "")
-        layer = path if str(kind).startswith("torch.nn.modules.") else ""
-        return next((self.stems[one] for one in node.all_input_nodes if self.stems.get(one)),
-                    layer or node.name)
+        if path and str(kind).startswith("torch.nn.modules."):
+            return path
+        return node.name
 
 
 def _ancestors(output: fx.Node) -> set[fx.Node]:
-    """The nodes that an output follows from, with itself."""
-    wanted, waiting = {output}, [output]
+    """The nodes that an output depends on, and itself."""
+    wanted = {output}
+    waiting = [output]
     while waiting:
         new = set(waiting.pop().all_input_nodes) - wanted
         wanted |= new

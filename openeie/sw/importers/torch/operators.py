@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each operator of an exported torch module becomes in a float graph."""
+"""Translation of each operator of an exported torch module into nodes of a float graph."""
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -15,15 +16,33 @@ __all__ = ["TorchCall", "OPERATORS"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TorchCall:
-    """A node with its arguments by name, defaults filled in."""
+    """A node that depends on the network's input, with its arguments by name.
+
+    Attributes
+    ----------
+    draft : the graph under construction.
+    place : the node, for messages.
+    node : the node itself.
+    constants : values of the nodes that do not depend on the input.
+    """
     draft: Draft
     place: Place
     node: fx.Node
     constants: dict[fx.Node, torch.Tensor]
 
-    def argument(self, name: str):
-        """An argument by its name in the operator's schema."""
-        for number, one in enumerate(self.node.target._schema.arguments):
+    @property
+    def parameters(self) -> Sequence[torch.Argument]:
+        """The operator's parameters, in order."""
+        return cast(torch._ops.OpOverload, self.node.target)._schema.arguments
+
+    def argument(self, name: str) -> Any:
+        """An argument by its parameter's name, or its default.
+
+        Raises
+        ------
+        KeyError : the operator has no such parameter.
+        """
+        for number, one in enumerate(self.parameters):
             if one.name == name:
                 if number < len(self.node.args):
                     return self.node.args[number]
@@ -31,15 +50,16 @@ class TorchCall:
         raise KeyError(name)
 
     def source(self, name: str = "input") -> str:
-        """The tensor that an argument is, which follows from the input."""
+        """The tensor of an argument, which must depend on the network's input."""
         value = self.argument(name)
         if isinstance(value, fx.Node) and value not in self.constants:
             return value.name
-        self.refuse(f"its argument {name!r} is a constant", "a tensor that follows from the input")
+        self.refuse(f"its argument {name!r} is a constant", "a tensor that depends on the input")
         return self.place.tensor
 
     def array(self, name: str) -> np.ndarray | None:
-        """The float32 values of an argument that must be a constant; None if it is not given."""
+        """The float32 values of an argument that must be a constant; None if it is not given, or
+        refused."""
         value = self.argument(name)
         if value is None:
             return None
@@ -53,7 +73,7 @@ class TorchCall:
         return np.array(tensor.cpu().to(torch.float32).numpy())
 
     def pair(self, name: str, default: tuple[int, int] | None = None) -> tuple[int, int]:
-        """A size for both axes; torch takes one number for both."""
+        """A size for each axis, from one number or two; the default if the argument is empty."""
         value = self.argument(name)
         if value is None or (default is not None and not value):
             return default
@@ -61,28 +81,32 @@ class TorchCall:
         return both[0], both[-1]
 
     def refuse(self, reason: str, nearest: str = "") -> None:
+        """Refuse the node, see :meth:`Draft.refuse`."""
         self.draft.refuse(self.place, reason, nearest)
 
     def require(self, holds: bool, reason: str, nearest: str) -> None:
-        """Refuses the node unless something holds."""
+        """Refuse the node unless ``holds``."""
         if not holds:
             self.refuse(reason, nearest)
 
     @property
     def rank(self) -> int:
-        """Dimensions of the first result, with the batch."""
+        """Dimensions of the first result, the batch included."""
         return self.node.meta["val"].ndim
 
 
 def _convolution(call: TorchCall) -> None:
-    source, weight, bias = call.source(), call.array("weight"), call.array("bias")
-    dilation, pad = call.pair("dilation"), (0, 0)
+    source = call.source()
+    weight = call.array("weight")
+    bias = call.array("bias")
+    dilation = call.pair("dilation")
     call.require(dilation == (1, 1), f"dilation {dilation}", "dilation 1")
     stride = call.pair("stride")
     if weight is None:
         return
     kernel = weight.shape[2:]
     padding = call.argument("padding")
+    pad = (0, 0)
     if padding == "same":
         call.require(kernel[0] % 2 == kernel[1] % 2 == 1,
                      f"padding 'same' of an even kernel {tuple(kernel)} is not symmetric",
@@ -95,13 +119,16 @@ def _convolution(call: TorchCall) -> None:
 
 
 def _linear(call: TorchCall) -> None:
-    source, weight, bias = call.source(), call.array("weight"), call.array("bias")
+    source = call.source()
+    weight = call.array("weight")
+    bias = call.array("bias")
     if weight is not None:
         call.draft.add(call.place, "linear", [source], weight=weight, bias=bias)
 
 
 def _max_pool(call: TorchCall) -> None:
-    dilation, kernel = call.pair("dilation"), call.pair("kernel_size")
+    dilation = call.pair("dilation")
+    kernel = call.pair("kernel_size")
     call.require(dilation == (1, 1), f"dilation {dilation}", "dilation 1")
     call.draft.add(call.place, "max_pool", [call.source("self")], kernel=kernel,
                    stride=call.pair("stride", kernel), pad=call.pair("padding"),
@@ -109,7 +136,8 @@ def _max_pool(call: TorchCall) -> None:
 
 
 def _avg_pool(call: TorchCall) -> None:
-    kernel, divisor = call.pair("kernel_size"), call.argument("divisor_override")
+    kernel = call.pair("kernel_size")
+    divisor = call.argument("divisor_override")
     call.require(divisor is None, f"divisor_override {divisor}", "divisor_override None")
     call.draft.add(call.place, "avg_pool", [call.source("self")], kernel=kernel,
                    stride=call.pair("stride", kernel), pad=call.pair("padding"),
@@ -117,7 +145,8 @@ def _avg_pool(call: TorchCall) -> None:
 
 
 def _adaptive(call: TorchCall) -> None:
-    source, size = call.source("self"), call.pair("output_size")
+    source = call.source("self")
+    size = call.pair("output_size")
     if size == call.draft.shape(source)[1:]:
         call.draft.alias(call.place, source)
         return
@@ -126,10 +155,11 @@ def _adaptive(call: TorchCall) -> None:
 
 
 def _mean(call: TorchCall) -> None:
-    source, axes = call.source("self"), call.argument("dim")
+    source = call.source("self")
+    axes = list(call.argument("dim") or ())
     rank = len(call.draft.shape(source)) + 1
-    call.require(rank == 1 or (rank == 4 and {axis % rank for axis in axes or ()} == {2, 3}),
-                 f"a mean over axes {list(axes or ())}", "over both axes of a map, 2 and 3")
+    call.require(rank == 1 or (rank == 4 and {axis % rank for axis in axes} == {2, 3}),
+                 f"a mean over axes {axes}", "over both axes of a map, 2 and 3")
     call.draft.mean(call.place, source, keep=call.argument("keepdim"))
 
 
@@ -138,9 +168,10 @@ def _relu(call: TorchCall) -> None:
 
 
 def _clamp(low: str, high: str | None) -> Callable[[TorchCall], None]:
-    """A ReLU where nothing is cut off above."""
+    """The translation of a clamp between two parameters: a ReLU if it has no upper bound."""
     def make(call: TorchCall) -> None:
-        least, most = call.argument(low), call.argument(high) if high else None
+        least = call.argument(low)
+        most = call.argument(high) if high else None
         call.require(least == 0 and most in (None, math.inf), f"it clamps to {least} .. {most}",
                      "a ReLU, which clamps to 0 .. inf")
         _relu(call)
@@ -148,22 +179,24 @@ def _clamp(low: str, high: str | None) -> Callable[[TorchCall], None]:
 
 
 def _reshape(call: TorchCall) -> None:
-    first = next(one for one in call.node.target._schema.arguments).name
+    first = call.parameters[0].name
     source = call.source(first)
-    before, after = (tuple(node.meta["val"].shape) for node in (call.argument(first), call.node))
+    before = tuple(call.argument(first).meta["val"].shape)
+    after = tuple(call.node.meta["val"].shape)
     if after[:1] != before[:1]:
         call.refuse(f"it turns {before} into {after}",
-                    f"what leaves the batch of {before[0]} alone")
+                    f"a shape that keeps the batch of {before[0]}")
         return
     call.draft.reshape(call.place, source, after[1:])
 
 
 def _concat(call: TorchCall) -> None:
-    tensors, axis = call.argument("tensors"), call.argument("dim")
+    tensors = call.argument("tensors")
+    axis = call.argument("dim")
     call.require(axis % call.rank == 1, f"a concatenation along axis {axis}",
                  "along axis 1, the channels")
     if any(one in call.constants for one in tensors):
-        call.refuse("it reads a constant", "tensors that follow from the input")
+        call.refuse("it reads a constant", "tensors that depend on the input")
     else:
         call.draft.add(call.place, "concat", [one.name for one in tensors])
 
@@ -174,9 +207,9 @@ def _add(call: TorchCall) -> None:
 
 
 def _nothing(call: TorchCall) -> None:
-    first = call.node.target._schema.arguments[0].name
-    source = call.source(first)
-    if any(one.name in ("train", "training") for one in call.node.target._schema.arguments):
+    """An operator that changes no value in eval mode."""
+    source = call.source(call.parameters[0].name)
+    if any(one.name in ("train", "training") for one in call.parameters):
         active = call.argument("train")
         call.require(not active, "dropout that is active in eval mode",
                      "F.dropout(x, training=self.training)")
@@ -187,23 +220,26 @@ def _nothing(call: TorchCall) -> None:
 
 def _batch_norm(call: TorchCall) -> None:
     source = call.source()
-    mean, variance = call.array("running_mean"), call.array("running_var")
+    mean = call.array("running_mean")
+    variance = call.array("running_var")
     if mean is None or variance is None:
         call.refuse("it has no statistics", "track_running_stats=True")
         return
-    weight, bias = call.array("weight"), call.array("bias")
-    with np.errstate(all="ignore"):                 # refused below where it is not finite
+    weight = call.array("weight")
+    bias = call.array("bias")
+    with np.errstate(all="ignore"):                 # the draft refuses what is not finite
         factor = 1 / np.sqrt(variance.astype(np.float64) + call.argument("eps"))
     if weight is not None:
         factor = factor * weight
-    call.draft.affine(call.place, source, factor, (0 if bias is None else bias) - mean * factor)
+    start = 0 if bias is None else bias
+    call.draft.affine(call.place, source, factor, start - mean * factor)
 
 
 def _softmax(call: TorchCall) -> None:
     call.draft.softmax(call.place, call.source("self"), call.argument("dim"))
 
 
-#: By the name of the exported operator.
+#: By the exported operator's name.
 OPERATORS: dict[str, Callable[[TorchCall], None]] = {
     "aten.conv2d.default": _convolution, "aten.conv2d.padding": _convolution,
     "aten.linear.default": _linear,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network's class by name: ``mynet.py:Net``, ``mypackage.nets:Net``."""
+"""Loads a network's class by name: ``mynet.py:Net`` or ``mypackage.nets:Net``."""
 import contextlib
 import functools
 import hashlib
@@ -19,18 +19,23 @@ __all__ = ["load_factory"]
 
 
 def load_factory(target: str) -> Callable[[], nn.Module]:
-    """What makes a network: a class, or a function, that takes no arguments.
+    """A class, or a function, that makes a network and takes no arguments.
 
-    The file or module is executed, as Python's ``import`` does; the folder of a file, and the
-    present one, are searched for what it imports.
+    The file or module is executed, as by Python's ``import``. Its own imports are searched for in
+    the file's folder, or for a module in the current one.
 
     Parameters
     ----------
     target : ``FILE.py:NAME`` or ``PACKAGE.MODULE:NAME``.
 
+    Returns
+    -------
+    A function without arguments that gives a new module. It raises InputError if the user's code
+    raises, or gives something else.
+
     Raises
     ------
-    InputError : no such file, module or name; the code raises; or what is made is no module.
+    InputError : no such file, module or name; the code raises when it is imported.
     """
     where, colon, name = target.rpartition(":")
     if not colon or not where or not name:
@@ -41,13 +46,14 @@ def load_factory(target: str) -> Callable[[], nn.Module]:
     if not callable(factory):
         known = [one for one, value in vars(loaded).items() if isinstance(value, type)
                  and issubclass(value, nn.Module) and value.__module__ == loaded.__name__]
-        raise InputError(f"{where} has no class or function {name!r}"
-                         + (f"; {did_you_mean(name, known)}its networks are {', '.join(known)}"
-                            if known else ""))
+        networks = ""
+        if known:
+            networks = f"; {did_you_mean(name, known)}its networks are {', '.join(known)}"
+        raise InputError(f"{where} has no class or function {name!r}{networks}")
 
     def make() -> nn.Module:
         try:
-            with _searching(folder):        # it may import more
+            with _searching(folder):        # the call may import more
                 module = factory()
         except (Exception, SystemExit) as error:        # whatever the user's code raises
             raise InputError(f"{target} must make a network without arguments; it raises "
@@ -60,7 +66,7 @@ def load_factory(target: str) -> Callable[[], nn.Module]:
 
 
 def _load(where: str) -> tuple[ModuleType, Path]:
-    """A file or module that was executed, and the folder where its imports are searched for."""
+    """A file or module, executed, and the folder in which its imports are searched for."""
     path = Path(where)
     folder = path.resolve().parent if path.suffix == ".py" else Path.cwd()
     try:
@@ -77,14 +83,15 @@ def _load(where: str) -> tuple[ModuleType, Path]:
 
 
 class _FromSource(importlib.machinery.SourceFileLoader):
-    """Never Python's compiled copy: that is taken for current if size and second are the same, and
-    is written beside the user's file."""
+    """A loader that never uses Python's compiled copy, which Python takes for current if size and
+    second of the change agree, and which it would write into the user's folder."""
     def get_code(self, fullname: str) -> CodeType:
         return self.source_to_code(self.get_data(self.path), self.path)
 
 
 def _execute(path: Path) -> ModuleType:
-    """A file as a module under a name of its own, known while it runs, as dataclasses need it."""
+    """A file, executed as a module of a unique name; it is in ``sys.modules``, which dataclasses
+    need."""
     name = f"_openeie_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:8]}"
     spec = importlib.util.spec_from_file_location(name, path, loader=_FromSource(name, str(path)))
     module = importlib.util.module_from_spec(spec)
@@ -102,10 +109,10 @@ def _execute(path: Path) -> ModuleType:
 
 @contextlib.contextmanager
 def _searching(folder: Path) -> Iterator[None]:
-    """Python's search path with a folder in front."""
+    """Python's search path with ``folder`` first."""
     sys.path.insert(0, str(folder))
     try:
         yield
     finally:
-        with contextlib.suppress(ValueError):       # the code may have taken it out
+        with contextlib.suppress(ValueError):       # the code may have removed it
             sys.path.remove(str(folder))

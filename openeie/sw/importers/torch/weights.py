@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Weights from files into a module: names and shapes checked all at once; nothing is unpickled
-but tensors."""
+"""Weights from files into a module: all names and shapes are checked at once, and nothing but
+tensors is unpickled."""
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -12,20 +13,20 @@ from torch import Tensor, nn
 
 from ....core.errors import InputError, UntrustedError
 from ....core.host.untrusted import check_regular
-from ...data.npz import read_arrays
+from ...data.npz import read_named
 from ...float.plain_weights import ADVICE, plain_tensors
 from .file import load_tensors
 
 __all__ = ["SUFFIXES", "read_weights", "load_weights", "check_finite"]
 
-#: What is read, by the file's name.
+#: Suffixes of files that are read.
 SUFFIXES = (".safetensors", ".pt", ".pth", ".bin", ".npz")
-#: How an ``.npz`` file may call a layer's arrays, see :mod:`.caffe_npz`.
+#: Suffixes of a layer's arrays in an ``.npz`` file, see :mod:`..caffe.npz_weights`.
 _ENDINGS = {"weight": (".weight", "_w", "/weight"), "bias": (".bias", "_b", "/bias")}
-#: What torch calls the tensors that a weight is computed from.
-_COMPUTED = tuple(f"{kind}_{part}" for kind in ("weight", "bias")
-                  for part in ("orig", "mask", "g", "u"))
-_MOST_TOLD = 20
+#: Suffixes of the tensors that torch computes a weight from.
+_COMPUTED = ("weight_orig", "weight_mask", "weight_g", "weight_u",
+             "bias_orig", "bias_mask", "bias_g", "bias_u")
+_MOST_TOLD = 20                     # problems in one message
 
 
 def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
@@ -33,61 +34,60 @@ def read_weights(path: str | Path, names: list[str]) -> dict[str, Tensor]:
 
     Parameters
     ----------
-    path : ``.safetensors``; ``.pt``, ``.pth`` or ``.bin``, a ``state_dict`` alone or under the
-        key ``state_dict``, read with ``weights_only``; or ``.npz``, whose arrays may be called
-        ``<layer>_w`` and ``<layer>_b`` as Caffe's are.
-    names : of the module's tensors, to which those of an ``.npz`` are turned.
+    path : ``.safetensors``; or ``.pt``, ``.pth`` or ``.bin`` with a ``state_dict``, alone or
+        under the key ``state_dict``, read with ``weights_only``; or ``.npz``, whose arrays may
+        also be called ``<layer>_w`` and ``<layer>_b``.
+    names : of the module's tensors; arrays of an ``.npz`` are renamed to these.
 
     Raises
     ------
-    InputError : another file, or one that cannot be read or holds anything but tensors.
+    InputError : another kind of file; one that cannot be read, or holds anything but tensors.
     """
     path = Path(path)
     if path.suffix not in SUFFIXES:
         raise InputError(f"weights must be a file {', '.join(SUFFIXES)}, not {path}")
     if path.suffix == ".npz":
         return _read_npz(path, names)
+    held: Any
     try:
         check_regular(path)
-        if path.suffix == ".safetensors":
-            tensors = safetensors.torch.load_file(path)
-        else:
-            tensors = load_tensors(path)
-    except Exception as error:          # whatever damage makes of a pickle's instructions
+        held = safetensors.torch.load_file(path) if path.suffix == ".safetensors" \
+            else load_tensors(path)
+    except Exception as error:          # damaged pickles raise anything
         raise InputError(f"cannot read weights from {path}: {_reason(path, error)}") from error
-    if isinstance(tensors, Mapping) and isinstance(tensors.get("state_dict"), Mapping):
-        tensors = tensors["state_dict"]
-    if not isinstance(tensors, Mapping) or not all(
-            isinstance(name, str) and isinstance(one, Tensor) for name, one in tensors.items()):
+    if isinstance(held, Mapping) and isinstance(held.get("state_dict"), Mapping):
+        held = held["state_dict"]
+    if not isinstance(held, Mapping) or not all(
+            isinstance(name, str) and isinstance(one, Tensor) for name, one in held.items()):
         raise InputError(f"{path} must hold a state_dict, tensors by name, "
-                         f"not {type(tensors).__name__}")
-    return dict(tensors)
+                         f"not {type(held).__name__}")
+    return dict(held)
 
 
 def _reason(path: Path, error: Exception) -> str:
-    """Why a file could not be read, and what to do; not as torch says it, whose advice is to read
-    the pickle without protection."""
+    """Why a file could not be read, and what to do. torch's own message is not used: it advises to
+    read the pickle without protection."""
     if isinstance(error, UntrustedError):
         return error.reason
     if isinstance(error, OSError):
         return error.strerror or str(error)
     if path.suffix == ".safetensors":
         return f"{error}; a .safetensors file must be complete"
-    what = "it holds more than tensors, or is damaged" if isinstance(
-        error, pickle.UnpicklingError) else "it is damaged, or no file of torch.save"
+    what = "it is damaged, or was not written by torch.save"
+    if isinstance(error, pickle.UnpicklingError):
+        what = "it holds more than tensors, or is damaged"
     return f"{what}; save torch.save(module.state_dict(), file), or a .safetensors file"
 
 
 def _read_npz(path: Path, names: list[str]) -> dict[str, Tensor]:
-    wanted = {}                                     # an array's name -> the module's
+    """The arrays of an ``.npz`` file, under the module's names."""
+    wanted = {}                                     # array's name -> module's name
     for name in names:
         layer, _, kind = name.rpartition(".")
         for ending in _ENDINGS.get(kind, ()):
             wanted[layer + ending] = name
         wanted[name] = name
-    arrays = read_arrays(path, "weights")
-    if not isinstance(arrays, dict):
-        raise InputError(f"{path} holds one array; weights need one for each tensor")
+    arrays = read_named(path, "weights")
     kinds = {name: array.dtype for name, array in arrays.items() if array.dtype.kind not in "fiub"}
     if kinds:
         raise InputError(f"{path}: arrays must be numbers, not {kinds}")
@@ -103,7 +103,7 @@ def _read_npz(path: Path, names: list[str]) -> dict[str, Tensor]:
 
 
 def _native(array: np.ndarray) -> np.ndarray:
-    """A copy in this machine's byte order, of a type that torch has."""
+    """A copy in this machine's byte order, of a type that torch knows."""
     dtype = array.dtype.newbyteorder("=")
     if dtype.kind == "f" and dtype.itemsize > 8:
         dtype = np.dtype(np.float64)
@@ -111,20 +111,20 @@ def _native(array: np.ndarray) -> np.ndarray:
 
 
 def load_weights(module: nn.Module, path: str | Path) -> tuple[str, ...]:
-    """Give ``module`` a file's weights, in place.
+    """Load a file's weights into ``module``, in place.
 
-    A prefix ``module.`` of all names, of ``DataParallel``, is taken off; batch counters may be
-    missing. A weight may be in the file as what torch's own pruning or weight norm compute it
-    from.
+    A prefix ``module.`` of all names, which ``DataParallel`` adds, is removed, and batch counters
+    may be missing. Instead of a weight the file may hold the tensors from which torch's pruning or
+    weight norm computes it.
 
     Returns
     -------
-    Names of the layers whose weights the file has with masks, of ``torch.nn.utils.prune``.
+    Names of the layers whose weights the file holds with masks of ``torch.nn.utils.prune``.
 
     Raises
     ------
-    InputError : the file cannot be read; tensors that are missing, unknown, of another shape or
-        not finite numbers, all at once. The module is then as it was.
+    InputError : the file cannot be read; tensors are missing, unknown, of another shape or not
+        finite, listed at once. The module is then unchanged.
     """
     own = module.state_dict()
     tensors = read_weights(path, list(own))
@@ -134,38 +134,42 @@ def load_weights(module: nn.Module, path: str | Path) -> tuple[str, ...]:
     problems = [f"{name} is missing, {list(one.shape)}" for name, one in own.items()
                 if name not in tensors and not name.endswith("num_batches_tracked")]
     for name, one in tensors.items():
-        if one.is_meta:
-            problems.append(f"{name} is on the meta device, which keeps no numbers; save the "
-                            f"state_dict of a module that has its weights")
-        elif name not in own:
-            problems.append(f"{name} is unknown, {list(one.shape)}{_computed(name)}")
-        elif one.shape != own[name].shape:
-            problems.append(f"{name} must be {list(own[name].shape)}, not {list(one.shape)}")
-        elif own[name].is_floating_point() != one.is_floating_point():
-            problems.append(f"{name} must be {own[name].dtype}, not {one.dtype}")
-        elif one.layout != torch.strided:
-            problems.append(f"{name} must be a dense tensor, not {one.layout}")
-        else:
-            problems += _not_finite(name, one.to(own[name].dtype))
+        problem = _problem(name, one, own.get(name))
+        if problem:
+            problems.append(problem)
     if problems:
-        more = len(problems) - _MOST_TOLD
-        raise InputError("\n  ".join([f"{path} does not fit {type(module).__name__}:",
-                                      *problems[:_MOST_TOLD]]
-                                     + ([f"and {more} more"] if more > 0 else [])))
+        lines = [f"{path} does not fit {type(module).__name__}:", *problems[:_MOST_TOLD]]
+        if len(problems) > _MOST_TOLD:
+            lines.append(f"and {len(problems) - _MOST_TOLD} more")
+        raise InputError("\n  ".join(lines))
     module.load_state_dict({name: tensors.get(name, one) for name, one in own.items()})
     return masked
 
 
+def _problem(name: str, one: Tensor, own: Tensor | None) -> str:
+    """What is wrong with a file's tensor, or ""; ``own`` is the module's of that name."""
+    if one.is_meta:
+        return (f"{name} is on the meta device, which keeps no numbers; save the state_dict of a "
+                f"module that has its weights")
+    if own is None:
+        return f"{name} is unknown, {list(one.shape)}{_computed(name)}"
+    if one.shape != own.shape:
+        return f"{name} must be {list(own.shape)}, not {list(one.shape)}"
+    if own.is_floating_point() != one.is_floating_point():
+        return f"{name} must be {own.dtype}, not {one.dtype}"
+    if one.layout != torch.strided:
+        return f"{name} must be a dense tensor, not {one.layout}"
+    wrong = int((~torch.isfinite(one.to(own.dtype))).sum())
+    if wrong:
+        return f"{name} must be finite numbers, and {wrong} of {one.numel()} are not"
+    return ""
+
+
 def _computed(name: str) -> str:
-    """What to do with a tensor that a weight is computed from."""
-    return f"; {ADVICE}, before they are saved" \
-        if ".parametrizations." in f".{name}" or name.endswith(_COMPUTED) else ""
-
-
-def _not_finite(name: str, one: Tensor) -> list[str]:
-    """What is wrong with a tensor as the module would have it."""
-    wrong = int((~torch.isfinite(one)).sum())
-    return [f"{name} must be finite numbers, and {wrong} of {one.numel()} are not"] if wrong else []
+    """Advice for a tensor from which torch computes a weight."""
+    if ".parametrizations." in f".{name}" or name.endswith(_COMPUTED):
+        return f"; {ADVICE}, before they are saved"
+    return ""
 
 
 def check_finite(module: nn.Module) -> None:
@@ -173,7 +177,7 @@ def check_finite(module: nn.Module) -> None:
 
     Raises
     ------
-    InputError : names all tensors that have such weights.
+    InputError : names all tensors with such weights.
     """
     wrong = [f"{name} ({int((~torch.isfinite(one)).sum())} of {one.numel()})"
              for name, one in module.state_dict().items() if not torch.isfinite(one).all()]

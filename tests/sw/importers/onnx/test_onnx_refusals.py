@@ -15,7 +15,8 @@ def conv(*more, **attributes):
 REFUSALS = {
     "dilation": (conv(dilations=[2, 2]), "'y' (Conv): dilations [2, 2]", "dilations [1, 1]"),
     "pads": (conv(pads=[0, 0, 1, 1]), "'y' (Conv): pads [0, 0, 1, 1], not the same on both sides",
-             "pads [top, left, top, left]; ceil_mode 1, for a pool that sticks out"),
+             "pads [top, left, top, left]; ceil_mode 1, for a pool whose last window extends "
+             "beyond the end"),
     "same": (conv(auto_pad="SAME_LOWER", strides=[2, 2]),
              "'y' (Conv): auto_pad SAME_LOWER of [1, 1] in all is not symmetric",
              "the same padding on both sides, in pads"),
@@ -67,31 +68,31 @@ REFUSALS = {
                 "'y' (Reshape): it turns (4, 6, 6) into (8, 18)",
                 "flattening all but the batch, to (144,)"),
     "batch": (([node("Reshape", "x s", "y")], {"s": np.array([-1, 36])}),
-              "'y' (Reshape): it turns [1, 4, 6, 6] into [-1, 36]", "what leaves the batch alone"),
+              "'y' (Reshape): it turns [1, 4, 6, 6] into [-1, 36]", "a shape that keeps the batch"),
     "concat": (([node("Concat", "x x", "y", axis=2)], {}), "'y' (Concat): axis 2",
                "axis 1, the channels"),
     "concat nothing": (([node("Concat", "", "y", axis=1)], {}),
                        "'y' (Concat): it concatenates nothing", "two maps or more"),
     "add": (([node("Conv", "x w", "c"), node("Add", "c o", "y")], {"w": W, "o": np.ones((4, 4))}),
             "'y' (Add): it adds a constant of shape [4, 4] to (4, 4, 4)",
-            "one number a channel, of shape [4, 1, 1]"),
+            "one number per channel, of shape [4, 1, 1]"),
     "offset": (([node("Relu", "x", "r"), node("Add", "r o", "y")], {"o": np.float32(1)}),
                "'y' (Add): it cannot be folded into 'r' (relu)",
-               "directly behind a convolution or linear layer that only it reads"),
+               "directly after a convolution or linear layer that only it reads"),
     "norm": (([node("BatchNormalization", "x s o m v", "y")], STATISTICS),
              "'y' (BatchNormalization): it cannot be folded into 'x' (input)",
-             "directly behind a convolution or linear layer that only it reads"),
+             "directly after a convolution or linear layer that only it reads"),
     "norm shared": (([node("Conv", "x w", "c"), node("BatchNormalization", "c s o m v", "n"),
                       node("Add", "n c", "y")], {"w": W, **STATISTICS}),
                     "'n' (BatchNormalization): it cannot be folded into 'c' (conv), which others "
-                    "read too", "directly behind a convolution or linear layer that only it reads"),
+                    "read too", "directly after a convolution or linear layer that only it reads"),
     "norm training": (([node("Conv", "x w", "c"), node("BatchNormalization", "c s o m v", "y",
                                                        training_mode=1)], {"w": W, **STATISTICS}),
                       "'y' (BatchNormalization): training_mode 1", "training_mode 0"),
     "norm channels": (([node("Conv", "x w", "c"), node("BatchNormalization", "c s s s s", "y")],
                        {"w": W, "s": np.ones(3)}),
                       "'y' (BatchNormalization): a factor and offset of shapes [3] and [3] on 4 "
-                      "channels", "one a channel"),
+                      "channels", "one per channel"),
     "clip": (([node("Clip", "x a b", "y")], {"a": np.float32(0), "b": np.float32(6)}),
              "'y' (Clip): it clips to 0.0 .. 6.0", "a ReLU, which clips to 0 .. inf"),
     "mean": (([node("ReduceMean", "x a", "y")], {"a": np.array([1])}),
@@ -112,7 +113,7 @@ REFUSALS = {
             helper.make_tensor_value_info("z", 1, None)])
         for name in ("then_branch", "else_branch")})], {"t": np.array(True)}),
         "'fork' (If): is not supported", "one path"),
-    "nothing": (([node("Relu", "q", "y")], {}), "'y' (Relu): it reads 'q', which nothing makes",
+    "nothing": (([node("Relu", "q", "y")], {}), "'y' (Relu): it reads 'q', which nothing computes",
                 ""),
     "growing": (([node("Concat", "w w", "v", axis=0), node("Conv", "x v", "y")], {"w": W}),
                 "'v' (Concat): constants are computed up to 64 elements", ""),
@@ -153,7 +154,7 @@ def test_all_that_nothing_makes_is_told(tmp_path):
     with pytest.raises(InputError) as raised:
         load_onnx(saved(tmp_path, model(nodes)))
     assert str(raised.value).splitlines()[1:] == [
-        f"  node 'y' (Gemm): it reads {name!r}, which nothing makes" for name in ("g", "bias")]
+        f"  node 'y' (Gemm): it reads {name!r}, which nothing computes" for name in ("g", "bias")]
 
 
 @pytest.mark.parametrize("proto, message", [
@@ -175,7 +176,7 @@ def test_all_that_nothing_makes_is_told(tmp_path):
     (model([node("Relu", "x", "y")], ()), "not of 0 dimensions"),
     (model([node("Relu", "x", "y")], opset=8), "its opset must be 9 .. [0-9]+, not 8"),
     (model([node("Relu", "x", "y")], opset=999), "its opset must be 9 .. [0-9]+, not 999"),
-    (model([node("Relu", "x", "y"), node("Relu", "x", "y")]), "tensor 'y' is made twice"),
+    (model([node("Relu", "x", "y"), node("Relu", "x", "y")]), "tensor 'y' is computed twice"),
     (model([node("Identity", "w", "y")], w=W), "its output 'y' does not depend on its input"),
 ])
 def test_whole_models_that_are_refused(proto, message, tmp_path):
