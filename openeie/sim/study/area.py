@@ -27,8 +27,8 @@ _LONG_WORD = 42
 _CSR = 4
 _HUFFMAN = 1833
 _CONV = 397
-#: Sequencer, scan, lnzd, broadcast, load port and link, measured on the ULX3S 85F with
-#: convolutions: with 16 PEs they take 26,308 (``openeie build -b ulx3s-85f-conv``).
+#: Sequencer, scan, lnzd, broadcast, load port and link. Measured on the ULX3S 85F with
+#: convolutions, where they and 16 PEs take 26,308 (``openeie build -b ulx3s-85f-conv``).
 _AROUND = 1220
 
 
