@@ -121,5 +121,5 @@ def test_what_it_refuses(monkeypatch, rng):
     with pytest.raises(InputError, match="positive number of MHz, not 0"):
         gather(program, run, x, mhz=0, array="A")
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(ToolError, match=r"a report takes jinja2, .*install it: .*\[report\]'"):
+    with pytest.raises(ToolError, match=r"a report needs jinja2, .*install it: .*\[report\]'"):
         check_page()
