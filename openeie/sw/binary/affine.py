@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A batch norm in ``eval`` mode as what it is: a factor and an addend for each channel."""
+"""A batch norm in ``eval`` mode as one gain and one offset per channel."""
 import numpy as np
 from torch import Tensor
 
@@ -10,11 +10,12 @@ __all__ = ["affine", "floats"]
 
 
 def affine(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
-    """A stage's batch norm as ``gain * x + offset``, float64 [channels]; that of none is 1 and 0.
+    """A stage's batch norm as ``gain * x + offset``, float64 [channels] each; without a norm, gain
+    [1] and offset [0].
 
     Raises
     ------
-    InputError : a norm whose numbers are not finite.
+    InputError : a gain or offset that is not finite.
     """
     norm = stage.norm
     if norm is None:
@@ -36,5 +37,5 @@ def affine(stage: Stage) -> tuple[np.ndarray, np.ndarray]:
 
 
 def floats(tensor: Tensor) -> np.ndarray:
-    """A tensor's numbers, float64."""
+    """A tensor's values as a float64 array."""
     return tensor.detach().double().numpy()

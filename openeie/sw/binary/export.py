@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Trained binary networks as integer networks. ``docs/binary.md``, "From floats to integers"."""
+"""Integer networks from trained binary networks; see ``docs/binary.md``, "From floats to
+integers"."""
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -8,7 +11,7 @@ from ...core.network.graph import Layer, Network
 from ..float.plain_weights import check_real, copied, make_plain
 from ..quantise.options import QuantiseOptions
 from .integer_layers import Options, integer_layer
-from .sign_threshold import asked_of
+from .sign_threshold import thresholds_of
 from .stages import Stage, stages_of
 
 __all__ = ["export"]
@@ -16,21 +19,20 @@ __all__ = ["export"]
 
 def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tuple[int, int],
            input_scale: float = 1.0, act_width: int = 16, acc_width: int = 48,
-           provenance: dict | None = None) -> Network:
-    """The integer network of a trained Sequential, as it runs in ``eval`` mode; it is left as it
-    was.
+           provenance: dict[str, Any] | None = None) -> Network:
+    """The integer network of a trained Sequential in ``eval`` mode; the model is not changed.
 
     Parameters
     ----------
     model : of ``Conv2d``, ``Linear``, ``BinaryConv2d``, ``BinaryLinear``, batch norms, ReLUs,
-        pools, ``Dropout``, ``Flatten``, and an ``Unflatten`` in the beginning.
-    calibration : float inputs like those the network will see, as the model takes them:
-        [batch, n] or [batch, channels, height, width]. Activations are scaled by what they reach
-        on these.
-    name : the network's.
+        pools, ``Dropout``, ``Flatten``, and an ``Unflatten`` at the beginning.
+    calibration : float inputs like those that the network will see, as the model takes them:
+        [batch, n] or [batch, channels, height, width]. The largest magnitudes on these set the
+        scales of activations.
+    name : of the network.
     input_range : smallest and largest integer input.
-    input_scale : what one unit of an integer input is worth to the model.
-    act_width, acc_width : bits of activations, and of the sums of real layers.
+    input_scale : value of one unit of an integer input to the model.
+    act_width, acc_width : bits of activations, and of the accumulators of real layers.
     provenance : how it was made.
 
     Returns
@@ -39,8 +41,8 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
 
     Raises
     ------
-    InputError : modules that cannot be exported, all at once; inputs that the model does not take;
-        a range, scale or width that cannot be; a layer whose numbers do not fit.
+    InputError : modules that cannot be exported, listed at once; inputs that the model does not
+        take; a range, scale or width out of range; a layer whose numbers do not fit.
     """
     checked = QuantiseOptions(input_range=input_range, input_scale=input_scale,
                               act_width=act_width, acc_width=acc_width)
@@ -61,23 +63,29 @@ def export(model: nn.Module, calibration: Tensor, *, name: str, input_range: tup
 
 def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
             ) -> tuple[Layer, ...]:
-    """The stages as integer layers, scaled by what each makes of ``values``, float64 inputs of
-    which one unit of an integer is worth ``scale``."""
-    ran, layers = [], []
+    """The stages as integer layers.
+
+    Parameters
+    ----------
+    values : calibration inputs, float64; the outputs on them set the scales.
+    scale : value of one unit of an integer input.
+    """
+    ran = []
     with torch.no_grad():
-        for stage in stages:            # all of them before any is asked for its numbers
+        for stage in stages:            # run all first: a wrong shape anywhere is told first
             shape, values = _run(stage, values)
             ran.append((stage, shape, float(values.abs().max())))
-    for (stage, shape, largest), asked in zip(ran, asked_of(stages)):
+    layers: list[Layer] = []
+    for (stage, shape, largest), threshold in zip(ran, thresholds_of(stages)):
         layers.append(integer_layer(stage, shape, source_scale=scale, largest=largest,
-                                    asked=asked, options=options))
+                                    threshold=threshold, options=options))
         scale = layers[-1].output_scale
     return tuple(layers)
 
 
 def _run(stage: Stage, values: Tensor) -> tuple[tuple[int, int, int], Tensor]:
-    """What a stage makes of float values, and the shape (channels, height, width) of what its
-    layer reads; a vector is a map of one pixel. Maps are flattened only where a layer needs it."""
+    """The shape (channels, height, width) of what a stage's layer reads, a vector being a map of
+    one pixel, and the stage's outputs. Maps are flattened only where a layer needs vectors."""
     shape = (0, 0, 0)
     for module in stage.modules:
         if not isinstance(module, nn.Unflatten) and not shape[0]:

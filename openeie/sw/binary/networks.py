@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Two small networks, with real weights, binary weights (``bwn``), or binary inputs too (``xnor``).
+"""Two small networks with real weights, binary weights (``bwn``), or also binary inputs (``xnor``).
 
-The order of a block is the paper's: with binary inputs, batch norm, sign, convolution, ReLU, pool
-(section 3.2: a norm before the sign keeps it from losing the scale, and a pool of signs would lose
-nearly everything); otherwise convolution, batch norm, ReLU, pool. First and last layer are real.
+The order inside a block is the paper's (section 3.2). With binary inputs: batch norm, sign,
+convolution, ReLU, pool, because a norm before the sign preserves more of the input, and a max pool
+of signs would be nearly always +1. Otherwise: convolution, batch norm, ReLU, pool. The first and
+the last layer are real.
 """
 from collections import OrderedDict
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ from .modules import BinaryConv2d, BinaryLinear
 
 __all__ = ["NETWORK_MODES", "lenet5", "cifar_net"]
 
-#: Modes of a network: real weights, and those of its binary layers.
+#: Modes of a network: real weights, or a mode of binary layers.
 NETWORK_MODES = ("float", *MODES)
 
 
@@ -25,7 +26,7 @@ def lenet5(mode: str) -> nn.Sequential:
 
     Raises
     ------
-    InputError : a mode that is none of :data:`NETWORK_MODES`.
+    InputError : a mode that is not in :data:`NETWORK_MODES`.
     """
     _check_mode(mode)
     return nn.Sequential(OrderedDict([
@@ -39,7 +40,7 @@ def cifar_net(mode: str) -> nn.Sequential:
 
     Raises
     ------
-    InputError : a mode that is none of :data:`NETWORK_MODES`.
+    InputError : a mode that is not in :data:`NETWORK_MODES`.
     """
     _check_mode(mode)
     return nn.Sequential(OrderedDict([
@@ -51,15 +52,18 @@ def cifar_net(mode: str) -> nn.Sequential:
 Named = Iterator[tuple[str, nn.Module]]
 
 
-def _first(inputs: int, outputs: int, kernel: int, **options) -> Named:
-    yield "conv1", nn.Conv2d(inputs, outputs, kernel, bias=False, **options)
+def _first(inputs: int, outputs: int, kernel: int, stride: int = 1, padding: int = 0) -> Named:
+    """The first, real convolution."""
+    yield "conv1", nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False)
     yield "norm1", nn.BatchNorm2d(outputs)
     yield "relu1", nn.ReLU()
 
 
-def _conv(mode: str, number: str, inputs: int, outputs: int, kernel: int, **options) -> Named:
-    layer = nn.Conv2d(inputs, outputs, kernel, bias=False, **options) if mode == "float" \
-        else BinaryConv2d(inputs, outputs, kernel, mode=mode, **options)
+def _conv(mode: str, number: str, inputs: int, outputs: int, kernel: int, padding: int = 0
+          ) -> Named:
+    """A block with a convolution."""
+    layer = nn.Conv2d(inputs, outputs, kernel, padding=padding, bias=False) if mode == "float" \
+        else BinaryConv2d(inputs, outputs, kernel, padding=padding, mode=mode)
     if mode == "xnor":
         yield f"norm{number}", nn.BatchNorm2d(inputs)
     yield f"conv{number}", layer
@@ -70,8 +74,8 @@ def _conv(mode: str, number: str, inputs: int, outputs: int, kernel: int, **opti
 
 
 def _linear(mode: str, number: str, channels: int, inputs: int, outputs: int) -> Named:
-    """Of a map with ``channels``; the norm before the sign is one of channels, so that an integer
-    network can have it, too."""
+    """A block with a linear layer over a map of ``channels``. The norm before the sign has one
+    gain per channel, because an integer network can have no other."""
     layer = nn.Linear(inputs, outputs, bias=False) if mode == "float" \
         else BinaryLinear(inputs, outputs, mode=mode)
     if mode == "xnor":
@@ -84,6 +88,7 @@ def _linear(mode: str, number: str, channels: int, inputs: int, outputs: int) ->
 
 
 def _last(mode: str, inputs: int, outputs: int) -> Named:
+    """The last, real layer."""
     if mode == "xnor":
         yield "fc_norm2", nn.BatchNorm1d(inputs)
     yield "fc2", nn.Linear(inputs, outputs)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trained Sequential as the stages that an integer network has: each a layer with the batch norm
-and the ReLU behind it, a pool, or a batch norm that stands alone."""
+"""A trained Sequential, grouped into stages that become integer layers: a layer with the batch norm
+and ReLU after it, a pool, or a separate batch norm."""
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from torch import nn
 
@@ -13,23 +13,24 @@ from .modules import BinaryConv2d, BinaryLinear
 __all__ = ["Stage", "stages_of"]
 
 Norm = nn.BatchNorm1d | nn.BatchNorm2d
-_CONVS, _LINEARS, _NORMS = (nn.Conv2d, BinaryConv2d), (nn.Linear, BinaryLinear), \
-    (nn.BatchNorm1d, nn.BatchNorm2d)
+_CONVS = (nn.Conv2d, BinaryConv2d)
+_LINEARS = (nn.Linear, BinaryLinear)
+_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 _POOLS = (nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d)
 _NOTHING = (nn.Identity, nn.Dropout, nn.Dropout2d)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One layer to be.
+    """The modules that become one integer layer.
 
     Attributes
     ----------
     name : of its first module.
-    core : a convolution, linear layer or pool; None of a batch norm that stands alone.
-    norm : the batch norm behind ``core``, or the one that stands alone.
-    relu : a ReLU comes last.
-    modules : these in order, and what comes before and only changes the shape of the input.
+    core : the convolution, linear layer or pool; None for a separate batch norm.
+    norm : the batch norm after ``core``, or the separate one.
+    relu : whether a ReLU comes last.
+    modules : all of these in order, after an ``Unflatten`` of the input if there is one.
     """
     name: str
     core: nn.Module | None = None
@@ -39,22 +40,25 @@ class Stage:
 
     @property
     def reads_signs(self) -> bool:
-        """The sign of an input counts by itself."""
+        """True if the layer uses the signs of its inputs."""
         return isinstance(self.core, (BinaryConv2d, BinaryLinear)) and self.core.mode == "xnor"
 
     @property
     def has_weights(self) -> bool:
-        """It is a convolution or linear layer."""
+        """True for a convolution or linear layer."""
         return isinstance(self.core, (*_CONVS, *_LINEARS))
 
 
 def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
-    """The stages of a chain of modules, nested Sequentials included; ``maps``: its input is maps,
-    and not vectors.
+    """The stages of a chain of modules, nested Sequentials included.
+
+    Parameters
+    ----------
+    maps : the model's inputs are maps, not vectors.
 
     Raises
     ------
-    InputError : modules that no stage can be made of, all at once.
+    InputError : lists all modules that cannot be part of a stage.
     """
     if not _is_chain(model):
         raise InputError(f"a model to export must be a Sequential, not a {type(model).__name__}; "
@@ -65,12 +69,13 @@ def stages_of(model: nn.Module, *, maps: bool) -> list[Stage]:
     if not reader.stages and not reader.problems:
         reader.problems.append("no layer")
     if reader.problems:
-        raise InputError(f"the model has what cannot be exported: {'; '.join(reader.problems)}")
+        raise InputError(f"the model has modules that cannot be exported: "
+                         f"{'; '.join(reader.problems)}")
     return reader.stages
 
 
 def _leaves(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Module]]:
-    """Modules by name, in order; one that stands in several places comes as often."""
+    """Modules by name, in order; a module in several places is repeated."""
     for name, module in model._modules.items():
         if _is_chain(module):
             yield from _leaves(module, f"{prefix}{name}.")
@@ -79,20 +84,20 @@ def _leaves(model: nn.Sequential, prefix: str = "") -> Iterator[tuple[str, nn.Mo
 
 
 def _is_chain(module: nn.Module | None) -> TypeGuard[nn.Sequential]:
-    """It runs its modules one after the other, and does nothing else."""
+    """True if it runs its modules one after another and does nothing else."""
     return isinstance(module, nn.Sequential) and type(module).forward is nn.Sequential.forward
 
 
 class _Reader:
-    """One pass over the modules; what cannot be is collected."""
+    """One pass over the modules, which collects stages and problems."""
 
     def __init__(self, maps: bool) -> None:
         self.stages: list[Stage] = []
         self.problems: list[str] = []
-        self.maps = maps                # what the next module reads is maps
-        self.pixel = False              # these have one pixel
-        self.flat = False               # it was maps of several pixels, and is flattened
-        self.shape: tuple[nn.Module, ...] = ()
+        self.maps = maps                # the next module reads maps
+        self.pixel = False              # of one pixel
+        self.flat = False               # the next module reads flattened maps of several pixels
+        self.shape: tuple[nn.Module, ...] = ()      # an Unflatten before the next stage
 
     def read(self, name: str, module: nn.Module) -> None:
         """Take the next module."""
@@ -101,7 +106,8 @@ class _Reader:
             self.problems.append(f"{name} ({type(module).__name__}){problem}")
         if isinstance(module, (*_CONVS, *_LINEARS, *_POOLS)):
             self._begin(name, module, core=module)
-            self.maps, self.flat = not isinstance(module, _LINEARS), False
+            self.maps = not isinstance(module, _LINEARS)
+            self.flat = False
             self.pixel = isinstance(module, nn.AdaptiveAvgPool2d)
         elif isinstance(module, _NORMS):
             last = self.stages[-1] if self.stages else None
@@ -112,22 +118,26 @@ class _Reader:
         elif isinstance(module, nn.ReLU) and self.stages:
             self._extend(module, relu=True)
         elif isinstance(module, nn.Unflatten):
-            self.shape, self.maps = (module,), True
+            self.shape = (module,)
+            self.maps = True
         elif isinstance(module, nn.Flatten):
-            self.maps, self.flat = False, self.flat or (self.maps and not self.pixel)
+            self.flat = self.flat or (self.maps and not self.pixel)
+            self.maps = False
 
-    def _begin(self, name: str, module: nn.Module, **fields) -> None:
+    def _begin(self, name: str, module: nn.Module, **fields: Any) -> None:
+        """A new stage with a module."""
         self.stages.append(Stage(name=name, modules=(*self.shape, module), **fields))
         self.shape = ()
 
-    def _extend(self, module: nn.Module, **fields) -> None:
+    def _extend(self, module: nn.Module, **fields: Any) -> None:
+        """The last stage with one more module."""
         last = self.stages[-1]
         self.stages[-1] = replace(last, modules=(*last.modules, module), **fields)
 
     def _misplaced(self, module: nn.Module) -> str:
-        """Why a module cannot stand where it does, to be put behind its name."""
+        """Why a module cannot be in this place, to follow its name in a message."""
         if isinstance(module, nn.ReLU) and not self.stages:
-            return " of the input, behind no layer"
+            return " of the input, after no layer"
         if isinstance(module, nn.Unflatten) and (self.stages or self.maps):
             return ": only an input that is a vector can be unflattened"
         if isinstance(module, (*_CONVS, *_POOLS, nn.BatchNorm2d)) and not self.maps:
@@ -135,7 +145,7 @@ class _Reader:
         if isinstance(module, _LINEARS) and self.maps:
             return " reads a map; put a Flatten before it"
         if isinstance(module, nn.BatchNorm1d) and self.flat:
-            return " behind a Flatten: an integer network's norm is one of channels; put a " \
+            return " after a Flatten: an integer network's norm has one gain per channel; put a " \
                    "BatchNorm2d before the Flatten"
         if isinstance(module, nn.BatchNorm1d) and self.maps:
             return " reads a map"
@@ -143,7 +153,7 @@ class _Reader:
 
 
 def _problem(module: nn.Module) -> str:
-    """Why no stage can be made of a module, to be put behind its name."""
+    """Why a module cannot be part of a stage, to follow its name in a message."""
     if isinstance(module, _CONVS) and (
             module.groups != 1 or set(module.dilation) != {1} or isinstance(module.padding, str)
             or module.padding_mode != "zeros"):
@@ -168,6 +178,7 @@ def _problem(module: nn.Module) -> str:
 
 
 def _first_axis(module: nn.Flatten | nn.Unflatten) -> int:
+    """The axis that a module begins at; -1 if it does not keep the axes before it alone."""
     if isinstance(module, nn.Unflatten):
         return module.dim if len(module.unflattened_size) == 3 else -1
     return module.start_dim if module.end_dim == -1 else -1

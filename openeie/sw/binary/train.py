@@ -2,6 +2,7 @@
 """Training and export of the networks of :mod:`openeie.sw.binary.networks`."""
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from torch import Tensor, nn
@@ -13,18 +14,18 @@ from .networks import cifar_net, lenet5
 
 __all__ = ["Task", "TASKS", "tensors", "train", "exported", "integer_inputs"]
 
-_WHITE = 256                    # of a byte, what is 1: a power of two, so that pixels are exact
-_CALIBRATION = 2000             # training images that choose the activations' scales
+_WHITE = 256                    # pixel value of 1.0; a power of two, so that pixels are exact
+_CALIBRATION = 2000             # training images that set the activations' scales
 
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A network, and how it is trained.
+    """A network and its training.
 
     Attributes
     ----------
     name : of the network.
-    build : makes it, of a mode.
+    build : gives a new network of a mode.
     shape : of an image, (channels, height, width).
     schedule : of the training, the same for every mode.
     """
@@ -43,21 +44,27 @@ TASKS = {
 
 
 def tensors(task: Task, images: np.ndarray, labels: np.ndarray) -> tuple[Tensor, Tensor]:
-    """Images uint8 [n, channels, height, width], flat or not, and labels uint8 [n] as what a
-    network takes: float32 maps of 0 .. 255 / 256, and int64 [n]."""
+    """Images and labels as the network takes them: float32 maps of 0 .. 255 / 256, and int64 [n].
+
+    Parameters
+    ----------
+    images : uint8 [n, channels, height, width], or of the same order and flat.
+    labels : uint8 [n].
+    """
     return labelled_tensors(images.reshape(len(images), *task.shape), labels, white=_WHITE)
 
 
 def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -> nn.Sequential:
-    """A network of a mode, trained from its beginning; the same seed gives the same weights.
+    """A network, trained from random weights; the same seed gives the same weights.
 
     Parameters
     ----------
+    mode : ``float``, ``bwn`` or ``xnor``.
     images, labels : as :func:`tensors` gives them.
 
     Raises
     ------
-    InputError : another mode than ``float``, ``bwn`` and ``xnor``.
+    InputError : another mode.
     """
     with deterministic(seed) as generator:
         model = task.build(mode)
@@ -66,16 +73,20 @@ def train(task: Task, mode: str, images: Tensor, labels: Tensor, *, seed: int) -
 
 
 def exported(task: Task, mode: str, model: nn.Sequential, images: Tensor, *, seed: int,
-             **provenance) -> Network:
-    """The integer network of a trained model, scaled by the first of the training ``images``."""
+             **provenance: Any) -> Network:
+    """The integer network of a trained model; the first training ``images`` set its scales, and
+    ``provenance`` is added to it."""
+    made = {"mode": mode, "seed": seed, "schedule": asdict(task.schedule)}
     return export(model, images[:_CALIBRATION], name=f"{task.name}-{mode}", input_range=(0, 255),
-                  input_scale=1 / _WHITE,
-                  provenance={"mode": mode, "seed": seed, "schedule": asdict(task.schedule)}
-                  | provenance)
+                  input_scale=1 / _WHITE, provenance=made | provenance)
 
 
 def integer_inputs(task: Task, images: np.ndarray) -> np.ndarray:
-    """Images uint8 [n, channels, height, width], flat or not, as an integer network takes them:
-    uint8 [n, pixels] in (row, column, channel) order."""
+    """Images as the integer network takes them: uint8 [n, pixels] in (row, column, channel) order.
+
+    Parameters
+    ----------
+    images : uint8 [n, channels, height, width], or of the same order and flat.
+    """
     maps = images.reshape(len(images), *task.shape)
     return np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).reshape(len(images), -1)

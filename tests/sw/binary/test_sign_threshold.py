@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.errors import InputError
 from openeie.sw.binary import modules
-from openeie.sw.binary.sign_threshold import asked_of
+from openeie.sw.binary.sign_threshold import thresholds_of
 from openeie.sw.binary.stages import stages_of
 from torch import nn
 
@@ -53,16 +53,16 @@ def test_the_first_signs_of_a_network_are_those_of_its_floats(seed):
 
 
 @pytest.mark.parametrize("between", [[nn.AvgPool2d(2)], [nn.ReLU(), nn.AvgPool2d(2)]])
-def test_nothing_is_asked_of_what_a_mean_reads(between):
+def test_an_average_has_no_threshold(between):
     stages = stages_of(nn.Sequential(nn.Conv2d(1, 2, 3), *between, norm(2, bias=[1., 2.]),
                                      modules.BinaryConv2d(2, 1, 1, mode="xnor")), maps=True)
-    assert [one is None for one in asked_of(stages)] == [True, False, False, True]
+    assert [one is None for one in thresholds_of(stages)] == [True, False, False, True]
 
 
 def test_a_relu_s_signs_are_all_alike():
     stages = stages_of(nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.ReLU(),
                                      modules.BinaryConv2d(2, 1, 1, mode="xnor")), maps=True)
-    assert [one and one.gain.tolist() for one in asked_of(stages)] == [[0], [0], None]
+    assert [one and one.gain.tolist() for one in thresholds_of(stages)] == [[0], [0], None]
 
 
 @pytest.mark.parametrize(("field", "value"), [("running_var", np.nan), ("bias", np.inf)])
