@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SqueezeNet v1.0 from Song Han's compressed file as an artefact in each encoding; one JSON object.
+"""Sizes of SqueezeNet v1.0 as an artefact, in each encoding; one JSON object.
 
     python benchmarks/artefact.py NET PROTOTXT PICTURES.npz [-o FOLDER]
 
-PICTURES.npz as for ``benchmarks/squeezenet.py``: the last ten pictures set the scales. With
-``-o`` the files stay in FOLDER, for ``openeie inspect``.
+The weights come from Song Han's compressed file. PICTURES.npz is as for
+``benchmarks/squeezenet.py``: its last ten images set the scales. With ``-o`` the artefacts are
+kept in FOLDER, for ``openeie inspect``.
 """
 import argparse
 import inspect
@@ -14,7 +15,8 @@ import time
 from pathlib import Path
 
 import openeie
-from openeie.cli.common import one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import write_atomically
 from openeie.core.artefact import artefact
 from openeie.core.network.graph import Network
 from openeie.sw.data.imagenet import load_pictures
@@ -22,7 +24,7 @@ from openeie.sw.zoo import import_squeezenet
 
 
 def measure(network: Network, encoding: str, theirs: int, folder: Path | None) -> dict:
-    """Sizes in bytes, and seconds to write and to read."""
+    """Sizes in bytes, ``theirs`` for comparison, and seconds to write and to read."""
     began = time.perf_counter()
     data = artefact.dumps(network, encoding=encoding)
     written = time.perf_counter()
@@ -47,9 +49,10 @@ def main() -> None:
     options = parser.parse_args()
     network, _ = import_squeezenet(options.net, options.prototxt, load_pictures(options.pictures))
     theirs = options.net.stat().st_size
-    print(json.dumps({"released_bytes": theirs, "layers": len(network.layers)} | {
-        encoding: measure(network, encoding, theirs, options.out)
-        for encoding in ("codebook", "huffman")}))
+    result = {"released_bytes": theirs, "layers": len(network.layers)}
+    for encoding in ("codebook", "huffman"):
+        result[encoding] = measure(network, encoding, theirs, options.out)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

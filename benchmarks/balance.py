@@ -1,16 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cycles with the rows as they are and in balanced orders, and what bounds them; one JSON object.
+"""Cycles with rows in the given and in balanced orders, and their lower bounds; one JSON object.
 
     python benchmarks/balance.py [--pes 64] [--seed 1] [--markdown]
 
-``layers``: EIE's nine (Table III: shape and densities; weights and activations are random), once
-with the preset's queues and once with queues of 256. ``networks``: LeNet-300-100 on EIE16 and
-EIE64, LeNet-5 on NET16; ``rates`` are measured on 200 images that are not among those run.
-``work`` is what any assignment of rows has to do: the largest share that a PE must get of
-max(weights, PEs) in each broadcast column, since a column costs every PE a cycle. ``bound`` adds
-the scan's beginning and the writeback. ``total`` and ``column`` are imbalances: the busiest PE's
-weights of all broadcast columns, and those of the busiest of each column added up, by the mean.
-``busiest`` is the work of the PE with most, where a column without entries is a cycle's.
+``layers``: EIE's nine layers (Table III: shape and densities; weights and activations are random),
+with the preset's queues and with queues of 256. ``networks``: LeNet-300-100 on EIE16 and EIE64,
+LeNet-5 on NET16; ``rates`` are measured on 200 other images than those that are run.
+
+``work`` is a lower bound of cycles for any assignment of rows: the mean over the PEs of
+max(weights, PEs), summed over the broadcast columns, since a column costs each PE at least a cycle.
+``bound`` adds the start of the scan and the writeback. ``total`` and ``column`` are imbalances,
+relative to the mean: the weights of the busiest PE over all columns, and those of the busiest PE of
+each column, summed. ``busiest`` is the work of the PE with most work, where a column without
+entries counts as one cycle.
 """
 import argparse
 import inspect
@@ -34,11 +36,14 @@ from openeie.sw.data.mnist import demo_pictures
 
 NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
             ("lenet-5", "NET16", 20))
-_DEEP, _CALIBRATION = 256, 200
+#: Depth of queues that never fill.
+_DEEP = 256
+#: Images for the rates.
+_CALIBRATION = 200
 
 
 def imbalance(weights: SparseWeights, columns: np.ndarray, pes: int) -> dict[str, float]:
-    """``total`` and ``column``; 1 is perfect."""
+    """Imbalances ``total`` and ``column``; 1 is perfect balance."""
     counts, fillers = occupancy(weights, pes, run_width=8)
     held = (counts - fillers)[columns].astype(np.int64)
     mean = held.sum() / pes
@@ -47,13 +52,13 @@ def imbalance(weights: SparseWeights, columns: np.ndarray, pes: int) -> dict[str
 
 
 def work(weights: SparseWeights, columns: np.ndarray, pes: int) -> int:
-    """Cycles that some PE works on these columns, whoever owns the rows."""
+    """Lower bound of the cycles for these columns, for any assignment of rows."""
     return -(-int(np.maximum(np.diff(weights.indptr)[columns], pes).sum()) // pes)
 
 
 def bound(weights: SparseWeights, columns: np.ndarray, config: ArrayConfig, *,
           positions: int = 1) -> int:
-    """Cycles of a start that no assignment of the rows falls below (docs/timing.md)."""
+    """Lower bound of a layer's cycles, for any assignment of rows (docs/timing.md)."""
     timing = Timing(config)
     last = timing.token + timing.row * -(-weights.shape[0] // config.pes)
     waits = max(work(weights, columns, config.pes) + positions - 1, (positions - 1) * last)
@@ -61,7 +66,7 @@ def bound(weights: SparseWeights, columns: np.ndarray, config: ArrayConfig, *,
 
 
 def measure_layer(layer: Workload, pes: int) -> dict:
-    """One of the nine."""
+    """One of the nine layers."""
     config = preset("EIE64").replace(pes=pes)
     columns = np.flatnonzero(layer.acts[0])
     result: dict = {"layer": layer.name, "pes": pes,
@@ -69,8 +74,10 @@ def measure_layer(layer: Workload, pes: int) -> dict:
                     "work": work(layer.weights, columns, pes),
                     "bound": bound(layer.weights, columns, config), "orders": {}}
     for by in (None, *GOALS[::-1]):
-        weights = layer.weights if by is None else permuted(
-            layer.weights, balance_rows(layer.weights, pes, by=by), np.arange(layer.shape[1]))
+        weights = layer.weights
+        if by is not None:
+            weights = permuted(weights, balance_rows(weights, pes, by=by),
+                               np.arange(layer.shape[1]))
         moved = Workload(name=layer.name, weights=weights, acts=layer.acts)
         time = moved.time(config)
         result["orders"][by or "as they are"] = {
@@ -81,20 +88,22 @@ def measure_layer(layer: Workload, pes: int) -> dict:
 
 
 def _read(network: Network, x: np.ndarray) -> dict[str, np.ndarray]:
-    """What each layer with a matrix sees of each input: [inputs, positions, n]."""
+    """Inputs of each layer with a matrix, [inputs, positions, n]."""
     values = {INPUT: x} | dict(zip((layer.name for layer in network.layers),
                                    golden.network(network, x)))
     seen = {}
     for number, layer in enumerate(network.layers):
         if isinstance(layer, Linear):
             read = network.read(number, values)
-            seen[layer.name] = layer.window.gather(read) if isinstance(layer, Conv) \
-                else read[:, np.newaxis]
+            if isinstance(layer, Conv):
+                seen[layer.name] = layer.window.gather(read)
+            else:
+                seen[layer.name] = read[:, np.newaxis]
     return seen
 
 
 def _layers(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, dict[str, float]]:
-    """Means of each layer with a matrix."""
+    """Bound, busiest PE and imbalances of each layer with a matrix, as means over the inputs."""
     found = {}
     for layer in network.layers:
         if not isinstance(layer, Linear):
@@ -108,16 +117,19 @@ def _layers(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, d
     return found
 
 
-def measure_network(name: str, array: str, images: int, pictures: np.ndarray) -> dict:
-    """A network that comes with the package; its outputs are compared."""
-    network, config, x = openeie.load(openeie.shipped(name)), preset(array), pictures[:images]
-    rates = column_rates(network, pictures[images:images + _CALIBRATION])
+def measure_network(name: str, array: str, images: int, all_images: np.ndarray) -> dict:
+    """A network in the package, in each order; its outputs must not change."""
+    network = openeie.load(openeie.shipped(name))
+    config = preset(array)
+    x = all_images[:images]
+    rates = column_rates(network, all_images[images:images + _CALIBRATION])
     expected = openeie.simulate(network, x, config=config, engine="golden").outputs
     result: dict = {"network": name, "config": array, "images": images, "orders": {}}
     for title, by, given in (("as they are", None, None), ("entries", "entries", None),
                              ("columns", "columns", None), ("columns, rates", "columns", rates)):
         moved = network if by is None else balanced(network, config.pes, given, by=by)
-        run, about = openeie.simulate(moved, x, config=config), _layers(moved, x, config)
+        run = openeie.simulate(moved, x, config=config)
+        about = _layers(moved, x, config)
         assert np.array_equal(run.outputs, expected)
         result["orders"][title] = {
             "cycles": float(run.cycles.mean()),
@@ -127,6 +139,7 @@ def measure_network(name: str, array: str, images: int, pictures: np.ndarray) ->
 
 
 def _markdown(result: dict) -> None:
+    """Print the rows of the tables in docs/balance.md."""
     for one in result["layers"]:
         cells = [one["layer"]]
         for key in ("cycles", "cycles_deep"):
@@ -159,13 +172,14 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pes", type=int, default=64)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--markdown", action="store_true", help="the tables of docs/balance.md")
+    parser.add_argument("--markdown", action="store_true",
+                        help="print the tables of docs/balance.md")
     options = parser.parse_args()
-    pictures, _ = demo_pictures()
+    images, _ = demo_pictures()
     result = {"seed": options.seed,
               "layers": [measure_layer(layer, options.pes)
                          for layer in paper_workloads(options.seed)],
-              "networks": [measure_network(*case, pictures) for case in NETWORKS]}
+              "networks": [measure_network(*case, images) for case in NETWORKS]}
     if options.markdown:
         _markdown(result)
     else:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Real weights, binary weights (BWN), and binary inputs too (XNOR-Net): networks trained alike.
+"""Networks with real weights, binary weights (BWN) and binary inputs (XNOR-Net), trained alike.
 
     python benchmarks/binary.py mnist FOLDER [-o OUT] [--seed S] [--modes float,bwn,xnor] [--json]
     python benchmarks/binary.py cifar10 FOLDER ...
 
 FOLDER holds the MNIST files (``*.gz``), or the two JPEG-coded CIFAR-10 files. Each network is
-trained, exported as an artefact and run by the engine golden on all 10,000 test pictures. All
-outputs of all its layers are compared with an independent computation of the same integers in
-torch, and its answers with those of the float network. With ``-o`` the artefacts and the trained
-weights stay in OUT; a mode whose weights are there already is not trained again. Weights of another
+trained, exported as an artefact, and run by the engine golden on all 10,000 test images. All
+outputs of all layers are compared with an independent computation of the same integers in torch,
+and the answers with those of the float network. With ``-o`` the artefacts and the trained weights
+are kept in OUT, and a mode whose weights are there is not trained again. Weights of another
 training schedule are refused.
 """
 import argparse
@@ -23,7 +23,8 @@ import numpy as np
 import safetensors
 import safetensors.torch
 import torch
-from openeie.cli.common import check_writable, make_folder, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, make_folder, write_atomically
 from openeie.core import golden
 from openeie.core.artefact import artefact
 from openeie.core.artefact.inspect import inspect as contents_of
@@ -43,7 +44,7 @@ _BATCH = 250
 
 
 def float_answers(model: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
-    """Answers of the float network, and by how much the best output exceeds the next, [n] each."""
+    """Answers of the float network, and their margins over the second best output; [n] each."""
     with torch.no_grad():
         outputs = torch.cat([model(part) for part in images.split(_BATCH)])
     best = outputs.topk(2, dim=1).values
@@ -51,8 +52,10 @@ def float_answers(model: torch.nn.Module, images: torch.Tensor) -> np.ndarray:
 
 
 def compare(network: Network, x: np.ndarray) -> tuple[np.ndarray, dict]:
-    """Golden's answers on integer inputs x, and how much of golden and torch was compared."""
-    answers, words, different, pictures, seconds = [], 0, 0, 0, 0.0
+    """Golden's answers on integer inputs x, and the result of the comparison with torch."""
+    answers = []
+    words = different = images = 0
+    seconds = 0.0
     for part in np.split(x, range(_BATCH, len(x), _BATCH)):
         began = time.perf_counter()
         ours = golden.network(network, part)
@@ -61,16 +64,16 @@ def compare(network: Network, x: np.ndarray) -> tuple[np.ndarray, dict]:
         for a, b in zip(ours, theirs):
             words += a.size
             different += int((a != b).sum())
-        pictures += int((ours[-1] != theirs[-1]).any(axis=1).sum())
+        images += int((ours[-1] != theirs[-1]).any(axis=1).sum())
         answers.append(ours[-1].argmax(axis=1))
     return np.concatenate(answers), {"golden_seconds": seconds, "words_compared": words,
                                      "words_different_from_torch": different,
-                                     "pictures_different_from_torch": pictures}
+                                     "pictures_different_from_torch": images}
 
 
 def sizes(data: bytes) -> dict:
-    """Bytes of the binary layers' weights as float32 and as stored, of all weights and biases as
-    float32, and of the file."""
+    """Bytes of the binary layers as float32 and as stored, of all weights and biases as float32,
+    and of the file."""
     contents = contents_of(data)
     binary = [layer for layer in contents.layers if layer.encoding in ("bwn", "xnor")]
     return {"binary_float_bytes": 4 * sum(layer.weights for layer in binary),
@@ -79,21 +82,21 @@ def sizes(data: bytes) -> dict:
 
 
 def weights_file(task: Task, mode: str, seed: int, out: Path) -> Path:
-    """Where a mode's trained weights are."""
+    """Path of a mode's trained weights."""
     return out / f"{task.name}-{mode}-{seed}.safetensors"
 
 
 def schedule_of(task: Task) -> str:
-    """How a task's networks are trained, as text."""
+    """The training schedule of a task, as text."""
     return json.dumps(dataclasses.asdict(task.schedule), sort_keys=True)
 
 
 def ready(task: Task, mode: str, seed: int, out: Path) -> torch.nn.Module | None:
-    """The model whose trained weights are in ``out``, if there are any.
+    """The model with the trained weights in ``out``; None if there are none.
 
     Raises
     ------
-    InputError : the file is damaged, or of another schedule.
+    InputError : the file is damaged, or the weights are of another schedule.
     """
     path = weights_file(task, mode, seed, out)
     if not path.exists():
@@ -103,17 +106,18 @@ def ready(task: Task, mode: str, seed: int, out: Path) -> torch.nn.Module | None
     with safetensors.safe_open(path, "pt") as file:
         found = (file.metadata() or {}).get("schedule", "unknown")
     if found != schedule_of(task):
-        raise InputError(f"{path} must be of the schedule {schedule_of(task)}, and is of {found}; "
-                         f"take another folder, or remove the file to train again")
+        raise InputError(f"{path} must have the schedule {schedule_of(task)}, but has {found}; "
+                         f"use another folder, or remove the file to train again")
     return model.eval()
 
 
 def weights_of(task: Task, mode: str, train_set: tuple, seed: int, out: Path | None
                ) -> tuple[torch.nn.Module, float]:
-    """The trained model, and the seconds that took: 0 if its weights are in ``out``."""
+    """The trained model, and the seconds of training: 0 if its weights are in ``out``."""
     model = None if out is None else ready(task, mode, seed, out)
     if model is not None:
         return model, 0.0
+
     began = time.perf_counter()
     model = train(task, mode, *train_set, seed=seed)
     if out is not None:
@@ -134,7 +138,7 @@ def measure(task: Task, mode: str, train_set: tuple, test: tuple, seed: int, out
     data = artefact.dumps(network)
     if out is not None:
         write_atomically(out / f"{network.name}.eie", data)
-    # What is run is what the file holds.
+    # Run what was written, not what was exported.
     ours, compared = compare(artefact.loads(data), integer_inputs(task, images))
     moved = np.flatnonzero(ours != answers)
     return {"network": task.name, "mode": mode, "seed": seed, "train_seconds": seconds,
@@ -145,8 +149,8 @@ def measure(task: Task, mode: str, train_set: tuple, test: tuple, seed: int, out
 
 
 def table(rows: list[dict]) -> Table:
-    """For people."""
-    result = Table(title=f"{rows[0]['network']}, {rows[0]['pictures']:,} test pictures, "
+    """The rows as a table."""
+    result = Table(title=f"{rows[0]['network']}, {rows[0]['pictures']:,} test images, "
                          f"seed {rows[0]['seed']}")
     for head in ("mode", "float\naccuracy", "golden\naccuracy", "other answer\nthan float",
                  "golden != torch,\nwords", "binary layers,\nfloat32 bytes", "1-bit\nbytes",
@@ -163,7 +167,7 @@ def table(rows: list[dict]) -> Table:
 
 
 def modes(text: str) -> list[str]:
-    """What ``--modes`` lists."""
+    """The modes in the value of ``--modes``."""
     names = text.split(",")
     if wrong := [name for name in names if name not in NETWORK_MODES]:
         raise argparse.ArgumentTypeError(f"a mode must be one of {', '.join(NETWORK_MODES)}, "
@@ -188,12 +192,13 @@ def main() -> None:
         check_writable(*(options.out / f"{task.name}-{mode}.eie" for mode in options.modes),
                        *(weights_file(task, mode, options.seed, options.out)
                          for mode in options.modes))
-        for mode in options.modes:              # before the first of them is trained
+        for mode in options.modes:              # check all weights before any training
             ready(task, mode, options.seed, options.out)
     torch.set_num_threads(1)
     load = _LOADERS[options.task]
     train_set = tensors(task, *load(options.folder, "train"))
-    test, rows = load(options.folder, "test"), []
+    test = load(options.folder, "test")
+    rows = []
     for mode in options.modes:
         rows.append(measure(task, mode, train_set, test, options.seed, options.out))
         print(json.dumps(rows[-1]), file=sys.stderr, flush=True)

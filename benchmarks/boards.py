@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds the boards' default arrays and prints one JSON object each; ``--markdown`` a table.
+"""Build the boards' default arrays; one JSON object a board, or with ``--markdown`` a table.
 
     python benchmarks/boards.py [BOARD ...] [--folder build] [--seeds N] [--reuse] [--markdown]
 
-Fmax is the least and the largest of the seeds. Cycles of LeNet-300-100 are the mean of ``--images``
-MNIST images, by ``fast``; the latency is cycles / clock, and the link's time what one image's
-inputs, start and outputs take on the board's UART. ``--reuse`` takes a folder's report.json where
-it is of this very gateware. Builds are one after another: a place-and-route needs up to 10 minutes
-and 3 GB.
+Fmax is the smallest and the largest of the seeds. Cycles of LeNet-300-100 are the mean of
+``--images`` MNIST images, by ``fast``; the latency is cycles / clock, and the link's time that of
+one image's inputs, launch and outputs on the board's UART. ``--reuse`` takes the report.json in a
+folder if it is of the same gateware. Boards are built one after the other: place and route takes
+up to 10 minutes and 3 GB.
 """
 import argparse
 import inspect
@@ -32,22 +32,24 @@ COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", 
 
 
 def report_of(board: Board, folder: Path, seeds: int, reuse: bool) -> dict:
-    """The board's report: built now, or left by an earlier build of the same gateware."""
+    """The report of a new build, or that of an earlier one of the same gateware."""
     path = folder / board.name / REPORT
     if reuse and path.is_file():
         found = json.loads(path.read_text())
-        if found["design"] == f"{design_digest():016x}" \
-                and found["config"] == board.config.to_dict() \
-                and found["clock_hz"] == board.clock_out_hz \
-                and [found[name] for name in ("device", "package", "speed")] \
-                == [board.device, board.package, board.speed]:
+        wanted = {"design": f"{design_digest():016x}", "config": board.config.to_dict(),
+                  "clock_hz": board.clock_out_hz, "device": board.device,
+                  "package": board.package, "speed": board.speed}
+        if wanted.items() <= found.items():
             return found
-    return build(board, folder=folder / board.name, seeds=seeds, progress=lambda step, steps, what:
-                 print(f"{board.name} [{step}/{steps}] {what}", file=sys.stderr))
+
+    def progress(step: int, steps: int, what: str) -> None:
+        print(f"{board.name} [{step}/{steps}] {what}", file=sys.stderr)
+
+    return build(board, folder=folder / board.name, seeds=seeds, progress=progress)
 
 
 def lenet_times(board: Board, images: int) -> tuple[float, float] | tuple[None, None]:
-    """Mean cycles of an image and ms on the link, or None where the network does not fit."""
+    """Mean cycles of an image, and ms on the link; None if the network does not fit."""
     network = openeie.load(openeie.shipped("lenet-300-100"))
     try:
         program, _ = compile_to_fit(network, board.config)
@@ -59,10 +61,11 @@ def lenet_times(board: Board, images: int) -> tuple[float, float] | tuple[None, 
 
 
 def row(board: Board, report: dict, images: int) -> dict:
-    """One line of the table."""
+    """A row of the table."""
     def percent(name: str) -> int | None:
         use = report["resources"][name]
         return round(100 * use["used"] / use["available"]) if use["available"] else None
+
     cycles, link_ms = lenet_times(board, images)
     reached = [report["seeds"][seed] for seed in sorted(report["seeds"])]
     return dict(zip(COLUMNS, (
@@ -72,8 +75,15 @@ def row(board: Board, report: dict, images: int) -> dict:
         strict=True))
 
 
+def cell(value: object) -> str:
+    """A cell of the Markdown table."""
+    if value is None:
+        return "-"
+    return value if isinstance(value, str) else f"{value:,}"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the rows."""
     parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]))
     parser.add_argument("boards", nargs="*", help="default: all")
     parser.add_argument("--folder", type=Path, default=Path("build"))
@@ -84,6 +94,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.markdown:
         print(f"| {' | '.join(COLUMNS)} |\n|{' --- |' * len(COLUMNS)}")
+
     failed = False
     for board in [find_board(name) for name in options.boards or BOARDS]:
         try:
@@ -93,10 +104,10 @@ def main() -> None:
             print(f"{board.name}: {error}", file=sys.stderr)
             failed = True
             continue
-        print("| " + " | ".join("-" if value is None else f"{value:,}"
-                                if not isinstance(value, str) else value
-                                for value in line.values()) + " |"
-              if options.markdown else json.dumps(line), flush=True)
+        if options.markdown:
+            print(f"| {' | '.join(map(cell, line.values()))} |", flush=True)
+        else:
+            print(json.dumps(line), flush=True)
     sys.exit(failed)
 
 

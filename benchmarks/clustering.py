@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clustering and Huffman coding of a layer as large as AlexNet's fc6; one JSON object.
+"""Time and memory of k-means and Huffman coding for a layer of fc6's size; one JSON object.
 
     python benchmarks/clustering.py [--rows 4096] [--columns 9216] [--seed 1]
 
-The weights are normal. ``clustering``: all of them to 16 centroids from each beginning, and codes
-for all. ``encoding``: codes of a layer of which 9 % (as Deep Compression keeps) or all weights are
-kept, shared by k-means to 15 centroids, then Huffman coded as in a file; ``columns`` is the time
-to bring them into columns before. Every case is a process of its own on one thread;
-``peak_bytes`` is the most memory that this process held, Python and its libraries included
-(``base_bytes``: before the first weight was drawn).
+fc6 is AlexNet's largest layer; the weights are normally distributed. ``clustering``: k-means of all
+weights to 16 centroids from each initialisation, and the codes of all. ``encoding``: a layer that
+keeps 9 % of its weights (as in Deep Compression) or all, shared by k-means to 15 centroids, and
+Huffman coded as in a file; ``columns`` is the time of sorting the codes by columns. Every case is
+a process of its own with one thread. ``peak_bytes`` is the most memory that it held, including
+Python and its libraries; ``base_bytes`` is that before the first weight.
 """
 import argparse
 import inspect
@@ -23,12 +23,12 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 def peak() -> int:
-    """Most memory that this process has held, bytes."""
+    """Most memory that this process has held so far, bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class Clock:
-    """Seconds of each step, on the wall and of the processor."""
+    """Wall-clock and processor seconds of each step."""
 
     def __init__(self) -> None:
         self.steps: dict[str, float] = {}
@@ -38,14 +38,14 @@ class Clock:
         self._began = time.perf_counter(), time.process_time()
 
     def note(self, step: str) -> None:
-        """The step that ends here."""
+        """Note the time of the step that ends now."""
         self.steps[f"{step}_seconds"] = time.perf_counter() - self._began[0]
         self.steps[f"{step}_cpu_seconds"] = time.process_time() - self._began[1]
         self._lap()
 
 
 def cluster_all(options: argparse.Namespace) -> dict:
-    """K-means of all weights, and their codes."""
+    """K-means of all weights, and the codes of all."""
     import numpy as np
     import torch
     from openeie.sw.compress.methods.kmeans import assign, kmeans
@@ -58,9 +58,11 @@ def cluster_all(options: argparse.Namespace) -> dict:
     clock.note("kmeans")
     codes = assign(values, centroids)
     clock.note("assign")
-    error = sum(float(np.square(part - centroids[code], dtype=np.float64).sum()) for part, code in
-                zip(np.array_split(values, 64), np.array_split(codes, 64))) / len(values)
-    return {"weights": len(values), "mean_square_error": error, "base_bytes": base,
+
+    error = 0.0
+    for part, code in zip(np.array_split(values, 64), np.array_split(codes, 64)):
+        error += float(np.square(part - centroids[code], dtype=np.float64).sum())
+    return {"weights": len(values), "mean_square_error": error / len(values), "base_bytes": base,
             "peak_bytes": peak()} | clock.steps
 
 
@@ -71,7 +73,8 @@ def encode(options: argparse.Namespace) -> dict:
     from openeie.core.artefact.payload import encode_payload
     from openeie.core.numbers.sparse import SparseWeights
     from openeie.sw.compress.methods.kmeans import assign, kmeans
-    base, keep = peak(), float(options.case)
+    base = peak()
+    keep = float(options.case)
     weight = np.random.default_rng(options.seed).standard_normal(
         (options.rows, options.columns), dtype=np.float32)
     if keep < 1:
@@ -109,8 +112,8 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=4096)
     parser.add_argument("--columns", type=int, default=9216)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--part", choices=CASES, help="run one case in this process:")
-    parser.add_argument("--case", help="which")
+    parser.add_argument("--part", choices=CASES, help="run one case of this part, in this process")
+    parser.add_argument("--case", help="the case to run")
     options = parser.parse_args()
     if options.part and options.case not in CASES[options.part][1]:
         parser.error(f"--case of --part {options.part} must be one of "

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation on MNIST: a small student with and without its teacher, compressed and run; JSON.
+"""Distillation on MNIST: a small student with and without a teacher, compressed and run; JSON.
 
     python benchmarks/distill.py --mnist DIR [--seeds N] [--rtl N] [-o FILE.json]
-    python benchmarks/distill.py --mnist DIR --sweep        # the temperatures, on held-out pictures
+    python benchmarks/distill.py --mnist DIR --sweep        # the temperatures, on held-out images
 
-The experiment of Hinton, Vinyals and Dean (2015, section 3) in small. One teacher (784-800-800-10,
-dropout) sees distorted pictures; the students (784-30-30-10) never do. For each seed two students
-start from the same weights: one learns from the labels, one from the teacher, too. Both are
-pruned, shared and quantised, the first with cross-entropy, the second with the distillation as the
-loss of every retraining. The integer networks run on EIE16: ``fast`` on all test pictures, and
-``rtl`` on the first few of one network, equal in every word, cycle and counter. The teacher's own
-seed is ``--seed``; the students' follow it.
+A small form of the experiment of Hinton, Vinyals and Dean (2015, section 3). One teacher
+(784-800-800-10, dropout) is trained with distorted images; the students (784-30-30-10) are not.
+For each seed two students start with the same weights: one learns from the labels, the other from
+the teacher as well. Both are pruned, shared and quantised; every retraining uses cross-entropy for
+the first and the distillation loss for the second. The integer networks run on EIE16: ``fast`` on
+all test images, and for one network ``rtl`` on the first few, equal in every word, cycle and
+counter. ``--seed`` is the teacher's seed and the first seed of the students.
 """
 import argparse
 import json
@@ -28,7 +28,8 @@ import torch
 from torch import nn
 
 import openeie
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core.network.graph import Network
 from openeie.sw.compress.methods.distill import distillation
 from openeie.sw.compress.methods.train import (Affine, Loss, Schedule, cross_entropy, deterministic,
@@ -37,17 +38,20 @@ from openeie.sw.data.mnist import load_mnist
 
 Labelled = tuple[np.ndarray, np.ndarray]
 
-TEACHER, STUDENT = (784, 800, 800, 10), (784, 30, 30, 10)
+#: Sizes of the layers.
+TEACHER = (784, 800, 800, 10)
+STUDENT = (784, 30, 30, 10)
 DISTILL = {"temperature": 4.0, "soft": 0.9}
-#: Shares of the teacher's part, and temperatures; at 0 the teacher is not heard.
+#: Weight of the teacher's part of the loss, and temperature; at 0 only the labels count.
 SWEEP = ((0.0, 1.0), *((0.9, temperature) for temperature in (1.0, 2.0, 4.0, 8.0, 20.0)),
          (0.5, 4.0), (1.0, 4.0))
 STEPS = ("float", "pruned", "shared", "integer")
-#: How the teacher is taught, and how a student learns in float.
+#: Training of the teacher, and of a student in float.
 TEACH = Schedule(epochs=12, rate=1e-3, final_rate=1e-5, batch=256)
-AUGMENT, DROPOUT = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1), 0.2
+AUGMENT = Affine(shift=2.0, rotate=10.0, scale=0.1, shear=0.1)
+DROPOUT = 0.2
 LEARN = {"epochs": 20, "rate": 3e-3, "final_rate": 1e-5, "batch": 256}
-#: Of a student, from random weights to the integer network; pictures are not distorted.
+#: A student, from random weights to the integer network; its images are not distorted.
 RECIPE = {
     "name": "student", "data": {"hold_out": 0}, "train": LEARN,
     "prune": {"keep": {"ip1": 0.15, "ip2": 0.45, "ip3": 0.6}, "rounds": 4,
@@ -59,7 +63,7 @@ RECIPE = {
 
 
 class Remembering(nn.Module):
-    """A teacher that is asked about each picture once: undistorted ones come every epoch."""
+    """A teacher that keeps its answers, since undistorted images come again every epoch."""
 
     def __init__(self, teacher: nn.Module) -> None:
         super().__init__()
@@ -77,8 +81,7 @@ class Remembering(nn.Module):
 
 
 def perceptron(sizes: Sequence[int], dropout: float = 0.0) -> nn.Sequential:
-    """Linear layers ip1, ip2, ... of maps, with ReLUs between, each followed by dropout if there
-    is any."""
+    """Linear layers ip1, ip2, ... on maps, with a ReLU and, if given, dropout between them."""
     modules: list[tuple[str, nn.Module]] = [("flatten", nn.Flatten())]
     for number, (a, b) in enumerate(pairwise(sizes), 1):
         if number > 1:
@@ -93,13 +96,13 @@ def student() -> nn.Sequential:
     return perceptron(STUDENT)
 
 
-def maps_of(pictures: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
+def maps_of(data: Labelled) -> tuple[torch.Tensor, torch.Tensor]:
     """Pixels in 0 .. 1, float32 maps, and labels, int64."""
-    return labelled_tensors(pictures[0].reshape(-1, 1, 28, 28), pictures[1])
+    return labelled_tensors(data[0].reshape(-1, 1, 28, 28), data[1])
 
 
 def taught(train: Labelled, seed: int) -> nn.Sequential:
-    """The teacher."""
+    """A trained teacher."""
     with deterministic(seed) as generator:
         teacher = perceptron(TEACHER, DROPOUT)
         fit(teacher, *maps_of(train), TEACH, generator=generator, augment=AUGMENT)
@@ -107,7 +110,7 @@ def taught(train: Labelled, seed: int) -> nn.Sequential:
 
 
 def on_the_array(network: Network, test: Labelled, rtl_images: int) -> dict:
-    """Cycles and errors on EIE16; ``rtl`` is compared with ``fast`` on the first pictures."""
+    """Cycles and errors on EIE16; ``rtl`` is compared with ``fast`` on the first images."""
     run = openeie.simulate(network, test[0], config="EIE16", engine="fast")
     result = {"cycles_per_picture": float(run.cycles.sum()) / len(test[0]),
               "error": float(np.mean(run.outputs.argmax(1) != test[1]))}
@@ -120,7 +123,7 @@ def on_the_array(network: Network, test: Labelled, rtl_images: int) -> dict:
 
 
 def spread(values: Sequence[float]) -> dict[str, float]:
-    """Mean and, of the sample, standard deviation."""
+    """Mean and sample standard deviation."""
     return {"mean": statistics.fmean(values),
             "deviation": statistics.stdev(values) if len(values) > 1 else 0.0}
 
@@ -130,24 +133,28 @@ def run(train: Labelled, test: Labelled, *, seeds: Sequence[int], rtl_images: in
     """The whole experiment, as plain values."""
     teacher = taught(train, seeds[0])
     teacher_error = error_rate(teacher, *maps_of(test))
-    progress(f"teacher: {teacher_error:.2%} wrong")
+    progress(f"teacher: {teacher_error:.2%} misclassified")
     data = {"train_images": train[0].reshape(-1, 1, 28, 28), "train_labels": train[1],
             "test_images": test[0].reshape(-1, 1, 28, 28), "test_labels": test[1]}
     rows = []
     for seed in seeds:
         for name in ("labels", "distilled"):
-            heard = name == "distilled"
+            is_distilled = name == "distilled"
             made = openeie.compress(
-                student, data, RECIPE | ({"distill": DISTILL} if heard else {}), seed=seed,
-                teacher=Remembering(teacher) if heard else None)
-            rows.append({"student": name, "seed": seed, **made.errors, "bytes": made.file_bytes}
-                        | on_the_array(made.network, test,
-                                       rtl_images if heard and seed == seeds[0] else 0))
-            assert rows[-1]["error"] == made.integer_error      # fast is the golden model
-            progress(json.dumps(rows[-1]))
-    summary = {name: {column: spread([row[column] for row in rows if row["student"] == name])
-                      for column in (*STEPS, "bytes", "cycles_per_picture")}
-               for name in ("labels", "distilled")}
+                student, data, RECIPE | ({"distill": DISTILL} if is_distilled else {}), seed=seed,
+                teacher=Remembering(teacher) if is_distilled else None)
+            on_rtl = rtl_images if is_distilled and seed == seeds[0] else 0
+            row = {"student": name, "seed": seed, **made.errors, "bytes": made.file_bytes}
+            row |= on_the_array(made.network, test, on_rtl)
+            assert row["error"] == made.integer_error       # fast equals the golden model
+            rows.append(row)
+            progress(json.dumps(row))
+
+    summary: dict = {}
+    for name in ("labels", "distilled"):
+        of_kind = [row for row in rows if row["student"] == name]
+        summary[name] = {column: spread([row[column] for row in of_kind])
+                         for column in (*STEPS, "bytes", "cycles_per_picture")}
     return DISTILL | {
         "teacher": {"sizes": TEACHER, "parameters": _parameters(TEACHER), "error": teacher_error},
         "student": {"sizes": STUDENT, "parameters": _parameters(STUDENT)}, "students": rows,
@@ -156,9 +163,10 @@ def run(train: Labelled, test: Labelled, *, seeds: Sequence[int], rtl_images: in
 
 def sweep(train: Labelled, *, seeds: Sequence[int], hold_out: int,
           progress: Callable[[str], None]) -> dict:
-    """Errors of float students on held-out training pictures, over temperatures and shares."""
-    rest, held = ((train[0][part], train[1][part])
-                  for part in (slice(-hold_out), slice(-hold_out, None)))
+    """Errors of float students on held-out training images, by temperature and weight."""
+    images, labels = train
+    rest = images[:-hold_out], labels[:-hold_out]
+    held = images[-hold_out:], labels[-hold_out:]
     teacher = taught(rest, seeds[0])
     remembering = Remembering(teacher)
 
@@ -167,10 +175,12 @@ def sweep(train: Labelled, *, seeds: Sequence[int], hold_out: int,
             model = student()
             fit(model, *maps_of(rest), Schedule(**LEARN), generator=generator, loss=loss)
         return error_rate(model, *maps_of(held))
+
     result = {"teacher": error_rate(teacher, *maps_of(held)), "rows": []}
     for soft, temperature in SWEEP:
-        loss = distillation(remembering, temperature=temperature, soft=soft) if soft \
-            else cross_entropy
+        loss = cross_entropy
+        if soft:
+            loss = distillation(remembering, temperature=temperature, soft=soft)
         errors = [error(loss, seed) for seed in seeds]
         result["rows"].append({"temperature": temperature, "soft": soft, "errors": errors}
                               | spread(errors))
@@ -179,6 +189,7 @@ def sweep(train: Labelled, *, seeds: Sequence[int], hold_out: int,
 
 
 def _parameters(sizes: Sequence[int]) -> int:
+    """Number of weights and biases."""
     return sum(a * b + b for a, b in pairwise(sizes))
 
 
@@ -187,11 +198,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--mnist", required=True, metavar="DIR", help="the four *.gz files")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--seeds", type=int, default=3, metavar="N", help="students of each kind")
-    parser.add_argument("--rtl", type=int, default=5, metavar="N", help="pictures for the gateware")
-    parser.add_argument("--sweep", action="store_true", help="temperatures instead, on 5,000 "
-                                                             "training pictures held out")
-    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write the JSON there, too")
+    parser.add_argument("--seeds", type=int, default=3, metavar="N",
+                        help="number of students of each kind")
+    parser.add_argument("--rtl", type=int, default=5, metavar="N", help="images for the gateware")
+    parser.add_argument("--sweep", action="store_true", help="compare temperatures instead, on "
+                                                             "5,000 held-out training images")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE",
+                        help="also write the JSON to this file")
     options = parser.parse_args()
     if options.seeds < 1:
         parser.error(f"--seeds must be at least 1, not {options.seeds}")
@@ -201,8 +214,9 @@ def main() -> None:
 
     def progress(line: str) -> None:
         print(f"[{time.monotonic() - began:5.0f} s] {line}", file=sys.stderr, flush=True)
-    train, seeds = load_mnist(options.mnist, "train"), range(options.seed,
-                                                             options.seed + options.seeds)
+
+    train = load_mnist(options.mnist, "train")
+    seeds = range(options.seed, options.seed + options.seeds)
     if options.sweep:
         result = sweep(train, seeds=seeds, hold_out=5000, progress=progress)
     else:

@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Speed of the ``fast`` engine in PE-cycles per second, as JSON; ``--rtl`` compares with ``rtl``.
+"""Speed of the engine ``fast`` in PE-cycles per second, as JSON; ``--rtl`` compares with ``rtl``.
 
     python benchmarks/fast_speed.py [--rtl] [--images N] [--seconds S] [--seed S]
 
-Weights and activations are random at the densities of EIE's Table III, from a seed. A rate is
-simulated cycles x PEs / seconds, for one thread, best of the repetitions that fit ``--seconds``;
-decoding the memory images is done once and stated apart. ``encode_seconds``: from dense matrices of
-codebook slots to packed entry words; ``memory_of_encoded``: what the decoded layers take, and what
-decoding takes at its peak, over the bytes of entries and pointers.
+Weights and activations are random, with the densities of EIE's Table III. A rate is simulated
+cycles x PEs / seconds of one thread: the best of as many repetitions as fit in ``--seconds``.
+Decoding the memory images is timed once, separately. ``encode_seconds`` is the time from dense
+matrices of codebook slots to packed entry words. ``memory_of_encoded`` is the memory of the decoded
+layers, and the peak while decoding, divided by the bytes of entries and pointers.
 """
 import argparse
 import json
 import platform
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,7 @@ from openeie.sim.fast import fast
 from openeie.sim.fast.decoded import decode
 from openeie.sim.rtl.drive import read_counters, read_outputs
 
-#: name: preset, sizes, weight densities, activation density, images.
+#: name: preset, sizes of layers, weight densities, activation density, images.
 CASES = {
     "Alex-6": ("EIE64", (9216, 4096), (0.09,), 0.351, 8),
     "4096-4096-1000": ("EIE64", (4096, 4096, 1000), (0.09, 0.09), 0.353, 8),
@@ -39,8 +40,9 @@ CASES = {
 }
 
 
-def random_network(sizes, densities, rng) -> Network:
-    """A network whose activations stay in range and about half of them positive."""
+def random_network(sizes: Sequence[int], densities: Sequence[float],
+                   rng: np.random.Generator) -> Network:
+    """A network whose activations stay in range, about half of them positive."""
     layers = []
     for number, (n, m, density) in enumerate(zip(sizes, sizes[1:], densities)):
         codes = rng.integers(1, 16, (m, n), dtype=np.uint8)
@@ -55,15 +57,17 @@ def random_network(sizes, densities, rng) -> Network:
     return Network(name="random", layers=tuple(layers), input_range=(-4096, 4096))
 
 
-def random_inputs(count: int, n: int, density: float, rng) -> np.ndarray:
-    """Activations int64 [count, n], positive as after a ReLU."""
+def random_inputs(count: int, n: int, density: float, rng: np.random.Generator) -> np.ndarray:
+    """Activations, int64 [count, n], not negative, as after a ReLU."""
     x = rng.integers(1, 4096, (count, n))
     return np.where(rng.random((count, n)) < density, x, 0)
 
 
-def best_of(call: Callable, seconds: float):
-    """``(result, shortest time)`` of repetitions for about ``seconds``, the first not counted."""
-    result, best, end = call(), float("inf"), time.perf_counter() + seconds
+def best_of(call: Callable[[], Any], seconds: float) -> tuple[Any, float]:
+    """Result and shortest time of calls for about ``seconds``; the first call does not count."""
+    result = call()
+    best = float("inf")
+    end = time.perf_counter() + seconds
     while best == float("inf") or time.perf_counter() < end:
         began = time.perf_counter()
         result = call()
@@ -72,7 +76,7 @@ def best_of(call: Callable, seconds: float):
 
 
 def encode_dense(network: Network, config: ArrayConfig, seconds: float) -> float:
-    """Shortest seconds from dense matrices to packed words, all layers together."""
+    """Seconds from dense matrices to packed words, for all layers together."""
     dense = []
     for layer in network.layers:
         codes = np.zeros(layer.weights.shape, np.uint8)
@@ -83,29 +87,30 @@ def encode_dense(network: Network, config: ArrayConfig, seconds: float) -> float
         for codes, codebook in dense:
             weights = SparseWeights.from_codes(codes, codebook)
             pack_fixed(config, "codebook", encode_entries(weights, config.pes, config.max_run))
+
     return best_of(encode, seconds)[1]
 
 
 def memory(program: Program) -> dict[str, float]:
-    """Bytes of the decoded layers, and of decoding at its peak, over those of the encoding."""
-    plans, config = program.tiles, program.config
-    encoded = sum(int(plan.entry_count.sum()) * config.entry_widths["codebook"] / 8
-                  + config.pes * (plan.columns + 1) * 4 for plan in plans)
+    """Memory of the decoded layers, and the peak while decoding, divided by the encoded bytes."""
+    config = program.config
+    encoded = sum(int(tile.entry_count.sum()) * config.entry_widths["codebook"] / 8
+                  + config.pes * (tile.columns + 1) * 4 for tile in program.tiles)
     tracemalloc.start()
     decoded = decode(program)
     held, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert len(decoded) == len(plans)
+    assert len(decoded) == len(program.tiles)
     return {"decoded": held / encoded, "peak": peak / encoded}
 
 
-def timed_only(program: Program, layers, acts) -> int:
-    """Cycles of all layers for inputs of each layer already known; returns PE-cycles."""
+def timed_only(program: Program, layers: Sequence, acts: Sequence[np.ndarray]) -> int:
+    """PE-cycles of all layers, without values: the inputs ``acts`` of each layer are known."""
     config = program.config
     return config.pes * sum(
         fast.layer_cycles(fast.broadcast_items(vector), layer.counts[0], layer.fillers[0],
-                          config=config, outputs=plan.channels)[0]
-        for plan, layer, x in zip(program.tiles, layers, acts) for vector in x)
+                          config=config, outputs=tile.channels)[0]
+        for tile, layer, x in zip(program.tiles, layers, acts) for vector in x)
 
 
 def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool) -> dict:
@@ -144,26 +149,33 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
 
 
 def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
-    """The gateware on the same inputs; raises Mismatch unless the last outputs, all cycles and
-    all counters are equal. Its rate is that of the runs alone: loading and reading are not in it.
+    """Run the gateware on the same inputs. Its rate is that of the launches, without loading and
+    reading.
+
+    Raises
+    ------
+    Mismatch : the network's outputs, a cycle or a counter differ.
     """
     from openeie.sim.rtl.rtl import Rtl
-    plans, limit = program.tiles, sum(plan.cycle_limit for plan in program.tiles) + 1024
-    seconds, results = 0.0, [[] for _ in plans]
+    tiles = program.tiles
+    limit = sum(tile.cycle_limit for tile in tiles) + 1024
+    seconds = 0.0
+    results: list[list] = [[] for _ in tiles]
     with Rtl(program.config) as rtl:
         rtl.load(program.records())
         for vector in x:
             rtl.load(program.input_records(vector[np.newaxis]))
             began = time.perf_counter()
-            rtl.start(0, len(plans), limit)
+            rtl.start(0, len(tiles), limit)
             seconds += time.perf_counter() - began
-            outputs = read_outputs(rtl, program, len(plans) - 1)
+            outputs = read_outputs(rtl, program, len(tiles) - 1)
             for number, result in enumerate(results):
                 result.append((outputs, *read_counters(rtl, number)))
+
     compared = 0
     for number, (result, layer) in enumerate(zip(results, run.tiles)):
         outputs, cycles, counters, saturated = (np.array(part) for part in zip(*result))
-        last = number == len(plans) - 1
+        last = number == len(tiles) - 1
         truth = LayerRun(name=layer.name, cycles=cycles, counters=counters,
                          saturated=saturated, outputs=outputs[:, 0] if last else layer.outputs[:0])
         ours = LayerRun(name=layer.name, cycles=layer.cycles[:len(x)],
@@ -179,8 +191,8 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rtl", action="store_true", help="run the gateware too, and compare")
-    parser.add_argument("--case", choices=CASES, action="append", help="only this one")
+    parser.add_argument("--rtl", action="store_true", help="also run the gateware, and compare")
+    parser.add_argument("--case", choices=CASES, action="append", help="run only this case")
     parser.add_argument("--images", type=int, help="inputs of each case")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each rate")
     parser.add_argument("--seed", type=int, default=0)

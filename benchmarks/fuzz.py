@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Feed every parser damaged files; a line of JSON for each, exit code 1 if one has a fault.
+"""Feed damaged files to every parser; one JSON line each, exit code 1 if one has a fault.
 
     python benchmarks/fuzz.py --mutations 100000 --seed 1 [--only NAME] [--list] [-j 2]
-    python benchmarks/fuzz.py --seed 1 --only NAME --case 7 [-o FILE]   # one again, its bytes
+    python benchmarks/fuzz.py --seed 1 --only NAME --case 7 [-o FILE]   # repeat one case
 
 A damaged file must be refused with an error of the package (``refused``), or be read
 (``accepted_equal``, ``accepted_different``). Faults are: any other exception; a different result
-where the format has its own check (``checked``); a file that takes more than ``--limit`` seconds
-or 2 GiB; a message of more than 10,000 characters; a crash. ``slowest_s`` is processor time. Each
-parser runs in a process of its own (``fuzz_worker.py``), which is started again behind a file that
-ended it. Parsers are listed in ``fuzz_targets.py``, ``fuzz_importers.py``, and files named with
-``--targets``.
+although the format has a check of its own (``checked``); a file that takes more than ``--limit``
+seconds or 2 GiB; a message of more than 10,000 characters; a crash. ``slowest_s`` is processor
+time. Each parser runs in a process of its own (``fuzz_worker.py``). If a file ends that process, a
+new one continues with the next file. The parsers are those in ``fuzz_targets.py``,
+``fuzz_importers.py``, and in files given with ``--targets``.
 """
 import argparse
 import json
@@ -27,21 +27,23 @@ _FOLDER = Path(__file__).resolve().parent
 
 
 def fuzz(name: str, args: argparse.Namespace) -> dict:
-    """All mutations of a parser; what its processes found together."""
+    """Run all mutations of a parser; returns the results of its processes together."""
     total = {"parser": name, "seed": args.seed, "mutations": 0, "refused": 0, "accepted_equal": 0,
              "accepted_different": 0, "faults": 0, "checked": False, "slowest_s": 0.0,
              "slowest_case": 0, "examples": []}
-    begun, first = time.monotonic(), 0
+    begun = time.monotonic()
+    first = 0
     while first < args.mutations:
         part, end = run_worker(name, args, first)
         merge(total, part)
-        if end is not None and part["next"] < args.mutations:       # this file ended the process
+        if end is not None and part["next"] < args.mutations:       # this mutation ended it
             add_fault(total, {"case": part["next"], "what": end})
             total["mutations"] += 1
             part["next"] += 1
             if total["faults"] > 100:
                 break
         first = part["next"]
+
     total["seconds"] = round(time.monotonic() - begun, 1)
     for example in total["examples"]:
         example["replay"] = (f"python benchmarks/fuzz.py --seed {args.seed} --only {name} --case "
@@ -50,7 +52,7 @@ def fuzz(name: str, args: argparse.Namespace) -> dict:
 
 
 def merge(total: dict, part: dict) -> None:
-    """Add what one process found."""
+    """Add the results of one process."""
     for key in ("mutations", "refused", "accepted_equal", "accepted_different", "faults"):
         total[key] += part[key]
     total["checked"] = part["checked"]
@@ -60,13 +62,13 @@ def merge(total: dict, part: dict) -> None:
 
 
 def add_fault(total: dict, example: dict) -> None:
-    """A fault that a process could not tell of itself."""
+    """Add a fault that a process could not report itself."""
     total["faults"] += 1
     total["examples"].append(example)
 
 
 def run_worker(name: str, args: argparse.Namespace, first: int) -> tuple[dict, str | None]:
-    """What a process found from a mutation on, and how it ended, if not by itself."""
+    """Run a process from mutation ``first`` on; returns its results, and how it was ended."""
     with tempfile.TemporaryDirectory(dir=fuzz_worker.fast_folder()) as folder:
         state = Path(folder) / "state.json"
         words = [sys.executable, str(_FOLDER / "fuzz_worker.py"), name, str(args.seed), str(first),
@@ -82,23 +84,27 @@ def run_worker(name: str, args: argparse.Namespace, first: int) -> tuple[dict, s
 
 
 def watch(process: subprocess.Popen, state: Path, limit: float) -> str | None:
-    """Wait for a process, and end it when a file takes it three times the limit: then not even
-    its alarm has reached it."""
-    seen, since = None, time.monotonic()
+    """Wait for a process; end it when a file takes three times the limit, as its own alarm must
+    have failed then. Returns how it was ended, or None."""
+    seen = None
+    since = time.monotonic()
     while process.poll() is None:
         time.sleep(0.05)
         now = fuzz_worker.current_case(state)
         if now != seen:
-            seen, since = now, time.monotonic()
+            seen = now
+            since = time.monotonic()
         elif time.monotonic() - since > 3 * limit + (120 if seen is None else 0):
             process.kill()
             process.wait()
             return f"hangs for {3 * limit} s"
-    return f"ends the process with code {process.returncode}" if process.returncode else None
+    if process.returncode:
+        return f"ends the process with code {process.returncode}"
+    return None
 
 
 def replay(name: str, args: argparse.Namespace) -> int:
-    """One mutation again, with its traceback; its bytes go to a file."""
+    """Run one mutation again, with its traceback; ``-o`` writes its bytes to a file."""
     target = fuzz_worker.find_target(name, args.targets)
     pool = fuzz_worker.seeds_of(target, args.seed)
     _, data = fuzz_worker.mutation(target, pool, args.seed, args.case)
@@ -113,18 +119,18 @@ def replay(name: str, args: argparse.Namespace) -> int:
 
 
 def main() -> int:
-    """Run what the command line asks for; the exit code."""
+    """Run what the command line asks for; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--mutations", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", metavar="NAME", action="append")
     parser.add_argument("--list", action="store_true", help="print the parsers' names")
-    parser.add_argument("--case", type=int, help="run this mutation alone, with its traceback")
-    parser.add_argument("-o", "--out", type=Path, help="write the mutation's bytes there")
+    parser.add_argument("--case", type=int, help="run only this mutation, with its traceback")
+    parser.add_argument("-o", "--out", type=Path, help="write the mutation's bytes to this file")
     parser.add_argument("--limit", type=float, default=20, help="seconds for one file")
     parser.add_argument("-j", "--jobs", type=int, default=1)
     parser.add_argument("--targets", type=Path, action="append", default=[],
-                        help="a Python file with TARGETS, besides those of the project")
+                        help="a Python file with more TARGETS")
     args = parser.parse_args()
     names = fuzz_worker.target_names(args.targets)
     unknown = set(args.only or ()) - set(names)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``fuzz.py`` feeds: the readers of pictures, inputs and layers that people bring as arrays.
+"""Targets of ``fuzz.py``: readers of data sets, inputs and layers that users bring as arrays.
 
-Targets are as in ``fuzz_targets.py``; ``fuzz_importers.py`` hands them on.
+The form of a target is described in ``fuzz_targets.py``; ``fuzz_importers.py`` includes these.
 """
 import io
 from pathlib import Path
@@ -11,14 +11,15 @@ import numpy as np
 __all__ = ["TARGETS", "npz"]
 
 
-def npz(rng, **arrays) -> bytes:
-    """An archive, every second one deflated."""
+def npz(rng: np.random.Generator, **arrays: np.ndarray) -> bytes:
+    """An archive; about half of them are compressed."""
     file = io.BytesIO()
-    (np.savez_compressed if rng.random() < 0.5 else np.savez)(file, **arrays)
+    save = np.savez_compressed if rng.random() < 0.5 else np.savez
+    save(file, **arrays)
     return file.getvalue()
 
 
-def pictures(rng) -> bytes:
+def dataset(rng) -> bytes:
     """A data set for ``compress``."""
     labels = rng.integers(0, 10, 30)
     images = rng.integers(0, 256, (30, 3, 4, 5)).astype(np.uint8)
@@ -27,8 +28,8 @@ def pictures(rng) -> bytes:
                held_out_labels=labels[10:15], scale=0.5, offset=np.array([1, 2, 3]))
 
 
-def read_pictures(path: Path):
-    """Everything that a run sees of it."""
+def read_dataset(path: Path):
+    """Everything that a run uses of it."""
     from openeie.sw.data.labelled import load_dataset
     data = load_dataset(path)
     images = data.train[0]
@@ -74,7 +75,7 @@ def read_workload(path: Path):
 
 
 def idx(rng) -> bytes:
-    """A file of MNIST's kind."""
+    """A file in MNIST's format."""
     import gzip
     images = rng.integers(0, 256, (5, 28, 28)).astype(np.uint8)
     return gzip.compress(b"\0\0\x08\x03" + np.array(images.shape, ">u4").tobytes()
@@ -88,12 +89,12 @@ def read_idx(path: Path):
 
 
 def cifar(rng) -> bytes:
-    """JPEG pictures of CIFAR-10's size, in one archive."""
+    """JPEG images of CIFAR-10's size, in one archive."""
     from PIL import Image
     streams = []
-    for picture in rng.integers(0, 256, (3, 32, 32, 3)).astype(np.uint8):
+    for image in rng.integers(0, 256, (3, 32, 32, 3)).astype(np.uint8):
         file = io.BytesIO()
-        Image.fromarray(picture).save(file, "JPEG")
+        Image.fromarray(image).save(file, "JPEG")
         streams.append(file.getvalue())
     head = 100
     parts = [stream[head:] for stream in streams]
@@ -103,14 +104,14 @@ def cifar(rng) -> bytes:
 
 
 def read_cifar(path: Path):
-    """As ``--data cifar10:FOLDER`` does; the file has the name that is looked for."""
+    """As ``--data cifar10:FOLDER`` does, which looks for a file of this name."""
     from openeie.sw.data.cifar10 import load_cifar10
     return list(load_cifar10(path.parent, "test"))
 
 
-#: Archives have a CRC of each array; what else can change in them is their names.
+#: Archives have a CRC for each array, so only names can change unnoticed.
 TARGETS = [
-    ("dataset.npz", pictures, read_pictures, True),
+    ("dataset.npz", dataset, read_dataset, True),
     ("inputs.npz", network_inputs, read_network_inputs, True),
     ("inputs.npy", network_inputs_npy, read_network_inputs),
     ("layer.npz", workload, read_workload, True),

@@ -1,26 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``fuzz.py`` feeds: the readers of networks and weights that people bring.
+"""Targets of ``fuzz.py``: readers of networks and weights that users bring.
 
-Targets are as in ``fuzz_targets.py``. Where a file needs another beside it, that one is whole and
-made in :func:`beside`. What is read is run on, too: quantised, or loaded into a module.
+The form of a target is described in ``fuzz_targets.py``. If a file needs a second one, that one is
+undamaged, from :func:`companion`. What is read is also used: quantised, or loaded into a module.
 """
 import io
 import re
 import runpy
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
+from typing import Any
 
 import numpy as np
 
 __all__ = ["TARGETS"]
 
-#: Of the file beside this one, wherever Python looks for modules.
+#: Loaded by its path, so that it is found wherever Python looks for modules.
 _ARRAYS = runpy.run_path(str(Path(__file__).with_name("fuzz_arrays.py")))
 npz = _ARRAYS["npz"]
 
 PROTOTXT = """
-name: "small"  # two branches and all that stands between
+name: "small"  # two branches, and one of each kind of layer
 input: "data" input_dim: 1 input_dim: 2 input_dim: 6 input_dim: 5
 layer { name: "a" type: "Convolution" bottom: "data" top: "a"
         convolution_param { num_output: 4 kernel_size: 3 stride: 2 pad: 1 } }
@@ -34,20 +36,20 @@ layer { name: "ip" type: "InnerProduct" bottom: "p" top: "ip"
         inner_product_param { num_output: 5 } }
 layer { name: "prob" type: "Softmax" bottom: "ip" top: "prob" }
 """
-#: Weights and biases of these layers, as Caffe has them.
+#: Shapes of the weights, in Caffe's order; each layer has as many biases as outputs.
 SHAPES = {"a": (4, 2, 3, 3), "b": (6, 2, 1, 3), "ip": (5, 40)}
 
 
 @cache
-def beside(name: str, make, seed: int = 0) -> Path:
-    """A whole file beside the damaged one."""
+def companion(name: str, make: Callable, seed: int = 0) -> Path:
+    """An undamaged file that is read together with the damaged one."""
     path = Path(mkdtemp(prefix="openeie-fuzz-")) / name
     path.write_bytes(make(np.random.default_rng(seed)))
     return path
 
 
-def told(graph) -> list:
-    """A float graph, and what it becomes on an array, as plain values."""
+def quantised(graph: Any) -> list:
+    """The artefact that a float graph becomes, to compare."""
     from openeie.core.artefact import artefact
     from openeie.sw.quantise.quantise import quantise_graph
     shape = graph.shapes[graph.input.name]
@@ -70,20 +72,21 @@ def prototxt(rng) -> bytes:
 
 
 def read_caffe_weights(path: Path):
-    """With a whole description."""
+    """With an undamaged description."""
     from openeie.sw.importers.caffe.npz_weights import load_npz
-    return told(load_npz(path, beside("net.prototxt", prototxt)))
+    return quantised(load_npz(path, companion("net.prototxt", prototxt)))
 
 
 def read_prototxt(path: Path):
-    """With whole weights."""
+    """With undamaged weights."""
     from openeie.sw.importers.caffe.npz_weights import load_npz
-    return told(load_npz(beside("weights.npz", caffe_weights), path))
+    return quantised(load_npz(companion("weights.npz", caffe_weights), path))
 
 
 def han(rng) -> bytes:
     """Song Han's compressed weights."""
-    counts, parts = [], []
+    counts = []
+    parts = []
     for shape in SHAPES.values():
         count = int(np.prod(shape)) // 3
         codebook = np.concatenate([[0], rng.normal(size=255)]).astype("<f4")
@@ -100,13 +103,13 @@ def han(rng) -> bytes:
 
 
 def read_han(path: Path):
-    """With a whole description."""
+    """With an undamaged description."""
     from openeie.sw.importers.caffe.han import load_han
-    return told(load_han(path, beside("net.prototxt", prototxt)))
+    return quantised(load_han(path, companion("net.prototxt", prototxt)))
 
 
 def onnx_model(rng) -> bytes:
-    """A model of most operators, and the shape arithmetic of exporters."""
+    """A model with most operators, and with the shape arithmetic of exporters."""
     from onnx import TensorProto, helper, numpy_helper
     floats = {"w": (4, 2, 3, 3), "s": 4, "o": 4, "m": 4, "v": 4, "g": (3, 36), "bias": 3}
     stored = [numpy_helper.from_array(rng.uniform(0.1, 1, size).astype(np.float32), name)
@@ -133,20 +136,23 @@ def onnx_model(rng) -> bytes:
 def read_onnx(path: Path):
     """As ``openeie.quantise`` does."""
     from openeie.sw.importers.onnx.file import load_onnx
-    return told(load_onnx(path))
+    return quantised(load_onnx(path))
 
 
 def module():
-    """A module with weights of every kind that is loaded."""
+    """A module with weights of all kinds that can be loaded."""
     from torch import nn
     return nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.Flatten(), nn.Linear(12, 4))
 
 
 def state_dict(rng, *, masked: bool = False) -> dict:
-    """Its tensors, one of them perhaps as what torch's pruning has."""
+    """The tensors of :func:`module`; if ``masked``, one is split as torch's pruning does."""
     import torch
-    tensors = {name: torch.from_numpy(rng.uniform(0.1, 1, tuple(one.shape)).astype(np.float32))
-               if one.is_floating_point() else one for name, one in module().state_dict().items()}
+    tensors = {}
+    for name, one in module().state_dict().items():
+        if one.is_floating_point():
+            one = torch.from_numpy(rng.uniform(0.1, 1, tuple(one.shape)).astype(np.float32))
+        tensors[name] = one
     if masked:
         weight = tensors.pop("3.weight")
         tensors |= {"3.weight_orig": weight, "3.weight_mask": (weight > 0.5).float()}
@@ -154,32 +160,34 @@ def state_dict(rng, *, masked: bool = False) -> dict:
 
 
 def torch_weights(rng) -> bytes:
-    """As ``torch.save`` writes them, every second one in its older format."""
+    """As ``torch.save`` writes them; about half of them in its older format."""
     import torch
-    file, tensors, newer = io.BytesIO(), state_dict(rng, masked=True), bool(rng.random() < 0.5)
-    if not newer:               # with one storage, for several are in the order of their addresses
+    file = io.BytesIO()
+    tensors = state_dict(rng, masked=True)
+    newer = bool(rng.random() < 0.5)
+    if not newer:               # one storage: several would be in the order of their addresses
         floats = {name: one for name, one in tensors.items() if one.is_floating_point()}
         flat = torch.cat([one.reshape(-1) for one in floats.values()])
         parts = flat.split([one.numel() for one in floats.values()])
         tensors = {name: part.view(one.shape) for (name, one), part in zip(floats.items(), parts)}
     torch.save(tensors, file, _use_new_zipfile_serialization=newer)
-    data = file.getvalue()      # the older one calls a storage by its address, as text
+    data = file.getvalue()      # the older format names a storage by its address, as text
     return data if newer else re.sub(rb"(?s)X.\0\0\0\d{6,20}", b"X\1\0\0\0" + b"1", data)
 
 
 def safetensors_weights(rng) -> bytes:
-    """As safetensors has them."""
+    """As safetensors writes them."""
     import safetensors.torch
     return safetensors.torch.save(state_dict(rng, masked=True))
 
 
 def npz_weights(rng) -> bytes:
-    """As arrays by torch's names."""
+    """As arrays with torch's names."""
     return npz(rng, **{name: one.numpy() for name, one in state_dict(rng).items()})
 
 
 def read_weights(path: Path):
-    """Loaded into a module."""
+    """As they are loaded into a module."""
     from openeie.sw.importers.torch.weights import load_weights
     made = module()
     load_weights(made, path)

@@ -8,7 +8,7 @@ __all__ = ["mutate"]
 
 _NUMBER = re.compile(rb"-?[0-9]+(?:\.[0-9]+)?(?:[eE][-+]?[0-9]+)?")
 _WORD = re.compile(rb"[A-Za-z_]+|[0-9.]+|\"[^\"\n]*\"|[\[\]{}(),:=]")
-#: What stands where a number or a word was.
+#: Replacements for numbers and for words.
 _NUMBERS = (b"0", b"-1", b"1", b"2", b"255", b"65536", b"2147483648", b"1e400", b"-1e400", b"1e308",
             b"NaN", b"nan", b"inf", b"-Infinity", b"1.5", b"1" * 30, b"9" * 400, b"9" * 5000,
             b"0x" + b"f" * 300, b"18446744073709551616", b"-9223372036854775809", b"1e-400")
@@ -19,8 +19,9 @@ _DEEP = ((b"[", b"]"), (b'{"a":', b"}"), (b"{a=", b"}"), (b"a.", b""), (b"(", b"
 
 
 def mutate(rng: np.random.Generator, data: bytes, others: list[bytes]) -> bytes:
-    """The bytes with one to three kinds of damage; ``others`` are files to take pieces from."""
-    for _ in range(int(rng.integers(1, 4)) if rng.random() < 0.5 else 1):
+    """``data`` with one to three kinds of damage; ``others`` are files to take pieces from."""
+    count = int(rng.integers(1, 4)) if rng.random() < 0.5 else 1
+    for _ in range(count):
         data = _KINDS[rng.integers(len(_KINDS))](rng, data or b"\0", others)
     return data
 
@@ -35,7 +36,7 @@ def _piece(rng, data: bytes, most: int = 64) -> bytes:
 
 
 def _put(data: bytes, at: int, old: int, new: bytes) -> bytes:
-    """``new`` instead of ``old`` bytes."""
+    """``data`` with ``new`` instead of the ``old`` bytes at ``at``."""
     return data[:at] + new + data[at + old:]
 
 
@@ -73,14 +74,14 @@ def _noise(rng, data, others):
 
 
 def _length(rng, data, others):
-    """A size in bytes, as binary formats have."""
+    """Another integer of 1, 2, 4 or 8 bytes, such as the sizes in binary formats."""
     size = int(rng.choice([1, 2, 4, 8]))
     value = int(rng.choice([0, 1, 255, 65535, 1 << 31, (1 << 32) - 1, (1 << 62) - 1]))
     return _put(data, _at(rng, data), size, value.to_bytes(8, rng.choice(["little", "big"]))[:size])
 
 
 def _one(rng, pattern, data, new):
-    """Another word instead of one that the pattern finds."""
+    """``new`` instead of a random match of the pattern."""
     found = list(pattern.finditer(data))
     if not found:
         return _flip(rng, data, [])
@@ -109,7 +110,7 @@ def _nest(rng, data, others):
 
 
 def _swap(rng, data, others):
-    """Two words change places."""
+    """Exchange two words."""
     found = list(_WORD.finditer(data))
     if len(found) < 2:
         return _flip(rng, data, others)
@@ -118,9 +119,10 @@ def _swap(rng, data, others):
 
 
 def _lines(rng, data, others):
-    """Lines change places, or one is doubled, lost, or another file's."""
+    """Exchange two lines, double or remove one, or insert one of another file."""
     lines = data.splitlines(keepends=True)
-    at, kind = int(rng.integers(len(lines))), rng.integers(4)
+    at = int(rng.integers(len(lines)))
+    kind = rng.integers(4)
     if kind == 0:
         lines[at], lines[0] = lines[0], lines[at]
     elif kind == 1:

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What ``fuzz.py`` feeds: the readers of text, journals, checkpoints and artefacts.
+"""Targets of ``fuzz.py``: readers of text, journals, checkpoints and artefacts.
 
-Each target is a name, which is also the file's; valid bytes drawn from a generator; what reads the
-file and returns something to compare; and whether the format has a check of its own, so that
-damage may not give another result. Large libraries load with the targets that need them.
+A target is a tuple: a name, which is also the name of the file; a function from a random generator
+to the bytes of a valid file; a function that reads the file and returns something to compare; and
+whether the format has a check of its own, so that a damaged file must never give another result.
+Large libraries are imported by the targets that need them.
 """
 import hashlib
 import json
@@ -43,7 +44,7 @@ def read_config(path: Path):
 
 
 def sweep(rng) -> bytes:
-    """A sweep's grid with layers of its own."""
+    """A sweep: a grid and two layers."""
     queues = sorted({int(depth) for depth in rng.integers(1, 64, 3)})
     return (f'base = "EIE16"\nseed = {rng.integers(99)}\nmhz = 8.5e2\n[set]\nacc_banks = 2\n'
             f'[grid]\npes = [1, 4]\nqueue_depth = {queues}\nencodings = [["csr"], ["codebook"]]\n'
@@ -59,7 +60,7 @@ def read_sweep(path: Path):
 
 
 def recipe(rng) -> bytes:
-    """A recipe that comes with the package."""
+    """A recipe in the package."""
     import openeie
     folder = Path(openeie.__file__).parent / "sw" / "recipes"
     return rng.choice(sorted(folder.glob("*.toml"))).read_bytes()
@@ -73,7 +74,7 @@ def read_recipe(path: Path):
 
 @cache
 def _small_sweep():
-    """A sweep of a few points, its owner, and the finished journal's values."""
+    """A sweep of a few points, and its finished journal."""
     import tempfile
 
     from openeie.sim.study.grid import RandomLayer, Sweep
@@ -82,20 +83,20 @@ def _small_sweep():
         name="a", inputs=20, outputs=12, weight_density=0.3, act_density=0.5)])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "points.jsonl"
-        for _ in range(2):              # the second time, a line for each point
+        for _ in range(2):              # the second run writes a line for each point
             run_sweep(sweep, {}, journal=path)
         return sweep, path.read_bytes()
 
 
 def sweep_journal(rng) -> bytes:
-    """A finished sweep's journal, perhaps without some of its points."""
+    """The journal of a sweep, without some of its points."""
     _, data = _small_sweep()
     head, *lines = data.splitlines(keepends=True)
     return head + b"".join(line for line in lines if rng.random() < 0.8)
 
 
 def read_sweep_journal(path: Path):
-    """The table of the sweep that goes on from there."""
+    """The table of the sweep that continues from there."""
     from openeie.sim.study.sweep import run_sweep
     return run_sweep(_small_sweep()[0], {}, journal=path)
 
@@ -105,14 +106,14 @@ _OUTCOMES = [{"name": name, "result": "passed", "message": f"{count} words, all 
 
 
 def regression_journal(rng) -> bytes:
-    """A hardware regression's journal, after one to three checks."""
+    """The journal of a hardware regression after one to three checks."""
     return dump_lines(_OWNER, _OUTCOMES[:int(rng.integers(1, 4))]).encode()
 
 
 def read_regression_journal(path: Path):
-    """The outcomes that would be shown: those believed, the others from checks that are run."""
-    from openeie.boards.regression_journal import Journal, Outcome
-    passed = Journal(path, _OWNER).passed
+    """The outcomes that would be shown: those in the journal, the others from new checks."""
+    from openeie.boards.regression_journal import Outcome, RegressionJournal
+    passed = RegressionJournal(path, _OWNER).passed
     return {fields["name"]: Outcome(**fields) for fields in _OUTCOMES} | passed
 
 
@@ -126,7 +127,7 @@ def _checkpoints(folder: Path):
 
 
 def checkpoint(rng) -> bytes:
-    """What a step of a compression left."""
+    """The checkpoint of a step of a compression."""
     import tempfile
 
     import torch
@@ -138,14 +139,14 @@ def checkpoint(rng) -> bytes:
         kept = _checkpoints(Path(folder))
         kept.save(1, "prune", StepState(tensors=tensors, notes=notes))
         whole = next(Path(folder).glob("01-prune-*")).read_bytes()
-    # safetensors writes its metadata in any order; the same seed must give the same bytes.
+    # The same seed must give the same bytes, but safetensors writes metadata in any order.
     end = 8 + int.from_bytes(whole[:8], "little")
     text = json.dumps(json.loads(whole[8:end]), sort_keys=True).encode()
     return len(text).to_bytes(8, "little") + text + whole[end:]
 
 
 def read_checkpoint(path: Path):
-    """As a compression that goes on does."""
+    """As a compression that continues does."""
     folder = path.parent / "run"
     kept = _checkpoints(folder)
     os.replace(path, kept._path(1, "prune"))
@@ -155,12 +156,12 @@ def read_checkpoint(path: Path):
 
 
 def run_file(rng) -> bytes:
-    """What says whose a folder's checkpoints are."""
+    """The file that says which run the checkpoints of a folder belong to."""
     return json.dumps(_RUN, indent=1, sort_keys=True).encode()
 
 
 def read_run_file(path: Path):
-    """As a compression that goes on does; what is not equal is refused."""
+    """As a compression that continues does; another run is refused."""
     _checkpoints(path.parent)
     return True
 
@@ -195,52 +196,54 @@ def network(rng) -> bytes:
 
 
 def _valid_network(rng) -> bytes:
+    """A network whose weights the drawn encoding allows."""
     from openeie.core.errors import OpenEIEError
     while True:
         try:
             return network(rng)
-        except OpenEIEError:            # weights that the encoding does not allow
+        except OpenEIEError:            # the encoding does not allow these weights
             continue
 
 
 def read_network(path: Path):
-    """As :func:`openeie.load` does, and written again."""
+    """As :func:`openeie.load` does; written again, to compare."""
     return artefact.dumps(artefact.load(path))
 
 
 @cache
 def _fixed_network() -> tuple[dict[str, np.ndarray], str]:
-    """An artefact's parts: its tensors, and the text in its header."""
+    """Parts of an artefact: its tensors, and the text of its header."""
     tensors = safetensors.numpy.load(_valid_network(np.random.default_rng(5)))
     return tensors, zlib.decompress(tensors["header"].tobytes()[4:]).decode()
 
 
 def _packed(tensors: dict[str, np.ndarray], text: bytes) -> bytes:
-    """An artefact whose header's check is right, whatever it says."""
+    """An artefact with this header text, and with the right check for it."""
     deflated = zlib.compress(text)
     stamp = zlib.crc32(deflated).to_bytes(4, "little")
     return safetensors.numpy.save(tensors | {"header": np.frombuffer(stamp + deflated, np.uint8)})
 
 
 def header(rng) -> bytes:
-    """The JSON in an artefact."""
+    """The JSON text in an artefact."""
     return _fixed_network()[1].encode()
 
 
 def read_header(path: Path):
-    """An artefact with this header, and a check that is right."""
+    """As part of an artefact, with the right check."""
     return artefact.dumps(artefact.loads(_packed(_fixed_network()[0], path.read_bytes())))
 
 
 def payload(rng) -> bytes:
-    """A layer's entries."""
+    """The entries of a layer."""
     return _fixed_network()[0]["0"].tobytes()
 
 
 def read_payload(path: Path):
-    """An artefact with this payload, and checks that are right: only the decoder can tell."""
+    """As part of an artefact, with the right checks, so that only the decoder can notice."""
     tensors, text = _fixed_network()
-    fields, data = json.loads(text), path.read_bytes()
+    fields = json.loads(text)
+    data = path.read_bytes()
     fields["layers"][0]["crc"] = zlib.crc32(data)
     return artefact.dumps(artefact.loads(_packed(
         tensors | {"0": np.frombuffer(data, np.uint8)}, json.dumps(fields).encode())))

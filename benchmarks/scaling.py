@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cost of a cycle-exact answer against broadcast columns x PEs, as JSON and as a picture.
+"""Time of a cycle-exact answer by broadcast columns and PEs, as JSON and as a chart.
 
     python benchmarks/scaling.py [--seconds S] [--picture FILE.svg]
 
 Layers of 4096 outputs at 9 % density and of 512 to 8192 inputs, all of them broadcast, on 1 to 1024
-PEs: the recurrence alone, for one thread, best of the repetitions that fit ``--seconds``. If the
-cost is linear, a column costs the same in a long layer as in a short one, and its cost rises along
-a straight line with the PEs: ``fit`` is that line.
+PEs. Only the recurrence is timed, in one thread: the best of as many repetitions as fit in
+``--seconds``. If the cost is linear, a column costs the same in a long layer as in a short one,
+and its cost is a linear function of the PEs: ``fit`` is that function.
 """
 import argparse
 import io
@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core.array.config import preset
 from openeie.sim.study.workload import Workload, random_workload
 
@@ -25,10 +26,11 @@ PES = tuple(1 << k for k in range(11))
 
 
 def seconds_of(layer: Workload, pes: int, seconds: float) -> float:
-    """Shortest time of an answer; where the entries are is worked out before."""
+    """Shortest time of an answer; the positions of the entries are computed before."""
     config = preset("EIE64").replace(pes=pes)
     layer.time(config)
-    best, end = float("inf"), time.perf_counter() + seconds
+    best = float("inf")
+    end = time.perf_counter() + seconds
     while best == float("inf") or time.perf_counter() < end:
         began = time.perf_counter()
         layer.time(config)
@@ -37,7 +39,7 @@ def seconds_of(layer: Workload, pes: int, seconds: float) -> float:
 
 
 def measure(seconds: float) -> list[dict]:
-    """One point for each number of inputs and PEs."""
+    """A point for each number of inputs and of PEs."""
     points = []
     for inputs in INPUTS:
         layer = random_workload("layer", (4096, inputs), weight_density=0.09, act_density=1.0,
@@ -50,14 +52,14 @@ def measure(seconds: float) -> list[dict]:
 
 
 def fit(points: list[dict]) -> dict[str, float]:
-    """The line through all points by least squares: ns of a column, and of each PE more."""
+    """Least-squares line through all points: ns of a column, and ns of each PE."""
     slope, base = np.polyfit([point["pes"] for point in points],
                              [point["ns_per_column"] for point in points], 1)
     return {"ns_per_column": float(base), "ns_per_column_and_pe": float(slope)}
 
 
 def draw(points: list[dict], path: Path) -> None:
-    """What a column costs, over PEs, and the line."""
+    """Draw the cost of a column over the number of PEs, and the line."""
     import matplotlib
     from matplotlib.figure import Figure
     line = fit(points)
@@ -87,7 +89,7 @@ def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=0.3, help="time for each point")
-    parser.add_argument("--picture", type=Path, help="draw it there (.svg, .png)")
+    parser.add_argument("--picture", type=Path, help="draw a chart to this file (.svg, .png)")
     options = parser.parse_args()
     check_writable(options.picture)
     points = measure(options.seconds)

@@ -1,16 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SqueezeNet v1.0 from Song Han's compressed file, whole, on the array; one JSON object.
+"""SqueezeNet v1.0 from Song Han's compressed file on an array; one JSON object.
 
     python benchmarks/squeezenet.py NET PROTOTXT PICTURES.npz [--pes 16] [--images 10] [--rtl]
         [--clusters 1] [--act-depth 65536] [--picture FILE.svg]
 
 PICTURES.npz has ``images`` uint8 [n, 227, 227, 3] RGB, ``labels``, and the float network's
-``float_logits``. The last ten pictures set the scales, the first ``--images`` are run on
-``fast``; the first is compared with ``golden`` in every output of every layer, and with ``--rtl``
-with the gateware, in every output, cycle and counter. ``summary`` is the table by layers of
-``openeie sim --layers`` over all pictures run; its MAC utilisation counts useful entries of the
-convolutions against all cycles of all PEs, pooling included. ``--picture`` draws it.
-With a smaller ``--act-depth`` layers run in tiles.
+``float_logits``. The last ten images set the scales, the first ``--images`` are run on ``fast``.
+The first image is compared with ``golden`` in every output of every layer, and with ``--rtl`` with
+the gateware in every output, cycle and counter. ``summary`` is the table of ``openeie sim
+--layers`` for all images; its MAC utilisation is useful entries of the convolutions / (PEs x
+cycles), pooling included in the cycles. ``--picture`` draws it. With a smaller ``--act-depth``,
+layers run in tiles.
 """
 import argparse
 import inspect
@@ -21,7 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
-from openeie.cli.common import check_writable, one_line_errors, write_atomically
+from openeie.cli.common import one_line_errors
+from openeie.cli.outputs import check_writable, write_atomically
 from openeie.core import golden
 from openeie.core.array.config import ArrayConfig
 from openeie.core.compile.compile import compile_network
@@ -36,8 +37,9 @@ from openeie.sw.zoo import import_squeezenet
 
 
 def array(pes: int, clusters: int = 1, act_depth: int | None = None) -> ArrayConfig:
-    """An array with room for all maps, unless ``act_depth`` says otherwise."""
-    depth = act_depth or (1 << 16 if pes >= 16 else 1 << 20)
+    """An array; unless ``act_depth`` is given, it has room for all maps."""
+    untiled = 1 << 16 if pes >= 16 else 1 << 20
+    depth = act_depth or untiled
     return ArrayConfig(pes=pes, clusters=clusters, operations=("linear", "conv", "pool"),
                        encodings=("codebook",), code_width=8, acc_width=48, act_depth=depth,
                        entry_depth=1 << 16, pointer_depth=1 << 15, acc_depth=1024,
@@ -45,11 +47,16 @@ def array(pes: int, clusters: int = 1, act_depth: int | None = None) -> ArrayCon
 
 
 def check_golden(program: Program, x: np.ndarray, run: Run) -> int:
-    """Words compared; raises Mismatch at a layer that differs."""
+    """Compare all layers with ``golden``; returns the number of words compared.
+
+    Raises
+    ------
+    Mismatch : a layer differs.
+    """
     words = 0
     outputs = golden.network(program.network, x)
-    for plan, ours in zip(program.tiles, run.tiles):
-        theirs = plan.part.cut(outputs[plan.layer])
+    for tile, ours in zip(program.tiles, run.tiles):
+        theirs = tile.part.cut(outputs[tile.layer])
         if not np.array_equal(ours.outputs[:len(x)], theirs):
             raise Mismatch(f"layer {ours.name}: fast and golden differ")
         words += theirs.size
@@ -76,9 +83,11 @@ def main() -> None:
         picture.check_picture(options.picture)
     check_writable(options.picture)
     pictures = load_pictures(options.pictures)
-    labels, logits = pictures.labels, pictures.float_logits
+    labels = pictures.labels
+    logits = pictures.float_logits
     if labels is None or logits is None:
         parser.error(f"{options.pictures} must have labels and float_logits")
+
     network, _ = import_squeezenet(options.net, options.prototxt, pictures)
     config = array(options.pes, options.clusters, options.act_depth)
     began = time.perf_counter()
@@ -90,12 +99,15 @@ def main() -> None:
     began = time.perf_counter()
     run = fast.run(program, x, jobs=options.jobs)
     seconds = time.perf_counter() - began
-    outputs, float_outputs = run.outputs, logits[:len(x)]
+    outputs = run.outputs
+    float_outputs = logits[:len(x)]
     summary = summarise(program, run, x)
     if options.picture:
         write_atomically(options.picture, picture.draw(summary, options.picture))
-    top5 = {name: float((np.argsort(-values, axis=1)[:, :5] == labels[:len(x), None]).any(1).mean())
-            for name, values in (("array", outputs), ("float", float_outputs))}
+    top5 = {}
+    for name, values in (("array", outputs), ("float", float_outputs)):
+        best = np.argsort(-values, axis=1)[:, :5]
+        top5[name] = float((best == labels[:len(x), None]).any(axis=1).mean())
     result = {
         "pes": options.pes, "clusters": options.clusters, "images": len(x),
         "act_depth": program.config.act_depth, "tiles": len(program.tiles),
@@ -113,7 +125,8 @@ def main() -> None:
     if options.rtl:
         from openeie.sim.rtl import rtl
         rtl.build(program.config)
-        began, cpu = time.perf_counter(), time.process_time()
+        began = time.perf_counter()
+        cpu = time.process_time()
         truth = rtl.run(program, x[:1])
         result["rtl"] = {"seconds": time.perf_counter() - began,
                          "cpu_seconds": time.process_time() - cpu,

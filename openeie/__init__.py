@@ -6,9 +6,7 @@
 >>> model.inputs, model.outputs
 (784, 10)
 """
-from importlib.resources import files as _files
 from os import PathLike as _PathLike
-from pathlib import Path as _Path
 from typing import TYPE_CHECKING as _TYPE_CHECKING
 from warnings import warn as _warn
 
@@ -21,50 +19,80 @@ from .core.compile.compile import compile_network as compile
 from .core.compile.program import Program
 from .core.defaults import default_preset as _default_preset
 from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          did_you_mean as _did_you_mean, EncodingError, InputError, Mismatch,
-                          NumericWarning, OpenEIEError, ToolError)
+                          EncodingError, InputError, LinkError, Mismatch, NumericWarning,
+                          OpenEIEError, ToolError, UntrustedError)
 from .core.golden import column_rates, run as _run_golden
-from .core.network.graph import beyond_arrays as _beyond_arrays, Linear, Network
+from .core.host.table import Table
+from .core.network.array_order import to_array_order
+from .core.network.graph import (INPUT, Add, beyond_arrays as _beyond_arrays, Conv, Depthwise,
+                                 Linear, Network, Pool, SignConv, SignLinear)
+from .core.network.window import Window
+from .core.numbers.signs import SignMatrix
 from .core.numbers.sparse import SparseWeights
 from .core.run import LayerRun, Run
+from .core.version import VERSION as _VERSION
+from .sw.networks.shipped import shipped
 
 if _TYPE_CHECKING:
-    from .sim.study.energy import energy
-    from .sim.study.workload import Workload
+    from .sim.study.energy import Energy, energy
+    from .sim.study.workload import LayerTime, Workload
+    from .sim.verify import Verdict
+    from .sim.views.summary import Summary, summarise
+    from .sw.compress.run_context import Watcher
     from .sw.data.labelled import Dataset
     from .sw.compress.pipeline import Compressed
     from .sw.compress.recipe import Recipe
+    from .sw.quantise.report import QuantiseReport
 
-__version__ = "0.1.0"
+__version__ = _VERSION
 
-__all__ = ["load", "save", "shipped", "compress", "quantise", "compile", "inspect", "simulate",
-           "verify", "preset", "ArrayConfig", "PRESETS", "Network", "Linear", "SparseWeights",
-           "Program", "Run", "LayerRun", "Contents", "Recipe", "Dataset", "Compressed",
-           "OpenEIEError", "ConfigError", "InputError", "BudgetError", "EncodingError",
-           "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "Mismatch",
-           "NumericWarning", "Workload", "energy", "balanced", "column_rates", "COUNTERS"]
+__all__ = [
+    # What one does.
+    "load", "save", "shipped", "inspect", "compress", "quantise", "balanced", "compile",
+    "simulate", "verify", "summarise", "energy", "to_array_order",
+    # Networks and their layers.
+    "Network", "INPUT", "Linear", "Conv", "Pool", "Depthwise", "Add", "SignLinear",
+    "SignConv", "Window", "SparseWeights", "SignMatrix",
+    # Arrays, and what ran on them.
+    "ArrayConfig", "PRESETS", "preset", "COUNTERS", "Program", "Run", "LayerRun", "Table",
+    "Verdict", "Summary", "Contents", "Workload", "LayerTime", "Energy", "column_rates",
+    # Compression.
+    "Recipe", "Dataset", "Compressed", "Watcher", "QuantiseReport",
+    # What can go wrong.
+    "OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
+    "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError",
+    "Mismatch", "NumericWarning"]
 
-#: What loads when it is asked for, since numba and torch take their time.
-_LATER = {"Workload": "sim.study.workload", "energy": "sim.study.energy",
-          "Recipe": "sw.compress.recipe", "Dataset": "sw.data.labelled",
-          "Compressed": "sw.compress.pipeline"}
+#: Names that load when they are asked for, and their modules: numba and torch take their time.
+_LATER = {
+    "Energy": "sim.study.energy", "energy": "sim.study.energy",
+    "LayerTime": "sim.study.workload", "Workload": "sim.study.workload",
+    "Summary": "sim.views.summary", "summarise": "sim.views.summary",
+    "Verdict": "sim.verify",
+    "Dataset": "sw.data.labelled", "QuantiseReport": "sw.quantise.report",
+    "Compressed": "sw.compress.pipeline", "Recipe": "sw.compress.recipe",
+    "Watcher": "sw.compress.run_context"}
+
+#: Those of them whose modules cannot load without torch.
+_TRAINING = ("Compressed", "Recipe", "Watcher")
 
 
 def __getattr__(name: str):
     if name not in _LATER:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
+    if name in _TRAINING:
+        from .core.host.extras import need
+        need("train", f"openeie.{name}", "torch")
     return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
 
 
-def shipped(name: str) -> _Path:
-    """Path of an artefact that comes with the package: ``"lenet-300-100"`` or ``"lenet-5"``."""
-    path = _Path(str(_files("openeie.sw") / "assets" / f"{name}.eie"))
-    if not path.is_file():
-        names = sorted(p.stem for p in path.parent.glob("*.eie"))
-        raise InputError(f"no artefact {name!r} comes with the package; "
-                         f"{_did_you_mean(name, names)}there are: {', '.join(names) or 'none'}")
-    return path
+def __dir__() -> list[str]:
+    """The public names, without those that an extra has to bring first."""
+    from .core.host.extras import is_installed
+    hidden = () if is_installed("torch") else _TRAINING
+    basics = [name for name in globals() if name.startswith("__")]
+    return sorted({*basics, *__all__} - {*hidden})
 
 
 def compress(network, data, recipe, *, weights=None, budget: float | None = None, seed: int = 0,

@@ -66,8 +66,8 @@ def test_weights_are_taken_again_only_if_trained_alike(tmp_path):
     path, = tmp_path.iterdir()
     before = path.read_bytes()
     longer = replace(task, schedule=Schedule(epochs=3, batch=8))
-    with pytest.raises(InputError, match=r'small-float-1.safetensors must be of the schedule .*'
-                                         r'"epochs": 3.*, and is of .*"epochs": 2'):
+    with pytest.raises(InputError, match=r'small-float-1.safetensors must have the schedule .*'
+                                         r'"epochs": 3.*, but has .*"epochs": 2'):
         weights_of(longer, "float", pictures, 1, tmp_path)
     assert path.read_bytes() == before
     path.write_bytes(before[:-3])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Boards: pins, clocks, memory budgets and default arrays; the flow that builds bitstreams."""
+"""Boards: pins, clocks, memory budgets and default arrays, and the flow that builds bitstreams."""
 from ..core.errors import ConfigError, did_you_mean
 from .board import Board
 from .colorlight import COLORLIGHT_5A75B
@@ -18,11 +18,11 @@ BOARDS = {entry.name: entry for entry in (
 
 
 def board(name: str) -> Board:
-    """The board of that name, with or without its dashes.
+    """The board called ``name``; case and dashes do not matter.
 
     Raises
     ------
-    ConfigError : there is none; the message lists all.
+    ConfigError : there is no such board; the message lists all boards.
     """
     plain = {key.replace("-", ""): entry for key, entry in BOARDS.items()}
     try:

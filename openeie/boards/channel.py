@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Requests and responses over a port that loses, changes and repeats bytes (docs/link.md)."""
+"""Requests and responses over a port that can lose, change and repeat bytes (docs/link.md)."""
 import random
 import time
 
@@ -9,33 +9,42 @@ from .transport import Port
 
 __all__ = ["Channel"]
 
-_FIRST_RETRY = 0.25     # seconds until an answer is missed, before anything was measured
+#: Seconds until a request is sent again, before the round trip has been measured.
+_FIRST_RETRY = 0.25
 _LEAST_RETRY = 0.03
-#: The longest exchange, two full frames each way, against the identity that is measured.
+#: Duration of the longest exchange, in round trips of the IDENTIFY that is measured.
 _LONGEST = 6
-_TRIALS = 4             # round trips to measure, until one goes undisturbed
-_JUMP = 16              # of the sequence number, past all that may still be under way
+#: Most round trips to measure; the first one without a retry counts.
+_TRIALS = 4
+#: Step of the sequence number past all responses that may still be on their way.
+_JUMP = 16
 
 
 class Channel:
-    """Every request is executed once or not at all; what gets lost is sent again.
+    """Sends requests so that each is executed once or not at all; lost ones are sent again.
 
     Parameters
     ----------
     url, baud : the port, see :class:`Port`.
-    timeout : seconds without any progress until a :class:`LinkError`; longer only for a board so
-        slow, being simulated, that three of its longest exchanges take more.
+    timeout : seconds without progress until a :class:`LinkError`. A simulated board may be so slow
+        that three of its longest exchanges take longer; the timeout is then raised to that.
 
     Attributes
     ----------
     retry : seconds after which an unanswered request is sent again.
-    answered : requests so far that were answered.
+    answered : number of requests answered so far.
     """
-    def __init__(self, url: str, baud: int, timeout: float):
-        self.url, self._baud, self._timeout = url, baud, timeout
-        # Late answers to whoever used the port before are not to be taken for ours.
-        self._sequence, self._synchronised = random.randrange(256), False
-        self.retry, self._patience, self.answered, self._tries = _FIRST_RETRY, timeout, 0, 0
+    def __init__(self, url: str, baud: int, timeout: float) -> None:
+        self.url = url
+        self.retry = _FIRST_RETRY
+        self.answered = 0
+        self._baud = baud
+        self._timeout = timeout
+        self._patience = timeout
+        self._tries = 0
+        # Random, so that a late answer to an earlier user of the port is not taken for ours.
+        self._sequence = random.randrange(256)
+        self._synchronised = False
         self._port = Port(url, baud)
 
     def close(self) -> None:
@@ -45,11 +54,13 @@ class Channel:
     def reopen(self) -> None:
         """Open the port again."""
         self._port.close()
-        self._synchronised, self.retry, self._patience = False, _FIRST_RETRY, self._timeout
+        self._synchronised = False
+        self.retry = _FIRST_RETRY
+        self._patience = self._timeout
         self._port = Port(self.url, self._baud)
 
     def measure(self, request: Request) -> Response:
-        """Send an IDENTIFY until it goes undisturbed, and take times from that."""
+        """Send an IDENTIFY until one needs no retry, and set all times by its round trip."""
         for _ in range(_TRIALS):
             begun = time.monotonic()
             answer = self.request(request)
@@ -57,64 +68,80 @@ class Channel:
             if self._tries == 0:
                 break
             self.retry = max(_FIRST_RETRY, 2 * seconds)
+
         self.retry = max(_LEAST_RETRY, _LONGEST * seconds)
         self._patience = max(self._timeout, 3 * self.retry)
         return answer
 
     def request(self, request: Request) -> Response:
-        """The answer to one request, which is OK.
+        """Send one request; returns its answer, which is OK.
 
         Raises
         ------
-        LinkError : no answer in time, or refused. ArrayFault : the array is busy.
+        LinkError : there is no answer in time, or the board refuses the request.
+        ArrayFault : the array is busy.
         """
         answer = self.exchange([request], 1)[0]
         assert answer is not None
         return answer
 
     def exchange(self, requests: list[Request], window: int) -> list[Response | None]:
-        """Send requests in order, at most ``window`` ahead of their answers, which are all OK.
+        """Send requests in order, with at most ``window`` of them unanswered; all answers are OK.
 
-        With a window above one, an answer may be None: a later one shows that the request was
-        executed, though its own answer was lost.
+        With a window above 1, an answer may be None: it was lost, but a later one shows that the
+        request was executed.
 
         Raises
         ------
-        LinkError : no answer in time, or refused. ArrayFault : the array is busy.
+        LinkError : there is no answer in time, or the board refuses a request.
+        ArrayFault : the array is busy.
         """
         if not self._synchronised and requests[0].command is not Command.IDENTIFY:
             self.request(Request(sequence=0, command=Command.IDENTIFY, word_bytes=4, count=1))
         numbers = [(self._sequence + 1 + k) % 256 for k in range(len(requests))]
         frames = [Request(**vars(request) | {"sequence": number}).pack()
                   for number, request in zip(numbers, requests, strict=True)]
-        self._sequence, self._synchronised = numbers[-1], False
+        self._sequence = numbers[-1]
+        self._synchronised = False
+        self._tries = 0
+
         answers: list[Response | None] = [None] * len(requests)
-        oldest = sent = self._tries = 0
-        obeyed = False          # a SEQUENCE has been, since something else happened
+        oldest = 0              # first request without an answer
+        sent = 0                # requests sent since the last time-out
         ahead = window          # after a time-out, the oldest request goes alone
-        wait = self.retry       # doubled by each time-out: a slow board must not be flooded
+        obeyed = False          # a SEQUENCE was followed, and nothing else happened since
+        wait = self.retry       # doubled by each time-out, so that a slow board is not flooded
         progress = missed = time.monotonic()
         while oldest < len(requests):
             if time.monotonic() - progress >= self._patience:
                 self._give_up(requests[oldest])
+
             while sent < min(oldest + ahead, len(requests)):
                 self._port.send(frames[sent])
-                sent, missed = sent + 1, time.monotonic() + wait
+                sent += 1
+                missed = time.monotonic() + wait
+
             answer = self._answer(min(missed, progress + self._patience))
             if answer is None:
                 if time.monotonic() >= missed:
-                    self._tries, sent, obeyed, ahead = self._tries + 1, oldest, False, 1
+                    self._tries += 1
+                    sent = oldest
+                    obeyed = False
+                    ahead = 1
                     wait = max(wait, min(2 * wait, self._patience / 6))
                     self._port.send(b"")            # an empty frame ends a torn one
                 continue
+
             place = next((k for k in range(oldest, sent) if (answer.sequence, answer.command)
                           == (numbers[k], requests[k].command)), None)
             if place is None:
-                continue                            # of a request answered before
+                continue                            # for a request answered before
+
             if answer.reply is Reply.SEQUENCE:
                 reached = self._reached(answer, [*numbers, (numbers[-1] + 1) % 256], oldest, sent)
                 if reached == oldest and not obeyed:
-                    sent, obeyed = oldest, True
+                    sent = oldest
+                    obeyed = True
                 if reached == oldest or (window == 1 and reached > oldest):
                     continue
                 place = reached - 1                 # the answers up to here are lost
@@ -122,14 +149,19 @@ class Channel:
                 self._refuse(requests[place], answer)
             else:
                 answers[place] = answer
-            oldest, obeyed, ahead, progress = place + 1, False, window, time.monotonic()
+
+            oldest = place + 1
+            obeyed = False
+            ahead = window
             wait = self.retry
+            progress = time.monotonic()
+
         self.answered += len(requests)
         self._synchronised = True
         return answers
 
     def _answer(self, deadline: float) -> Response | None:
-        """The next whole response until ``deadline``."""
+        """The next undamaged response; None if there is none by ``deadline``."""
         while (frame := self._port.receive(deadline)) is not None:
             try:
                 return Response.unpack(frame)
@@ -138,29 +170,30 @@ class Channel:
         return None
 
     def _reached(self, answer: Response, numbers: list[int], oldest: int, sent: int) -> int:
-        """How far the board has come, as it says itself."""
+        """Index of the request that the board expects next, from its SEQUENCE ``answer``."""
         for place in range(oldest, sent + 1):
             if answer.data[:1] == bytes([numbers[place]]):
                 return place
         raise LinkError(f"the board at {self.url} expects request {answer.data[:1].hex()}, not "
                         f"{answer.sequence:02x}: it was reset, or another program uses it; "
-                        f"connect anew")
+                        f"connect again")
 
     def _give_up(self, request: Request) -> None:
         self._jump()
         raise LinkError(f"no answer from port {self.url} to {request.command.name} in "
-                        f"{self._patience:.2g} s, {self._tries + 1} tries; is the board powered "
-                        f"and programmed, and the speed {self._baud} bit/s right?")
+                        f"{self._patience:.2g} s and {self._tries + 1} tries; check that the board "
+                        f"is powered and programmed, and that its speed is {self._baud} bit/s")
 
     def _refuse(self, request: Request, answer: Response) -> None:
-        """Nothing was done: the board still waits for this request's number."""
-        self._jump()
+        """Raise the error for a request that the board refused."""
+        self._jump()        # nothing was done: the board still waits for this sequence number
         if answer.reply is Reply.BUSY:
-            raise ArrayFault(f"the array is busy and takes no {request.command.name}; wait for it "
-                             f"or reset it")
-        raise LinkError(f"the board refuses {request.command.name} of {request.count} words at "
-                        f"target {request.target}, address {request.address}")
+            raise ArrayFault(f"the array is busy and takes no {request.command.name}; wait until "
+                             f"it is idle, or reset it")
+        raise LinkError(f"the board at port {self.url} refuses {request.command.name} of "
+                        f"{request.count} words at target {request.target}, PE {request.pe}, "
+                        f"address {request.address}; docs/link.md says what each target allows")
 
     def _jump(self) -> None:
-        """Number the next request so that nothing under way can be taken for its answer."""
+        """Skip sequence numbers, so that no late answer matches the next request."""
         self._sequence = (self._sequence + _JUMP) % 256

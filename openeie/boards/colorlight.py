@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """Colorlight 5A-75B: a LED-panel driver whose HUB75 connectors are outputs only.
 
-Pins as documented by the chubby75 project. Only J19 goes to the FPGA without a buffer, so the
-UART is there, at a moderate rate because of the button's capacitor; the LEDs are outputs of J1.
+Pins as documented by the chubby75 project. J19 is the only connector that reaches the FPGA
+without a buffer, so the UART is there. It is slow because the button on that line has a
+capacitor. The LEDs are outputs of J1.
 """
-from .board import Board, Pin
+from .board import Board
+from .chip import Pin
 from .ecp5 import ECP5
 from .ulx3s import ULX3S_25F
 
 __all__ = ["COLORLIGHT_5A75B", "COLORLIGHT_5A75B_V7"]
 
 COLORLIGHT_5A75B = Board(
-    name="colorlight-5a75b",                        # 16 characters are all an identity holds
+    name="colorlight-5a75b",                        # an identity has room for 16 characters
     description="Colorlight 5A-75B v8.0",
     chip="LFE5U-25F-6",
     family=ECP5, device="25k", package="CABGA256", speed="6",
@@ -29,7 +31,7 @@ COLORLIGHT_5A75B = Board(
            "program over JTAG (J27 TCK, J31 TMS, J32 TDI, J30 TDO) with --cable"),
 )
 
-#: The older revision, which has other pins; for library users, not in the registry.
+#: The older revision, with other pins. For library users only: it is not in ``BOARDS``.
 COLORLIGHT_5A75B_V7 = COLORLIGHT_5A75B.replace(
     name="colorlight-v7", description="Colorlight 5A-75B v7.0",
     rx=Pin("M13"), tx=Pin("P11"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board's array behind its link: the same calls as :mod:`openeie.sim.rtl.rtl`."""
+"""The array on a board, with the methods of the simulated one, :mod:`openeie.sim.rtl.rtl`."""
 import time
 from collections.abc import Iterable, Iterator
 from types import TracebackType
@@ -16,29 +16,32 @@ from .identity import design_digest
 
 __all__ = ["Device"]
 
-_TIMEOUT = 1.8          # seconds without progress after which the link counts as lost
+_TIMEOUT = 1.8          # seconds without progress until the link counts as lost
 _ACTS = (Target.ACT_A, Target.ACT_B)
 
 
 class Device:
     """An array on a board; use it as a context manager.
 
-    Every request is executed once or not at all, whatever the line does to it: requests and
-    responses that get lost or damaged are sent again (docs/link.md, "Exactly once").
+    Every request is executed once or not at all. Requests and responses that are lost or damaged
+    on the line are sent again (docs/link.md, "Exactly once").
 
     Parameters
     ----------
     url, baud, timeout : see :class:`Channel`.
-    board : name of the board that must answer, with the gateware of this very version.
-    expect : the configuration that the bitstream must have; None takes any.
+    board : name of the board that must answer; its gateware must then be this version's. None
+        accepts any board and version.
+    expect : configuration that the bitstream must have; None accepts any.
 
     Raises
     ------
-    LinkError : no such port, no answer, another link version, another board or configuration.
+    LinkError : the port does not exist or does not answer, or the board speaks another version of
+        the link, or is another board, version or configuration than asked for.
     """
     def __init__(self, url: str, baud: int = 1_000_000, *, board: str | None = None,
-                 expect: ArrayConfig | None = None, timeout: float = _TIMEOUT):
-        self._board, self._expect = board, expect
+                 expect: ArrayConfig | None = None, timeout: float = _TIMEOUT) -> None:
+        self._board = board
+        self._expect = expect
         self._channel = Channel(url, baud, timeout)
         try:
             self.identity = self.identify()
@@ -55,40 +58,45 @@ class Device:
         self.close()
 
     def close(self) -> None:
-        """Close the port; the array keeps what it has."""
+        """Close the port; the array keeps its state."""
         self._channel.close()
 
     def reconnect(self) -> None:
-        """Open the port again after a lost link; the array's memories are as they were."""
+        """Open the port again after a lost link; the array keeps its memories."""
         self._channel.reopen()
         if self.identify() != self.identity:
-            raise LinkError(f"another bitstream answers at {self._channel.url} than before; start "
-                            f"anew")
+            raise LinkError(f"another bitstream than before answers at {self._channel.url}; start "
+                            f"again")
 
     @property
     def is_current(self) -> bool:
-        """Whether the bitstream's gateware is this version's."""
+        """True if the bitstream's gateware is this version's."""
         return self.identity.design == design_digest()
 
     # Link ----------------------------------------------------------------------------------
     def identify(self) -> Identity:
-        """Ask the board what it is; also brings both sides' sequence numbers together."""
-        head = self._identity_words(2)
-        identity = Identity.from_words(
-            self._identity_words(min(head[1], MAX_DATA // 4)) if head[0] == PROTOCOL else head)
+        """Read and check the board's identity; also synchronises the sequence numbers."""
+        words = self._identity_words(2)
+        if words[0] == PROTOCOL:
+            words = self._identity_words(min(words[1], MAX_DATA // 4))
+        identity = Identity.from_words(words)
+
         if self._board is not None and identity.board != self._board:
             raise LinkError(f"the board at {self._channel.url} is {identity.board}, not "
                             f"{self._board}; name the right port or board")
+
         if self._expect is not None and identity.config != self._expect:
-            ours, theirs = self._expect.to_dict(), identity.config.to_dict()
+            ours = self._expect.to_dict()
+            theirs = identity.config.to_dict()
             name = next(name for name in ours if ours[name] != theirs[name])
             raise LinkError(f"the bitstream on {identity.board} has {name} = {theirs[name]!r}, "
                             f"not {ours[name]!r}: it was built for another configuration; build "
-                            f"and program the board anew")
+                            f"and program the board again")
+
         if self._board is not None and identity.design != design_digest():
             raise LinkError(f"the bitstream on {identity.board} has the gateware "
                             f"{identity.design:016x}, this version's is {design_digest():016x}; "
-                            f"build and program the board anew")
+                            f"build and program the board again")
         return identity
 
     def _identity_words(self, count: int) -> list[int]:
@@ -98,7 +106,7 @@ class Device:
     # Array ---------------------------------------------------------------------------------
     @property
     def fault(self) -> Fault:
-        """The array's own error status."""
+        """Current error status of the array."""
         return Fault(self._state() & 0xFF)
 
     def _state(self) -> int:
@@ -121,7 +129,7 @@ class Device:
             address=command, count=1, data=data.to_bytes(8, "little")))
 
     def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
-        """``count`` words from ``address`` on, int64; activations are signed."""
+        """Read ``count`` words from ``address`` on, int64 [count]; activations are signed."""
         size = self.config.act_width // 8 if target in _ACTS else 8
         parts = []
         for first in range(0, count, MAX_DATA // size):
@@ -132,7 +140,7 @@ class Device:
         return np.concatenate(parts).astype(np.int64)
 
     def _masked(self, records: np.ndarray) -> np.ndarray:
-        """Records as the array will see them: the link extends words with zeros."""
+        """Records with words cut to their widths, since the link fills up words with zeros."""
         records = records.copy()
         for targets, width in ((_ACTS, self.config.act_width), ((Target.CODEBOOK,), 16)):
             here = np.isin(records["target"], targets)
@@ -141,13 +149,14 @@ class Device:
 
     @staticmethod
     def _requests(records: np.ndarray) -> Iterator[Request]:
-        """WRITE requests of successive addresses, each word in the fewest bytes."""
+        """WRITE requests for runs of successive addresses, with the fewest bytes a word."""
         along = (np.diff(records["address"].astype(np.int64)) == 1) \
             & (np.diff(records["pe"].astype(np.int64)) == 0) \
             & (np.diff(records["target"].astype(np.int64)) == 0)
         for group in np.split(records, np.flatnonzero(~along) + 1):
             if not len(group):
                 continue
+
             need = max(1, -(-int(group["data"].max()).bit_length() // 8))
             size = next(size for size in WORD_BYTES if size >= need)
             for first in range(0, len(group), MAX_DATA // size):
@@ -158,9 +167,14 @@ class Device:
                               data=part["data"].astype(f"<u{size}").tobytes())
 
     def load(self, records: np.ndarray | Iterable) -> None:
-        """Write records and have their CRC checked by the array."""
+        """Write load records and have the array check their CRC.
+
+        Raises
+        ------
+        ArrayFault : the array reports a fault.
+        """
         records = self._masked(np.asarray(records))
-        self.command(Control.CLEAR)                 # forget what a broken load has left
+        self.command(Control.CLEAR)                 # ends a load that was interrupted
         self.write(records)
         self.command(Control.CHECK, load_crc(records))
         self.check_fault()
@@ -171,13 +185,19 @@ class Device:
         fault = Fault(state & 0xFF)
         if fault is Fault.NONE:
             return
+
         place = int(self.read(Target.CONTROL, 0, Status.PLACE, 1)[0])
         where = f" in layer {state >> 16} at PE {place}" if fault is Fault.WATCHDOG else ""
-        raise ArrayFault(f"the array reports {fault.name}{where}; load the program again and "
-                         f"repeat")
+        raise ArrayFault(f"the array reports {fault.name}{where}; load the program and run it "
+                         f"again")
 
     def start(self, first: int, count: int, limit: int) -> None:
-        """Run ``count`` layers from layer ``first`` on; at most ``limit`` cycles."""
+        """Run ``count`` layers from layer ``first`` on, and wait for their end.
+
+        Raises
+        ------
+        ArrayFault : the array reports a fault, or needs far more than ``limit`` cycles.
+        """
         self.command(Control.START, first | count << 16)
         end = time.monotonic() + limit / self.identity.clock_hz * 2 + 100 * self._channel.retry
         while self._state() >> 8 & 1:
@@ -187,9 +207,10 @@ class Device:
 
 
 def _words_of(answer: Response, request: Request) -> np.ndarray:
-    """The words of a READ's or IDENTIFY's answer; activations' are signed."""
+    """The words in the answer to a READ (signed) or an IDENTIFY (unsigned)."""
     if len(answer.data) != request.count * request.word_bytes:
         raise LinkError(f"the board answered {len(answer.data)} bytes to {request.command.name} of "
-                        f"{request.count * request.word_bytes}; build and program it anew")
+                        f"{request.count * request.word_bytes}; build and program it again")
+
     kind = "u" if request.command is Command.IDENTIFY else "i"
     return np.frombuffer(answer.data, f"<{kind}{request.word_bytes}")

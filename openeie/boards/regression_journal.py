@@ -1,62 +1,68 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What checks of a board found, and the journal of those that have passed."""
+"""Results of a board's checks, and the journal of those that have passed."""
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..core.errors import InputError, UntrustedError
+from ..core.errors import InputError
 from ..core.host.files import replace_file
-from ..core.host.journal import dump_lines, read_lines
+from ..core.host.journal import dump_lines, read_journal
 
-__all__ = ["Journal", "Outcome"]
+__all__ = ["RegressionJournal", "Outcome"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What one check found: ``result`` is passed, failed or skipped."""
+    """Result of one check.
+
+    Attributes
+    ----------
+    name : the check's name.
+    result : ``passed``, ``failed`` or ``skipped``.
+    message : what was checked, or why it failed or was skipped.
+    seconds : duration.
+    """
     name: str
     result: str
     message: str = ""
     seconds: float = 0.0
 
 
-class Journal:
-    """Checks that have passed, a line each (:mod:`openeie.core.host.journal`); without a path, of
-    nothing.
+class RegressionJournal:
+    """Checks that have passed, one line each (:mod:`openeie.core.host.journal`).
 
     Parameters
     ----------
-    owner : everything that an outcome follows from, as text. Another owner's journal is begun
-        anew.
+    path : the file; None keeps nothing.
+    owner : text with everything that an outcome depends on. A journal of another owner is
+        overwritten.
 
     Raises
     ------
-    InputError : the file is there and cannot be read.
+    InputError : the file exists and cannot be read.
 
     Attributes
     ----------
-    passed : outcomes by the checks' names.
-    dropped : damaged lines.
+    passed : outcomes under the names of the checks.
+    dropped : number of damaged lines.
     """
     def __init__(self, path: Path | None, owner: str) -> None:
-        self._path, self._owner = path, owner
+        self._path = path
+        self._owner = owner
         self.passed: dict[str, Outcome] = {}
         self.dropped = 0
         if path is not None:
             self._read(path)
 
     def _read(self, path: Path) -> None:
-        try:
-            lines = read_lines(path, self._owner)
-        except UntrustedError as error:
-            raise InputError(f"cannot read the journal {error}; move it away") from error
+        lines = read_journal(path, self._owner)
         if lines.ours:
             outcomes = [_outcome(line) for line in lines.values]
             self.passed = {one.name: one for one in outcomes if one is not None}
             self.dropped = lines.dropped + outcomes.count(None)
 
     def add(self, outcome: Outcome) -> None:
-        """Keep it, whatever happens next.
+        """Write the outcome to the file at once.
 
         Raises
         ------
@@ -65,6 +71,7 @@ class Journal:
         self.passed[outcome.name] = outcome
         if self._path is None:
             return
+
         text = dump_lines(self._owner, map(asdict, self.passed.values()))
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -74,7 +81,7 @@ class Journal:
 
 
 def _outcome(fields: Any) -> Outcome | None:
-    """The outcome that :func:`dataclasses.asdict` made such fields of."""
+    """The outcome with these fields; None if they are not those of a passed check."""
     try:
         outcome = Outcome(**fields)
     except TypeError:

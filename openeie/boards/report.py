@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tools say of a build, read from their logs and reports."""
+"""Reads what the tools' logs and reports say about a build."""
 import math
 import re
 from pathlib import Path
@@ -7,7 +7,8 @@ from typing import Any
 
 from ..core.errors import CapacityError, ToolError, UntrustedError
 from ..core.host.untrusted import TOOLS, parse_json, read_json
-from .board import RESOURCE_NAMES, Board
+from .board import Board
+from .chip import RESOURCE_NAMES
 from .verilog import Gateware
 
 __all__ = ["synthesised_cells", "memory_mapping", "check_memories", "check_multipliers",
@@ -16,16 +17,16 @@ __all__ = ["synthesised_cells", "memory_mapping", "check_memories", "check_multi
 _UTILISATION = re.compile(r"^Info:\s+(\S+):\s+(\d+)/\s*(\d+)\s+\d+%", re.MULTILINE)
 _MAPPED = re.compile(r"^mapping memory top\.(\S+) via (\S+)", re.MULTILINE)
 _FLIP_FLOPS = re.compile(r"^using FF mapping for memory top\.(\S+)", re.MULTILINE)
-#: Longer cell names are cut: synthesis makes them by stringing others together.
+#: Longer cell names are cut off: synthesis builds them by joining other names.
 _NAME_LENGTH = 96
 
 
 def synthesised_cells(folder: Path) -> dict[str, int]:
-    """How many of each kind of cell synthesis left, from ``stat.json``.
+    """Number of cells of each kind after synthesis, from ``stat.json``.
 
     Raises
     ------
-    ToolError : there is no such file, or it says something else.
+    ToolError : the file is missing or has no such numbers.
     """
     try:
         design = read_json(folder / "stat.json", TOOLS)["design"]
@@ -35,32 +36,32 @@ def synthesised_cells(folder: Path) -> dict[str, int]:
 
 
 def memory_mapping(log: str) -> dict[str, str]:
-    """What each memory became: a RAM cell's name, or FF."""
+    """What synthesis made of each memory: the name of a RAM cell, or ``FF``."""
     return dict(_MAPPED.findall(log)) | dict.fromkeys(_FLIP_FLOPS.findall(log), "FF")
 
 
 def check_memories(board: Board, gateware: Gateware, mapping: dict[str, str]) -> None:
-    """No large memory may have become logic.
+    """Check that no large memory has become logic.
 
     Raises
     ------
-    ToolError : naming those that have.
+    ToolError : some have; the message names them.
     """
     lost = [f"{name} ({bits} bits) as {mapping.get(name, 'nothing')}"
             for name, bits in sorted(gateware.memories.items())
             if bits >= board.family.logic_bits
             and mapping.get(name) not in board.family.ram_cells]
     if lost:
-        raise ToolError(f"memories of {board.family.logic_bits} bits and more must be block RAM "
+        raise ToolError(f"memories of {board.family.logic_bits} bits or more must be block RAM "
                         f"on {board.name}, but synthesis made {'; '.join(lost)}; see synth.log")
 
 
 def check_multipliers(board: Board, resources: dict) -> None:
-    """The multipliers and memories that the board counts on must be there.
+    """Check that the build has the DSP multipliers and block RAMs that the array needs.
 
     Raises
     ------
-    ToolError : with the numbers.
+    ToolError : there are too few; the message has the numbers.
     """
     config = board.config
     rams = resources["BRAM"]["used"] + resources["SPRAM"]["used"]
@@ -69,7 +70,7 @@ def check_multipliers(board: Board, resources: dict) -> None:
             ("block RAMs", rams, board.expected_memories(config))):
         if found < expected:
             raise ToolError(f"{board.name} with {config.pes} PEs must have at least {expected} "
-                            f"{what}, but the build has {found}: the rest has become logic; "
+                            f"{what}, but the build has {found}: the others have become logic; "
                             f"see synth.log")
 
 
@@ -87,12 +88,12 @@ def utilisation(board: Board, log: str, cells: dict[str, int]) -> dict[str, dict
 
 
 def refuse_placement(board: Board, log: str, cells: dict[str, int]) -> None:
-    """Say why place-and-route failed.
+    """Raise the error that says why place and route failed.
 
     Raises
     ------
-    CapacityError : the design is too large, with used and available numbers.
-    ToolError : anything else, with nextpnr's own words.
+    CapacityError : the design is too large; the message has used and available numbers.
+    ToolError : any other reason, in nextpnr's own words.
     """
     errors = [line for line in log.splitlines() if line.startswith("ERROR")]
     words = "; ".join(errors[:2]) or "no error message"
@@ -103,14 +104,18 @@ def refuse_placement(board: Board, log: str, cells: dict[str, int]) -> None:
         numbers = ", ".join(f"{name} {use['used']} of {use['available']}"
                             for name, use in resources.items() if use["used"])
         raise CapacityError(f"{board.config.pes} PEs do not fit {board.name}: {numbers}"
-                            f" ({words}); take fewer PEs or smaller memories")
+                            f" ({words}); use fewer PEs or smaller memories")
     raise ToolError(f"place and route for {board.name} failed: {words}; see its log")
 
 
 def timing(gateware: Gateware, text: str) -> tuple[dict[str, dict], dict]:
-    """Fmax and target of each clock in MHz, and the critical path of the slowest.
+    """Fmax and target of each clock in MHz, and the longest path between two registers.
 
-    The path has its delay in ns, the blocks it crosses with the part of each, and every step.
+    The path has its delay in ns, the delay in each block that it crosses, and all its steps.
+
+    Raises
+    ------
+    ToolError : nextpnr's report cannot be read, or has no clock.
     """
     try:
         report = parse_json(text, "place and route's report", TOOLS)
@@ -128,7 +133,7 @@ def timing(gateware: Gateware, text: str) -> tuple[dict[str, dict], dict]:
 
 
 def _clock(net: str) -> str:
-    """A clock is named after the last part of its net: ``core_clk``."""
+    """Name of a clock: the last part of its net, such as ``core_clk``."""
     return net.removeprefix("$glbnet$").rpartition(".")[2]
 
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Sipeed Tang Nano 9K: Gowin GW1NR-9."""
 from ..core.array.config import ArrayConfig
-from .board import Board, Pin, Resources
+from .board import Board
+from .chip import Pin, Resources
 from .gowin import GOWIN
 
 __all__ = ["TANG_NANO_9K"]

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """A board's top level: clock, reset, link, accelerator and LEDs."""
+from collections.abc import Callable
+from typing import Any
+
 from amaranth import (ClockDomain, ClockSignal, Const, DomainRenamer, Module, ResetSignal, Signal,
                       Value)
 from amaranth.lib import wiring
@@ -16,22 +19,22 @@ from .identity import identity
 
 __all__ = ["BoardTop"]
 
-#: log2 of the cycles of reset: more than the 3 us after which iCE40's block RAM can be read.
+#: log2 of the reset's length in cycles: longer than the 3 us until iCE40's block RAM works.
 _RESET_BITS = 10
-#: log2 of the cycles that an LED stays on at least, so that an eye sees it.
+#: log2 of the cycles that an LED stays on at least, so that people can see it.
 _BLINK_BITS = 21
 
 
 class _LocalReset(wiring.Component):
-    """A PE behind a reset register of its own: one for all would be far away from most."""
-    def __init__(self, pe: wiring.Component):
+    """A PE with its own reset register: a single one would be far away from most PEs."""
+    def __init__(self, pe: wiring.Component) -> None:
         self._pe = pe
         super().__init__(pe.signature)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.pe = ClockDomain("pe", local=True)
-        # The array's reset of its PEs comes the same way, so that inside there is only one.
+        # The array's reset input goes through the same register: one reset inside the PE.
         reset = Signal(init=1)
         m.d.sync += reset.eq(self.reset)
         m.d.comb += [ClockSignal("pe").eq(ClockSignal()), ResetSignal("pe").eq(reset)]
@@ -47,30 +50,33 @@ class _LocalReset(wiring.Component):
 
 
 class BoardTop(wiring.Component):
-    """What is built for ``board`` with the array ``config``.
+    """Top level of ``board`` with the array ``config``.
 
-    Everything runs on one clock, the PLL's. Reset holds until the PLL has locked and 1024 more
-    cycles have passed; the button, where there is one, starts it anew. The link can reset the
-    accelerator alone, which then acts one cycle later.
+    Everything runs on one clock, the PLL's output. Reset lasts until 1024 cycles after the PLL has
+    locked; the reset button, if there is one, starts it again. The link can reset the accelerator
+    alone; that reset takes effect one cycle later.
 
     Parameters
     ----------
-    pll : False leaves the PLL out: ``clk`` is the array's clock, for simulators. The rest, the
-        pins' polarities included, is as built.
-    pe : see :class:`openeie.hw.array.Array`.
+    pll : if False, the PLL is left out and ``clk`` is the array's clock, for simulators. All else
+        is as built, the polarities of the pins included.
+    pe : see :class:`openeie.hw.array.PEArray`.
 
     Members
     -------
-    clk, rx, tx, led_* and, where the board has the button, reset : the board's pins.
+    clk, rx, tx, led_* : the board's pins.
+    reset : the button's pin, if the board has one.
     """
     def __init__(self, board: Board, config: ArrayConfig | None = None, *, pll: bool = True,
-                 pe=PE):
-        self._board, self._config, self._pll = board, config or board.config, pll
+                 pe: Callable[[ArrayConfig], wiring.Component] = PE) -> None:
+        self._board = board
+        self._config = config or board.config
+        self._pll = pll
         self._pe = pe
         super().__init__({port: Out(1) if port == "tx" or port.startswith("led_") else In(1)
                           for port in board.pins})
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.domains.sync = ClockDomain("sync")
         m.domains.core = ClockDomain("core")
@@ -81,7 +87,8 @@ class BoardTop(wiring.Component):
         m.submodules.accelerator = DomainRenamer("core")(accelerator)
         for name in ("i_load", "i_read", "o_read"):
             connect(m, getattr(link, name), getattr(accelerator, name))
-        # A register, as for the other reset: both fan out to most of the design.
+
+        # Registered, as the main reset is: both have a fan-out of most of the design.
         core_reset = Signal(init=1)
         m.d.sync += core_reset.eq(link.reset)
         m.d.comb += [
@@ -95,47 +102,52 @@ class BoardTop(wiring.Component):
         return m
 
     def _level(self, port: str, value: Value) -> Value:
-        """``value`` on the other side of ``port``'s pin."""
+        """``value`` inverted if ``port``'s pin is active low; for inputs and outputs."""
         return ~value if self._board.pins[port].active_low else value
 
     def _clock(self, m: Module) -> Value:
-        """Drive the clock of ``sync``; returns whether it can be relied on."""
+        """Drive the clock of ``sync``; returns 1 bit, whether that clock is stable."""
         if not self._pll:
             m.d.comb += ClockSignal("sync").eq(self.clk)
             return Const(1)
-        clock, locked = Signal(), Signal()
+        clock = Signal()
+        locked = Signal()
         m.submodules.pll = self._board.family.pll_instance(self._board, self.clk, clock, locked)
         m.d.comb += ClockSignal("sync").eq(clock)
         return locked
 
     def _reset(self, m: Module, locked: Value) -> None:
-        """Hold ``sync`` in reset; this logic alone relies on its power-up values."""
+        """Drive the reset of ``sync``. Only this logic relies on its power-up values."""
         m.domains.por = ClockDomain("por", reset_less=True, local=True)
-        steady, count, reset = Signal(), Signal(_RESET_BITS + 1), Signal(init=1)
+        is_steady = Signal()
+        count = Signal(_RESET_BITS + 1)
+        reset = Signal(init=1)
         wanted = locked
         if self._board.reset is not None:
             wanted = locked & ~self._level("reset", self.reset)
-        m.submodules.steady = FFSynchronizer(wanted, steady, o_domain="por")
+        m.submodules.steady = FFSynchronizer(wanted, is_steady, o_domain="por")
         m.d.comb += [ClockSignal("por").eq(ClockSignal("sync")), ResetSignal("sync").eq(reset)]
         m.d.por += reset.eq(~count[-1])
-        with m.If(~steady):
+        with m.If(~is_steady):
             m.d.por += count.eq(0)
         with m.Elif(~count[-1]):
             m.d.por += count.eq(count + 1)
 
     def _lights(self, m: Module, accelerator: Accelerator, link: Link) -> None:
-        """Idle, busy (the array runs or the link is at work) and error, long enough to be seen."""
+        """LEDs for idle, busy (the array or the link is active) and error, long enough to see."""
         blink = Signal(_BLINK_BITS)
         m.d.sync += blink.eq(blink + 1)
 
         def stretched(event: Value, name: str) -> Signal:
-            """On at once, off at the end of the first period in which nothing happened."""
-            lit, again = Signal(name=name), Signal(name=f"{name}_again")
+            """On at once; off at the end of the first blink period without an event."""
+            lit = Signal(name=name)
+            again = Signal(name=f"{name}_again")
             with m.If(event):
                 m.d.sync += [lit.eq(1), again.eq(1)]
             with m.Elif(blink == 0):
                 m.d.sync += [lit.eq(again), again.eq(0)]
             return lit
+
         busy = stretched(accelerator.busy | link.active, "busy")
         error = stretched(link.error | (accelerator.fault != Fault.NONE), "error")
         for role, lit in (("idle", ~busy), ("busy", busy), ("error", error)):

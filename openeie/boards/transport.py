@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Frames over a serial port: opening it, COBS, and what can go wrong with it."""
+"""Frames over a serial port: opening the port, COBS, and their errors."""
 import errno
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from ..core.array.link_frames import MAX_FRAME
 from ..core.errors import LinkError
@@ -11,25 +13,27 @@ try:
     import serial
     from cobs import cobs
     from serial.tools import list_ports
-except ImportError as error:        # a package of the extra, which only boards need
+except ImportError as error:        # only boards need these packages; they are an extra
     raise missing(error.name, "driver", "the link to a board") from error
 
 __all__ = ["Port"]
 
+_Result = TypeVar("_Result")
+
 
 class Port:
-    """A serial port, or anything else that pyserial has a URL for, that carries frames.
+    """A port that carries frames: a serial port, or anything else that pyserial has a URL for.
 
     Parameters
     ----------
     url : ``/dev/ttyUSB1``, ``COM3``, ``socket://host:port``, ...
-    baud : bit/s, where that means something.
+    baud : bit/s; ignored by ports without a baud rate.
 
     Raises
     ------
-    LinkError : the port does not exist, is in use, or may not be opened.
+    LinkError : the port does not exist, is in use, or the user may not open it.
     """
-    def __init__(self, url: str, baud: int):
+    def __init__(self, url: str, baud: int) -> None:
         self.url = url
         try:
             self._serial = serial.serial_for_url(url, baudrate=baud, timeout=0, write_timeout=1.5,
@@ -48,7 +52,7 @@ class Port:
         self._serial.close()
 
     def discard(self) -> None:
-        """Forget what has been received, and end whatever the board believes to be a frame."""
+        """Drop what has been received, and end any frame that the board has begun to receive."""
         self._received.clear()
         self._guard(lambda: (self._serial.reset_input_buffer(), self._serial.write(b"\0")))
 
@@ -57,9 +61,9 @@ class Port:
         self._guard(lambda: self._serial.write(cobs.encode(frame) + b"\0"))
 
     def receive(self, deadline: float) -> bytes | None:
-        """The next frame, before COBS; None if it is not there by ``deadline`` (monotonic).
+        """The next frame, decoded; None if there is none by ``deadline`` (``time.monotonic``).
 
-        What is no COBS, too short or too long is skipped: it was damaged on its way.
+        Damaged frames are skipped: those that are not valid COBS, empty or too long.
         """
         while True:
             end = self._received.find(0)
@@ -70,7 +74,8 @@ class Port:
                 self._received += self._guard(
                     lambda: self._serial.read(max(1, self._serial.in_waiting)))
                 continue
-            encoded, self._received = bytes(self._received[:end]), self._received[end + 1:]
+            encoded = bytes(self._received[:end])
+            self._received = self._received[end + 1:]
             try:
                 frame = cobs.decode(encoded)
             except cobs.DecodeError:
@@ -78,15 +83,17 @@ class Port:
             if 0 < len(frame) <= MAX_FRAME:
                 return frame
 
-    def _guard(self, action):
+    def _guard(self, action: Callable[[], _Result]) -> _Result:
+        """Do something with the port; its errors become a LinkError."""
         try:
             return action()
         except (OSError, serial.SerialException) as error:
-            raise LinkError(f"port {self.url} is gone: {error}; is the cable in, and nobody else "
-                            f"on the port?") from error
+            raise LinkError(f"port {self.url} is gone: {error}; check the cable, and that no other "
+                            f"program uses the port") from error
 
 
 def _why(url: str, error: Exception) -> str:
+    """Why a port could not be opened."""
     number = getattr(error, "errno", None)
     if number == errno.EACCES or "Permission" in str(error):
         return (f"no permission to open port {url}; join the group that owns it "

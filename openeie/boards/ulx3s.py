@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Radiona ULX3S, with the largest and the smallest ECP5 that is sold on it."""
+"""Radiona ULX3S, with the largest and the smallest ECP5 that it is sold with."""
 from ..core.array.config import OPERATIONS, ArrayConfig
-from .board import Board, Pin, Resources
+from .board import Board
+from .chip import Pin, Resources
 from .ecp5 import ECP5
 
 __all__ = ["ULX3S_85F", "ULX3S_85F_CONV", "ULX3S_25F"]
@@ -21,17 +22,18 @@ ULX3S_85F = Board(
                        acc_depth=64, acc_banks=1, channel_depth=128, max_layers=4,
                        counter_width=24, encodings=("csr", "codebook")),
     loader=("--board", "ulx3s"),
-    place=("--router", "router2"),          # the other one takes half an hour for 16 PEs
+    place=("--router", "router2"),          # router1 takes half an hour for 16 PEs
 )
 
-# An array for convolutional networks: room for LeNet-5, whose first map has a pixel in every row.
+# An array for convolutional networks, large enough for LeNet-5. Each pixel of its first map takes
+# one row of activation memory.
 ULX3S_85F_CONV = ULX3S_85F.replace(
     name="ulx3s-85f-conv",
     description="Radiona ULX3S 85F, convolutions",
     config=ArrayConfig(pes=16, word_width=32, entry_depth=512, pointer_depth=4096, act_depth=1024,
                        acc_depth=64, acc_banks=1, acc_width=36, channel_depth=64, max_layers=8,
                        counter_width=24, encodings=("codebook",), operations=OPERATIONS),
-    core_hz=37_500_000,                     # the PLL has nothing between that and 50
+    core_hz=37_500_000,                     # the PLL's next faster clock is 50 MHz
 )
 
 ULX3S_25F = ULX3S_85F.replace(
@@ -40,7 +42,7 @@ ULX3S_25F = ULX3S_85F.replace(
     chip="LFE5U-25F-6",
     device="25k",
     resources=Resources(lut=24288, ff=24288, bram=56, dsp=28),
-    # Seven block RAMs a PE, less three of the link: single banks, accumulators in LUTs.
+    # 56 block RAMs are seven a PE, and the link needs three: single banks, accumulators in LUTs.
     config=ArrayConfig(pes=8, word_width=32, entry_depth=1024, pointer_depth=1200, act_depth=98,
                        acc_depth=38, acc_banks=1, acc_width=32, channel_depth=64, max_layers=4,
                        counter_width=24, encodings=("codebook",)),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A board's top level as Verilog, and the blocks and memories in it."""
+"""A board's top level as Verilog, with its blocks and memories."""
 import re
 from dataclasses import dataclass
 
@@ -19,21 +19,21 @@ _MEMORY = re.compile(r"^ *memory width (\d+) size (\d+) (?:offset \d+ )?\\(\S+)$
 
 @dataclass(frozen=True, kw_only=True)
 class Gateware:
-    """What a build starts from.
+    """The generated design that a build starts from.
 
     Attributes
     ----------
-    verilog : of module ``top``. It depends on the sources alone: no paths, no dates.
-    blocks : names of all blocks as they are after flattening, for example
-        ``accelerator.array.pe0.queue``; the top itself is ``""``.
-    memories : bits of each memory, by its name after flattening.
+    verilog : text of module ``top``. It depends on the sources only: it has no paths or dates.
+    blocks : hierarchical names of all blocks after flattening, such as
+        ``accelerator.array.pe0.queue``; the top level is ``""``.
+    memories : bits of each memory, under its hierarchical name.
     """
     verilog: str
     blocks: frozenset[str]
     memories: dict[str, int]
 
     def block_of(self, cell: str) -> str:
-        """The innermost block that a synthesised cell's or net's name stands for."""
+        """The innermost block that contains a synthesised cell or net, by its name."""
         parts = cell.split(".")
         for length in range(len(parts), 0, -1):
             if (name := ".".join(parts[:length])) in self.blocks:
@@ -42,10 +42,10 @@ class Gateware:
 
 
 def generate(board: Board, config: ArrayConfig, *, pll: bool = True) -> Gateware:
-    """Verilog of :class:`openeie.boards.top.BoardTop`, with or without its PLL.
+    """Generate the Verilog of :class:`openeie.boards.top.BoardTop`, with or without its PLL.
 
-    Memories that would start as zeros start undefined: nothing relies on it, and large RAMs
-    cannot be initialised.
+    Initial values of zero are removed from memories, as large RAMs cannot be initialised. The
+    design does not rely on them.
     """
     from .top import BoardTop
     text = rtlil.convert(BoardTop(board, config, pll=pll), name="top", emit_src=False,
@@ -56,8 +56,11 @@ def generate(board: Board, config: ArrayConfig, *, pll: bool = True) -> Gateware
 
 
 def _hierarchy(text: str) -> tuple[frozenset[str], dict[str, int]]:
-    """Amaranth names a module after its place in the hierarchy, as flattening does."""
-    sizes, blocks, block = {}, set(), ""
+    """Blocks and memory sizes in RTLIL. Amaranth's module names are the hierarchical names that
+    flattening gives, too."""
+    sizes: dict[str, int] = {}
+    blocks: set[str] = set()
+    block = ""
     for line in text.splitlines():
         if found := _MODULE.match(line):
             block = found[1].removeprefix("top").lstrip(".")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The virtual board: a board's own top level in Verilator, behind a pseudo-terminal."""
+"""The virtual board: a board's top level in Verilator, behind a pseudo-terminal."""
 import ctypes
 import os
 import select
@@ -7,6 +7,7 @@ import threading
 import tty
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from amaranth import Module
 from amaranth.back import rtlil
@@ -15,6 +16,7 @@ from amaranth.lib.wiring import In, Out
 
 from ..core.array.config import ArrayConfig
 from ..hw.emit import to_verilog
+from ..sim.rtl.library import BYTES, INT, POINTER, U32, U64, load_library
 from ..sim.rtl.toolchain import build_library, cached_build
 from ..sim.rtl.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
@@ -25,20 +27,24 @@ __all__ = ["VirtualBoard", "Terminal", "compile_board"]
 
 _HERE = Path(__file__).parent
 _TOP = "board"
-#: Cycles simulated between two looks at the terminal: few, since an answer waits for the next, and
-#: what a netlist simulates meanwhile takes longer than the look.
+#: Cycles simulated between two looks at the terminal. Few, as bytes wait until the next look.
 _BURST = 2_000
-#: Bursts without traffic after which time passes slowly, so that a board at rest costs little.
+#: Bursts without traffic after which the simulation slows down, to save processor time.
 _AWAKE = 500
+# Functions of virtual.cpp: the type of the result, then of the arguments.
+_FUNCTIONS = {
+    "new": (POINTER, U32, INT), "delete": (None, POINTER), "send": (None, POINTER, BYTES, U64),
+    "pending": (U64, POINTER), "leds": (U32, POINTER), "step": (U64, POINTER, U64, BYTES, U64)}
 
 
 class _Pins(wiring.Component):
-    """A board's top level with the same pins for all boards; buttons are not pressed."""
-    def __init__(self, board: Board, config: ArrayConfig):
-        self._board, self._config = board, config
+    """A board's top level behind pins that are the same for all boards; no button is pressed."""
+    def __init__(self, board: Board, config: ArrayConfig) -> None:
+        self._board = board
+        self._config = config
         super().__init__({"clk": In(1), "rx": In(1), "tx": Out(1), "leds": Out(len(LED_ROLES))})
 
-    def elaborate(self, platform) -> Module:
+    def elaborate(self, platform: Any) -> Module:
         m = Module()
         m.submodules.top = top = BoardTop(self._board, self._config, pll=False, pe=SharedPE)
         pins = self._board.pins
@@ -52,37 +58,45 @@ class _Pins(wiring.Component):
 
 
 def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False) -> Path:
-    """The shared library of ``board`` with ``config``, from the cache if it is there.
+    """The shared library that simulates ``board`` with ``config``; taken from the cache if there.
 
-    With ``below_rtl``, of what synthesis made of it (:mod:`openeie.boards.netlist`). The PLL is
-    left out; everything else is as built, the UART's divisor and the reset's length included, but
-    for what only the netlist shows: memories in SPRAMs, and registers inside of multipliers.
-    Memories start at random.
+    The PLL is left out. All else is as built, the UART's divisor and the reset's length included,
+    except memories in SPRAMs and registers inside multipliers, which only a netlist has. Memories
+    have random contents at first.
+
+    Parameters
+    ----------
+    below_rtl : simulate the netlist after synthesis (:mod:`openeie.boards.netlist`).
 
     Raises
     ------
-    ToolError : Verilator or the C++ compiler is missing, or failed.
+    ToolError : Verilator or the C++ compiler is missing or failed.
     """
     harness = _HERE / "virtual.cpp"
     if below_rtl:
         description = netlist_inputs(board, config)
     else:
         from ..hw.pe import PE
-        # Registers keep their power-up values: the chip's configuration sets them.
+        # Registers have their power-up values, as set by the chip's configuration.
         description = convert(PE(config), PE_MODULE) + to_verilog(
             rtlil.convert(_Pins(board, config), name=_TOP, emit_src=False))
 
     def make(folder: Path) -> None:
-        sources = netlist(board, config) + _pins_verilog(board) if below_rtl else description
-        # Optimising a netlist takes minutes, more than a regression on it gains.
-        build_library(folder, sources, harness, top=_TOP, trace=False,
-                      shared=None if below_rtl else PE_MODULE, level="-O1" if below_rtl else "-O2")
+        if below_rtl:
+            # -O2 takes minutes longer for a netlist, more than it saves in a regression.
+            sources = netlist(board, config) + _pins_verilog(board)
+            build_library(folder, sources, harness, top=_TOP, trace=False, shared=None,
+                          level="-O1")
+        else:
+            build_library(folder, description, harness, top=_TOP, trace=False, shared=PE_MODULE,
+                          level="-O2")
+
     return cached_build("\0".join(["board", description, _pins_verilog(board),
                                    harness.read_text()]), make)
 
 
 def _pins_verilog(board: Board) -> str:
-    """:class:`_Pins` around a synthesised top level."""
+    """The module of :class:`_Pins` around a synthesised top level."""
     pins = board.pins
     ports = [".clk(clk)", ".rx(rx)", ".tx(tx)"]
     if "reset" in pins:
@@ -91,9 +105,10 @@ def _pins_verilog(board: Board) -> str:
     lines = [f"wire led_{role};" for role in leds]
     for role, bit in leds.items():
         pin = pins.get(f"led_{role}")
+        value = "1'd0"
         if pin is not None:
             ports.append(f".led_{role}(led_{role})")
-        value = "1'd0" if pin is None else f"{'~' if pin.active_low else ''}led_{role}"
+            value = f"{'~' if pin.active_low else ''}led_{role}"
         lines.append(f"assign {bit} = {value};")
     return "\n".join([f"module {_TOP}(input clk, rx, output tx, output [{len(leds) - 1}:0] leds);",
                       *lines, f"top top({', '.join(ports)});", "endmodule", ""])
@@ -104,24 +119,22 @@ class VirtualBoard:
 
     Parameters
     ----------
-    board, config : what to simulate; the board's own array if ``config`` is None.
-    seed : memories start from this random state.
-    below_rtl : simulate what synthesis made of the board, not what it was made of.
+    board : the board to simulate.
+    config : its array; None takes the board's default.
+    seed : seed of the memories' random initial contents.
+    below_rtl : simulate the netlist after synthesis instead of the RTL.
+
+    Attributes
+    ----------
+    cycles : cycles simulated so far.
     """
     def __init__(self, board: Board, config: ArrayConfig | None = None, *, seed: int = 1,
-                 below_rtl: bool = False):
-        self.board, self.config = board, config or board.config
-        self._library = ctypes.CDLL(str(
-            compile_board(board, self.config, below_rtl=below_rtl) / "array.so"))
-        pointer, u64 = ctypes.c_void_p, ctypes.c_uint64
-        for name, result, *arguments in (
-                ("new", pointer, ctypes.c_uint32, ctypes.c_int), ("delete", None, pointer),
-                ("send", None, pointer, ctypes.c_char_p, u64), ("pending", u64, pointer),
-                ("leds", ctypes.c_uint32, pointer),
-                ("step", u64, pointer, u64, ctypes.c_char_p, u64)):
-            function = getattr(self._library, f"openeie_{name}")
-            function.restype, function.argtypes = result, arguments
-        self._handle = ctypes.c_void_p(self._library.openeie_new(board.divisor, seed))
+                 below_rtl: bool = False) -> None:
+        self.board = board
+        self.config = config or board.config
+        self._library = load_library(
+            compile_board(board, self.config, below_rtl=below_rtl), _FUNCTIONS)
+        self._handle = POINTER(self._library.openeie_new(board.divisor, seed))
         self.cycles = 0
 
     def __enter__(self) -> "VirtualBoard":
@@ -135,36 +148,39 @@ class VirtualBoard:
         """End the simulation."""
         if self._handle:
             self._library.openeie_delete(self._handle)
-            self._handle = ctypes.c_void_p()
+            self._handle = POINTER()
 
     def send(self, data: bytes) -> None:
-        """Bytes for the board's receiver; they go out at the line's rate as time passes."""
+        """Queue bytes for the board's receiver; :meth:`step` sends them at the baud rate."""
         self._library.openeie_send(self._handle, data, len(data))
 
     @property
     def pending(self) -> int:
-        """Bytes that have not gone out yet."""
+        """Number of queued bytes that have not been sent yet."""
         return self._library.openeie_pending(self._handle)
 
     @property
     def leds(self) -> dict[str, bool]:
-        """Which of the LEDs shine, by role."""
+        """State of the LEDs by role; True is on."""
         bits = self._library.openeie_leds(self._handle)
         return {role: bool(bits >> number & 1) for number, role in enumerate(LED_ROLES)}
 
     def step(self, cycles: int) -> bytes:
-        """Let time pass; returns what the board sent."""
-        sent = ctypes.create_string_buffer(cycles)          # a byte takes more than a cycle
+        """Simulate ``cycles`` cycles; returns the bytes that the board sent."""
+        sent = ctypes.create_string_buffer(cycles)          # each byte takes more than one cycle
         count = self._library.openeie_step(self._handle, cycles, sent, len(sent))
         self.cycles += cycles
         return sent.raw[:count]
 
 
 class Terminal:
-    """A pseudo-terminal with a virtual board at its other end; ``url`` opens like any port."""
-    def __init__(self, board: VirtualBoard):
+    """A pseudo-terminal with a virtual board at its other end; ``url`` opens like any port.
+
+    Within the context, a thread simulates the board.
+    """
+    def __init__(self, board: VirtualBoard) -> None:
         self._board = board
-        self._ours, self._theirs = os.openpty()     # ours keeps it open between two hosts
+        self._ours, self._theirs = os.openpty()     # theirs stays open between two hosts
         tty.setraw(self._theirs)
         os.set_blocking(self._ours, False)
         self._stop = threading.Event()
@@ -190,7 +206,7 @@ class Terminal:
         os.close(self._theirs)
 
     def wait(self) -> None:
-        """Wait for the board's thread, which only an error ends; raise that."""
+        """Wait for the thread, which runs until an error; raises that error."""
         assert self._thread is not None
         while self._thread.is_alive():
             self._thread.join(0.2)
@@ -204,7 +220,7 @@ class Terminal:
             self._failure = error
 
     def serve(self) -> None:
-        """Simulate, and carry bytes to and fro, until the context ends."""
+        """Simulate and pass bytes in both directions, until the context ends."""
         quiet = 0
         outgoing = b""
         while not self._stop.is_set():
@@ -217,5 +233,5 @@ class Terminal:
             if outgoing:
                 try:
                     outgoing = outgoing[os.write(self._ours, outgoing):]
-                except BlockingIOError:             # nobody reads: a UART would lose them
+                except BlockingIOError:             # nobody reads: the bytes are lost, as on a UART
                     outgoing = b""

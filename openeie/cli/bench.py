@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie bench``: the measurements of a paper again, with its own numbers beside ours."""
+"""``openeie bench``: reproduce the measurements of a paper, next to its own numbers."""
 import typer
 
 from . import bench_compression, bench_eie

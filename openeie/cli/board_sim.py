@@ -10,7 +10,7 @@ __all__ = ["command"]
 
 def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
             clock: Clock = None, seed: Seed = 1) -> None:
-    """Simulate a board until Ctrl-C; any host program can open its UART like a real one."""
+    """Simulate a board until Ctrl-C. Any program can open its UART like that of a real board."""
     from ..boards.virtual import Terminal, VirtualBoard
     board = resolve_board(name, config, changes, pes, clock)
     with working(f"compiling {board.name}, {board.config.pes} PEs", quiet=False):

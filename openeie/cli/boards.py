@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie boards``: what can be built, and what fits it."""
+"""``openeie boards``: the boards, and whether LeNet-300-100 fits their arrays."""
 from rich import box
 from rich.table import Table
 
@@ -25,7 +25,12 @@ def command(as_json: AsJson = False, out: Out = None, quiet: Quiet = False) -> N
 
 
 def fits(network: Network, board: Board) -> tuple[str | None, str]:
-    """The encoding in which ``network`` fits the board's default array, or None and why not."""
+    """Whether ``network`` fits the board's default array.
+
+    Returns
+    -------
+    The first encoding that fits and ``""``, or None and the reason.
+    """
     try:
         return compile_to_fit(network, board.config)[1], ""
     except (CapacityError, InputError) as error:
@@ -33,6 +38,7 @@ def fits(network: Network, board: Board) -> tuple[str | None, str]:
 
 
 def _describe(board: Board, network: Network) -> dict:
+    """A board as plain values."""
     encoding, reason = fits(network, board)
     return {"name": board.name, "description": board.description,
             "fpga": board.chip, "clock_hz": board.clock_out_hz, "baud": board.baud,
@@ -43,7 +49,7 @@ def _describe(board: Board, network: Network) -> dict:
 
 
 def _table(rows: list[dict]) -> Table:
-    """Block RAM and large RAMs share a column, so that the table fits 80 characters."""
+    """One row for each board. Block RAMs and large RAMs share a column, to fit in 80 characters."""
     table = Table(title="openeie boards", box=box.SIMPLE, pad_edge=False, padding=0)
     for name in ("board", "FPGA"):
         table.add_column(name)
@@ -62,6 +68,9 @@ def _table(rows: list[dict]) -> Table:
 
 
 def _notes(rows: list[dict]) -> list[str]:
-    """Why a network does not fit, and what a board wants of its user."""
-    return [f"{row['name']}: {note}" for row in rows
-            for note in (*([row["reason"]] if row["reason"] else []), *row["notes"])]
+    """Why the network does not fit a board, and what the board's user must know."""
+    lines = []
+    for row in rows:
+        notes = [row["reason"], *row["notes"]]
+        lines += [f"{row['name']}: {note}" for note in notes if note]
+    return lines

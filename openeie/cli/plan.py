@@ -1,51 +1,55 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program as tables and as plain values: its layers, their places and their time."""
+"""A compiled program as tables and as plain values: layers, memory use and time."""
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from rich.table import Table
 
 from ..core.array.config import half_rows
 from ..core.compile.capacity import words_used
-from ..core.compile.program import TilePlan, Program
+from ..core.compile.program import Program, TilePlan
 from ..core.network.graph import Layer, Pool, kind_of
 from ..core.network.tile_part import Part
 from .tables import plain_table, window_text
 
-__all__ = ["Forecast", "plan_tables", "plan_dict"]
+if TYPE_CHECKING:
+    from ..sim.fast.predict import Prediction
+
+__all__ = ["ProgramForecast", "plan_tables", "plan_dict"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
-    """Time of a start, for people and as values.
+class ProgramForecast:
+    """Time of a launch.
 
     Attributes
     ----------
-    tiles : :class:`openeie.sim.fast.predict.Prediction` of each plan.
-    basis : plain values that say what the activations are.
-    words : the same in words.
+    tiles : the prediction of each tile of the program.
+    basis : plain values that tell which activations it is for.
+    words : the same as a sentence.
     clock : MHz, or None.
     """
-    tiles: Sequence
+    tiles: Sequence["Prediction"]
     basis: dict
     words: str
     clock: float | None = None
 
     def to_dict(self) -> dict:
-        """Totals; what belongs to a layer stands there."""
-        cycles = sum(layer.cycles for layer in self.tiles)
+        """Totals over all layers, as plain values."""
+        cycles = sum(tile.cycles for tile in self.tiles)
         result = self.basis | {
-            "cycles": cycles, "dense_cycles": sum(layer.dense_cycles for layer in self.tiles),
-            "utilisation": sum(layer.utilisation * layer.cycles for layer in self.tiles) / cycles}
+            "cycles": cycles, "dense_cycles": sum(tile.dense_cycles for tile in self.tiles),
+            "utilisation": sum(tile.utilisation * tile.cycles for tile in self.tiles) / cycles}
         if self.clock is not None:
             result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
         return result
 
 
-def plan_tables(program: Program, forecast: Forecast) -> list:
-    """What runs and how long, where it lies, and what of the memories that takes."""
+def plan_tables(program: Program, forecast: ProgramForecast) -> list:
+    """Layers, times, addresses, entries and memory use."""
     memories = plain_table("memories of each PE", "memory", "used", "available", "share",
                            left=("memory",))
     for name, used in words_used(program).items():
@@ -57,35 +61,38 @@ def plan_tables(program: Program, forecast: Forecast) -> list:
 
 def _layers(program: Program) -> Table:
     """Kind, shape, window and encoding of each layer."""
-    clustered = ["clus-\nters"] if program.config.clusters > 1 else []
-    tiled = ["tiles"] if len(program.tiles) > len(program.network.layers) else []
+    is_clustered = program.config.clusters > 1
+    is_tiled = len(program.tiles) > len(program.network.layers)
+    extra = ["tiles"] * is_tiled + ["clus-\nters"] * is_clustered
     table = plain_table(f"{program.network.name} on {program.config.pes} PEs", "layer", "kind",
-                        "reads", "window", "writes", "encoding", *tiled, *clustered,
+                        "reads", "window", "writes", "encoding", *extra,
                         left=("layer", "kind", "encoding"))
     for number, layer in enumerate(program.network.layers):
-        plans = [plan for plan in program.tiles if plan.layer == number]
+        tiles = [tile for tile in program.tiles if tile.layer == number]
         kind = f"{layer.reduce} pool" if isinstance(layer, Pool) else kind_of(layer)
-        ways = [str(len(plans))] * bool(tiled) + [str(plans[0].clusters)] * bool(clustered)
-        table.add_row(layer.name, kind, *_shape(layer), plans[0].encoding, *ways)
+        counts = [str(len(tiles))] * is_tiled + [str(tiles[0].clusters)] * is_clustered
+        table.add_row(layer.name, kind, *_shape(layer), tiles[0].encoding, *counts)
     return table
 
 
-def _times(program: Program, forecast: Forecast) -> Table:
-    """Time of each layer in a start, and what share of the PEs' cycles is busy with entries."""
+def _times(program: Program, forecast: ProgramForecast) -> Table:
+    """Time of each layer in a launch, and the share of the PEs' cycles that are busy."""
     timed = ["time us"] if forecast.clock is not None else []
-    table = plain_table("cycles of a start", "layer", "acts\nnot zero", "cycles", *timed, "busy",
+    table = plain_table("cycles of a launch", "layer", "acts\nnon-zero", "cycles", *timed, "busy",
                         "speed-up\nover dense")
 
-    def numbers(density, cycles, dense, utilisation) -> list[str]:
+    def numbers(density: str, cycles: float, dense: float, utilisation: float) -> list[str]:
         time = [f"{cycles / forecast.clock:,.1f}"] if timed else []
         return [density, f"{cycles:,.0f}", *time, f"{utilisation:.1%}", f"{dense / cycles:.2f}"]
+
     for number, layer in enumerate(program.network.layers):
-        tiles = [time for plan, time in zip(program.tiles, forecast.tiles)
-                 if plan.layer == number]
-        cycles = sum(time.cycles for time in tiles)
-        table.add_row(layer.name, *numbers(
-            f"{tiles[0].density:.1%}", cycles, sum(time.dense_cycles for time in tiles),
-            sum(time.utilisation * time.cycles for time in tiles) / cycles))
+        times = [time for tile, time in zip(program.tiles, forecast.tiles)
+                 if tile.layer == number]
+        cycles = sum(time.cycles for time in times)
+        dense = sum(time.dense_cycles for time in times)
+        utilisation = sum(time.utilisation * time.cycles for time in times) / cycles
+        table.add_row(layer.name, *numbers(f"{times[0].density:.1%}", cycles, dense, utilisation))
+
     table.add_section()
     total = forecast.to_dict()
     table.add_row("all", *numbers(
@@ -94,82 +101,90 @@ def _times(program: Program, forecast: Forecast) -> Table:
 
 
 def _shape(layer: Layer) -> tuple[str, str, str]:
-    """What a layer reads, its window (kernel / stride + padding), and what it writes: height x
-    width x channels."""
+    """Input shape, window (kernel / stride + padding) and output shape of a layer. Shapes are
+    height x width x channels."""
     window = getattr(layer, "window", None)
     if window is None:
         return f"{layer.inputs:,}", "-", f"{layer.outputs:,}"
     text = window_text(window)
     if any(window.pad):
-        text += " +" + ",".join(map(str, window.pad if len(set(window.pad)) > 1
-                                     else window.pad[:1]))
+        pad = window.pad if len(set(window.pad)) > 1 else window.pad[:1]
+        text += " +" + ",".join(map(str, pad))
     return (f"{window.height}x{window.width}x{window.channels}", text,
             f"{window.out_height}x{window.out_width}x{layer.channels}")
 
 
 def _places(program: Program) -> Table:
-    """Rows of activations, pointers and channels that each plan takes."""
+    """Activation rows, pointers and channels of each tile, as address ranges."""
     ranges = ("reads rows", "writes rows", "pointers", "channels")
-    table = plain_table("where it lies in each PE", "layer", *ranges, ranges=ranges)
-    for plan in program.tiles:
-        source, target = _rows(plan)
-        table.add_row(plan.name, _span(program, source), _span(program, target),
-                      _words(plan.pointer_base, plan.columns + 1),
-                      _words(plan.channel_base, plan.acc_rows))
+    table = plain_table("addresses in each PE", "layer", *ranges, ranges=ranges)
+    for tile in program.tiles:
+        source, target = _rows(tile)
+        table.add_row(tile.name, _span(program, source), _span(program, target),
+                      _words(tile.pointer_base, tile.columns + 1),
+                      _words(tile.channel_base, tile.acc_rows))
     return table
 
 
 def _entries(program: Program) -> Table:
-    """Entries of each plan, and the cycles at which the watchdog ends it."""
-    table = plain_table("entries in a PE, and the limit of cycles", "layer", "most entries",
-                        "mean", "of them\nfillers", "watchdog")
-    for plan in program.tiles:
-        per_pe = plan.entry_count.sum(axis=1)
-        table.add_row(plan.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
-                      f"{plan.filler_count.sum(axis=1).mean():,.1f}", f"{plan.cycle_limit:,}")
+    """Entries of each tile, and the cycle count at which the watchdog stops it."""
+    table = plain_table("entries in a PE, and the watchdog's limit in cycles", "layer",
+                        "most entries", "mean", "fillers\n(mean)", "watchdog")
+    for tile in program.tiles:
+        per_pe = tile.entry_count.sum(axis=1)
+        table.add_row(tile.name, f"{per_pe.max():,}", f"{per_pe.mean():,.1f}",
+                      f"{tile.filler_count.sum(axis=1).mean():,.1f}", f"{tile.cycle_limit:,}")
     return table
 
 
-def _rows(plan: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First and last row of activations that a plan reads and writes in a start."""
-    walk, vectors = plan.walk, len(plan.part.vectors)
+def _rows(tile: TilePlan) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First and last row of activations that a tile reads, and that it writes, in a launch."""
+    walk = tile.walk
+    vectors = len(tile.part.vectors)
     first = walk.map_origin
-    last = first + (vectors - 1) * walk.image_step \
-        + (walk.height * walk.width - 1) * walk.pixel_stride + walk.pixel_rows - 1
-    step = plan.memory_rows - 1 + plan.dst_step
-    return (first, last), (plan.dst_origin, plan.dst_origin + plan.memory_rows - 1
-                           + (vectors * walk.positions - 1) * step)
+    last_pixel = (vectors - 1) * walk.image_step \
+        + (walk.height * walk.width - 1) * walk.pixel_stride
+    last = first + last_pixel + walk.pixel_rows - 1
+
+    step = tile.memory_rows - 1 + tile.dst_step
+    last_position = (vectors * walk.positions - 1) * step
+    return (first, last), (tile.dst_origin,
+                           tile.dst_origin + last_position + tile.memory_rows - 1)
 
 
 def _span(program: Program, rows: tuple[int, int]) -> str:
-    """Rows of the two activation memories."""
+    """A range of rows in the two activation memories, such as ``A 0 .. 48``."""
     half = half_rows(program.config)
-    texts = [f"{'A' if row < half else 'B'} {row % half:,}" for row in rows]
-    return f"{texts[0]} .. {texts[1] if texts[1][0] != texts[0][0] else texts[1][2:]}"
+    first, last = (f"{'A' if row < half else 'B'} {row % half:,}" for row in rows)
+    if last[0] == first[0]:
+        last = last[2:]
+    return f"{first} .. {last}"
 
 
 def _words(first: int, count: int) -> str:
+    """A range of addresses."""
     return f"{first:,} .. {first + count - 1:,}"
 
 
-def plan_dict(program: Program, forecast: Forecast) -> dict:
-    """The same as plain values."""
+def plan_dict(program: Program, forecast: ProgramForecast) -> dict:
+    """The contents of :func:`plan_tables` as plain values."""
     layers = []
-    for plan, time in zip(program.tiles, forecast.tiles):
-        layer = program.network.layers[plan.layer]
-        fields = {field.name: getattr(plan, field.name) for field in dataclasses.fields(plan)}
+    for tile, time in zip(program.tiles, forecast.tiles):
+        layer = program.network.layers[tile.layer]
+        fields = {field.name: getattr(tile, field.name) for field in dataclasses.fields(tile)}
         fields = {name: value for name, value in fields.items()
                   if not isinstance(value, np.ndarray) and value is not None}
-        source, target = _rows(plan)
+        source, target = _rows(tile)
         window = getattr(layer, "window", None)
+        predicted = dataclasses.asdict(time)
+        del predicted["name"]
         layers.append(fields | {
-            "layer": plan.layer, "part": _part_dict(plan.part), "outputs": plan.outputs,
+            "layer": tile.layer, "part": _part_dict(tile.part), "outputs": tile.outputs,
             "kind": kind_of(layer), "window": window and dataclasses.asdict(window),
-            "walk": vars(plan.walk), "source_rows": source, "destination_rows": target,
-            "entries": int(plan.entry_count.sum()), "fillers": int(plan.filler_count.sum()),
-            "entries_per_pe": plan.entry_count.sum(axis=1).tolist(),
-            "predicted": dataclasses.asdict(time)})
-        del layers[-1]["predicted"]["name"]
+            "walk": vars(tile.walk), "source_rows": source, "destination_rows": target,
+            "entries": int(tile.entry_count.sum()), "fillers": int(tile.filler_count.sum()),
+            "entries_per_pe": tile.entry_count.sum(axis=1).tolist(),
+            "predicted": predicted})
     return {"network": program.network.name, "config": program.config.to_dict(),
             "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),
             "memories": {name: {"used": used, "available": getattr(program.config, name)}
@@ -177,6 +192,6 @@ def plan_dict(program: Program, forecast: Forecast) -> dict:
 
 
 def _part_dict(part: Part) -> dict:
-    """Ranges as first and one past the last."""
+    """A part as plain values; ranges become ``[first, last + 1]``."""
     return vars(part) | {name: [one.start, one.stop] for name, one in vars(part).items()
                          if isinstance(one, range)}

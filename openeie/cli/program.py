@@ -7,15 +7,18 @@ import typer
 
 from ..boards import board as find_board
 from .common import AsJson, Quiet, emit, working
+from .invocation import invocation
 from .target import BoardName
 
 __all__ = ["command"]
 
-File = Annotated[Path | None, typer.Argument(help="Bitstream; default: build/BOARD/...")]
-Flash = Annotated[bool, typer.Option("--flash", help="Write the flash: it stays after power-off.")]
-Cable = Annotated[str | None, typer.Option("--cable", help="openFPGALoader's name of your JTAG "
+File = Annotated[Path | None, typer.Argument(
+    help="The bitstream; default: the one in build/BOARD.")]
+Flash = Annotated[bool, typer.Option(
+    "--flash", help="Write the flash, so that the bitstream is loaded at power-up.")]
+Cable = Annotated[str | None, typer.Option("--cable", help="openFPGALoader's name of the JTAG "
                                                            "cable.")]
-Force = Annotated[bool, typer.Option("--force", help="Even if the build missed its clock.")]
+Force = Annotated[bool, typer.Option("--force", help="Load it even if it missed its clock.")]
 
 
 def command(name: BoardName, file: File = None, flash: Flash = False, cable: Cable = None,
@@ -24,6 +27,7 @@ def command(name: BoardName, file: File = None, flash: Flash = False, cable: Cab
     from ..boards.program import program
     board = find_board(name)
     with working(f"programming {board.name}", quiet=quiet or as_json):
-        log = program(board, file, flash=flash, cable=cable, force=force)
+        log = program(board, file, flash=flash, cable=cable, force=force,
+                      openeie=invocation())
     emit({"board": board.name, "log": log.splitlines()},
          lambda: [f"{board.name} programmed"], as_json=as_json, quiet=quiet)

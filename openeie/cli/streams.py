@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Standard output that may be closed, full, or read by someone who goes away."""
+"""Standard output that may be closed or full, or whose reader may end early."""
 import errno
 import io
 import os
@@ -7,21 +7,25 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 __all__ = ["BROKEN_PIPE", "guarded_streams", "is_stdout", "write_stdout"]
 
-#: Exit code where the reader of standard output has gone, as of a program that SIGPIPE ends.
+#: Exit code if the reader of standard output has ended: that of a program ended by SIGPIPE.
 BROKEN_PIPE = 128 + 13
 
 
 class _StdoutError(Exception):
-    """Standard output takes no more; of no verb's own, so that none handles it."""
+    """Standard output cannot be written. Of its own class, so that no verb catches it."""
 
 
 @contextmanager
 def guarded_streams() -> Iterator[None]:
-    """Whatever fails on standard output ends the block in one line and exit code 2, not in a
-    traceback; without a line where the reader of a pipe has gone. Standard error never fails."""
+    """End the block with one line and exit code 2 if standard output cannot be written.
+
+    If the reader of a pipe has ended, the exit code is :data:`BROKEN_PIPE`, without a line.
+    Errors of standard error are ignored.
+    """
     _open_closed()
     if sys.stdout in (None, sys.__stdout__):
         sys.stdout = _guarded(1, sys.__stdout__)
@@ -38,48 +42,51 @@ def guarded_streams() -> Iterator[None]:
 
 
 def is_stdout(path: Path | None) -> bool:
-    """Whether it means standard output: ``-``, or a name of the system's for it."""
+    """True if a path means standard output: ``-``, or one of the system's names for it."""
     return path is not None and str(path) in ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 def write_stdout(data: bytes) -> None:
-    """Write bytes behind what has been printed."""
+    """Write bytes to standard output, after the text printed so far."""
     sys.stdout.flush()
     if hasattr(sys.stdout, "buffer"):
         sys.stdout.buffer.write(data)
-    else:                                       # redirected in this process, into a text
+    else:                                       # redirected to a text stream in this process
         sys.stdout.write(data.decode())
     sys.stdout.flush()
 
 
 def _open_closed() -> None:
-    """Open what was closed when the program began, so that no file of ours takes its number:
-    nothing can be read there, and on standard output nothing be written."""
+    """Open standard streams that were closed at the start, so that no other file gets their
+    descriptors. They cannot be read, and standard output cannot be written."""
     for number, mode in enumerate((os.O_WRONLY, os.O_RDONLY, os.O_WRONLY)):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, mode)           # takes the lowest number that is free: this one
+            os.open(os.devnull, mode)           # gets the lowest free number, which is this one
 
 
 def _guarded(number: int, old: io.TextIOWrapper | None) -> io.TextIOWrapper:
     """A text stream on a descriptor, with the encoding of the one it replaces."""
+    encoding = "utf-8"
+    errors = "backslashreplace"
     if old is not None:
         old.flush()
+        encoding = old.encoding
+        errors = old.errors
     buffer = io.BufferedWriter(_Guarded(number, "w", closefd=False))
-    return io.TextIOWrapper(buffer, encoding=old.encoding if old else "utf-8",
-                            errors=old.errors if old else "backslashreplace",
+    return io.TextIOWrapper(buffer, encoding=encoding, errors=errors,
                             line_buffering=number == 2 or os.isatty(number))
 
 
 class _Guarded(io.FileIO):
-    """A descriptor whose failures say that they are those of a standard stream."""
-    def write(self, data) -> int:
+    """A standard stream's descriptor; errors end the program as :func:`guarded_streams` says."""
+    def write(self, data: Any) -> int:
         try:
             return super().write(data)
         except OSError as error:
             number = self.fileno()
-            # Python flushes once more when it ends, and it may not fail again.
+            # Python flushes again when it ends, which must not fail.
             null = os.open(os.devnull, os.O_WRONLY)
             os.dup2(null, number)
             os.close(null)

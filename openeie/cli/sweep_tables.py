@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sweep's points as tables for people: what each costs, and where its cycles went."""
+"""Tables of a sweep's points: the cost of each, and where its cycles went."""
 from typing import Any
 
 from rich.table import Table
@@ -13,13 +13,13 @@ _STALLS = COUNTERS[1:]
 
 
 def sweep_tables(rows: list[dict[str, Any]], title: str) -> list[Table]:
-    """Points, then the shares of the PEs' cycles of those that have an array."""
+    """A table of all points, and one of the shares of the PEs' cycles of those that were run."""
     heads = [head for head in rows[0] if head not in _STALLS]
     costs = plain_table(title, *heads, left=("name", "status"))
     for row in rows:
         costs.add_row(*(_text(row[head]) for head in heads))
     point = heads[:heads.index("status")]
-    shares = plain_table("what the PEs did with their cycles", *point, "busy",
+    shares = plain_table("shares of the PEs' cycles", *point, "busy",
                          *counter_heads(_STALLS), left=("name",))
     for row in rows:
         if row["status"] == "ok":
@@ -28,7 +28,8 @@ def sweep_tables(rows: list[dict[str, Any]], title: str) -> list[Table]:
     return [costs, shares]
 
 
-def _text(value) -> str:
+def _text(value: Any) -> str:
+    """A cell of the table."""
     if value is None:
         return "-"
     if isinstance(value, bool):

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tables for people."""
+"""Tables that verbs print, and a run as plain values."""
 from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
@@ -18,16 +19,18 @@ if TYPE_CHECKING:
 __all__ = ["plain_table", "counter_heads", "window_text", "compression_tables",
            "quantisation_table", "run_tables", "run_dict", "share_text"]
 
-# Broken so that every table fits a terminal of 80 columns.
+# Headings with line breaks, so that every table fits a terminal of 80 columns.
 _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
 
 def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",),
                 ranges: tuple[str, ...] = ()) -> Table:
-    """An empty table; columns are words in ``left``, ranges, or numbers.
+    """An empty table with the columns ``names``.
 
-    Where there is too little room, words and ranges go on in the next line, and nothing is cut
-    off.
+    Parameters
+    ----------
+    left : columns of words, which are aligned left.
+    ranges : columns of ranges. All other columns are numbers, which are never wrapped or cut off.
     """
     table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
@@ -37,21 +40,22 @@ def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",),
 
 
 def counter_heads(names: Iterable[str]) -> list[str]:
-    """Counters as heads of columns."""
+    """Column headings for counters."""
     return [_HEADS.get(name, name) for name in names]
 
 
 def window_text(window: Window) -> str:
-    """A kernel and, if it is not 1, its stride: ``3x3/2``, ``3x3/2,1``."""
-    text, stride = "x".join(map(str, window.kernel)), window.stride
-    if stride == (1, 1):
+    """A kernel, and its stride if that is not 1: ``3x3``, ``3x3/2``, ``3x3/2,1``."""
+    text = "x".join(map(str, window.kernel))
+    down, across = window.stride
+    if (down, across) == (1, 1):
         return text
-    return f"{text}/{stride[0]}" if stride[0] == stride[1] else f"{text}/{stride[0]},{stride[1]}"
+    return f"{text}/{down}" if down == across else f"{text}/{down},{across}"
 
 
 def compression_tables(contents: Contents) -> list[Table]:
-    """Kernels and maps, if there are any, and Deep Compression's columns: weights kept, bits
-    before and after Huffman coding, rates."""
+    """Sizes in the columns of Deep Compression: weights kept, bits before and after Huffman
+    coding, and compression rates; before it kernels and maps, if there are any."""
     tables = [_compression(contents)]
     if any(layer.window for layer in contents.layers):
         walks = plain_table(f"{contents.name}: kernels and maps", "layer", "kernel, map",
@@ -63,9 +67,9 @@ def compression_tables(contents: Contents) -> list[Table]:
 
 
 def quantisation_table(report: "QuantiseReport") -> Table:
-    """What each layer lost when it became integers."""
+    """Errors of each layer due to quantisation."""
     heads, *rows = report.rows()
-    table = plain_table(f"errors on {report.inputs} calibration inputs, in shares of the largest "
+    table = plain_table(f"errors on {report.inputs} calibration inputs, as shares of the largest "
                         f"value", *heads)
     for row in rows:
         table.add_row(*row)
@@ -80,7 +84,7 @@ def _compression(contents: Contents) -> Table:
         "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
         "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)")
 
-    def row(layer: LayerColumns, *, style=None):
+    def row(layer: LayerColumns, *, style: str | None = None) -> None:
         if not layer.weights:
             table.add_row(layer.name, style=style)
             return
@@ -89,6 +93,7 @@ def _compression(contents: Contents) -> Table:
             f"{layer.weight_bits:.1f}", f"{layer.weight_bits_huffman:.2f}",
             f"{layer.index_bits:.1f}", f"{layer.index_bits_huffman:.2f}",
             f"{layer.rate_shared:.2%}", f"{layer.rate_stored:.2%}", style=style)
+
     for layer in contents.layers:
         row(layer)
     table.add_section()
@@ -97,54 +102,63 @@ def _compression(contents: Contents) -> Table:
 
 
 def _kernel(layer: LayerColumns) -> str:
-    """A kernel and its stride, what another layer than a convolution does with it, and the map it
-    goes over: ``3x3/2 max, 111x111x96``."""
-    if layer.window is None:
+    """A kernel, the kind of layer unless it is a convolution, and the input map, such as
+    ``3x3/2 max, 111x111x96``."""
+    window = layer.window
+    if window is None:
         return ""
-    window, text = layer.window, window_text(layer.window)
+    text = window_text(window)
     if layer.kind != "conv":
         text += f" {layer.kind.removesuffix(' pool')}"
     return f"{text}, {window.height}x{window.width}x{window.channels}"
 
 
 def run_tables(run: Run, *, title: str) -> list[Table]:
-    """Per layer, an input's cycles and entries on average, and what the PEs did with the cycles:
-    busy with entries, a pool's too, or not."""
+    """Cycles and entries of each layer, as means per input, and the shares of the PEs' cycles.
+
+    A PE is busy in the cycles in which it executes an entry, also one of a pool.
+    """
     inputs = len(run.outputs)
     work = plain_table(title, "layer", "cycles", "entries", "fillers", "busy",
                        "saturated")
-    rest = plain_table("the PEs' other cycles", "layer", *counter_heads(COUNTERS[1:]))
+    rest = plain_table("other cycles of the PEs", "layer", *counter_heads(COUNTERS[1:]))
 
-    def row(name, layers: list[LayerRun], *, style=None):
-        cycles = sum(int(layer.cycles.sum()) for layer in layers)
-        totals = {counter: sum(layer.total(counter) for layer in layers) for counter in COUNTERS}
+    def row(layer: LayerRun, *, style: str | None = None) -> None:
+        cycles = int(layer.cycles.sum())
+        totals = {counter: layer.total(counter) for counter in COUNTERS}
         busy, *others = (f"{total / (cycles * run.config.pes):.1%}" for total in totals.values())
-        work.add_row(name, f"{cycles / inputs:,.1f}",
+        work.add_row(layer.name, f"{cycles / inputs:,.1f}",
                      f"{(totals['busy'] + totals['filler']) / inputs:,.1f}",
                      f"{totals['filler'] / inputs:,.1f}", busy,
-                     share_text(_saturated_share(layers)), style=style)
-        rest.add_row(name, *others, style=style)
+                     share_text(layer.saturated_share), style=style)
+        rest.add_row(layer.name, *others, style=style)
+
     for layer in run.layers:
-        row(layer.name, [layer])
+        row(layer)
     work.add_section()
     rest.add_section()
-    row("all", list(run.tiles), style="bold")
+    row(_all_layers(run), style="bold")
     return [work, rest]
 
 
-def _saturated_share(layers: list[LayerRun]) -> float:
-    """Of the outputs of all ``layers``."""
-    return sum(int(layer.saturated.sum()) for layer in layers) / max(
-        1, sum(layer.computed for layer in layers))
+def _all_layers(run: Run) -> LayerRun:
+    """All layers of a run as one: their cycles, counters and saturated outputs added up."""
+    layers = run.layers
+    return LayerRun(name="all", outputs=run.outputs, cycles=run.cycles,
+                    counters=np.sum([layer.counters for layer in layers], axis=0),
+                    saturated=np.sum([layer.saturated for layer in layers], axis=0),
+                    tiled_outputs=sum(layer.computed for layer in layers))
 
 
 def share_text(share: float) -> str:
-    """A small share, so that a single one among many does not look like none."""
-    return "0" if not share else f"{share:.2%}" if share >= 1e-4 else "< 0.01%"
+    """A share that is usually small; one that is not 0 does not look like 0."""
+    if not share:
+        return "0"
+    return f"{share:.2%}" if share >= 1e-4 else "< 0.01%"
 
 
 def run_dict(run: Run, *, per_pe: bool = False) -> dict:
-    """A run as plain values; sums over all starts."""
+    """A run as plain values; numbers are sums over all launches."""
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
                     for number, layer in enumerate(run.tiles))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie test``: the hardware regression, on a board or on its virtual twin."""
+"""``openeie test``: the hardware regression, on a board or on a virtual one."""
 from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
@@ -10,22 +10,24 @@ from rich.table import Table
 
 from ..core.errors import InputError, Mismatch
 from ..core.host.journal import damage_text
-from .common import AsJson, Quiet, Seed, Set, check_writable, emit, working, write_atomically
+from .common import AsJson, Quiet, Seed, Set, emit, working
 from .models import inputs_for, load_model
+from .outputs import check_writable, write_atomically
 from .sim import Images
 from .streams import is_stdout
 from .target import Array, BoardName, Clock, Pes, resolve_board
 
 __all__ = ["command"]
 
-_SIMULATED_TIMEOUT = 30.0       # seconds; a simulated board may be slow, a real one may not
+_SIMULATED_TIMEOUT = 30.0       # seconds; a simulated board is slower than a real one
 
-Port = Annotated[str, typer.Option("-p", "--port", help="Serial port, or 'virtual'.")]
-Junit = Annotated[Path | None, typer.Option("--junitxml", help="Write the results there, too.")]
-Netlist = Annotated[bool, typer.Option("--netlist", help="Simulate what synthesis makes of the "
-                                       "virtual board (iCE40, ECP5), not what it is made of.")]
+Port = Annotated[str, typer.Option("-p", "--port", help="A serial port, or 'virtual'.")]
+Junit = Annotated[Path | None, typer.Option(
+    "--junitxml", help="Also write the results to this file, as JUnit XML.")]
+Netlist = Annotated[bool, typer.Option("--netlist", help="Simulate the virtual board's netlist "
+                                       "after synthesis instead of the RTL (iCE40, ECP5).")]
 Network = Annotated[str, typer.Option("--network", help="An *.eie file, or the name of a network "
-                                      "that comes with the package.")]
+                                      "in the package.")]
 Layers = Annotated[int, typer.Option("--random", min=1, help="Random networks per encoding.")]
 
 
@@ -33,33 +35,35 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
             pes: Pes = None, clock: Clock = None, model: Network = "lenet-300-100",
             images: Images = 100, layers: Layers = 5, seed: Seed = 1, netlist: Netlist = False,
             junitxml: Junit = None, as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """Test a board: link, memories, error paths, every encoding, a network on MNIST's images.
+    """Test a board: link, memories, faults, every encoding, and a network on MNIST's images.
 
-    Interrupted, it goes on where it stood; build/BOARD/regression.json remembers until all has
-    been run. For a bitstream of your own array, give the options that it was built with.
+    A test that was interrupted continues where it stopped: build/BOARD/regression.json keeps what
+    has passed until all checks have been run. If the bitstream was built with options for another
+    array, give the same options.
     """
     from ..boards.driver import Device
     from ..boards.regression import Regression, junit
     from ..boards.virtual import Terminal, VirtualBoard
     check_writable(junitxml, as_json=as_json)
-    board, silent = resolve_board(name, config, changes, pes, clock), (
-        quiet or as_json or is_stdout(junitxml))
+    silent = quiet or as_json or is_stdout(junitxml)
+    board = resolve_board(name, config, changes, pes, clock)
     network = load_model(model)
     x, _ = inputs_for(network, None, images)
     if netlist and port != "virtual":
         raise InputError(f"--netlist is for --port virtual, not {port}")
+
     target = f"{port} netlist" if netlist else port
     outcomes: list = []
     try:
         with ExitStack() as stack:
-            patience = {}
+            timeout = {}
             if port == "virtual":
-                patience = {"timeout": _SIMULATED_TIMEOUT}
+                timeout = {"timeout": _SIMULATED_TIMEOUT}
                 with working(f"compiling {board.name}", quiet=silent):
                     virtual = stack.enter_context(VirtualBoard(board, below_rtl=netlist))
                 port = stack.enter_context(Terminal(virtual)).url
             device = stack.enter_context(Device(port, board.baud, board=board.name,
-                                                expect=board.config, **patience))
+                                                expect=board.config, **timeout))
             regression = Regression(device, network, x, target=target, seed=seed, layers=layers)
             for outcome in regression.run(Path("build") / board.name / "regression.json"):
                 outcomes.append(outcome)
@@ -69,12 +73,13 @@ def command(name: BoardName, port: Port = "virtual", config: Array = None, chang
     finally:
         if junitxml is not None:
             write_atomically(junitxml, junit(board.name, outcomes))
+
     if regression.dropped:
         typer.echo(f"note: {damage_text(regression.dropped, 'checked')}", err=True)
     failed = [outcome.name for outcome in outcomes if outcome.result == "failed"]
+    failure = Mismatch(f"{board.name} failed: {', '.join(failed)}") if failed else None
     emit({"board": board.name, "outcomes": [asdict(outcome) for outcome in outcomes]},
-         lambda: [_table(board.name, outcomes)], as_json=as_json, quiet=silent,
-         failure=Mismatch(f"{board.name} failed: {', '.join(failed)}") if failed else None)
+         lambda: [_table(board.name, outcomes)], as_json=as_json, quiet=silent, failure=failure)
 
 
 def _table(name: str, outcomes: list) -> Table:

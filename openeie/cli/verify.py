@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie verify``: all engines, every word, every cycle, every counter."""
+"""``openeie verify``: compare engines in every word, cycle and counter."""
 from dataclasses import asdict
 from typing import Annotated
 
@@ -22,14 +22,15 @@ OptionalModel = Annotated[str | None, typer.Argument(metavar="[MODEL]")]
 Random = Annotated[int | None, typer.Option(
     "--random", metavar="N", help="Verify N random layers instead of a model.")]
 Configurations = Annotated[int | None, typer.Option(
-    help="With --random: on so many random configurations.")]
+    metavar="N", help="With --random: the number of random configurations.")]
 Only = Annotated[str | None, typer.Option(
-    "--only", metavar="C.K", help="With --random: replay case K of configuration C alone.")]
+    "--only", metavar="C.K", help="With --random: run only case K of configuration C again.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", show_default=str(_IMAGES), help="So many of the demo's MNIST pictures.")]
-Engines = Annotated[str, typer.Option(help="Engines to compare, with commas.")]
+    "--images", metavar="N", show_default=str(_IMAGES),
+    help="Use the first N of the demo's MNIST images.")]
+Engines = Annotated[str, typer.Option(help="Engines to compare, separated by commas.")]
 Scheduler = Annotated[str | None, typer.Option(
-    help="With --random: address of a running Dask scheduler.")]
+    help="With --random: the address of a running Dask scheduler.")]
 
 
 def command(model: OptionalModel = None, random: Random = None,
@@ -44,8 +45,9 @@ def command(model: OptionalModel = None, random: Random = None,
     if (model is None) == (random is None and only is None):
         raise InputError("give either a MODEL or --random N")
     if model is None and balance:
-        raise InputError("--balance orders the channels of a MODEL; --random draws layers as they "
-                         "are: give one of the two")
+        raise InputError("--balance changes the order of a MODEL's channels, and --random draws "
+                         "layers as they are; give one of the two")
+
     if model is None:
         with progress("layers", quiet=quiet or as_json) as update:
             verdict = verify_random(random or 1, seed, configurations, engines=chosen, only=only,
@@ -53,6 +55,7 @@ def command(model: OptionalModel = None, random: Random = None,
         emit(asdict(verdict) | {"equal": True}, lambda: _random_lines(verdict), as_json=as_json,
              quiet=quiet, out=out)
         return
+
     network = load_model(model)
     x, _ = inputs_for(network, inputs, images, _IMAGES)
     program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
@@ -68,6 +71,7 @@ def command(model: OptionalModel = None, random: Random = None,
 
 
 def _random_lines(verdict: RandomVerdict) -> list[str]:
+    """What was compared, and which kinds of layers and networks were among it."""
     lines = [f"equal: {' = '.join(verdict.engines)} on {verdict.layers:,} random layers "
              f"({verdict.networks:,} networks, {verdict.configurations} configurations, seed "
              f"{verdict.seed}): {verdict.words:,} words, {verdict.cycles:,} cycle counts and "
@@ -77,5 +81,5 @@ def _random_lines(verdict: RandomVerdict) -> list[str]:
                                           for name, count in verdict.kinds.items()))
     lines += [f"  {name}: {count:,} networks" for name, count in verdict.bins.items()]
     if verdict.missed:
-        lines.append(f"  not met: {', '.join(verdict.missed)}")
+        lines.append(f"  not drawn: {', '.join(verdict.missed)}")
     return lines

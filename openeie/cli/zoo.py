@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie zoo``: the networks that are known by name."""
+"""``openeie zoo``: the networks that have a name."""
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -15,36 +15,39 @@ from ..core.errors import CapacityError, InputError
 from ..sim.engines import simulate
 from ..sw.data.mnist import demo_pictures
 from ..sw.zoo import ZOO, ZooReport, ZooSubject, entry, report, shipped_subject, squeezenet_subject
-from .common import (AsJson, Config, Jobs, Quiet, Set, check_writable, emit, resolve_config,
-                     working, write_atomically)
+from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
+from .invocation import invocation
 from .models import check_images, find_model
-from .outputs import check_format
+from .outputs import check_format, check_writable, write_atomically
 from .streams import is_stdout
 from .tables import plain_table
 
 __all__ = ["command"]
 
 Name = Annotated[str | None, typer.Argument(
-    metavar="[NAME]", help=f"One of {', '.join(ZOO)}; without it, all of them.")]
+    metavar="[NAME]", help=f"One of {', '.join(ZOO)}; default: all of them.")]
 Images = Annotated[int | None, typer.Option(
-    "--images", help="Pictures that are run on fast, the first ones; 100, if there are so many.")]
-Net = Annotated[Path | None, typer.Option("--net", help="SqueezeNet's compressed weights, .net.")]
-Prototxt = Annotated[Path | None, typer.Option("--prototxt", help="SqueezeNet's description.")]
+    "--images", metavar="N", help="Run the first N images on fast; default: 100, or all if fewer.")]
+Net = Annotated[Path | None, typer.Option("--net", help="SqueezeNet's compressed weights (.net).")]
+Prototxt = Annotated[Path | None, typer.Option(
+    "--prototxt", help="SqueezeNet's description (.prototxt).")]
 PicturesFile = Annotated[Path | None, typer.Option(
-    "--pictures", help="SqueezeNet's pictures, .npz: 'images' uint8 [n, 227, 227, 3] RGB, and "
+    "--pictures", help="SqueezeNet's images (.npz): 'images', uint8 [n, 227, 227, 3] RGB, and "
                        "perhaps 'labels' and 'float_logits'.")]
-Artefact = Annotated[Path | None, typer.Option("-o", "--out", help="SqueezeNet's artefact.")]
+Artefact = Annotated[Path | None, typer.Option(
+    "-o", "--out", help="The artefact to write for SqueezeNet (.eie).")]
 
 
 def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
             pictures: PicturesFile = None, out: Artefact = None, images: Images = None,
             config: Config = "NET16", changes: Set = None, jobs: Jobs = 1,
             as_json: AsJson = False, quiet: Quiet = False) -> None:
-    """List the zoo's networks with size, errors and cycles; or import SqueezeNet."""
+    """List the networks with their size, errors and cycles; or import SqueezeNet."""
     array = resolve_config(config, changes)
     files = {"--net": net, "--prototxt": prototxt, "--pictures": pictures, "-o": out}
     given = [option for option, path in files.items() if path is not None]
     calm = quiet or as_json
+
     reports: list[ZooReport] = []
     refused: dict[str, str] = {}
     if name == "squeezenet-dc":
@@ -53,26 +56,15 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
                              f"{entry(name).needs}")
         check_format(out, (".eie",), text=False)
         check_writable(out, as_json=as_json)
-        with working(f"{name}: importing, then pictures on fast", quiet=calm):
+        with working(f"{name}: importing, then images on fast", quiet=calm):
             subject = squeezenet_subject(net, prototxt, pictures, images)
             reports.append(_measured(subject, array, out, jobs, write=True))
     elif given:
-        raise InputError(f"{given[0]} belongs to squeezenet-dc: openeie zoo squeezenet-dc "
-                         f"{given[0]} ...")
+        raise InputError(f"{given[0]} is an option of squeezenet-dc; type {invocation()} zoo "
+                         f"squeezenet-dc {given[0]} ...")
     else:
-        if images is not None:
-            check_images(images, len(demo_pictures()[0]))
-        for one in [entry(name)] if name else [one for one in ZOO.values() if not one.needs]:
-            subject = shipped_subject(one.name, images)
-            try:
-                compile_network(subject.network, array)
-            except (CapacityError, InputError) as error:
-                if name:
-                    raise
-                refused[one.name] = str(error)
-                continue
-            with working(f"{one.name}: pictures on fast", quiet=calm):
-                reports.append(_measured(subject, array, find_model(one.name), jobs))
+        reports, refused = _shipped(name, images, array, jobs, quiet=calm)
+
     absent = [one for one in ZOO.values() if name is None and one.needs]
     result = {"config": array.to_dict(), "networks": [one.to_dict() for one in reports],
               "refused": refused, "to_bring": [asdict(one) for one in absent]}
@@ -83,9 +75,32 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
                           *_agreement(reports)], as_json=as_json, quiet=quiet or is_stdout(out))
 
 
+def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int, *,
+             quiet: bool) -> tuple[list[ZooReport], dict[str, str]]:
+    """Reports of one or all of the package's networks, and why the array cannot run the others."""
+    if images is not None:
+        check_images(images, len(demo_pictures()[0]))
+    entries = [entry(name)] if name else [one for one in ZOO.values() if not one.needs]
+
+    reports = []
+    refused = {}
+    for one in entries:
+        subject = shipped_subject(one.name, images)
+        try:
+            compile_network(subject.network, array)
+        except (CapacityError, InputError) as error:
+            if name:
+                raise
+            refused[one.name] = str(error)
+            continue
+        with working(f"{one.name}: images on fast", quiet=quiet):
+            reports.append(_measured(subject, array, find_model(one.name), jobs))
+    return reports, refused
+
+
 def _measured(subject: ZooSubject, array: ArrayConfig, path: Path, jobs: int, *,
               write: bool = False) -> ZooReport:
-    """A network's report; ``write`` puts its artefact at ``path``, once it is known to fit."""
+    """Report of a network run on ``fast``; ``write`` first writes its artefact to ``path``."""
     program = compile_network(subject.network, array)
     data = dumps(subject.network) if write else path.read_bytes()
     if write:
@@ -94,9 +109,9 @@ def _measured(subject: ZooSubject, array: ArrayConfig, path: Path, jobs: int, *,
 
 
 def _table(reports: list[ZooReport], refused: dict[str, str], array: ArrayConfig) -> Table:
-    """A network that the array cannot run has a row, too; why is told below."""
+    """One row for each network, also for those that the array cannot run."""
     table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "bytes", "rate",
-                        "float\nerror", "error", "on\npictures", "cycles\na picture", "busy",
+                        "float\nerror", "error", "on\nimages", "cycles\nan image", "busy",
                         "mean\nof", left=("network",))
     for one in reports:
         table.add_row(one.name, f"{one.file_bytes:,}", f"{one.factor:.1f}x",
@@ -113,7 +128,7 @@ def _percent(share: float | None) -> str:
 
 
 def _agreement(reports: list[ZooReport]) -> list[str]:
-    """How often the float network answers the same, where that is known."""
-    return [f"{one.name}: the array's answer is the float network's on "
-            f"{one.score.agreement:.1%} of {one.score.pictures:,} pictures"
+    """How often the array and the float network give the same answer, where that is known."""
+    return [f"{one.name}: the array and the float network give the same answer on "
+            f"{one.score.agreement:.1%} of {one.score.pictures:,} images"
             for one in reports if one.score.agreement is not None]

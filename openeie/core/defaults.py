@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The array that a network gets when nobody names one."""
+"""The array on which a network runs if the user does not name one."""
 from .array.config import preset
 from .network.graph import Network
 
 __all__ = ["WHOLE_NETWORKS", "default_preset"]
 
-#: The preset for networks that have more than linear layers.
+#: The preset for networks that are more than a chain of linear layers.
 WHOLE_NETWORKS = "NET16"
 
 
 def default_preset(network: Network, *, linear: str) -> str:
-    """Name of the preset to run ``network`` on, if none is asked for.
+    """Name of the preset on which ``network`` runs if the user does not name one.
 
     Parameters
     ----------
-    linear : the preset for a network of linear layers, each of which reads the one before it;
-        any other gets :data:`WHOLE_NETWORKS`.
+    linear : the preset for a network of linear layers of which each reads the one before it. All
+        other networks get :data:`WHOLE_NETWORKS`.
     """
     needed = {layer.operation for layer in network.layers}
     is_linear = needed <= set(preset(linear).operations) and not network.branches

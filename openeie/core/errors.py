@@ -1,25 +1,29 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error a user can meet, as one small family.
+"""Every error that a user can meet, as one small family.
 
-A message says what went wrong, where, the rule, the offending value and the next step. The
-command line prints the message alone and exits with :attr:`OpenEIEError.exit_code`.
+A message says what went wrong and where, the rule, the offending value and the next step. The
+command line prints only the message and exits with :attr:`OpenEIEError.exit_code`.
 """
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 __all__ = ["OpenEIEError", "ConfigError", "InputError", "UntrustedError", "BudgetError",
            "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault",
            "LinkError", "Mismatch", "NumericWarning", "did_you_mean", "must_be_one_of"]
 
-#: Characters of a message: a person's screens, and every wrong key of a recipe.
+#: Most characters of a message: a few screens, and enough for every wrong key of a recipe.
 _LONGEST = 8000
-#: Names that are proposed for one that is not known.
+#: Most names that are proposed for an unknown one.
 _NEAREST = 3
 
 
 def did_you_mean(name: str, known: Iterable[str], form: str = "{} ") -> str:
-    """``"did you mean act_depth or acc_depth? "``: known names near one that is not known, the
-    nearest first, whatever their case, in a ``form``; ``""`` if there are none."""
+    """``"did you mean act_depth or acc_depth? "``: the known names most similar to an unknown
+    ``name``, whatever their case, the nearest first.
+
+    ``form`` says what stands around the question. The result is ``""`` if no name is similar.
+    """
     spelt = {one.lower(): one for one in known}
     near = [spelt[one] for one in difflib.get_close_matches(str(name).lower(), spelt, _NEAREST)]
     return form.format(f"did you mean {' or '.join(near)}?") if near else ""
@@ -27,18 +31,18 @@ def did_you_mean(name: str, known: Iterable[str], form: str = "{} ") -> str:
 
 def must_be_one_of(name: str, known: Iterable[str]) -> str:
     """``"must be one of golden, fast, rtl, not 'fsat'; did you mean fast?"``."""
-    known = tuple(known)
-    return f"must be one of {', '.join(known)}, not {name!r}{did_you_mean(name, known, '; {}')}"
+    names = tuple(known)
+    return f"must be one of {', '.join(names)}, not {name!r}{did_you_mean(name, names, '; {}')}"
 
 
 class OpenEIEError(Exception):
-    """Root of the family; catching it catches everything this package reports on purpose."""
+    """Root of the family: catching it catches every error that this package reports on purpose."""
     exit_code = 2
-    #: Whether a verb's JSON output has it already.
+    #: Whether a command's JSON output already contains it.
     printed = False
 
     def __str__(self) -> str:
-        """The message; of one that quotes a file at length, the beginning and the end."""
+        """The message; of a very long one, the beginning and the end."""
         text = super().__str__()
         if len(text) <= _LONGEST:
             return text
@@ -54,36 +58,38 @@ class InputError(OpenEIEError, ValueError):
 
 
 class UntrustedError(InputError):
-    """A file or text of others that is damaged, of another kind, or beyond a limit.
+    """A file or text from elsewhere that is damaged, of another kind, or beyond a limit.
 
     Attributes
     ----------
-    source : the file, or what the text is.
+    source : name of the file, or what the text is.
     rule : what is wrong, or what must hold.
-    value : what breaks it, if that can be named.
+    value : the value that breaks the rule; ``""`` if it cannot be named.
     """
 
     def __init__(self, source: str, rule: str, value: str = "") -> None:
         super().__init__(f"{source}: {rule}" + (f", not {value}" if value else ""))
-        self.source, self.rule, self.value = source, rule, value
+        self.source = source
+        self.rule = rule
+        self.value = value
 
     @property
     def reason(self) -> str:
-        """Rule and value, for messages that name the file themselves."""
+        """Rule and value, for a message that names the file itself."""
         return self.rule + (f", not {self.value}" if self.value else "")
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.source, self.rule, self.value)
 
 
 class BudgetError(InputError):
-    """An accuracy budget that no choice met; ``best`` is the choice that came nearest."""
+    """An accuracy budget that no choice meets; ``best`` is the choice that comes nearest."""
 
     def __init__(self, message: str, best: object) -> None:
         super().__init__(message)
         self.best = best
 
-    def __reduce__(self) -> tuple:
+    def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (str(self), self.best)
 
 
@@ -100,7 +106,7 @@ class ArtefactError(OpenEIEError):
 
 
 class ToolError(OpenEIEError):
-    """A program of the machine (compiler, make, perl, Verilator) that is missing or failed."""
+    """A program on this machine (compiler, make, perl, Verilator) that is missing or has failed."""
     exit_code = 3
 
 
@@ -110,15 +116,15 @@ class ArrayFault(OpenEIEError):
 
 
 class LinkError(OpenEIEError):
-    """The link to a board: no such port, no answer, a foreign or older bitstream."""
+    """The link to a board: no such port, no answer, or another version's bitstream."""
     exit_code = 5
 
 
 class Mismatch(OpenEIEError):
-    """Two executions disagree; names engine, layer, PE, word or counter, and both values."""
+    """Two engines disagree; names the engines, layer, PE, word or counter, and both values."""
     exit_code = 1
 
 
 class NumericWarning(UserWarning):
-    """Values lose more than rounding has to: outputs saturate, or integers are far from the float
-    network; names the layer, and the channel where it is one."""
+    """Values lose more than rounding explains: outputs saturate, or the integers are far from the
+    float network. Names the layer, and the channel if it is a single one."""

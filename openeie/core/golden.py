@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The specification of every value: integer arithmetic, to be read beside docs/numerics.md."""
+"""The engine golden, which specifies every value; ``docs/numerics.md`` explains the arithmetic."""
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from .network.bounds import prove_exact
 from .network.graph import INPUT, Conv, Layer, Linear, Network
@@ -11,19 +12,19 @@ from .run import LayerRun, Run
 
 __all__ = ["column_rates", "layer", "network", "network_saturated", "run"]
 
-_BATCH = 250                # inputs of which windows are unfolded at a time
+_BATCH = 250                # inputs whose windows are unfolded at a time, which bounds the memory
 
 
 def layer(this: Layer, x: np.ndarray, act_width: int) -> np.ndarray:
-    """One layer on activations x [batch, n]; returns [batch, outputs], int64.
+    """Outputs int64 [batch, outputs] of one layer for activations x [batch, n].
 
-    Accumulation is exact: the compiler refuses a layer whose sums could leave ``acc_width``.
+    Accumulation is exact: the compiler refuses a layer whose sums could exceed ``acc_width``.
     """
     return _layer(this, x, act_width)[0]
 
 
 def _layer(this: Layer, x: np.ndarray, act_width: int) -> tuple[np.ndarray, np.ndarray]:
-    """The outputs of :func:`layer`, and which of them saturated, bool [batch, outputs]."""
+    """Outputs of :func:`layer`, and the mask of those that saturated, bool [batch, outputs]."""
     acc = this.sums(np.asarray(x, np.int64), act_width)
     scaled = rescale(acc, **this.writeback(act_width)).reshape(len(x), this.outputs)
     return (clamp(scaled, relu=this.relu, act_width=act_width),
@@ -31,46 +32,66 @@ def _layer(this: Layer, x: np.ndarray, act_width: int) -> tuple[np.ndarray, np.n
 
 
 def network(net: Network, x: np.ndarray) -> list[np.ndarray]:
-    """Every layer's output [batch, m], in order; ``x`` is checked first."""
+    """Outputs int64 [batch, m] of every layer, in order, for inputs x [batch, n].
+
+    Raises
+    ------
+    InputError : inputs that the network does not accept.
+    """
     return [outputs for outputs, _ in network_saturated(net, x)]
 
 
 def network_saturated(net: Network, x: np.ndarray) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Every layer's output [batch, m], and which words of it saturated, bool [batch, m]."""
+    """Outputs int64 [batch, m] of every layer, in order, each with the mask of those that
+    saturated, bool [batch, m].
+
+    Raises
+    ------
+    InputError : inputs that the network does not accept.
+    """
     values = {INPUT: net.check_inputs(x)}
     results = []
     for number, this in enumerate(net.layers):
-        results.append(_layer(this, net.read(number, values), net.act_width))
-        values[this.name] = results[-1][0]
+        outputs, saturated = _layer(this, net.read(number, values), net.act_width)
+        results.append((outputs, saturated))
+        values[this.name] = outputs
     return results
 
 
 def run(net: Network, x: np.ndarray) -> Run:
-    """Every layer's output on inputs x [batch, n] without an array: of a network that was not
-    compiled, or that no array can run.
+    """Run a network on inputs x [batch, n] without an array; it need not be compiled, and can also
+    be one that no array runs.
 
     Raises
     ------
-    InputError : inputs that the network does not take.
-    CapacityError : a layer's sums need more bits than are computed exactly.
+    InputError : inputs that the network does not accept.
+    CapacityError : a layer whose sums need more bits than are computed exactly.
     """
     prove_exact(net)
     x = net.check_inputs(x)
-    parts = [network_saturated(net, x[first:first + _BATCH])
-             for first in range(0, max(len(x), 1), _BATCH)]
-    return Run(engine="golden", config=None, tiles=tuple(
-        _joined(this.name, batches) for this, batches in zip(net.layers, zip(*parts))))
+    batches = [network_saturated(net, x[first:first + _BATCH])
+               for first in range(0, max(len(x), 1), _BATCH)]
+    tiles = [_joined(this.name, parts) for this, parts in zip(net.layers, zip(*batches))]
+    return Run(engine="golden", config=None, tiles=tuple(tiles))
 
 
-def _joined(name: str, batches: Sequence[tuple[np.ndarray, np.ndarray]]) -> LayerRun:
-    """One layer's run over consecutive batches, an input a start."""
-    outputs, saturated = (np.concatenate(arrays) for arrays in zip(*batches))
+def _joined(name: str, parts: Sequence[tuple[np.ndarray, np.ndarray]]) -> LayerRun:
+    """One layer's run over consecutive batches, with one input per launch."""
+    outputs = np.concatenate([outputs for outputs, _ in parts])
+    saturated = np.concatenate([saturated for _, saturated in parts])
     return LayerRun(name=name, outputs=outputs, saturated=saturated.sum(axis=1, keepdims=True))
 
 
-def column_rates(network: Network, x) -> dict[str, np.ndarray]:
-    """How often each column of each layer with a matrix meets an activation that is not zero, on
-    inputs x [batch, n]: a share of the inputs and positions, by the layers' names."""
+def column_rates(network: Network, x: npt.ArrayLike) -> dict[str, np.ndarray]:
+    """How often each column of a matrix is broadcast, for inputs x [batch, n].
+
+    Returns, by layer name, for each linear layer and convolution float [n]: the share of inputs and
+    positions at which the column's activation is not zero.
+
+    Raises
+    ------
+    InputError : inputs that the network does not accept.
+    """
     values = {INPUT: network.check_inputs(x)}
     rates = {}
     for number, this in enumerate(network.layers):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From Amaranth's RTLIL to Verilog, by the Yosys that comes with it."""
+"""From Amaranth's RTLIL to Verilog, by the Yosys that comes with Amaranth."""
 import os
 import threading
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _ENVIRONMENT = threading.Lock()
 
 
 def to_verilog(rtlil: str) -> str:
-    """Verilog of a design as ``amaranth.back.rtlil`` gives it, without Amaranth's attributes.
+    """Verilog of a design that ``amaranth.back.rtlil`` wrote, without Amaranth's attributes.
 
     Raises
     ------
@@ -34,11 +34,15 @@ def to_verilog(rtlil: str) -> str:
 
 @contextmanager
 def _tools_cache() -> Iterator[None]:
-    """Amaranth starts Yosys in this process's environment: it is another for as long as that."""
+    """Let Yosys keep its compiled code in OpenEIE's cache.
+
+    Amaranth starts Yosys in this process's environment, so the variable is set for as long as
+    that takes, by one thread at a time.
+    """
+    name = "XDG_CACHE_HOME"
     with _ENVIRONMENT:
-        name, tools = "XDG_CACHE_HOME", tool_environment()
         before = os.environ.get(name)
-        os.environ[name] = tools[name]
+        os.environ[name] = tool_environment()[name]
         try:
             yield
         finally:

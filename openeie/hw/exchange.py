@@ -1,34 +1,36 @@
 # SPDX-License-Identifier: Apache-2.0
 """Exchange: brings a cluster's results to the PEs in whose memories they belong."""
-from amaranth import *
+from amaranth import Module, Mux, Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Result
+from ..core.array.config import ArrayConfig
+from .structs import Result
 
 __all__ = ["Exchange"]
 
 
 class Exchange(wiring.Component):
-    """Connects the PEs that have one place in their clusters; a cluster q of C has PE q of them.
+    """A bus between the PEs that have the same place in their clusters, one PE of each cluster.
 
-    PE k of a cluster of M computes channels k, k + M, ... of its own positions, while the map has
-    channel c in PE c mod C M. So row r of an accumulator bank belongs to cluster r mod C: the
-    result's ``cluster``. The lanes behind a pixel's last channel must be 0, hence a result for
-    cluster 0, which comes first, writes 0 into the others. In a layer that is not clustered, every
-    PE writes its own memory.
+    With C clusters of M PEs, PE k of a cluster computes channels k, k + M, ... of the cluster's
+    own positions, but the map keeps channel c in PE c mod C M. So row r of an accumulator bank
+    belongs to cluster r mod C, which is the result's ``cluster``. The lanes behind a pixel's last
+    channel must be 0; so a result for cluster 0, which comes first, also writes 0 into all other
+    clusters. In a layer that is not clustered, every PE writes its own memory.
 
-    A PE has a result every ``Timing.row`` cycles at most, so C <= ``Timing.row`` of them can take
-    turns on one bus without ever waiting for each other: a result is held until its PE's turn. It
-    is in the memory at most ``Timing.exchange`` cycles after it came.
+    Throughput: one result a cycle in all. A PE has a result at most every ``Timing.row`` cycles,
+    so up to ``Timing.row`` of them take turns without ever waiting for each other: a result is
+    kept until its PE's turn. Latency: at most ``Timing.exchange`` cycles until it is in memory.
 
     Members
     -------
-    clustered : the layer in hand is.
-    i_valid, i : :class:`Result` of each cluster's PE.
-    o_valid, o : :class:`Result` into each cluster's PE's memory; its ``cluster`` means nothing.
+    clustered : the current layer is clustered.
+    i_valid, i : one bit and one :class:`Result` for each cluster's PE.
+    o_valid, o : one bit and one :class:`Result` for the memory of each cluster's PE; ``cluster``
+        has no meaning there.
     """
-    def __init__(self, config):
+    def __init__(self, config: ArrayConfig):
         self._config = config
         results = data.ArrayLayout(Result(config), config.clusters)
         super().__init__({
@@ -39,25 +41,33 @@ class Exchange(wiring.Component):
             "o": Out(results),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         clusters = self._config.clusters
+        buffer_valid = Signal(clusters)
+        buffer = Signal.like(self.i)
         turn = Signal(self._config.cluster_width)
-        waiting, held = Signal(clusters), Signal.like(self.i)
-        valid, sent = Signal(), Signal(Result(self._config))
+        # The result on the bus, and the cluster it comes from.
+        sent_valid = Signal()
+        sent = Signal(Result(self._config))
         origin = Signal.like(turn)
-        m.d.sync += [turn.eq(turn + 1), origin.eq(turn), valid.eq(waiting.bit_select(turn, 1)),
-                     sent.eq(held[turn])]
+        m.d.sync += [
+            turn.eq(turn + 1),
+            origin.eq(turn),
+            sent_valid.eq(buffer_valid.bit_select(turn, 1)),
+            sent.eq(buffer[turn]),
+        ]
         for cluster in range(clusters):
             with m.If(turn == cluster):
-                m.d.sync += waiting[cluster].eq(0)
+                m.d.sync += buffer_valid[cluster].eq(0)
             with m.If(self.i_valid[cluster]):
-                m.d.sync += [waiting[cluster].eq(1), held[cluster].eq(self.i[cluster])]
-            mine = sent.cluster == cluster
+                m.d.sync += buffer_valid[cluster].eq(1)
+                m.d.sync += buffer[cluster].eq(self.i[cluster])
+            is_mine = sent.cluster == cluster
+            is_written = Mux(self.clustered, is_mine | (sent.cluster == 0), origin == cluster)
             m.d.comb += [
-                self.o_valid[cluster].eq(valid & Mux(self.clustered, mine | (sent.cluster == 0),
-                                                     origin == cluster)),
+                self.o_valid[cluster].eq(sent_valid & is_written),
                 self.o[cluster].eq(sent),
-                self.o[cluster].act.eq(Mux(self.clustered & ~mine, 0, sent.act)),
+                self.o[cluster].act.eq(Mux(self.clustered & ~is_mine, 0, sent.act)),
             ]
         return m

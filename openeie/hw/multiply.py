@@ -1,34 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
 """Multiply: activation x weight."""
-from amaranth import *
+from amaranth import Module
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from .layouts import Operand, Product
+from ..core.array.config import ArrayConfig
 from .multiplier import registered_product
+from .structs import Addend, Operand
 
 __all__ = ["Multiply"]
 
 
 class Multiply(wiring.Component):
-    """Exact signed product. Latency 1, one product a cycle.
+    """Exact signed product of an activation and a weight. Latency 1, one product a cycle.
 
     Members
     -------
     i_valid, i : :class:`Operand`.
-    o_valid, o : :class:`Product`.
+    o_valid, o : :class:`Addend`; ``value`` has ``act_width`` + ``weight_width`` bits.
     """
     latency = 1
 
-    def __init__(self, config):
+    def __init__(self, config: ArrayConfig):
         super().__init__({
             "i_valid": In(1),
             "i": In(Operand(config)),
             "o_valid": Out(1),
-            "o": Out(Product(config)),
+            "o": Out(Addend(config)),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.d.sync += [
             self.o_valid.eq(self.i_valid),

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Processing element: owns every N-th row, its weights and its activations (EIE, section IV)."""
-from amaranth import *
+from amaranth import Cat, Module, ResetInserter, Signal, signed
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from ..core.array.config import ArrayConfig
 from ..core.array.load_port import Target
 from .accumulators import Accumulators
 from .activations import Activations
@@ -11,48 +12,67 @@ from .address import RowAddress
 from .codebook import Codebook
 from .counters import Counters
 from .entries import EntryReader
-from .layouts import Item, Layer, LoadWord, Result
 from .multiply import Multiply
 from .pointers import Pointers
-from .queue import Queue
+from .queue import ActivationQueue
+from .structs import Item, LayerFields, LoadWord, Result
 from .writeback import Writeback
 
 __all__ = ["PE"]
 
+_Signals = dict[str, Signal]
+
 
 class PE(wiring.Component):
     """Queue -> pointers -> entries -> codebook -> row address -> multiply -> accumulate, and
-    writeback. One entry a cycle; nothing stalls behind the entry reader. All PEs are the same
+    writeback.
+
+    Throughput: one entry a cycle; nothing stalls behind the entry reader. All PEs are the same
     hardware: which rows one owns is in what the host loads.
+
+    The PEs are spread over the chip, so what the sequencer says to all of them is registered here
+    once more (``control_latency``): ``layer``, ``reset``, ``layer_start``, ``running``, ``clear``,
+    ``clear_index``, ``blocked``, ``wipe`` and ``wipe_row``.
 
     Members
     -------
-    i : broadcast items; ``ready``, room for one, and ``spare``, room for two, are the queue's.
-    layer : constant while a layer runs. It, ``reset``, ``begin``, ``running``, ``clear``,
-        ``clear_index``, ``blocked``, ``wipe`` and ``wipe_row`` are registered here once more
-        (``control_latency``), since the PEs are spread over the chip.
+    i : stream of :class:`Item` from the broadcast; ``i.ready`` says that the queue has room for
+        one.
+    ready_two : the queue has room for two.
+    layer : constant while a layer runs.
     reset : back to the state after power-up, memories excepted.
-    begin : pulse before each layer; ``running``, ``clear``, ``clear_index``, ``blocked``: see
-        :class:`Counters`.
+    layer_start : pulse before each layer.
+    running, clear, clear_index, blocked : see :class:`Counters`.
     read_en, read_b, read_address, act : the activation memories, read by the scan or the host.
-    result_en, result : its results, for the exchange between clusters; and
-    write_en, write : what the exchange writes into its memory. With one cluster neither exists.
+    result_en, result : results for the exchange between clusters; none with one cluster.
+    write_en, write : what the exchange writes into this PE's memory; likewise.
     done : this PE has written back the layer's last vector.
-    wipe, wipe_row : clear an accumulator row in both banks.
+    wipe, wipe_row : clear an accumulator row in all banks.
     load_en, load : a write addressed to this PE; it reaches the memory ``load_latency`` later.
     count_address, count : the counters, read by the host.
     """
     control_latency = 1
     load_latency = 2
 
-    def __init__(self, config):
+    def __init__(self, config: ArrayConfig):
         self._config = config
+        exchanged = {}
+        if config.clusters > 1:
+            exchanged = {
+                "result_en": Out(1),
+                "result": Out(Result(config)),
+                "write_en": In(1),
+                "write": In(Result(config)),
+            }
         super().__init__({
             "i": In(stream.Signature(Item(config))),
-            "spare": Out(1),
-            "layer": In(Layer(config)),
+            "ready_two": Out(1),
+            "layer": In(LayerFields(config)),
             "reset": In(1),
-            "begin": In(1), "running": In(1), "clear": In(1), "clear_index": In(3),
+            "layer_start": In(1),
+            "running": In(1),
+            "clear": In(1),
+            "clear_index": In(3),
             "blocked": In(1),
             "read_en": In(1),
             "read_b": In(1),
@@ -61,18 +81,18 @@ class PE(wiring.Component):
             "done": Out(1),
             "wipe": In(1),
             "wipe_row": In(config.row_width),
-            **({"result_en": Out(1), "result": Out(Result(config)),
-                "write_en": In(1), "write": In(Result(config))} if config.clusters > 1 else {}),
+            **exchanged,
             "load_en": In(1),
             "load": In(LoadWord()),
             "count_address": In(config.layer_width + 3),
             "count": Out(config.counter_width),
         })
 
-    def elaborate(self, platform):
-        m, outer = Module(), Module()
+    def elaborate(self, platform: object) -> Module:
+        outer = Module()
+        m = Module()
         config = self._config
-        m.submodules.queue = queue = Queue(Item(config), depth=config.queue_depth)
+        m.submodules.queue = queue = ActivationQueue(Item(config), depth=config.queue_depth)
         m.submodules.pointers = pointers = Pointers(config)
         m.submodules.entries = entries = EntryReader(config)
         m.submodules.codebook = codebook = Codebook(config)
@@ -83,59 +103,66 @@ class PE(wiring.Component):
         m.submodules.activations = activations = Activations(config)
         m.submodules.counters = counters = Counters(config)
 
-        local = self._register_control(outer)
-        layer = local["layer"]
+        control = self._register_control(outer)
+        layer = control["layer"]
         connect(m, flipped(self.i), queue.i)
         connect(m, queue.o, pointers.i)
         connect(m, pointers.o, entries.i)
-        m.d.comb += self.spare.eq(queue.spare)
         entry_valid = Signal()
-        m.d.sync += entry_valid.eq(entries.o_valid)     # beside the codebook's lookup
+        m.d.sync += entry_valid.eq(entries.o_valid)     # goes along with the codebook's lookup
         # A filler's zero is none of the products of which the largest is wanted.
-        counts = ~(layer.maximum & address.filler) if config.pool else 1
+        is_product = address.o_valid
         if config.pool:
+            is_product = address.o_valid & ~(layer.maximum & address.filler)
             m.d.comb += accumulators.maximum.eq(layer.maximum)
         m.d.comb += [
+            self.ready_two.eq(queue.ready_two),
             codebook.i.eq(entries.o),
-            address.i.eq(codebook.o), address.i_valid.eq(entry_valid),
-            multiply.i.eq(address.o), multiply.i_valid.eq(address.o_valid & counts),
-            accumulators.i.eq(multiply.o), accumulators.i_valid.eq(multiply.o_valid),
-            *(block.layer.eq(layer) for block in (entries, codebook, writeback)),
-            *(block.begin.eq(local["begin"]) for block in (entries, writeback)),
-            activations.swap.eq(layer.number[0]),
-            accumulators.wipe.eq(local["wipe"]), accumulators.wipe_row.eq(local["wipe_row"]),
-            counters.layer.eq(layer.number),
-            *(getattr(counters, name).eq(local[name])
-              for name in ("blocked", "running", "clear", "clear_index")),
+            address.i.eq(codebook.o),
+            address.i_valid.eq(entry_valid),
+            multiply.i.eq(address.o),
+            multiply.i_valid.eq(is_product),
+            accumulators.i.eq(multiply.o),
+            accumulators.i_valid.eq(multiply.o_valid),
+            accumulators.wipe.eq(control["wipe"]),
+            accumulators.wipe_row.eq(control["wipe_row"]),
+            entries.layer.eq(layer),
+            entries.layer_start.eq(control["layer_start"]),
             entries.released.eq(writeback.released),
+            codebook.layer.eq(layer),
+            writeback.layer.eq(layer),
+            writeback.layer_start.eq(control["layer_start"]),
+            activations.swap.eq(layer.number[0]),
         ]
         self._connect_writeback(m, entries, accumulators, writeback, activations)
-        self._connect_counters(m, entries, address, writeback, counters)
+        self._connect_counters(m, control, entries, address, writeback, counters)
         self._connect_load(m, entries, pointers, codebook, writeback, activations)
         # What the sequencer says is not reset with the rest: it wipes the accumulators meanwhile.
-        outer.submodules.blocks = ResetInserter(local["reset"])(m)
+        outer.submodules.blocks = ResetInserter(control["reset"])(m)
         return outer
 
-    def _register_control(self, m):
+    def _register_control(self, m: Module) -> _Signals:
         """What every PE is told, by name, a cycle later."""
-        local = {}
-        for name in ("reset", "layer", "begin", "running", "clear", "clear_index", "blocked",
+        control = {}
+        for name in ("reset", "layer", "layer_start", "running", "clear", "clear_index", "blocked",
                      "wipe", "wipe_row"):
-            local[name] = Signal.like(getattr(self, name), name=name, reset_less=name != "reset")
-            m.d.sync += local[name].eq(getattr(self, name))
-        return local
+            control[name] = Signal.like(getattr(self, name), name=name, reset_less=name != "reset")
+            m.d.sync += control[name].eq(getattr(self, name))
+        return control
 
-    def _connect_writeback(self, m, entries, accumulators, writeback, activations):
-        # The token keeps its distance to the entries before it: one stage per block they cross.
+    def _connect_writeback(self, m: Module, entries: EntryReader, accumulators: Accumulators,
+                           writeback: Writeback, activations: Activations) -> None:
+        # A token keeps its distance to the entries before it: one stage per block they cross.
         stages = (EntryReader.o_latency + Codebook.latency + RowAddress.latency
                   + Multiply.latency + 1)
-        travelling, bank = Signal(stages), Signal()
-        m.d.sync += travelling.eq(Cat(entries.token, travelling))
-        with m.If(entries.token):       # one token at a time: the reader holds the next back
+        token_stages = Signal(stages)
+        bank = Signal()
+        m.d.sync += token_stages.eq(Cat(entries.token, token_stages))
+        with m.If(entries.token):       # one token at a time: the reader holds the next one back
             m.d.sync += bank.eq(entries.bank)
         m.d.comb += [
-            writeback.start.eq(travelling[-1]),
-            writeback.start_bank.eq(bank),
+            writeback.vector_start.eq(token_stages[-1]),
+            writeback.vector_bank.eq(bank),
             accumulators.read_en.eq(writeback.read_en),
             accumulators.read_bank.eq(writeback.read_bank),
             accumulators.read_row.eq(writeback.read_row),
@@ -148,34 +175,57 @@ class PE(wiring.Component):
             self.done.eq(writeback.done),
         ]
         if self._config.clusters == 1:
-            m.d.comb += [activations.write_en.eq(writeback.write_en),
-                         activations.i.eq(writeback.o)]
+            m.d.comb += [
+                activations.write_en.eq(writeback.write_en),
+                activations.i.eq(writeback.o),
+            ]
         else:
-            m.d.comb += [self.result_en.eq(writeback.write_en), self.result.eq(writeback.o),
-                         activations.write_en.eq(self.write_en), activations.i.eq(self.write)]
+            m.d.comb += [
+                self.result_en.eq(writeback.write_en),
+                self.result.eq(writeback.o),
+                activations.write_en.eq(self.write_en),
+                activations.i.eq(self.write),
+            ]
 
-    def _connect_counters(self, m, entries, address, writeback, counters):
+    def _connect_counters(self, m: Module, control: _Signals, entries: EntryReader,
+                          address: RowAddress, writeback: Writeback, counters: Counters) -> None:
+        # A register keeps `saturated` off the path to the activation memories.
         saturated = Signal()
-        m.d.sync += saturated.eq(writeback.saturated)   # off the path to the activation memories
+        m.d.sync += saturated.eq(writeback.saturated)
         m.d.comb += [
-            *(getattr(counters, name).eq(getattr(entries, name))
-              for name in ("entry", "empty", "token", "pending", "finished")),
+            counters.layer.eq(control["layer"].number),
             counters.filler.eq(address.filler),
             counters.saturated.eq(saturated),
             counters.address.eq(self.count_address),
             self.count.eq(counters.data),
         ]
+        for name in ("blocked", "running", "clear", "clear_index"):
+            m.d.comb += getattr(counters, name).eq(control[name])
+        for name in ("entry", "empty", "token", "pending", "finished"):
+            m.d.comb += getattr(counters, name).eq(getattr(entries, name))
 
-    def _connect_load(self, m, entries, pointers, codebook, writeback, activations):
+    def _connect_load(self, m: Module, entries: EntryReader, pointers: Pointers,
+                      codebook: Codebook, writeback: Writeback, activations: Activations) -> None:
         # Registered twice: the port is spread over the whole array.
-        load_en, near, load = Signal(), Signal.like(self.load), Signal.like(self.load)
-        m.d.sync += [load_en.eq(self.load_en), near.eq(self.load), load.eq(near)]
-        for en, target in ((entries.load_en, Target.ENTRY), (pointers.load_en, Target.POINTER),
-                           (codebook.load_codebook, Target.CODEBOOK),
-                           (codebook.load_run, Target.RUN_SYMBOL),
-                           (writeback.load_en, Target.CHANNEL),
-                           (activations.load_a, Target.ACT_A),
-                           (activations.load_b, Target.ACT_B)):
-            m.d.sync += en.eq(load_en & (near.target == target))
+        load_en = Signal()
+        near_load = Signal.like(self.load)
+        load = Signal.like(self.load)
+        m.d.sync += [
+            load_en.eq(self.load_en),
+            near_load.eq(self.load),
+            load.eq(near_load),
+        ]
+        enables = {
+            Target.ENTRY: entries.load_en,
+            Target.POINTER: pointers.load_en,
+            Target.CODEBOOK: codebook.load_codebook,
+            Target.RUN_SYMBOL: codebook.load_run,
+            Target.CHANNEL: writeback.load_en,
+            Target.ACT_A: activations.load_a,
+            Target.ACT_B: activations.load_b,
+        }
+        for target, enable in enables.items():
+            m.d.sync += enable.eq(load_en & (near_load.target == target))
         for block in (entries, pointers, codebook, activations, writeback):
-            m.d.comb += [block.load_address.eq(load.address), block.load_data.eq(load.data)]
+            m.d.comb += block.load_address.eq(load.address)
+            m.d.comb += block.load_data.eq(load.data)

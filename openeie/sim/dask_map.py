@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work fanned out over processes or a cluster, by Dask."""
+"""A function mapped over items, in processes of this machine or on a Dask cluster."""
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any
@@ -14,14 +14,20 @@ _PATIENCE = 8
 
 def spread(task: Callable[[Any], Any], items: Sequence, jobs: int, scheduler: str | None = None
            ) -> Iterator[tuple[int, Any]]:
-    """``(number, task(item))`` of all items as they are done: here with one job, in order; or in
-    so many processes of this machine, or on the Dask cluster whose ``scheduler`` is named.
+    """Yield ``(index, task(item))`` as tasks finish: in order in this process (``jobs=1``), in
+    ``jobs`` local processes, or on the Dask cluster at ``scheduler``.
+
+    Parameters
+    ----------
+    task : a function that can be pickled.
+    scheduler : address of a running Dask scheduler, as ``tcp://host:8786``; ``jobs`` then does not
+        count.
 
     Raises
     ------
-    InputError : an empty address.
-    ToolError : no scheduler answers there, no process can be started, or a worker or the scheduler
-        was lost.
+    InputError : ``scheduler`` is empty.
+    ToolError : no scheduler answers, no process can be started, or a worker or the scheduler was
+        lost.
     """
     if scheduler == "":
         raise InputError("a scheduler's address must be like tcp://host:8786, not ''")
@@ -41,21 +47,24 @@ def spread(task: Callable[[Any], Any], items: Sequence, jobs: int, scheduler: st
             raise ToolError(f"no Dask scheduler answers at {scheduler}: {error}; start one (dask "
                             f"scheduler), or leave out --scheduler") from error
         futures = client.map(task, items, pure=False, retries=0)
-        numbers = {future.key: number for number, future in enumerate(futures)}
-        # Results come with their futures: to ask for one later could wait for ever, if it was
-        # lost with its worker.
+        indices = {future.key: index for index, future in enumerate(futures)}
+        # Results come together with their futures: asking for one later could wait forever, if it
+        # was lost with its worker.
         for future, result in as_completed(futures, with_results=True, raise_errors=False):
             if future.status != "finished":
                 raise _failure(future.status, result)
-            yield numbers[future.key], result
+            yield indices[future.key], result
 
 
 def _failure(status: str, result: Any) -> BaseException:
-    """What to raise for a future without a result; an error comes as (type, error, traceback)."""
+    """The error to raise for a future without a result.
+
+    result : of an error, (type, error, traceback).
+    """
     from distributed import KilledWorker
     advice = "what was done is kept; give the same command again"
     error = result[1] if status == "error" else None
     if isinstance(error, KilledWorker):
-        return ToolError(f"worker processes died at the task {error.task}, maybe for want of "
-                         f"memory; take fewer jobs; {advice}")
-    return error or ToolError(f"the scheduler was lost, or gave a task up ({status}); {advice}")
+        return ToolError(f"worker processes died at the task {error.task}, maybe because the "
+                         f"memory was full; take fewer jobs; {advice}")
+    return error or ToolError(f"the scheduler was lost, or gave up a task ({status}); {advice}")

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The project's law as a function: all engines, every word, every cycle, every counter."""
+"""Verification: run all engines and compare every word, every cycle and every counter."""
 import itertools
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -19,13 +20,19 @@ from .random.coverage import BINS, bins_of
 
 __all__ = ["ENGINES", "Verdict", "RandomVerdict", "verify", "verify_random"]
 
-#: What is compared by default.
+#: Engines that are compared by default.
 ENGINES = tuple(_RUNNERS)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Verdict:
-    """Engines that agree, and how much was compared: every pair of engines counts."""
+    """Engines that agree.
+
+    Attributes
+    ----------
+    engines : names of the engines.
+    words, cycles, counters : how many were compared, summed over all pairs of engines.
+    """
     engines: tuple[str, ...]
     words: int
     cycles: int
@@ -38,9 +45,12 @@ class RandomVerdict:
 
     Attributes
     ----------
-    configurations, networks, layers, words, cycles, counters : how many were compared.
-    kinds : layers of each kind, as ``conv``.
-    bins : networks that hit each corner bin.
+    engines : names of the engines.
+    seed : of the random cases.
+    configurations, networks, layers : how many were verified.
+    words, cycles, counters : how many were compared, summed over all pairs of engines.
+    kinds : number of layers of each kind, as ``conv``.
+    bins : number of networks that hit each corner bin.
     seconds : wall-clock time.
     """
     engines: tuple[str, ...]
@@ -62,7 +72,7 @@ class RandomVerdict:
 
 
 def _compare(runs: Sequence[Run]) -> Verdict:
-    """Every pair of runs; raises Mismatch at the first difference."""
+    """Compare every pair of runs; raises Mismatch at the first difference."""
     words = cycles = counters = 0
     for a, b in itertools.combinations(runs, 2):
         a.compare(b)
@@ -79,33 +89,32 @@ def _compare(runs: Sequence[Run]) -> Verdict:
 
 
 def _check_engines(engines: Sequence[str]) -> None:
-    if len(engines) < 2 or len(set(engines)) != len(engines) or not set(engines) <= set(ENGINES):
-        wrong = next((name for name in engines if name not in ENGINES), "")
+    unknown = [name for name in engines if name not in ENGINES]
+    if len(engines) < 2 or len(set(engines)) != len(engines) or unknown:
+        wrong = unknown[0] if unknown else ""
         raise InputError(f"engines must be two or more of {', '.join(ENGINES)}, each once, not "
                          f"{', '.join(engines) or 'none'}{did_you_mean(wrong, ENGINES, '; {}')}")
 
 
 def verify(program: Program, x: np.ndarray, *, engines: Sequence[str] = ENGINES) -> Verdict:
-    """Run ``program`` on inputs x [batch, n] in all ``engines`` and compare each with each.
+    """Run ``program`` on inputs x [batch, n] on all ``engines`` and compare each pair.
 
     Raises
     ------
     Mismatch : at the first word, cycle or counter that differs.
+    InputError : fewer than two engines, an unknown one, or inputs that the program cannot take.
     """
     _check_engines(engines)
     return _compare([simulate(program, x, engine) for engine in engines])
 
 
-def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
-    """Counts and bins of one case; an error names the command that replays it."""
+def _verify_case(drawn: Case, engines: Sequence[str]) -> dict[str, Any]:
+    """Numbers and bins of one case; an error names the command that replays it."""
     replay = drawn.command
     if tuple(engines) != ENGINES:
         replay += f" --engines {','.join(engines)}"
     try:
-        # The gateware's power-up state differs from case to case.
-        options = {"rtl": {"seed": drawn.index + 1}}
-        runs = [simulate(drawn.program, drawn.x, engine, **options.get(engine, {}))
-                for engine in engines]
+        runs = [_run_case(drawn, engine) for engine in engines]
         verdict = _compare(runs)
     except OpenEIEError as error:
         raise type(error)(f"{error}; replay with: {replay}") from error
@@ -113,21 +122,30 @@ def _verify_case(drawn: Case, engines: Sequence[str]) -> dict:
         error.add_note(f"replay with: {replay}")
         raise
     timed = next((run for run in runs if run.tiles[0].cycles is not None), runs[0])
-    return {"networks": 1, "layers": len(drawn.program.network.layers), "words": verdict.words,
+    layers = drawn.program.network.layers
+    return {"networks": 1, "layers": len(layers), "words": verdict.words,
             "cycles": verdict.cycles, "counters": verdict.counters,
-            "kinds": Counter(map(kind_of, drawn.program.network.layers)),
+            "kinds": Counter(map(kind_of, layers)),
             "bins": Counter(bins_of(drawn.program, drawn.x, timed))}
 
 
-def _verify_configuration(number: int, seed: int, layers: int, engines: Sequence[str]) -> dict:
-    """All cases of one configuration, counted together."""
-    total = {"configurations": 1}
+def _run_case(drawn: Case, engine: str) -> Run:
+    """The gateware's power-up state differs from case to case."""
+    options = {"seed": drawn.index + 1} if engine == "rtl" else {}
+    return simulate(drawn.program, drawn.x, engine, **options)
+
+
+def _verify_configuration(number: int, seed: int, layers: int, engines: Sequence[str]
+                          ) -> dict[str, Any]:
+    """All cases of one configuration, added up."""
+    total: dict[str, Any] = {"configurations": 1}
     for drawn in cases(seed, number, layers):
         _add(total, _verify_case(drawn, engines))
     return total
 
 
-def _add(total: dict, part: dict) -> None:
+def _add(total: dict[str, Any], part: dict[str, Any]) -> None:
+    """Add numbers and counters to those of the same name."""
     for name, value in part.items():
         total[name] = total[name] + value if name in total else value
 
@@ -140,16 +158,20 @@ def verify_random(layers: int, seed: int = 0, configurations: int | None = None,
 
     Parameters
     ----------
-    layers : at least so many layers, spread evenly over the configurations.
+    layers : minimum number of layers, spread evenly over the configurations.
+    seed : of the random cases.
     configurations : how many; one per 100 layers by default.
-    only : a case ``"c.k"`` to replay alone, whatever ``layers`` says.
-    jobs : worker processes of a Dask cluster on this machine.
+    engines : two or more.
+    only : a single case ``"c.k"`` to replay; ``layers`` then does not count.
+    jobs : worker processes on this machine.
     scheduler : address of a running Dask scheduler to use instead.
     progress : called with (layers verified, layers to verify).
 
     Raises
     ------
     Mismatch : at the first difference; its message ends with the command that replays it.
+    InputError : numbers or engines that are not valid.
+    ToolError : a tool or a worker failed.
     """
     _check_engines(engines)
     if layers < 1 or seed < 0 or (configurations is not None and configurations < 1):
@@ -160,9 +182,9 @@ def verify_random(layers: int, seed: int = 0, configurations: int | None = None,
         total = {"configurations": 1} | _verify_case(case(seed, *parse_case(only)), engines)
     else:
         count = min(layers, configurations or max(1, layers // 100))
-        each = -(-layers // count)
+        task = _Task(seed, -(-layers // count), tuple(engines))
         total = {}
-        for _, part in spread(_Task(seed, each, tuple(engines)), range(count), jobs, scheduler):
+        for _, part in spread(task, range(count), jobs, scheduler):
             _add(total, part)
             if progress:
                 progress(total["layers"], layers)
@@ -174,10 +196,10 @@ def verify_random(layers: int, seed: int = 0, configurations: int | None = None,
 
 @dataclass(frozen=True)
 class _Task:
-    """A picklable call: verify the configuration of a number."""
+    """A function of a configuration's number that verifies it; it can be pickled."""
     seed: int
     layers: int
     engines: tuple[str, ...]
 
-    def __call__(self, number: int) -> dict:
+    def __call__(self, number: int) -> dict[str, Any]:
         return _verify_configuration(number, self.seed, self.layers, self.engines)

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .. import shipped
 from ..core.artefact.artefact import load
 from ..core.artefact.inspect import Contents
 from ..core.errors import InputError, did_you_mean
@@ -15,6 +14,7 @@ from ..core.network.graph import Network
 from ..core.run import Run
 from .data.imagenet import CLASSES, MAP_RANGE, SIDE, ImageNetImages, caffe_maps, load_pictures
 from .data.mnist import demo_pictures
+from .networks.shipped import shipped
 
 if TYPE_CHECKING:           # squeezenet-dc alone needs torch, and imports it when it is asked for
     from .float.graph import FloatGraph

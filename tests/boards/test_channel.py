@@ -103,7 +103,7 @@ def test_a_refusal_is_told_at_once_and_harms_nothing(port):
     with Device("fake") as device:
         begun = time.monotonic()
         for _ in range(3):
-            with pytest.raises(LinkError, match="refuses READ of 1 words at target 2"):
+            with pytest.raises(LinkError, match="refuses READ of 1 words at target 2, PE "):
                 device.read(Target.ENTRY, 0, 0, 1)
             with pytest.raises(LinkError, match="refuses WRITE of 1 words at target 200"):
                 device._channel.exchange([

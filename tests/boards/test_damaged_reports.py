@@ -30,12 +30,12 @@ def bitstream(tmp_path):
     (lambda text: text.replace("40.0", "[]"), r"'fmax_mhz' must be of the type int or float, not"),
     (lambda text: text.replace("true", "1"), "'met' must be of the type bool, not 1"),
     (lambda text: text.replace("40.0", "1e400"), "a number must be finite, not 1e400"),
-    (lambda text: text.replace('"met"', '"board"'), "key 'board' stands twice")])
+    (lambda text: text.replace('"met"', '"board"'), "key 'board' occurs twice")])
 def test_a_damaged_report_is_refused(bitstream, tmp_path, damage, message):
     report = tmp_path / "report.json"
     check_bitstream(BOARD, bitstream)
     report.write_text(damage(report.read_text()))
-    with pytest.raises(InputError, match=f"cannot read .*report.json: {message}.* build anew: op"):
+    with pytest.raises(InputError, match=f"cannot read .*report.json: {message}.* build again: op"):
         check_bitstream(BOARD, bitstream)
 
 

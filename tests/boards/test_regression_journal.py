@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from openeie.boards import board
 from openeie.boards.identity import identity
 from openeie.boards.regression import Regression
-from openeie.boards.regression_journal import Journal, Outcome
+from openeie.boards.regression_journal import Outcome, RegressionJournal
 from openeie.core.array.config import preset
 from openeie.core.errors import InputError
 from openeie.core.host.journal import dump_lines
@@ -24,7 +24,7 @@ OUTCOMES = {name: Outcome(name=name, result="passed", message=f"{count} words", 
 def written(path):
     """A journal of three checks; its bytes."""
     path.unlink(missing_ok=True)
-    journal = Journal(path, "me")
+    journal = RegressionJournal(path, "me")
     for outcome in OUTCOMES.values():
         journal.add(outcome)
     return path.read_bytes()
@@ -45,8 +45,10 @@ def test_what_has_passed_comes_back(tmp_path):
     path = tmp_path / "new" / "regression.json"
     path.parent.mkdir()
     written(path)
-    assert Journal(path, "me").passed == OUTCOMES and Journal(path, "me").dropped == 0
-    assert Journal(path, "you").passed == {} and Journal(None, "me").passed == {}
+    again = RegressionJournal(path, "me")
+    assert again.passed == OUTCOMES and again.dropped == 0
+    assert RegressionJournal(path, "you").passed == {}
+    assert RegressionJournal(None, "me").passed == {}
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -57,7 +59,7 @@ def test_damage_never_passes_a_check(tmp_path, place, byte, cut):
     data = written(path)
     place %= len(data)
     path.write_bytes(data[:place] + bytes([byte] * (cut == 0)) + data[place + max(cut, 1):])
-    journal = Journal(path, "me")
+    journal = RegressionJournal(path, "me")
     assert journal.passed.items() <= OUTCOMES.items()
     torn = not path.read_bytes().endswith(b"\n")
     assert len(journal.passed) >= 1 and (journal.dropped or torn or journal.passed == OUTCOMES)
@@ -73,7 +75,7 @@ FIELDS = {"name": "link", "result": "passed", "message": "m", "seconds": 1.0}
 def test_lines_that_check_and_are_no_outcomes_are_dropped(tmp_path, line):
     path = tmp_path / "regression.json"
     path.write_text(dump_lines("me", [line, FIELDS]))
-    journal = Journal(path, "me")
+    journal = RegressionJournal(path, "me")
     assert journal.passed == {"link": Outcome(**FIELDS)} and journal.dropped == 1
 
 
@@ -83,14 +85,14 @@ def test_others_journals_are_begun_anew(tmp_path, text):
     """That of an earlier version, too, whose lines have no checks."""
     path = tmp_path / "regression.json"
     path.write_text(text)
-    journal = Journal(path, "me")
+    journal = RegressionJournal(path, "me")
     assert journal.passed == {} and journal.dropped == 0
     journal.add(OUTCOMES["link"])
-    assert Journal(path, "me").passed == {"link": OUTCOMES["link"]}
+    assert RegressionJournal(path, "me").passed == {"link": OUTCOMES["link"]}
 
 
 def test_a_journal_that_is_no_file_is_refused(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for name in ("pipe", "."):
         with pytest.raises(InputError, match="cannot read the journal .* must be a regular file"):
-            Journal(tmp_path / name, "me")
+            RegressionJournal(tmp_path / name, "me")

@@ -31,7 +31,7 @@ def test_what_needs_no_data_needs_none(tmp_path):
 
 
 def test_a_network_is_trained_and_measured_and_its_weights_start_the_next(tmp_path):
-    """On 300 pictures: one step an epoch."""
+    """On 300 images: one step an epoch."""
     data = f"mnist:{write_mnist(tmp_path)}"
     words = ("bench", "compression", "--data", data, "--quick", "--figure", "sensitivity")
     first = run_json(*words, "--seed", "3", "-o", tmp_path / "a")
@@ -53,8 +53,8 @@ def test_a_network_is_trained_and_measured_and_its_weights_start_the_next(tmp_pa
     (("--figure", "fig6"), "--figure must be one of rates, initialisation, sensitivity, weights, "
                            "symbols, not 'fig6'"),
     (("--figure", "symbols", "--data", "mnist:/nowhere", "--weights", "a.npz"),
-     "--data, --weights: for figures of a network that is trained"),
-    (("--figure", "symbols", "--seed", "0", "--quick"), "--quick, --seed: for figures of a"),
+     "--data, --weights: for figures that train a network"),
+    (("--figure", "symbols", "--seed", "0", "--quick"), "--quick, --seed: for figures that"),
     (("--figure", "symbols", "--seed", "-1"), "--seed must be an integer in 0 .. 2**63 - 1"),
     (("--data", "mnist:/nowhere", "--weights", "/no.npz"), "cannot read weights of LeNet-300-100"),
     (("--data", "mnist:/nowhere", "--seed", "-1"), "--seed must be an integer in 0 .. 2**63 - 1"),
@@ -66,9 +66,9 @@ def test_bad_requests_end_in_one_error_and_leave_no_folder(words, message, tmp_p
     assert message in " ".join(done.stderr.split()) and not any(tmp_path.iterdir())
 
 
-def test_too_few_pictures_are_refused(tmp_path):
+def test_too_few_images_are_refused(tmp_path):
     data = f"mnist:{write_mnist(tmp_path, train=100)}"
     np.savez(tmp_path / "w.npz", **weights_of(lenet(0)))
     done = run("bench", "compression", "--data", data, "--weights", tmp_path / "w.npz", code=2)
-    assert "must have at least 256 pictures to train with and one to test with, not 100 and 50" \
+    assert "must have at least 256 training images and one test image, not 100 and 50" \
         in done.stderr

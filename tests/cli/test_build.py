@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie boards``, ``build`` and ``program`` as a user types them."""
+import contextlib
 import json
 import shlex
 
@@ -10,6 +11,7 @@ from support.commands import run
 
 #: What a build says, besides its clock and its array.
 RESULT = {"critical_path": {"delay_ns": 10.0, "blocks": []}, "seeds": {"1": 1.0},
+          "failed_seeds": {},
           "resources": {}, "bitstream": "top.bin", "sha256": "0"}
 
 
@@ -53,8 +55,9 @@ def test_build_that_does_not_fit(tmp_path):
 
 def test_program_without_a_bitstream(tmp_path):
     done = run("program", "-b", "hx8k", cwd=tmp_path, code=2)
-    assert "there is no bitstream build/hx8k/top.bin; build it: openeie build -b hx8k" \
-        in done.stderr
+    with contextlib.chdir(tmp_path):
+        command = f"{invocation()} build -b hx8k"
+    assert f"there is no bitstream build/hx8k/top.bin; build it: {command}" in done.stderr
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -73,6 +76,13 @@ def test_a_missed_clock_names_the_command_that_works(monkeypatch, tmp_path, name
     done = json.loads(run(*words, "--json").stdout)
     assert done["met"] and done["config"]["queue_depth"] == 4
     assert done["target_mhz"] <= fmax * 0.95
+
+
+def test_a_seed_that_failed_is_told(monkeypatch):
+    monkeypatch.setattr("openeie.boards.build.build", lambda board, **_: RESULT | {
+        "target_mhz": 24.0, "fmax_mhz": 30.0, "met": True, "config": board.config.to_dict(),
+        "failed_seeds": {"2": "place and route does not converge"}})
+    assert "seed 2 failed: place and route does not converge" in run("build", "-b", "hx8k").stdout
 
 
 def test_a_missed_clock_below_all_that_the_pll_makes(monkeypatch):

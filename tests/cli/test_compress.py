@@ -84,8 +84,8 @@ def test_the_pages_example(example, here):
                                      recipe="mine.toml"))
     assert not code and (example / "again.eie").read_bytes() == (
         example / "mynet.eie").read_bytes()
-    assert "(P+Q+H)" in out and "the held-out pictures" in out
-    assert "calibration inputs, in shares of the largest" in out and "warning" not in err
+    assert "(P+Q+H)" in out and "of the held-out images" in out
+    assert "calibration inputs, as shares of the largest" in out and "warning" not in err
     assert re.search(r"\[2/8\] prune +held-out accuracy .*%  test accuracy .* of 1,928 weights",
                      err)
 
@@ -166,7 +166,7 @@ def test_a_budget_that_is_not_met(example, here):
     assert best.provenance["integer_error"] == result["errors"]["integer"]
     (example / "hard.eie").write_text("older")
     code, _, err = here(*arguments("hard.eie", "--budget", "0.005", "-q", recipe="hard.toml"))
-    assert code == 2 and "hard.best.eie; hard.eie is of an earlier run, and was left as it" in err
+    assert code == 2 and "hard.best.eie; hard.eie is from an earlier run, and is unchanged" in err
     assert (example / "hard.eie").read_text() == "older"
 
 
@@ -190,11 +190,11 @@ def test_budgets_that_are_none(text, message):
 @pytest.mark.parametrize(("more", "message"), [
     (["--budget", "much"], "--budget must be a share such as 0.5% or 0.005, not 'much'"),
     (["--budget", "101%"], "--budget must be a share"),
-    (["-o", "net.bin"], "--out must be a file .eie in a folder that exists, not net.bin"),
+    (["-o", "net.bin"], "--out must be an .eie file in a folder that exists, not net.bin"),
     (["-o", "folder.eie"], "cannot write folder.eie: it is a folder"),
     (["-o", "f2.eie"], "cannot write f2.best.recipe.toml: it is a folder"),
     (["-o", "/proc/net.eie"], "no file can be made in the folder /proc ("),
-    (["-o", "none/net.eie"], "--out must be a file .eie in a folder that exists"),
+    (["-o", "none/net.eie"], "--out must be an .eie file in a folder that exists"),
     (["--hold-out", "-1"], "--hold-out must not be negative"),
     (["--hold-out", "0", "--budget", "1%"], "a budget is kept on held-out images"),
     (["--weights", "wrong.npz", "--recipe", "pruned.toml"], "wrong.npz does not fit Net:"),
@@ -227,7 +227,7 @@ def test_held_out_pictures_that_weights_may_have_seen(example, here):
         np.savez("own.npz", **held, held_out_images=held["test_images"],
                  held_out_labels=held["test_labels"])
     code, out, err = here(*words, "--data", "own.npz")
-    assert code == 0 and "warning" not in err and "the held-out pictures" in out
+    assert code == 0 and "warning" not in err and "of the held-out images" in out
     code, _, err = here(*words, "--data", "own.npz", "--hold-out", "5")
     assert code == 2 and "hold_out must be 300 or left out, not 5: data own.npz have 300" in err
     advised = err.partition("; give --hold-out ")[2].partition(",")[0]

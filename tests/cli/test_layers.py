@@ -82,12 +82,12 @@ def test_compile_as_text():
     for words in ("most entries", "reads rows", "A 0 .. 48", "785 .. 1,085", "memories of each PE"):
         assert words in text
     assert re.search(r"ip1 +linear +784 +- +300 +huffman", text)
-    assert "drawn with seed 1: 50% of the maps behind a ReLU, all of those without and 50% of the" \
+    assert "activations of seed 1: non-zero are 50% after a ReLU, all without a ReLU, and 50%" \
         in " ".join(text.split())
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["sim", LENET, "-e", "golden", "--layers"], "which the engine golden has not"),
+    (["sim", LENET, "-e", "golden", "--layers"], "which the engine golden does not have"),
     (["sim", LENET, "--picture", "a.gif"], "must end in .svg, .png, .pdf, not 'a.gif'"),
     (["sim", LENET, "-c", "EIE16", "--images", "2", "--picture", "no/a.svg"],
      "cannot write no/a.svg"),
@@ -95,11 +95,11 @@ def test_compile_as_text():
     (["compile", LENET, "--clock", "0"], "--clock must be a positive number of MHz, not 0.0"),
     (["compile", LENET, "--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["compile", LENET, "--images", "3", "--density", "0.3", "--seed", "2"],
-     "--density, --seed: for activations that are drawn"),
-    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for act"),
+     "--density, --seed: for random activations"),
+    (["compile", LENET, "--input", "x.npy", "--input-density", "0.3"], "--input-density: for ran"),
     (["compile", LENET, "--input", "x.npy", "--images", "7"], "give one of the two"),
     (["sim", LENET, "--input", "x.npy", "--images", "7"],
-     "--images 7 counts the demo's pictures, but --input x.npy brings others"),
+     "--images 7 asks for the demo's images, but --input x.npy for others"),
     (["verify", LENET, "--input", "x.npy", "--images", "4"], "give one of the two"),
 ])
 def test_bad_input(arguments, message):

@@ -24,8 +24,8 @@ def wrong_rtl(name, index):
 
 @pytest.mark.parametrize(("name", "index", "place"), [
     ("outputs", (1, 37), "layer ip2, input 1, output 37 = PE 5 word 2, cycle "),
-    ("cycles", (0,), "layer ip2, start 0, cycles of the layer: "),
-    ("counters", (1, 3, 0), "layer ip2, start 1, PE 3, counter busy, cycle "),
+    ("cycles", (0,), "layer ip2, launch 0, cycles of the layer: "),
+    ("counters", (1, 3, 0), "layer ip2, launch 1, PE 3, counter busy, cycle "),
 ])
 @pytest.mark.parametrize("command", [
     ["demo", "--images", "4", "--rtl-images", "2"], ["verify", "lenet-300-100", "--images", "2"]])

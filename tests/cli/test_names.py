@@ -11,7 +11,7 @@ from openeie.cli.common import working
 from openeie.cli.console import PlainConsole
 from openeie.core.host.shown import label, shown
 from openeie.sim.study.charts import draw_chart
-from openeie.sim.study.figures import StudyFigure as Chart
+from openeie.sim.study.figures import PaperFigure as Chart
 from openeie.sim.study.sweep_charts import draw_front
 from openeie.sw.study.draw import draw
 from openeie.sw.study.figure import StudyFigure, Panel, Series

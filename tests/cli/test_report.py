@@ -44,7 +44,7 @@ def test_as_text(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["-e", "golden"], "which the engine golden has not"),
+    (["-e", "golden"], "which the engine golden does not have"),
     (["-e", "fpga"], "engine must be one of fast, rtl, not 'fpga'"),
     (["--mhz", "0"], "--mhz must be a positive number of MHz below 10000, not 0.0"),
     (["-o", "r.pdf"], "must end in .htm or .html, not 'r.pdf'"),

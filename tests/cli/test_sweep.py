@@ -147,6 +147,15 @@ def test_bad_requests_end_in_one_error(words, message):
     assert message in run("sweep", *words, code=2).stderr
 
 
+@pytest.mark.parametrize("table", ["grid", "set"])
+def test_an_unknown_field_is_refused_alike_in_a_file_and_in_an_option(tmp_path, table):
+    file = tmp_path / "s.toml"
+    file.write_text(f"[{table}]\nquue_depth = {'[1]' if table == 'grid' else '1'}\n")
+    in_file = run("sweep", file, "--grid", "pes=1", "--layer", "a:3x3:1:1", code=2).stderr
+    in_option = run("sweep", f"--{table}", "quue_depth=1", "--layer", "a:3x3:1:1", code=2).stderr
+    assert in_file == in_option and "did you mean queue_depth or" in in_file
+
+
 def test_unknown_keys_of_a_file_are_refused(tmp_path):
     file = tmp_path / "s.toml"
     for text, message in (("gird = 1", "unknown key 'gird'; did you mean grid? the keys are base"),

@@ -24,7 +24,7 @@ def network(tmp_path):
 def test_drawn_inputs_are_told(network, tmp_path):
     words = ("sweep", *POINTS, "--network", network, "--images", 3, "--seed", 7)
     said = " ".join(run(*words).stdout.split())
-    assert f"{network}: on 3 random inputs, drawn evenly from -32768 .. 32767 with seed 7" in said
+    assert f"{network}: run on 3 random inputs, uniform in -32768 .. 32767, seed 7;" in said
     assert "give yours with --input FILE" in said
     told = {str(network): {"of": "drawn", "count": 3, "range": [-32768, 32767], "seed": 7}}
     assert run_json(*words, "-o", tmp_path / "out")["inputs"] == told
@@ -42,7 +42,7 @@ def test_inputs_of_a_file_are_what_is_run(network, tmp_path):
     assert result["points"][1]["cycles"] == ran.cycles.mean()
     assert run_json("sweep", *POINTS, "--network", network)["points"][1]["cycles"] \
         != ran.cycles.mean()
-    assert f"on the inputs of {tmp_path / 'x.npy'}, 4" in run(*words).stdout
+    assert f"run on the 4 inputs of {tmp_path / 'x.npy'}" in run(*words).stdout
 
 
 def test_a_file_names_its_inputs_and_they_are_part_of_the_journal(network, tmp_path):
@@ -107,5 +107,5 @@ def test_where_the_cycles_went_is_in_every_table(network, tmp_path):
     head = (tmp_path / "out" / "points.csv").read_text().splitlines()[0]
     assert all(f'"{name}"' in head for name in stalls)
     said = run(*words).stdout
-    assert "what the PEs did with their cycles" in said
+    assert "shares of the PEs' cycles" in said
     assert f"{rows[0]['blocked']:.1%}" in said and "starved" in said

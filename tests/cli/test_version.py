@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""``openeie --version``, and options that stand before the verb."""
+"""``openeie --version``, and options before the verb."""
 import openeie
 import pytest
+from openeie.cli.invocation import invocation
 from support.commands import run, run_json
 
 
@@ -12,12 +13,12 @@ def test_version():
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (("--json", "inspect", "lenet-5"), "--json stands before the verb inspect; write openeie "
-                                       "inspect ... --json"),
-    (("--version", "inspect", "lenet-5"), "--version stands before the verb inspect"),
-    (("--json",), "no verb: openeie --help lists them"),
+    (("--json", "inspect", "lenet-5"), f"--json is before the verb inspect; type {invocation()} "
+                                       f"inspect ... --json"),
+    (("--version", "inspect", "lenet-5"), "--version is before the verb inspect; leave out one"),
+    (("--json",), f"there is no verb; {invocation()} --help lists all verbs"),
 ])
-def test_what_says_nothing_there(words, message):
+def test_options_that_mean_nothing_there(words, message):
     assert message in run(*words, code=2).stderr
     assert message in run_json(*words, code=2)["error"]["message"]
 

@@ -70,7 +70,7 @@ def test_one_network_on_another_array(zoo):
     (["vgg"], "the zoo has no network 'vgg'; it has: lenet-300-100, lenet-5, squeezenet-dc"),
     (["--images", "0"], "--images must be in 1 .. 5000, not 0"),
     (["lenet-300-100", "-c", "TINY"], "layer 'ip1' needs"),
-    (["--net", "F.net"], "--net belongs to squeezenet-dc"),
+    (["--net", "F.net"], "--net is an option of squeezenet-dc"),
     (["squeezenet-dc", "--net", "F.net", "-o", "x.eie"],
      "squeezenet-dc needs --pictures, --prototxt: it does not come with the package: get"),
     (["squeezenet-dc", "--net", "F.net", "--prototxt", "F.prototxt", "--pictures", "no.npz", "-o",
@@ -90,7 +90,7 @@ def test_squeezenet(zoo, tmp_path):
     out, _, code = zoo("squeezenet-dc", "--net", NET, "--prototxt", PROTOTXT, "--pictures",
                        tmp_path / "p.npz", "-o", tmp_path / "s.eie", "--images", 1)
     assert not code and (tmp_path / "s.eie").is_file()
-    assert "the array's answer is the float network's on" in out and "1 pictures" in out
+    assert "the array and the float network give the same answer on" in out and "1 images" in out
     (tmp_path / "cut.net").write_bytes(NET.read_bytes()[:1000])
     _, err, code = zoo("squeezenet-dc", "--net", tmp_path / "cut.net", "--prototxt", PROTOTXT,
                        "--pictures", tmp_path / "p.npz", "-o", tmp_path / "c.eie")

@@ -14,7 +14,8 @@ INPUTS = ("i_valid", "read_en", "clear", "wipe", "i", "read_bank", "read_row", "
 async def wipe(dut):
     await start(dut, **dict.fromkeys(INPUTS, 0))
     for row in range(CONFIG.acc_depth):
-        dut.wipe.value, dut.wipe_row.value = 1, row
+        dut.wipe.value = 1
+        dut.wipe_row.value = row
         await FallingEdge(dut.clk)
     dut.wipe.value = 0
 
@@ -31,14 +32,17 @@ async def add_to_one_bank_and_empty_the_other(dut):
         for cycle in range(60):
             quiet = cycle >= 56             # the last product's sum must be in memory
             valid = rng.random() < 0.8 and not quiet
-            row, value = int(rng.integers(3)), int(rng.integers(-1 << 31, 1 << 31))
-            read, read_row = rng.random() < 0.5, int(rng.integers(CONFIG.acc_depth))
+            row = int(rng.integers(3))
+            value = int(rng.integers(-1 << 31, 1 << 31))
+            read = rng.random() < 0.5
+            read_row = int(rng.integers(CONFIG.acc_depth))
             if quiet:
                 read = False
             dut.i_valid.value = int(valid)
             dut.i.value = value & (1 << WIDTH) - 1 | row << WIDTH \
                 | adding << WIDTH + CONFIG.row_width
-            dut.read_en.value, dut.read_bank.value = int(read), 1 - adding
+            dut.read_en.value = int(read)
+            dut.read_bank.value = 1 - adding
             dut.clear.value = int(read)
             dut.read_row.value = read_row
             await ReadOnly()
@@ -47,6 +51,7 @@ async def add_to_one_bank_and_empty_the_other(dut):
             await FallingEdge(dut.clk)
             reading = None
             if read:
-                reading, sums[1 - adding][read_row] = sums[1 - adding][read_row], 0
+                reading = sums[1 - adding][read_row]
+                sums[1 - adding][read_row] = 0
             if valid:
                 sums[adding][row] += value

@@ -25,8 +25,10 @@ WANTED = [outputs.tolist() for outputs in golden.network(PROGRAM.network, X)]
 class Host:
     """What a host does through the load and read ports."""
     def __init__(self, dut, rng):
-        self.dut, self.rng = dut, rng
-        self.load, self.request = Source(dut, "i_load", rng=rng), Source(dut, "i_read", rng=rng)
+        self.dut = dut
+        self.rng = rng
+        self.load = Source(dut, "i_load", rng=rng)
+        self.request = Source(dut, "i_read", rng=rng)
         self.answer = Sink(dut, "o_read", rng=rng)
 
     async def reset(self):
@@ -164,7 +166,8 @@ async def resets_at_random_times(dut):
 async def the_watchdog_names_the_place(dut):
     """A column of the second layer that never ends, in one PE."""
     one = await host(dut, 4)
-    plan, pe = PROGRAM.tiles[1], int(one.rng.integers(CONFIG.pes))
+    plan = PROGRAM.tiles[1]
+    pe = int(one.rng.integers(CONFIG.pes))
     hits = np.flatnonzero(np.any(WANTED[0], axis=0) & (plan.entry_count[pe] > 0))
     column = plan.pointer_base + int(one.rng.choice(hits))
     bad = PROGRAM.pointers.copy()

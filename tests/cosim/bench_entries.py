@@ -3,7 +3,7 @@
 import cocotb
 from cocotb.triggers import FallingEdge, ReadOnly
 from openeie.core.array.config import ArrayConfig
-from openeie.hw.layouts import Column, Entry, Layer
+from openeie.hw.structs import Column, FetchedEntry, LayerFields
 from support.columns import TOKEN, Stream, draw_counts, draw_sequence, reference, visible
 
 from cosim.ports import PARAMETERS, Source, generator, start
@@ -13,7 +13,7 @@ NAMES = ("act", "run", "code", "weight", "first", "bank")
 
 
 def unpack(word):
-    entry = Entry(CONFIG).from_bits(word)
+    entry = FetchedEntry(CONFIG).from_bits(word)
     return {name: int(entry[name]) for name in NAMES}
 
 
@@ -34,14 +34,15 @@ async def release(dut, rng):
 async def load(dut, words):
     dut.load_en.value = 1
     for address, word in enumerate(words):
-        dut.load_address.value, dut.load_data.value = address, word
+        dut.load_address.value = address
+        dut.load_data.value = word
         await FallingEdge(dut.clk)
     dut.load_en.value = 0
 
 
 @cocotb.test(timeout_time=500, timeout_unit="us")
 async def entries_of_columns(dut):
-    await start(dut, begin=0, released=0, load_en=0, i__valid=0)
+    await start(dut, layer_start=0, released=0, load_en=0, i__valid=0)
     for number in range(4):
         rng = generator(number)
         stream = Stream(rng, CONFIG, "huffman", draw_counts(rng))
@@ -49,13 +50,13 @@ async def entries_of_columns(dut):
         await load(dut, [*stream.words, *junk[len(stream.words):]])
         sequence = draw_sequence(rng, len(stream.columns))
         tokens = sequence.count(None)
-        dut.layer.value = Layer(CONFIG).const(stream.layer | {"vectors": tokens}).as_bits()
+        dut.layer.value = LayerFields(CONFIG).const(stream.layer | {"vectors": tokens}).as_bits()
         dut.rst.value = 1                   # also between the rounds: the memory survives
         await FallingEdge(dut.clk)
         dut.rst.value = 0
-        dut.begin.value = 1
+        dut.layer_start.value = 1
         await FallingEdge(dut.clk)
-        dut.begin.value = 0
+        dut.layer_start.value = 0
         task = cocotb.start_soon(release(dut, rng))
         source = Source(dut, "i", rng=rng if number % 2 else None)
 

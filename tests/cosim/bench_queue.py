@@ -12,8 +12,8 @@ DEPTH = PARAMETERS.get("depth", 1)
 
 async def transfer(dut, stalls):
     rng = generator(*stalls)
-    source, sink = (Source(dut, "i", rng=rng if stalls[0] else None),
-                    Sink(dut, "o", rng=rng if stalls[1] else None))
+    source = Source(dut, "i", rng=rng if stalls[0] else None)
+    sink = Sink(dut, "o", rng=rng if stalls[1] else None)
     await start(dut)
     sent = rng.integers(0, 1 << 12, 200).tolist()
 
@@ -40,11 +40,15 @@ async def every_cycle_as_a_deque(dut):
     """valid, ready and payload in each cycle, with inputs that change at will."""
     dut.i__valid.value = dut.i__payload.value = dut.o__ready.value = 0
     await start(dut)
-    rng, model = generator(9), deque()
+    rng = generator(9)
+    model = deque()
     for bias in (0.2, 0.5, 0.8):
         for _ in range(300):
-            valid, ready, item = rng.random() < bias, rng.random() < 1 - bias, rng.integers(4096)
-            dut.i__valid.value, dut.o__ready.value = int(valid), int(ready)
+            valid = rng.random() < bias
+            ready = rng.random() < 1 - bias
+            item = rng.integers(4096)
+            dut.i__valid.value = int(valid)
+            dut.o__ready.value = int(ready)
             dut.i__payload.value = int(item)
             await ReadOnly()
             assert bool(dut.o__valid.value) == bool(model)

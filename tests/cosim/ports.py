@@ -50,7 +50,8 @@ async def settled(dut, *names):
 class Source:
     """Drives a stream port ``<name>__{payload,valid,ready}``; payloads are integers."""
     def __init__(self, dut, name, *, rng=None):
-        self.clk, self.rng = dut.clk, rng
+        self.clk = dut.clk
+        self.rng = rng
         self.payload, self.valid, self.ready = (
             getattr(dut, f"{name}__{part}") for part in ("payload", "valid", "ready"))
         self.valid.value = 0
@@ -58,7 +59,8 @@ class Source:
     async def put(self, payload):
         while self.rng is not None and self.rng.random() < STALL:
             await FallingEdge(self.clk)
-        self.payload.value, self.valid.value = payload, 1
+        self.payload.value = payload
+        self.valid.value = 1
         while True:
             await ReadOnly()
             taken = bool(self.ready.value)
@@ -71,7 +73,8 @@ class Source:
 class Sink:
     """Takes from a stream port."""
     def __init__(self, dut, name, *, rng=None):
-        self.clk, self.rng = dut.clk, rng
+        self.clk = dut.clk
+        self.rng = rng
         self.payload, self.valid, self.ready = (
             getattr(dut, f"{name}__{part}") for part in ("payload", "valid", "ready"))
         self.ready.value = 0

@@ -4,7 +4,7 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.hw.accumulators import Accumulators
 from openeie.hw.entries import EntryReader
-from openeie.hw.queue import Queue
+from openeie.hw.queue import ActivationQueue
 from openeie.sim.rtl.verilog import convert
 
 from .runner import SIMULATORS, run
@@ -14,8 +14,8 @@ TINY = preset("TINY").replace(pes=1)
 
 @pytest.mark.parametrize(("simulator", "depth"), [("verilator", 3), ("icarus", 1), ("icarus", 3)])
 def test_queue(simulator, depth, seed):
-    run(simulator, convert(Queue(12, depth=depth), "queue"), "queue", "bench_queue", seed=seed,
-        depth=depth)
+    run(simulator, convert(ActivationQueue(12, depth=depth), "queue"), "queue", "bench_queue",
+        seed=seed, depth=depth)
 
 
 @SIMULATORS

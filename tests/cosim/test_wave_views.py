@@ -8,7 +8,7 @@ from openeie.core.array.config import preset
 from openeie.core.compile.compile import compile_network
 from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
-from openeie.sim.report.trace import trace_start
+from openeie.sim.report.trace import trace_launch
 from openeie.sim.rtl import rtl
 from openeie.sim.views.waveform_views import gtkwave_view, read_header, surfer_view, wanted
 
@@ -81,7 +81,7 @@ def levels(path, pe):
 @pytest.mark.parametrize("pe", range(4))
 def test_the_gatewares_queues_are_as_full_as_the_trace_says(waveform, pe):
     program, x, run, path = waveform
-    trace = trace_start(program, run, x, 0)
+    trace = trace_launch(program, run, x, 0)
     changes = levels(path, pe)
     start = [time for time, value in changes["cycle"] if value == 1][-1]    # the last run's
     step = min(np.diff([time for time, _ in changes["cycle"][-20:]]))

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Shared by the block tests: drivers and monitors for streams, a clock with a watchdog."""
+from operator import attrgetter
+
 from amaranth import ClockDomain, Module
 from amaranth.lib import data
 from amaranth.sim import Simulator
@@ -56,13 +58,16 @@ async def get_n(ctx, port, count, *, rng=None):
 
 def transfer(dut, payloads, count, *, i=None, o=None, rngs=(None, None), prepare=None,
              limit=20_000):
-    """Push payloads through a block, in at ``i`` and out at ``o``; returns ``count`` outputs.
+    """Push payloads through a block, in at ``i`` and out at ``o``.
 
-    ``prepare``, a testbench, runs first, while both sides wait. Returns outputs, and the cycles
-    from the first input offered to the last output taken.
+    ``prepare``, a testbench, runs first, while both sides wait. Returns ``count`` outputs, and the
+    cycles from the first input offered to the last output taken.
     """
-    i, o = dut.i if i is None else i, dut.o if o is None else o
-    got, cycles, prepared = [], [0], [prepare is None]
+    i = dut.i if i is None else i
+    o = dut.o if o is None else o
+    got = []
+    cycles = [0]
+    prepared = [prepare is None]
 
     async def drive(ctx):
         if prepare is not None:
@@ -83,28 +88,35 @@ def transfer(dut, payloads, count, *, i=None, o=None, rngs=(None, None), prepare
 
 
 def trace(dut, steps, *watch, hold=None):
-    """Drive a block without back-pressure cycle by cycle.
+    """Drive a block cycle by cycle, and watch it.
 
-    ``steps`` has one mapping of port name to value a cycle; a port that a step does not name is
-    0 then. ``hold`` is set once. Returns what the ``watch`` ports show in each cycle, so that the
-    answer to step c stands at c + latency.
+    ``steps`` has one mapping of port name to value a cycle, such as ``{"i.valid": 1}``; a port
+    that a step does not name is 0 in that cycle. ``hold`` is set once. Returns what the ``watch``
+    ports show in each cycle, one mapping a cycle, so that the answer to step c is in row
+    c + latency.
     """
     driven = sorted({name for step in steps for name in step})
+    ports = {name: attrgetter(name)(dut) for name in (*driven, *watch, *(hold or {}))}
+    zeros = {name: {} if isinstance(getattr(ports[name], "shape", int)(), data.Layout) else 0
+             for name in driven}
     rows = []
 
     async def bench(ctx):
         for name, value in (hold or {}).items():
-            ctx.set(getattr(dut, name), value)
+            ctx.set(ports[name], value)
         for step in steps:
             for name in driven:
-                port = getattr(dut, name)
-                zero = {} if isinstance(getattr(port, "shape", int)(), data.Layout) else 0
-                ctx.set(port, step.get(name, zero))
+                ctx.set(ports[name], step.get(name, zeros[name]))
             await ctx.delay(0)
-            rows.append({name: plain(ctx.get(getattr(dut, name))) for name in watch})
+            rows.append({name: plain(ctx.get(ports[name])) for name in watch})
             await ctx.tick()
     simulate(dut, bench, limit=len(steps) + 2)
     return rows
+
+
+def cycles_of(rows, name):
+    """What one port showed, cycle by cycle."""
+    return [row[name] for row in rows]
 
 
 def plain(value):

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
 """The whole array in Amaranth's own simulator, once for each encoding; slow, hence small."""
+import zlib
+
 import numpy as np
 import pytest
 from openeie.core.array.config import ENCODINGS, preset
 from openeie.core.array.counters import COUNTERS
-from openeie.core.array.load_port import Control, Status, Target, load_crc
+from openeie.core.array.load_port import LOAD_RECORD, Control, Status, Target, load_crc
 from openeie.hw.accelerator import Accelerator
-from openeie.hw.array import Array
+from openeie.hw.array import PEArray
 from openeie.hw.loader import Loader
 from openeie.sim.fast import fast
 
 from .bench import get_n, put_all, simulate
+from .test_array import LOADS
 from .test_pe import draw_program
 
 CONFIG = preset("TINY").replace(pes=3, queue_depth=2, max_code_length=5)
@@ -34,12 +37,51 @@ async def read(ctx, dut, requests, rng=None):
     return got
 
 
+def test_worked_example():
+    """The 4 x 4 matrix of ``test_array.py`` on two PEs, as a host runs it through the ports.
+
+    The host writes the memories and the layer's descriptor (two source rows, one vector, two
+    accumulator rows, at most 100 cycles), sends the CRC-32 of all records, and starts one layer.
+
+    The layer takes 52 cycles: 8 for the descriptor, of which the last one starts the scan; the
+    tokens leave ``next_column`` 12 cycles after that, in cycle 19; then 7 + 2 x 8 cycles until the
+    second row is read, and 10 until it is written and the sequencer knows (``docs/timing.md``).
+    """
+    config = preset("TINY").replace(pes=2, encodings=("csr",))
+    descriptor = [2 << 11 | 1 << 27 | 2 << 43, 100, 0]
+    words = [{"target": Target.DESCRIPTOR, "pe": 0, "address": address, "data": word}
+             for address, word in enumerate(descriptor)]
+    for target, pe, data in LOADS:
+        words += [{"target": target, "pe": pe, "address": address, "data": word & (1 << 64) - 1}
+                  for address, word in enumerate(data)]
+    records = np.array([(w["target"], 0, w["pe"], w["address"], w["data"]) for w in words],
+                       LOAD_RECORD)
+    dut = Accelerator(config)
+    got = {}
+
+    async def bench(ctx):
+        await put_all(ctx, dut.i_load, [*words, command(Control.CHECK, zlib.crc32(records)),
+                                        command(Control.START, 1 << 16)])
+        while ctx.get(dut.busy):
+            await ctx.tick()
+        got["outputs"] = await read(ctx, dut, [(Target.ACT_B, pe, address)
+                                               for pe in (0, 1) for address in (0, 1)])
+        got["cycles"] = await read(ctx, dut, [(Target.CYCLES, 0, 0)])
+        got["busy"] = await read(ctx, dut, [(Target.COUNTER, pe, 0) for pe in (0, 1)])
+    simulate(dut, bench)
+    assert [word - (1 << 64) if word >> 63 else word for word in got["outputs"]] == [7, -1, -6, 92]
+    assert got["cycles"] == [52]
+    assert got["busy"] == [3, 2], "entries of the columns 0, 2 and 3"
+
+
 @pytest.mark.parametrize("encoding", ENCODINGS)
 def test_a_layer_through_the_ports(encoding, rng):
     program, x = draw_program(rng, encoding, 2, config=CONFIG, sizes=(11, 7))
-    plan, wanted = program.tiles[0], fast.run(program, x).layers[0]
+    plan = program.tiles[0]
+    wanted = fast.run(program, x).layers[0]
     records = np.concatenate([program.records(), program.input_records(x)])
-    dut, got = Accelerator(CONFIG), {}
+    dut = Accelerator(CONFIG)
+    got = {}
 
     async def bench(ctx):
         await put_all(ctx, dut.i_load, [*words_of(records),
@@ -74,7 +116,9 @@ def test_a_read_beside_a_start(rng):
                               program.input_records(x)])
     start = command(Control.START, 1 << 16)
     offsets = range(Loader.cycles + 3)          # the last ones find the array busy
-    dut, begun, got = Accelerator(CONFIG), [], []
+    dut = Accelerator(CONFIG)
+    begun = []
+    got = []
 
     async def host(ctx):
         await put_all(ctx, dut.i_load, [*words_of(records),
@@ -113,4 +157,4 @@ def test_a_read_takes_its_published_time():
             await ctx.tick()
             waited.append(cycles)
     simulate(dut, bench)
-    assert waited == [Array.read_latency + 2] * 3
+    assert waited == [PEArray.read_latency + 2] * 3

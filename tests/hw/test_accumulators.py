@@ -4,7 +4,7 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.hw.accumulators import Accumulators
 
-from .bench import trace
+from .bench import cycles_of, trace
 
 CONFIG = preset("TINY").replace(pes=1, acc_depth=8)
 WIPE = [{"wipe": 1, "wipe_row": row} for row in range(CONFIG.acc_depth)]
@@ -30,11 +30,36 @@ def sums(steps, config=CONFIG):
     return got[:CONFIG.acc_depth], got[CONFIG.acc_depth:]
 
 
+def test_worked_example():
+    """One product for row 3, two for row 2, then the writeback reads row 2 and clears it.
+
+    The products 5 and 7 come in successive cycles: the second one's sum takes 5 from the adder,
+    not from memory (the bypass). It came in cycle 2, so memory has 12 from cycle 2 + 3 on. The
+    read in cycle 5 answers in cycle 6 and leaves 0, which the read in cycle 6 finds.
+    """
+    steps = [
+        product(-1, row=3, bank=0),
+        product(5, row=2, bank=0),
+        product(7, row=2, bank=0),
+        {},
+        {},
+        read(row=2, bank=0) | {"clear": 1},
+        read(row=2, bank=0),
+        read(row=3, bank=0),
+        {},
+    ]
+    rows = trace(Accumulators(CONFIG), [*WIPE, *steps], "acc")[len(WIPE):]
+    assert cycles_of(rows, "acc")[6:] == [12, 0, -1]
+
+
 def test_random_products_one_a_cycle(rng):
     """Few rows, so that every distance between two products of a row is met."""
-    wanted, steps = np.zeros((2, CONFIG.acc_depth), np.int64), []
+    wanted = np.zeros((2, CONFIG.acc_depth), np.int64)
+    steps = []
     for _ in range(400):
-        value, row, bank = rng.integers(-1 << 31, 1 << 31), rng.integers(3), rng.integers(2)
+        value = rng.integers(-1 << 31, 1 << 31)
+        row = rng.integers(3)
+        bank = rng.integers(2)
         steps.append(product(value, row, bank))
         wanted[bank, row] += value
         steps += [{"i": steps[-1]["i"]}] * int(rng.integers(6) == 0)      # not valid: no sum
@@ -42,16 +67,20 @@ def test_random_products_one_a_cycle(rng):
 
 
 @pytest.mark.parametrize("bank", [0, 1])
+@pytest.mark.parametrize("between", ["another row", "another bank", "nothing"])
 @pytest.mark.parametrize("distance", [1, 2, 3, 4])
-def test_the_same_row_again_after(distance, bank):
+def test_the_same_row_again_after(distance, between, bank):
     """The bypass, at every distance the pipeline can see; other rows and gaps in between."""
-    for between in ([product(1000, 5, bank)], [product(1000, 2, 1 - bank)], [{}]):
-        steps = []
-        for value in (3, -7, 11, 40):
-            steps += [product(value, 2, bank), *between * (distance - 1)]
-        got = sums(steps)
-        assert got[bank][2] == 47
-        assert got[bank][5] == 1000 * sum(b == product(1000, 5, bank) for b in steps)
+    other = {"another row": product(1000, 5, bank), "another bank": product(1000, 2, 1 - bank),
+             "nothing": {}}[between]
+    steps = []
+    for value in (3, -7, 11, 40):
+        steps += [product(value, 2, bank), *[other] * (distance - 1)]
+    got = sums(steps)
+    others = 4 * (distance - 1)
+    assert got[bank][2] == 47
+    assert got[bank][5] == 1000 * others * (between == "another row")
+    assert got[1 - bank][2] == 1000 * others * (between == "another bank")
 
 
 def test_the_same_row_of_the_other_bank_is_another_row():

@@ -4,7 +4,7 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.hw.activations import Activations
 
-from .bench import trace
+from .bench import cycles_of, trace
 
 CONFIG = preset("TINY")
 DEPTH = CONFIG.act_depth
@@ -21,6 +21,25 @@ def load(a, b):
 def read_all(b, swap=0):
     return [{"read_en": 1, "read_b": b, "read_address": address, "swap": swap}
             for address in range(DEPTH)]
+
+
+def test_worked_example():
+    """The host loads A, a layer reads A and writes B, and the next layer reads B.
+
+    Reads answer in the next cycle, and the word stays while nothing is read. In the last two
+    cycles ``swap`` is high, so B is the source: what the layer before wrote there comes back.
+    """
+    steps = [
+        {"load_a": 1, "load_address": 0, "load_data": 11},
+        {"load_a": 1, "load_address": 1, "load_data": -3},
+        {"read_en": 1, "read_address": 1},
+        {"write_en": 1, "i": {"address": 1, "act": 40}},
+        {"read_en": 1, "read_address": 0},
+        {"swap": 1, "read_en": 1, "read_b": 1, "read_address": 1},
+        {"swap": 1},
+    ]
+    rows = trace(Activations(CONFIG), steps, "data")
+    assert cycles_of(rows, "data")[3:] == [-3, -3, 11, 40]
 
 
 @pytest.mark.parametrize("swap", [0, 1])
@@ -57,7 +76,8 @@ def test_a_read_is_held_while_read_en_is_low(rng):
 def test_layers_swap_back_and_forth(rng):
     """Layer l writes x + l + 1 of what it reads; after two layers A holds the result."""
     x = rng.integers(-1000, 1000, DEPTH)
-    steps, value = load(x, np.zeros(DEPTH, int)), x
+    steps = load(x, np.zeros(DEPTH, int))
+    value = x
     for layer in range(2):
         value = value + layer + 1
         steps += [{"write_en": 1, "i": {"address": k, "act": int(word)}, "swap": layer % 2}

@@ -4,9 +4,30 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.hw.broadcast import Broadcast
 
-from .bench import plain, put_all, simulate
+from .bench import cycles_of, plain, put_all, simulate, trace
 
 CONFIG = preset("TINY").replace(pes=3)
+
+
+def test_worked_example():
+    """Three items for three queues, of which the second one is full in cycles 1 to 3.
+
+    What the queues say is used a cycle later. Item 5 is taken in cycle 0 and pushed in cycle 1,
+    since in cycle 0 all queues had room. In cycle 1 queue 1 has none; so item 6 waits in cycles 2,
+    3 and 4, which count as blocked, and is pushed in cycle 5. There is room for two in that cycle,
+    so item 7 follows in cycle 6.
+    """
+    full = {"ready": 0b101, "ready_two": 0b101}
+    room = {"ready": 0b111, "ready_two": 0b111}
+    queues = [room, full, full, full, room, room, room, room]
+    offered = [5, 6, 7, 7, 7, 7, 0, 0]
+    steps = [queue | {"i.valid": int(act > 0), "i.payload": {"act": act}}
+             for queue, act in zip(queues, offered)]
+    rows = trace(Broadcast(CONFIG, 3), steps, "i.ready", "push", "blocked", "item")
+    assert cycles_of(rows, "i.ready") == [1, 1, 0, 0, 0, 1, 1, 1]
+    assert cycles_of(rows, "push") == [0, 1, 0, 0, 0, 1, 1, 0]
+    assert cycles_of(rows, "blocked") == [0, 0, 1, 1, 1, 0, 0, 0]
+    assert [row["item"]["act"] for row in rows if row["push"]] == [5, 6, 7]
 
 
 def items_of(rng, count):
@@ -20,7 +41,10 @@ def run(sent, readies, rng=None):
 
     Returns the items pushed, the cycles of the pushes, and the cycles that were ``blocked``.
     """
-    dut, pushed, when, blocked = Broadcast(CONFIG, CONFIG.pes), [], [], []
+    dut = Broadcast(CONFIG, CONFIG.pes)
+    pushed = []
+    when = []
+    blocked = []
     allowed = [False]               # what the queues said of this cycle in the one before
 
     async def drive(ctx):
@@ -28,9 +52,9 @@ def run(sent, readies, rng=None):
 
     async def queues(ctx):
         for cycle, ready in enumerate(readies):
-            spare = ready & bool(cycle % 2)
+            ready_two = ready & bool(cycle % 2)
             ctx.set(dut.ready, sum(int(bit) << pe for pe, bit in enumerate(ready)))
-            ctx.set(dut.spare, sum(int(bit) << pe for pe, bit in enumerate(spare)))
+            ctx.set(dut.ready_two, sum(int(bit) << pe for pe, bit in enumerate(ready_two)))
             await ctx.delay(0)
             push = bool(ctx.get(dut.push))
             assert not push or allowed[-1], "an item was pushed into a full queue"
@@ -40,7 +64,7 @@ def run(sent, readies, rng=None):
             if ctx.get(dut.blocked):
                 assert not allowed[-1] and not push
                 blocked.append(cycle)
-            allowed.append((spare if push else ready).all())
+            allowed.append((ready_two if push else ready).all())
             await ctx.tick()
     simulate(dut, drive, queues)
     return pushed, when, blocked

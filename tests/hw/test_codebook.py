@@ -3,9 +3,23 @@ import pytest
 from openeie.core.array.config import ENCODINGS, preset
 from openeie.hw.codebook import Codebook
 
-from .bench import trace
+from .bench import cycles_of, trace
 
 TINY = preset("TINY")
+
+
+def test_worked_example():
+    """A codebook of four weights: the codes 3, 1, 2 stand for 32767, 100 and -5, a cycle later.
+
+    The run passes through; only ``huffman`` looks it up, too.
+    """
+    steps = [{"load_codebook": 1, "load_address": code, "load_data": weight & 0xFFFF}
+             for code, weight in enumerate([0, 100, -5, 32767])]
+    steps += [{"i": {"code": 3, "run": 9}}, {"i": {"code": 1, "run": 0}}, {"i": {"code": 2}}, {}]
+    layer = {"encoding": ENCODINGS.index("codebook"), "table": 0}
+    entries = cycles_of(trace(Codebook(TINY), steps, "o", hold={"layer": layer}), "o")[5:]
+    assert [entry["weight"] for entry in entries] == [32767, 100, -5]
+    assert [entry["run"] for entry in entries] == [9, 0, 0]
 
 
 def draw(rng, config):
@@ -41,19 +55,18 @@ def reference(entry, encoding, weights, runs):
 
 
 @pytest.mark.parametrize(("code_width", "run_width"), [(4, 4), (8, 4), (4, 8), (1, 1)])
+@pytest.mark.parametrize("table", [0, TINY.max_layers - 1])
 @pytest.mark.parametrize("encoding", ENCODINGS)
-def test_look_up_one_entry_a_cycle(encoding, code_width, run_width, rng):
+def test_look_up_one_entry_a_cycle(encoding, table, code_width, run_width, rng):
     config = TINY.replace(code_width=code_width, run_width=run_width)
     weights, runs, entries = draw(rng, config)
-    for table in (0, config.max_layers - 1):
-        steps = load(config, weights, runs)
-        start = len(steps)
-        steps += [{"i": entry} for entry in entries]
-        layer = {"encoding": ENCODINGS.index(encoding), "table": table}
-        rows = trace(Codebook(config), [*steps, {}], "o", hold={"layer": layer})
-        got = [row["o"] for row in rows[start + Codebook.latency:]]
-        assert got == [reference(entry, encoding, weights[table], runs[table])
-                       for entry in entries]
+    steps = load(config, weights, runs)
+    start = len(steps)
+    steps += [{"i": entry} for entry in entries]
+    layer = {"encoding": ENCODINGS.index(encoding), "table": table}
+    rows = trace(Codebook(config), [*steps, {}], "o", hold={"layer": layer})
+    got = [row["o"] for row in rows[start + Codebook.latency:]]
+    assert got == [reference(entry, encoding, weights[table], runs[table]) for entry in entries]
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS)

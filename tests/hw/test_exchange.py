@@ -9,6 +9,20 @@ from openeie.hw.exchange import Exchange
 from .bench import plain, simulate
 
 
+def test_worked_example():
+    """Two clusters; in cycle 0 the PE of cluster 1 has a result for row 5 of cluster 0's memory.
+
+    The bus' turns are cluster 0 in even cycles and cluster 1 in odd ones. The result is kept in
+    cycle 1, which is its cluster's turn, so it is on the bus, and written, in cycle 2. As a result
+    for cluster 0 it also writes 0 into row 5 of cluster 1. In cycle 4 the other PE has a result for
+    cluster 1, which has its turn in cycle 6 and is written, alone, in cycle 7.
+    """
+    results = {(0, 1): {"act": 9, "address": 5, "cluster": 0},
+               (4, 0): {"act": -3, "address": 5, "cluster": 1}}
+    assert run(config_of(2), results, 8, clustered=1) == [
+        (2, 0, 5, 9), (2, 1, 5, 0), (7, 1, 5, -3)]
+
+
 def config_of(clusters):
     return preset("TINY").replace(pes=2 * clusters, clusters=clusters, act_depth=256,
                                   operations=("linear", "conv"))
@@ -29,7 +43,8 @@ def drawn(rng, clusters, cycles):
 
 def run(config, results, cycles, clustered):
     """Every write as (cycle, memory, address, act)."""
-    dut, writes = Exchange(config), []
+    dut = Exchange(config)
+    writes = []
 
     async def bench(ctx):
         ctx.set(dut.clustered, clustered)
@@ -59,7 +74,8 @@ def wanted(result, cluster, clustered, clusters):
 @pytest.mark.parametrize("clustered", [0, 1])
 @pytest.mark.parametrize("clusters", [2, 4, 8])
 def test_every_result_arrives_in_time(clusters, clustered, rng):
-    config, cycles = config_of(clusters), 200
+    config = config_of(clusters)
+    cycles = 200
     results = drawn(rng, clusters, cycles)
     writes = run(config, results, cycles, clustered)
     longest = 0
@@ -75,7 +91,8 @@ def test_every_result_arrives_in_time(clusters, clustered, rng):
 
 def test_a_pe_that_waits_longest_still_has_its_turn(rng):
     """All clusters at once, as often as a row is written back: nothing is lost."""
-    config, cycles = config_of(8), 160
+    config = config_of(8)
+    cycles = 160
     results = {(cycle, q): {"act": cycle + q, "address": cycle, "cluster": q}
                for cycle in range(0, cycles, Timing.row) for q in range(8)}
     writes = run(config, results, cycles, 1)

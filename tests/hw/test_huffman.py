@@ -5,9 +5,30 @@ from openeie.core.array.config import preset
 from openeie.core.entries.huffman import CanonicalCode, package_merge, table_words
 from openeie.hw.huffman import HuffmanDecoder
 
-from .bench import simulate
+from .bench import simulate, trace
 
 TINY = preset("TINY")
+
+
+def test_worked_example():
+    """Runs with the codewords 0, 10, 11, codes with 0 and 1; three entries, one window each.
+
+    ``limit`` of length l is the first window, cut to 4 bits, that is above all codewords of length
+    l or less: 1000 for 0, and 10000 for the rest. ``offset`` takes a codeword to its rank: 10 and
+    11 are 2 and 3 as numbers, so -1 makes them the ranks 1 and 2.
+    """
+    run_limits = [0b1000, 0b10000, 0b10000, 0b10000]
+    run_offsets = [0, 0xFF, 0, 0]
+    code_limits = [0b10000, 0b10000, 0b10000, 0b10000]
+    code_offsets = [0, 0, 0, 0]
+    tables = [{"run_limit": run_limit, "run_offset": run_offset, "code_limit": code_limit,
+               "code_offset": code_offset} for run_limit, run_offset, code_limit, code_offset
+              in zip(run_limits, run_offsets, code_limits, code_offsets)]
+    steps = [{"window": 0b0_1_000000}, {"window": 0b10_0_11111}, {"window": 0b11_1_01010}]
+    rows = trace(HuffmanDecoder(config_of(4)), steps, "run", "code", "length",
+                 hold={"tables": tables})
+    assert [(row["run"], row["code"], row["length"]) for row in rows] == [
+        (0, 1, 2), (1, 0, 3), (2, 1, 3)]
 
 
 def config_of(longest, code_width=4, run_width=4):
@@ -77,7 +98,8 @@ def test_every_pair_of_random_codes(longest, code_width, run_width, rng):
 def test_shortest_and_longest_codewords(longest, rng):
     """Lengths 1 and greatest in the same code, and a lone symbol beside it."""
     config = config_of(longest)
-    long, lone = steep(16, longest), one_symbol(16)
+    long = steep(16, longest)
+    lone = one_symbol(16)
     ends = [0, len(long.ranked) - 1, len(long.ranked) - 2]
     check(config, long, long, [(a, b) for a in ends for b in ends], rng)
     check(config, lone, long, [(0, b) for b in range(len(long.ranked))], rng)
@@ -87,7 +109,8 @@ def test_shortest_and_longest_codewords(longest, rng):
 
 def test_a_window_without_codeword_still_advances():
     """A lone symbol leaves half of the windows without codeword."""
-    config, lone = config_of(6), one_symbol(16)
+    config = config_of(6)
+    lone = one_symbol(16)
     dut = HuffmanDecoder(config)
 
     async def bench(ctx):

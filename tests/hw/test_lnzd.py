@@ -4,10 +4,35 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.hw.lnzd import Lnzd
 
-from .bench import signed_range, transfer
+from .bench import cycles_of, signed_range, trace, transfer
 
 TINY = preset("TINY")
 LANES = [1, 3, 4, 5, 16, 64]
+
+
+def test_worked_example():
+    """Two rows of four activations become two items and a token, without a gap.
+
+    The first row, 0 7 0 -2, has hits in columns 1 and 3. The second row is all zero, but it is the
+    vector's last, so it makes the token. A row is taken in cycle 0; its first hit is offered in
+    cycle 1 (latency 1), its second one in cycle 2, in which the next row is taken.
+    """
+    first = {"acts": [0, 7, 0, -2], "column": 0, "last": 0}
+    second = {"acts": [0, 0, 0, 0], "column": 4, "last": 1}
+    steps = [
+        {"o.ready": 1, "i.valid": 1, "i.payload": first},
+        {"o.ready": 1, "i.valid": 1, "i.payload": second},
+        {"o.ready": 1, "i.valid": 1, "i.payload": second},
+        {"o.ready": 1},
+        {"o.ready": 1},
+    ]
+    rows = trace(Lnzd(config_of(4)), steps, "i.ready", "o.valid", "o.payload")
+    assert cycles_of(rows, "i.ready") == [1, 0, 1, 1, 1]
+    assert cycles_of(rows, "o.valid") == [0, 1, 1, 1, 0]
+    items = cycles_of(rows, "o.payload")
+    assert items[1] == {"act": 7, "column": 1, "token": 0}
+    assert items[2] == {"act": -2, "column": 3, "token": 0}
+    assert items[3]["token"] == 1
 
 
 def config_of(lanes):
@@ -26,7 +51,8 @@ def reference(rows):
 
 def draw_rows(rng, config, vectors=4):
     """Vectors that have a row of each kind, in random order."""
-    lanes, (low, high) = config.pes, signed_range(config.act_width)
+    lanes = config.pes
+    (low, high) = signed_range(config.act_width)
     rows = []
     for _ in range(vectors):
         full = rng.choice([low, -1, 1, high], lanes)

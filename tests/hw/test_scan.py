@@ -7,9 +7,31 @@ from openeie.core.network.window import Window
 from openeie.core.numbers.fixed import int_range
 from openeie.hw.scan import Scan
 
-from .bench import get_n, plain, simulate
+from .bench import cycles_of, get_n, plain, simulate, trace
 
 CONFIG = preset("TINY").replace(pes=3, act_depth=32)
+
+
+def test_worked_example():
+    """Two vectors of two rows from three PEs; the first column of the layer is number 10.
+
+    After ``scan_start`` in cycle 0 the scan asks for the rows 0, 1, 2, 3 in the cycles 1 to 4. The
+    memories, here the test, answer a cycle later: PE k has 10 x row + k. Another cycle later the
+    row is offered, with the column of its first activation: 10 and 13, then 10 and 13 again.
+    """
+    steps = [{"scan_start": 1, "o.ready": 1}, *[{"o.ready": 1} for _ in range(7)]]
+    for row in range(4):
+        steps[2 + row]["acts"] = [10 * row, 10 * row + 1, 10 * row + 2]
+    layer = {"src_rows": 2, "vectors": 2, "pointer_base": 10}
+    rows = trace(Scan(CONFIG), steps, "address", "en", "o.valid", "o.payload",
+                 hold={"layer": layer})
+    assert cycles_of(rows, "address")[1:5] == [0, 1, 2, 3]
+    assert cycles_of(rows, "o.valid") == [0, 0, 0, 1, 1, 1, 1, 0]
+    assert [row["o.payload"] for row in rows if row["o.valid"]] == [
+        {"acts": [0, 1, 2], "column": 10, "last": 0, "cluster": 0},
+        {"acts": [10, 11, 12], "column": 13, "last": 1, "cluster": 0},
+        {"acts": [20, 21, 22], "column": 10, "last": 0, "cluster": 0},
+        {"acts": [30, 31, 32], "column": 13, "last": 1, "cluster": 0}]
 
 
 def reference(memory, src_rows, vectors, base):
@@ -21,7 +43,9 @@ def reference(memory, src_rows, vectors, base):
 
 def scan(layers, memory, *, rng=None, config=CONFIG):
     """Scan each of ``layers`` in turn; returns their rows and the cycles to the last of each."""
-    dut, got, cycles = Scan(config), [], []
+    dut = Scan(config)
+    got = []
+    cycles = []
 
     async def memories(ctx):
         """The synchronous read ports of all PEs: held while ``en`` is low."""
@@ -32,10 +56,11 @@ def scan(layers, memory, *, rng=None, config=CONFIG):
     async def bench(ctx):
         for layer in layers:
             ctx.set(dut.layer, layer)
-            ctx.set(dut.start, 1)
+            ctx.set(dut.scan_start, 1)
             await ctx.tick()
-            ctx.set(dut.start, 0)
-            count, waited = layer["src_rows"] * layer["vectors"], 1
+            ctx.set(dut.scan_start, 0)
+            count = layer["src_rows"] * layer["vectors"]
+            waited = 1
             if rng is not None:
                 got.append(await get_n(ctx, dut.o, count, rng=rng))
             else:
@@ -100,24 +125,38 @@ def clustered(layer, memory, clusters, size):
     return rows
 
 
-@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
-@pytest.mark.parametrize("clusters", [2, 4, 8])
-def test_clusters_take_turns(clusters, stalled, rng):
+#: Clusters, and vectors for them: fewer than clusters, as many, and more.
+TURNS = pytest.mark.parametrize(("clusters", "vectors"), [
+    (clusters, vectors) for clusters in (2, 4, 8)
+    for vectors in sorted({1, clusters - 1, clusters, 2 * clusters + 1})])
+
+
+def draw_clustered(clusters, vectors, rng):
     config = CONFIG.replace(pes=8, clusters=clusters, operations=("linear", "conv"))
-    memory = rng.integers(-32768, 32768, (16, config.pes)).tolist()
-    for vectors in (1, clusters - 1, clusters, 2 * clusters + 1):
-        rows = int(rng.integers(1, 4))
-        layer = {"src_rows": rows, "vectors": vectors, "pointer_base": 3, "clustered": 1} \
-            | vars(AddressWalk.of_vector(rows))
-        got, cycles = scan([layer], memory, config=config, rng=rng if stalled else None)
-        assert got == [clustered(layer, memory, clusters, config.pes)]
-        if not stalled:                                                 # one row a cycle
-            assert cycles == [Scan.latency(config) + rows * vectors]
+    rows = int(rng.integers(1, 4))
+    layer = {"src_rows": rows, "vectors": vectors, "pointer_base": 3, "clustered": 1} \
+        | vars(AddressWalk.of_vector(rows))
+    return config, layer, rng.integers(-32768, 32768, (16, config.pes)).tolist()
+
+
+@pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
+@TURNS
+def test_clusters_take_turns(clusters, vectors, stalled, rng):
+    config, layer, memory = draw_clustered(clusters, vectors, rng)
+    got, _ = scan([layer], memory, config=config, rng=rng if stalled else None)
+    assert got == [clustered(layer, memory, clusters, config.pes)]
+
+
+@TURNS
+def test_clusters_get_one_row_a_cycle(clusters, vectors, rng):
+    config, layer, memory = draw_clustered(clusters, vectors, rng)
+    _, cycles = scan([layer], memory, config=config)
+    assert cycles == [Scan.latency(config) + layer["src_rows"] * vectors]
 
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
 def test_clusters_walk_windows(stalled, rng):
-    """What lies beside the map is zero, whosever turn it is."""
+    """Padding is zero, whosever turn it is."""
     config = CONFIG.replace(pes=8, clusters=4, operations=("linear", "conv"))
     window = Window(height=3, width=5, channels=8, kernel=(3, 2), stride=(1, 2), pad=(1, 1, 1, 0))
     walk = AddressWalk.of_window(window, 1)
@@ -137,12 +176,16 @@ MAPS = preset("TINY").replace(pes=3, act_depth=64, operations=("linear", "conv",
 
 def draw_local(rng):
     """A layer that works channel by channel: on a window, or on two maps to be added."""
-    rows, origin = int(rng.integers(1, 4)), int(rng.integers(0, 9))
+    rows = int(rng.integers(1, 4))
+    origin = int(rng.integers(0, 9))
     if rng.random() < 0.3:
-        pixels, stride = int(rng.integers(1, 6)), rows + int(rng.integers(0, 2))
+        pixels = int(rng.integers(1, 6))
+        stride = rows + int(rng.integers(0, 2))
         other = origin + pixels * stride if rng.random() < 0.5 else 40
         one, other = rng.permutation([origin, other]).tolist()
-        walk, maximum, repeat = AddressWalk.of_pair(pixels, rows, one, other, stride), 0, 0
+        walk = AddressWalk.of_pair(pixels, rows, one, other, stride)
+        maximum = 0
+        repeat = 0
     else:
         kernel = rng.integers(1, 4, 2).tolist()
         walk = AddressWalk.of_window(Window(
@@ -158,9 +201,9 @@ def draw_local(rng):
 def local_reference(walk, layer, memory):
     """A column for every row of a position, or for every row of a pixel."""
     address, inside = walk.addresses(layer["vectors"], 2 * MAPS.act_depth)
-    beside = int_range(MAPS.act_width)[0] if layer["maximum"] else 0
+    pad_value = int_range(MAPS.act_width)[0] if layer["maximum"] else 0
     columns = walk.pixel_rows if layer["repeat"] else walk.rows
-    return [{"acts": memory[address[v, r]] if inside[v, r] else [beside] * MAPS.pes,
+    return [{"acts": memory[address[v, r]] if inside[v, r] else [pad_value] * MAPS.pes,
              "column": layer["pointer_base"] + r % columns, "last": int(r == walk.rows - 1),
              "cluster": 0}
             for v in range(layer["vectors"]) for r in range(walk.rows)]
@@ -172,11 +215,18 @@ def test_rows_of_local_layers(stalled, rng):
     for _ in range(12):
         walks, layers = zip(*(draw_local(rng) for _ in range(2)))
         memory = rng.integers(-32768, 32768, (2 * MAPS.act_depth, MAPS.pes)).tolist()
-        got, cycles = scan(layers, memory, rng=rng if stalled else None, config=MAPS)
+        got, _ = scan(layers, memory, rng=rng if stalled else None, config=MAPS)
         assert got == [local_reference(walk, layer, memory)
                        for walk, layer in zip(walks, layers)]
-        assert stalled or cycles == [Scan.latency(MAPS) + layer["src_rows"] * layer["vectors"]
-                                     for layer in layers]
         kinds |= {(layer["maximum"], layer["repeat"], walk.pixel_rows > 1)
                   for walk, layer in zip(walks, layers)}
     assert len(kinds) == 6
+
+
+@pytest.mark.parametrize("number", range(6))
+def test_local_layers_get_one_row_a_cycle(number, rng):
+    _, layers = zip(*(draw_local(rng) for _ in range(2)))
+    memory = rng.integers(-32768, 32768, (2 * MAPS.act_depth, MAPS.pes)).tolist()
+    _, cycles = scan(layers, memory, config=MAPS)
+    assert cycles == [Scan.latency(MAPS) + layer["src_rows"] * layer["vectors"]
+                      for layer in layers]

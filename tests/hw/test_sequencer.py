@@ -35,14 +35,49 @@ def words_of(layer):
         + [pack(TABLE_WORD, row) for row in layer.get("tables", [])]
 
 
+def test_worked_example():
+    """A program of layers 1 and 2 on an array that takes 5 cycles, then 3, from ``scan_start``.
+
+    In cycle 0 the host starts the program. Then, for each layer, eight cycles of FETCH: the seven
+    counters are cleared and the descriptor is read, ``layer_start`` is in the first cycle and
+    ``scan_start`` in the last. The sequencer sees ``done`` a cycle late, so the layers take 8 + 6
+    and 8 + 4 cycles, and the second one layer_starts in the cycle after the first one's last.
+    """
+    layers = [{"table": 3, "vectors": 1, "cycle_limit": 100} for _ in range(4)]
+    names = [name for word in DESCRIPTOR_WORDS for name, _ in word]
+    bench = Bench(FIXED, [dict.fromkeys(names, 0) | layer for layer in layers], [9, 5, 3, 9])
+    totals = []
+
+    async def run(ctx):
+        await bench.load(ctx)
+        await bench.tick(ctx, 5)
+        bench.log.clear()
+        await bench.start(ctx, first=1, count=2)
+        for number in (1, 2):
+            ctx.set(bench.dut.cycles_address, number)
+            await ctx.delay(0)
+            totals.append(ctx.get(bench.dut.cycles))
+    bench.run(run)
+    assert bench.during("layer_start") == [1, 15]
+    assert bench.during("clear") == [1, 2, 3, 4, 5, 6, 7, 15, 16, 17, 18, 19, 20, 21]
+    assert bench.during("scan_start") == [8, 22]
+    assert bench.during("running") == [9, 10, 11, 12, 13, 14, 23, 24, 25, 26]
+    assert bench.during("busy") == list(range(1, 27))
+    assert [row["layer"]["number"] for row in bench.log[9:27]] == [1] * 6 + [2] * 12
+    assert totals == [14, 12]
+
+
 class Bench:
-    """A sequencer with an array that takes ``work`` cycles from ``start`` for each layer.
+    """A sequencer with an array that takes ``work`` cycles from ``scan_start`` for each layer.
 
     Layer ``hangs`` does not end, and shows ``done`` and ``full`` as ``stand`` says.
     """
     def __init__(self, config, layers, work, *, hangs=None, stand=(0, 0)):
-        self.config, self.layers, self.work = config, layers, work
-        self.hangs, self.stand = hangs, stand
+        self.config = config
+        self.layers = layers
+        self.work = work
+        self.hangs = hangs
+        self.stand = stand
         self.dut = Sequencer(config)
         self.log = []                   # one row of every output a cycle
         self.cycle = 0
@@ -51,8 +86,8 @@ class Bench:
         dut = self.dut
         for _ in range(count):
             self.log.append({name: ctx.get(getattr(dut, name)) for name in (
-                "busy", "begin", "clear", "clear_index", "start", "running", "wipe", "wipe_row",
-                "stopped")} | {"layer": plain(ctx.get(dut.layer))})
+                "busy", "layer_start", "clear", "clear_index", "scan_start", "running",
+                "wipe", "wipe_row", "stopped")} | {"layer": plain(ctx.get(dut.layer))})
             await ctx.tick()
             self.cycle += 1
 
@@ -68,30 +103,33 @@ class Bench:
                 await self.tick(ctx)
         ctx.set(dut.load_en, 0)
 
-    async def launch(self, ctx, first, count):
+    async def start(self, ctx, first, count):
         dut = self.dut
         ctx.set(dut.first, first)
         ctx.set(dut.count, count)
-        ctx.set(dut.launch, 1)
+        ctx.set(dut.program_start, 1)
         await self.tick(ctx)
-        ctx.set(dut.launch, 0)
+        ctx.set(dut.program_start, 0)
         ctx.set(dut.first, 0x5A5A)      # what comes next on the load port
         ctx.set(dut.count, 0x5A5A)
         while ctx.get(dut.busy):
             await self.tick(ctx)
 
     async def array(self, ctx):
-        """``done`` of every PE, the last one ``work`` cycles after ``start``."""
+        """``done`` of every PE, the last one ``work`` cycles after ``scan_start``."""
         left = None
-        async for _, _, begin, start, number in ctx.tick().sample(
-                self.dut.begin, self.dut.start, self.dut.layer.number):
-            if begin:
+        async for _, _, layer_start, scan_start, number in ctx.tick().sample(
+                self.dut.layer_start, self.dut.scan_start, self.dut.layer.number):
+            if layer_start:
                 ctx.set(self.dut.done, 0)
-            if start and number == self.hangs:
+            if scan_start and number == self.hangs:
                 ctx.set(self.dut.done, self.stand[0])
                 ctx.set(self.dut.full, self.stand[1])
                 return
-            left = self.work[number] - 1 if start else left if left is None else left - 1
+            if scan_start:
+                left = self.work[number] - 1
+            elif left is not None:
+                left -= 1
             if left == 1:
                 ctx.set(self.dut.done, (1 << self.config.pes) - 2)
             if left == 0:
@@ -110,13 +148,15 @@ class Bench:
 def test_layers_run_one_after_the_other(config, first, count, rng):
     layers = draw_layers(rng, config)
     work = [int(w) for w in rng.integers(3, 60, config.max_layers)]
-    bench, fetch, totals = Bench(config, layers, work), Timing(config).fetch, []
+    bench = Bench(config, layers, work)
+    fetch = Timing(config).fetch
+    totals = []
 
     async def run(ctx):
         await bench.load(ctx)
         await bench.tick(ctx, 5)
         bench.log.clear()
-        await bench.launch(ctx, first, count)
+        await bench.start(ctx, first, count)
         for number in range(config.max_layers):
             ctx.set(bench.dut.cycles_address, number)
             await ctx.delay(0)
@@ -124,22 +164,23 @@ def test_layers_run_one_after_the_other(config, first, count, rng):
     bench.run(run)
     numbers = range(first, first + count)
     work = {number: work[number] + 1 for number in numbers}     # it sees ``done`` a cycle later
-    begins, cycle = [], 1
+    layer_starts = []
+    cycle = 1
     for number in numbers:
-        begins.append(cycle)
+        layer_starts.append(cycle)
         cycle += fetch + work[number]
-    assert bench.during("begin") == begins
-    assert bench.during("start") == [begin + fetch - 1 for begin in begins], "Timing.fetch"
+    assert bench.during("layer_start") == layer_starts
+    assert bench.during("scan_start") == [cycle + fetch - 1 for cycle in layer_starts]
     assert [totals[number] for number in numbers] == [fetch + work[number] for number in numbers]
     assert len(bench.log) == cycle, "no cycle is lost between layers"
-    for begin, number in zip(begins, numbers):
+    for begin, number in zip(layer_starts, numbers):
         clear = [row for row in bench.log[begin:begin + fetch] if row["clear"]]
         assert [row["clear_index"] for row in clear] == list(range(len(COUNTERS)))
         for row in bench.log[begin + fetch:begin + fetch + work[number]]:
             assert row["layer"] == {"number": number, **layers[number]}, "constant while it runs"
         at_start = bench.log[begin + fetch - 1]["layer"]        # what the scan takes with it
         assert at_start["pointer_base"] == layers[number]["pointer_base"]
-    running = {c for begin, number in zip(begins, numbers)
+    running = {c for begin, number in zip(layer_starts, numbers)
                for c in range(begin + fetch, begin + fetch + work[number])}
     assert set(bench.during("running")) == running
     assert not bench.during("stopped") and not bench.during("wipe")
@@ -167,12 +208,13 @@ def test_the_watchdog_stops_at_the_limit_and_names_the_place(full, done, place, 
         await bench.load(ctx)
         await bench.tick(ctx, 20)
         bench.log.clear()
-        await bench.launch(ctx, 0, 4)
+        await bench.start(ctx, 0, 4)
         await bench.tick(ctx, 3)
         assert ctx.get(bench.dut.place) == place
-        assert ctx.get(bench.dut.layer.number) == 1, "the layer in hand stays on show"
+        assert ctx.get(bench.dut.layer.number) == 1, "the last layer stays on show"
     bench.run(run)
-    begin, stopped = bench.during("begin"), bench.during("stopped")
+    begin = bench.during("layer_start")
+    stopped = bench.during("stopped")
     assert len(begin) == 2 and stopped == [begin[1] + limit + 1]
     assert bench.during("wipe") == [stopped[0] + 1 + row for row in range(TINY.acc_depth)]
     assert bench.during("busy")[-1] == bench.during("wipe")[-1]

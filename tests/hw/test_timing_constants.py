@@ -18,7 +18,7 @@ from openeie.hw.lnzd import Lnzd
 from openeie.hw.multiply import Multiply
 from openeie.hw.pe import PE
 from openeie.hw.pointers import Pointers
-from openeie.hw.queue import Queue
+from openeie.hw.queue import ActivationQueue
 from openeie.hw.scan import Scan
 from openeie.hw.writeback import Writeback
 
@@ -36,18 +36,18 @@ def test_fetch_and_scan(name):
 
 def test_item_to_decode():
     assert Timing.broadcast == Broadcast.latency
-    assert Timing.queue == Queue.latency
+    assert Timing.queue == ActivationQueue.latency
     assert Timing.pointers == Pointers.latency
     assert Timing.entries + Timing.decode == EntryReader.latency
 
 
 def test_token_to_writeback():
     """The token follows the last product: it crosses what an entry crosses, and one cycle more,
-    and the first row is read in the cycle after ``start``.
+    and the first row is read in the cycle after ``vector_start``.
     """
     crossed = EntryReader.o_latency + Codebook.latency + RowAddress.latency + Multiply.latency
     assert Timing.token == crossed + 1 + 1
-    # An entry in D one cycle before the token: its sum is in memory when the row is read.
+    # An entry decoded one cycle before the token: its sum is in memory when the row is read.
     assert -1 + crossed + Accumulators.latency <= Timing.token
 
 
@@ -72,6 +72,6 @@ def test_vectors_are_known_before_the_counters_look(name):
     fields = ("vectors", "cluster_vectors", "cluster_more")
     words = [number for number, word in enumerate(descriptor_layout(config))
              if any(field in fields for field, _ in word)]
-    # Fetched a cycle late, registered in the PE; D is looked at so long before it is counted.
+    # Fetched a cycle late, registered in the PE; the counters look so long before they count.
     known = max(words) + REGISTER + 1 + PE.control_latency
     assert known <= Timing(config).fetch - Counters.latency

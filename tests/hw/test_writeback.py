@@ -13,14 +13,33 @@ from .bench import plain, simulate
 TINY = preset("TINY")
 
 
+def test_worked_example():
+    """A vector of two rows: accumulators 100 and -7, bias 5 and 0, multiplier 3, shift 2.
+
+    (100 + 5) * 3 / 4 = 78.75 and -7 * 3 / 4 = -5.25, rounded to the nearest. The host has shifted
+    the multiplier 3 left to 0xC000, so that the result begins at a digit of 16 bits. The first row
+    is read in the cycle after ``vector_start`` and written 14 cycles later; the second one eight
+    cycles after that.
+    """
+    channels = np.array([0x0000_C000_0000_0005, 0x0000_C000_0000_0000], np.uint64)
+    written, cycles, done = write_back(TINY, layer_of(rows=2, vectors=1), np.array([[100, -7]]),
+                                       channels)
+    assert written == [(0, 79), (1, -5)]
+    assert cycles == [15, 23]
+    assert done == [1]
+
+
 def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
     """Write back vectors ``acc`` [vectors, rows]; returns, per cycle, what was written.
 
-    The result has one (address, act) for each row, the cycles from ``start`` to each write, and
-    the cycle in which ``done`` rose after the last one. A list ``saturated`` gets a bit for each
-    row; in no other cycle may that bit be up.
+    The result has one (address, act) for each row, the cycles from ``vector_start`` to each write,
+    and the cycle in which ``done`` rose after the last one. A list ``saturated`` gets a bit for
+    each row; in no other cycle may that bit be up.
     """
-    dut, written, cycles, done = Writeback(config), [], [], []
+    dut = Writeback(config)
+    written = []
+    cycles = []
+    done = []
     saturated = [] if saturated is None else saturated
     vectors, rows = acc.shape
 
@@ -45,13 +64,14 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
             await ctx.tick()
         ctx.set(dut.load_en, 0)
         await ctx.tick()
-        ctx.set(dut.begin, 1)
+        ctx.set(dut.layer_start, 1)
         await ctx.tick()
-        ctx.set(dut.begin, 0)
+        ctx.set(dut.layer_start, 0)
         for vector in range(vectors):
-            ctx.set(dut.start, 1)
-            ctx.set(dut.start_bank, vector % 2)
-            cycle, first = 0, len(written)
+            ctx.set(dut.vector_start, 1)
+            ctx.set(dut.vector_bank, vector % 2)
+            cycle = 0
+            first = len(written)
             while len(written) < first + rows or cycle < gap:
                 if ctx.get(dut.write_en):
                     assert not ctx.get(dut.done)
@@ -62,7 +82,7 @@ def write_back(config, layer, acc, channels, *, gap=0, saturated=None):
                 assert ctx.get(dut.write_en) or not ctx.get(dut.saturated)
                 await ctx.tick()
                 cycle += 1
-                ctx.set(dut.start, 0)
+                ctx.set(dut.vector_start, 0)
             done.append(ctx.get(dut.done))
     simulate(dut, bench, processes=[accumulators])
     return written, cycles, done
@@ -82,7 +102,8 @@ def extremes(config, rng, count):
     Sum plus bias stays inside the accumulator, as the compiler proves.
     """
     low, high = int_range(config.acc_width)
-    bias_low, bias_high = max(low // 2, -1 << 31), min(high // 2, (1 << 31) - 1)
+    bias_low = max(low // 2, -1 << 31)
+    bias_high = min(high // 2, (1 << 31) - 1)
     bias = rng.choice([bias_low, -1, 0, 1, bias_high, *rng.integers(bias_low, bias_high, 3)],
                       count)
     multiplier = rng.choice([1, 2, (1 << MULTIPLIER_BITS) - 1, 1 << 14, 12345], count)
@@ -123,7 +144,8 @@ def test_halves_round_up_and_ends_saturate(acc, shift, wanted):
 
 
 def test_rate_latency_and_addresses(rng):
-    rows, vectors = 5, 3
+    rows = 5
+    vectors = 3
     acc = rng.integers(-1000, 1000, (vectors, rows))
     written, cycles, done = write_back(TINY, layer_of(rows, vectors, base=11), acc,
                                        channels_of([0] * rows, [1] * rows, [0] * rows), gap=60)

@@ -95,10 +95,10 @@ def tampered(run, layer, name, index):
     (0, "outputs", (2, 12),
      r"hidden, input 2, output 12 = PE 0 word 3, cycle \d+: golden \d+, rtl \d+ \(1"),
     (1, "outputs", (0, 5), r"layer out, input 0, output 5 = PE 1 word 1"),
-    (1, "cycles", (1,), r"layer out, start 1, cycles of the layer: fast \d+, rtl \d+ \(1 of 3"),
-    (0, "counters", (2, 3, 4), r"layer hidden, start 2, PE 3, counter blocked, cycle \d+: fast"),
-    (1, "counters", (0, 0, 6), r"layer out, start 0, PE 0, counter drain"),
-    (0, "saturated", (2, 1), r"layer hidden, start 2, saturated outputs: golden 0, rtl 1"),
+    (1, "cycles", (1,), r"layer out, launch 1, cycles of the layer: fast \d+, rtl \d+ \(1 of 3"),
+    (0, "counters", (2, 3, 4), r"layer hidden, launch 2, PE 3, counter blocked, cycle \d+: fast"),
+    (1, "counters", (0, 0, 6), r"layer out, launch 0, PE 0, counter drain"),
+    (0, "saturated", (2, 1), r"layer hidden, launch 2, saturated outputs: golden 0, rtl 1"),
 ])
 def test_one_different_number_is_noticed(monkeypatch, layer, name, index, message):
     good = program("codebook")
@@ -107,7 +107,7 @@ def test_one_different_number_is_noticed(monkeypatch, layer, name, index, messag
     with pytest.raises(Mismatch, match=message):
         verify(good, X)
     if name == "saturated":
-        with pytest.raises(Mismatch, match="layer hidden, start 2, PE 1, saturated outputs: fast"):
+        with pytest.raises(Mismatch, match="layer hidden, launch 2, PE 1, saturated outputs: fast"):
             verify(good, X, engines=("fast", "rtl"))
     if name in ("cycles", "counters"):          # golden has no time: it cannot notice
         verify(good, X, engines=("golden", "rtl"))
@@ -117,7 +117,7 @@ def test_a_missing_layer_or_input_is_noticed(monkeypatch):
     good = program("codebook")
     run = fast.run(good, X)
     for wrong, message in (
-            (dataclasses.replace(run, tiles=run.tiles[:1]), "ran 2 layers, fast 1"),
+            (dataclasses.replace(run, tiles=run.tiles[:1]), "ran 2 tiles, fast 1"),
             (fast.run(good, X[:2]), r"outputs of shape \(3, 13\) in golden, \(2, 13\) in fast")):
         monkeypatch.setitem(engines.ENGINES, "fast", lambda p, x, wrong=wrong: wrong)
         with pytest.raises(Mismatch, match=message):

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Modules of torch for the tests of binary networks, and their integers."""
+import openeie
 import torch
 from openeie.sw.binary.export import export
 from torch import nn
@@ -22,4 +23,4 @@ def exported(model, x, **options):
 
 def flat(x):
     """Maps [batch, channels, ...] as integer networks take them."""
-    return x.numpy().transpose(0, 2, 3, 1).reshape(len(x), -1)
+    return openeie.to_array_order(x)

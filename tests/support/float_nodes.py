@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nodes of small float graphs, and their inputs as an array takes them."""
 import numpy as np
+import openeie
 from openeie.core import golden
 from openeie.sw.compress.graph_module import with_weights
 from openeie.sw.float.graph import FloatGraph, Node
@@ -24,7 +25,7 @@ def cat(name, *sources):
 
 def integers(x):
     """Maps [batch, channels, height, width] as the array's network takes them."""
-    return x.transpose(0, 2, 3, 1).reshape(len(x), -1)
+    return openeie.to_array_order(x)
 
 
 def linear_stack(model):

@@ -12,10 +12,10 @@ from openeie.core.array.counters import COUNTERS
 
 __all__ = ["step_layer"]
 
-_TOKEN_TRAVEL = 6       # cycles from the token in D to the cycle before the first row is read
+_TOKEN_TRAVEL = 6       # cycles from the token's decoding to the one before the first row is read
 _ROW = 8                # cycles for which a row is read
 _COMMIT = 10             # the last row's way through requantisation to the end of the layer
-_EXPLAINED = 4          # a broadcast reaches an idle D this many cycles later
+_EXPLAINED = 4          # a broadcast is decoded in an idle PE this much later
 _COUNTED = 3            # the counters' latency, less the cycle by which they learn late
                         # that a layer runs
 
@@ -33,9 +33,10 @@ class Source:
     def __init__(self, rows, clusters):
         # Not yet read: (cluster, items), a vector's token at its end.
         self.rows = deque(rows)
-        self.fetched = None         # in the memories' outputs
-        self.second = self.first = None     # registers behind them; `first` waits for its buffer
-        self.buffers = [None] * clusters    # items of the rows that lnzd works on
+        self.fetched = None                 # in the memories' outputs
+        self.second = None                  # in the first register behind them
+        self.first = None                   # offered to lnzd; waits for its cluster's buffer
+        self.buffers = [None] * clusters    # items of the rows that each lnzd works on
 
     def offer(self, cluster):
         """The hit that lnzd's tree finds, if any."""
@@ -45,36 +46,45 @@ class Source:
         """``running``: the scan may read; ``sent``: the clusters whose offered items leave."""
         for cluster in sent:
             self.buffers[cluster].pop(0)
-        held = self.fetched is not None and self.second is not None
+        stalled = self.fetched is not None and self.second is not None
         for cluster, buffer in enumerate(self.buffers):
             if not buffer:          # finished in this cycle, or a row without a hit
                 self.buffers[cluster] = None
-        if self.first is not None and self.buffers[self.first[0]] is None:
-            self.buffers[self.first[0]], self.first = self.first[1], None
-        if self.first is None:
-            if self.second is None:
-                self.first, self.fetched = self.fetched, None
-            else:
-                self.first, self.second = self.second, None
+        if self.first is not None:
+            cluster, items = self.first
+            if self.buffers[cluster] is None:
+                self.buffers[cluster] = items
+                self.first = None
+        if self.first is None and self.second is not None:
+            self.first = self.second
+            self.second = None
+        elif self.first is None:
+            self.first = self.fetched
+            self.fetched = None
         elif self.second is None:
-            self.second, self.fetched = self.fetched, None
-        if not held:
+            self.second = self.fetched
+            self.fetched = None
+        if not stalled:
             self.fetched = self.rows.popleft() if running and self.rows else None
 
 
 class PE:
-    """Queue, pointer register P, next-column register A, decode stage D, writeback."""
+    """Queue, pointer register, ``next_column``, ``decode_column`` and writeback."""
     def __init__(self, number, depth, acc_rows, vectors, banks):
-        self.number, self.depth = number, depth
-        self.acc_rows, self.vectors, self.banks = acc_rows, vectors, banks
+        self.number = number
+        self.depth = depth
+        self.acc_rows = acc_rows
+        self.vectors = vectors
+        self.banks = banks
         self.queue = deque()
-        self.pointers = self.next_column = self.decode = None
-        self.left = 0               # cycles D still needs, this one included
-        self.executed = 0           # entries of D's column already executed
+        self.pointers = None        # the item whose pointers are read
+        self.next_column = None
+        self.decode_column = None
+        self.left = 0               # cycles decode_column still needs, this one included
+        self.executed = 0           # entries of decode_column already executed
         self.pending = 0            # cycles for which the writeback still holds the next token up
         self.tokens = 0
         self.counters = dict.fromkeys(COUNTERS, 0)
-        self.fillers_seen = 0
 
     def has_room(self, pushed):
         """Whether one more fits after ``pushed``; a place freed in this cycle does not count."""
@@ -83,17 +93,17 @@ class PE:
     @property
     def done(self):
         """The last row of the last vector has been read in an earlier cycle."""
-        return self.tokens == self.vectors and not self.pending and self.decode is None
+        return self.tokens == self.vectors and not self.pending and self.decode_column is None
 
     def classify(self, blocked):
-        """Name of what D does in this cycle; an entry counts as ``busy`` until sorted out."""
-        if self.decode is not None and self.decode.token:
+        """Name of what is decoded in this cycle; an entry counts as ``busy`` until sorted out."""
+        if self.decode_column is not None and self.decode_column.token:
             return "writeback"
-        if self.decode is not None:
-            if not self.decode.work[self.number]:
+        if self.decode_column is not None:
+            if not self.decode_column.work[self.number]:
                 return "empty_column"
             # Fillers stand first here; where they stand in a column makes no difference.
-            return "filler" if self.executed < self.decode.fillers[self.number] else "busy"
+            return "filler" if self.executed < self.decode_column.fillers[self.number] else "busy"
         if self.pending:
             return "writeback"
         if self.tokens == self.vectors:
@@ -102,29 +112,32 @@ class PE:
 
     def tick(self, pushed):
         """One clock edge; ``pushed``: the item that the broadcast writes into the queue."""
-        token_in_d = self.decode is not None and self.decode.token
-        final = self.decode is not None and self.left == 1
-        head = self.next_column
-        # A token may leave A in the last cycle in which a row before it is read; so may anything
-        # else if there is one bank only.
-        take = head is not None and (self.decode is None or final) \
-            and not ((head.token or self.banks == 1) and (self.pending > 1 or token_in_d))
-        move = self.pointers is not None and (head is None or take)
+        token_in_decode = self.decode_column is not None and self.decode_column.token
+        final = self.decode_column is not None and self.left == 1
+        next_column = self.next_column
+        # A token may leave next_column in the last cycle in which a row before it is read; so may
+        # anything else if there is one bank only.
+        bank_is_busy = self.pending > 1 or token_in_decode
+        take = False
+        if next_column is not None and (self.decode_column is None or final):
+            take = not (bank_is_busy and (next_column.token or self.banks == 1))
+        move = self.pointers is not None and (next_column is None or take)
         pop = bool(self.queue) and (self.pointers is None or move)
 
         self.pending = max(0, self.pending - 1)
-        if token_in_d:
+        if token_in_decode:
             self.tokens += 1
             self.pending = _TOKEN_TRAVEL + _ROW * self.acc_rows
         if take:
-            self.decode, self.executed = head, 0
-            self.left = 1 if head.token else max(1, head.work[self.number])
+            self.decode_column = next_column
+            self.executed = 0
+            self.left = 1 if next_column.token else max(1, next_column.work[self.number])
         elif final:
-            self.decode = None
-        elif self.decode is not None:
+            self.decode_column = None
+        elif self.decode_column is not None:
             self.left -= 1
             self.executed += 1
-        if take or head is None:
+        if take or next_column is None:
             self.next_column = self.pointers if move else None
         if pop:
             self.pointers = self.queue.popleft()
@@ -135,40 +148,46 @@ class PE:
 
 
 def _rows(x, counts, fillers, lanes, clusters):
-    """Rows of items in the order of the scan, with the cluster that each is for; x: a list of
-    vectors, which the clusters take in turn, a row of each one's at a time."""
+    """(cluster, items) of every row, in the order of the scan.
+
+    The clusters take the vectors ``x`` in turn, one row of each cluster's vector at a time.
+    """
     vectors = []
     for vector in x:
         rows = []
         for first in range(0, len(vector), lanes):
-            rows.append([Item(False, list(counts[j]), list(fillers[j]))
-                         for j in range(first, min(first + lanes, len(vector))) if vector[j]])
+            hits = [j for j in range(first, min(first + lanes, len(vector))) if vector[j]]
+            rows.append([Item(False, list(counts[j]), list(fillers[j])) for j in hits])
         rows[-1].append(Item(True, [], []))
         vectors.append(rows)
-    return [(cluster, vector[row]) for first in range(0, len(vectors), clusters)
-            for row in range(len(vectors[first]))
-            for cluster, vector in enumerate(vectors[first:first + clusters])]
+    scanned = []
+    for first in range(0, len(vectors), clusters):
+        together = vectors[first:first + clusters]
+        for row in range(len(together[0])):
+            scanned += [(cluster, vector[row]) for cluster, vector in enumerate(together)]
+    return scanned
 
 
 class Broadcast:
     """A register that waits until all PEs of its cluster have room."""
     def __init__(self, pes):
         self.pes = pes
-        self.held, self.room = None, True
+        self.item = None            # waits for room
+        self.room = True            # a cycle ago, all queues had room
         self.refusals = deque([False] * _EXPLAINED)     # of the last cycles, newest last
 
     def classify(self):
-        """What D does in each PE, once it is known whether the broadcast was refused."""
-        self.refusals.append(self.held is not None and not self.room)
+        """What each PE decodes, once it is known whether the broadcast was refused."""
+        self.refusals.append(self.item is not None and not self.room)
         explained = self.refusals.popleft()
         return [pe.classify(explained) for pe in self.pes]
 
     def tick(self, offered):
         """``offered``: lnzd's hit, if any; returns whether it is taken."""
-        pushed = self.held if self.room else None
-        taken = (self.held is None or pushed is not None) and offered is not None
-        if pushed is not None or self.held is None:
-            self.held = offered
+        pushed = self.item if self.room else None
+        taken = (self.item is None or pushed is not None) and offered is not None
+        if pushed is not None or self.item is None:
+            self.item = offered
         self.room = all(pe.has_room(pushed is not None) for pe in self.pes)
         for pe in self.pes:
             pe.tick(pushed)
@@ -177,17 +196,18 @@ class Broadcast:
 
 def step_layer(x, counts, fillers, *, pes, queue_depth, acc_rows, fetch, acc_banks=2, clusters=1,
                exchange=0, limit=100_000):
-    """Cycles and counters of one start: ``(cycles, [[seven counters] for each PE])``.
+    """Cycles and counters of one run of a layer: ``(cycles, [[seven counters] for each PE])``.
 
-    x : activations [vectors][n]; counts, fillers : [n][pes]; fetch : cycle of the first scan;
-    exchange : cycles that results may take from one cluster to another.
+    x : activations [vectors][n]; counts, fillers : entries of each column, [n][pes];
+    fetch : cycle of the first scan; exchange : cycles that results may take from one cluster to
+    another.
     """
     source = Source(_rows(x, counts, fillers, pes, clusters), clusters)
     size = pes // clusters
     array = [PE(i, queue_depth, acc_rows, len(x[i // size::clusters]), acc_banks)
              for i in range(pes)]
     broadcasts = [Broadcast(array[first:first + size]) for first in range(0, pes, size)]
-    history = [["starved"] * pes] * _COUNTED            # D before cycle 0
+    history = [["starved"] * pes] * _COUNTED            # before cycle 0
     cycle = 0
     while not all(pe.done for pe in array):
         assert cycle < limit, "the stepper hangs"

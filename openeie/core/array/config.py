@@ -3,17 +3,20 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ..errors import ConfigError, did_you_mean
-from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check
+from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check_fields, choice, names, ranged
 
 __all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "check_keys",
-           "half_rows", "preset"]
+           "half_rows", "preset", "preset_name"]
+
+
 
 def _bits_for(value: int) -> int:
-    """Bits that hold ``0 .. value``; at least one, so that every signal exists."""
+    """Bits of an unsigned number that holds ``0 .. value``; at least 1, so no signal is empty."""
     return max(1, value.bit_length())
 
 
@@ -26,57 +29,61 @@ class ArrayConfig:
 
     Parameters
     ----------
-    pes : processing elements; PE k owns rows and activations ``i`` with ``i mod pes == k``.
-    clusters : 1, 2, 4 or 8 groups of PEs that can take a broadcast of their own, each for another
-        output position.
-    queue_depth : usable entries of each PE's activation queue (EIE section IV: 8).
+    pes : processing elements. PE k owns the rows and activations ``i`` with ``i mod pes == k``.
+    clusters : 1, 2, 4 or 8 groups of PEs. Each group can receive its own broadcast and so work on
+        a different output position.
+    queue_depth : entries that each PE's activation queue can hold (EIE, section IV: 8).
     act_width : bits of a signed activation, 8 or 16.
-    weight_width : bits of a signed weight, in a codebook or in place.
-    acc_width : bits of an accumulator; the compiler proves that none overflows.
+    weight_width : bits of a signed weight, in the codebook or stored literally.
+    acc_width : bits of a signed accumulator; the compiler proves that none overflows.
     code_width : bits of a codebook index.
-    run_width : bits of a run (zeros before an entry).
+    run_width : bits of a run (number of zeros before an entry).
     word_width : bits of an entry-memory word: 16, 32 or 64.
     entry_depth : words of entry memory, an even number (two banks).
     pointer_depth : column pointers, an even number (two banks).
     act_depth : activations in each of the two activation memories.
-    acc_depth : accumulators in each bank = most rows of one tile.
-    acc_banks : 2, so that a vector starts while the last is written back, or 1.
-    channel_depth : rows of all layers together (bias, multiplier and shift of each).
-    counter_width : bits of a performance counter; no layer may run longer than it counts.
-    max_layers : descriptors, one a tile, and as many codebooks and Huffman tables, up to 256.
-    max_code_length : longest Huffman codeword, bits.
-    encodings : weight encodings built in, a subset of ``("csr", "codebook", "huffman")``.
-    operations : layers that can be run: ``linear``, and ``conv``, and ``pool``, which stands for
-        all that work on every channel by itself: pools, depthwise convolutions, additions.
+    acc_depth : accumulators in each bank, which is the largest number of rows of one tile.
+    acc_banks : 2, so that the next vector is accumulated while the last one is written back, or 1.
+    channel_depth : rows of all layers together; each has a bias, a multiplier and a shift.
+    counter_width : bits of a performance counter. No layer may run for more cycles than it counts.
+    max_layers : descriptors, one per tile. Also the number of codebooks and of Huffman tables, of
+        which there are at most 256.
+    max_code_length : bits of the longest Huffman codeword.
+    encodings : weight encodings that are built in, a subset of ``("csr", "codebook", "huffman")``.
+    operations : kinds of layers that can run: ``linear`` (always), ``conv``, and ``pool``, which
+        means all channel-wise layers: pools, depthwise convolutions and additions.
 
     Raises
     ------
-    TypeError : a field of the wrong kind.
+    TypeError : a field of the wrong type.
     ConfigError : a value out of range, or values that cannot work together.
     """
-    pes: int = 4
-    clusters: int = 1
-    queue_depth: int = 8
-    act_width: int = 16
-    weight_width: int = 16
-    acc_width: int = 40
-    code_width: int = 4
-    run_width: int = 4
-    word_width: int = 64
-    entry_depth: int = 1024
-    pointer_depth: int = 2048
-    act_depth: int = 256
-    acc_depth: int = 128
-    acc_banks: int = 2
-    channel_depth: int = 256
-    counter_width: int = 32
-    max_layers: int = 8
-    max_code_length: int = 12
-    encodings: tuple[str, ...] = ENCODINGS
-    operations: tuple[str, ...] = ("linear",)
+    pes: int = ranged(4, 1, 1024)
+    clusters: int = choice(1, CLUSTERS)
+    queue_depth: int = ranged(8, 1, 256)
+    act_width: int = choice(16, (8, 16))
+    weight_width: int = ranged(16, 4, 16)
+    acc_width: int = ranged(40, 16, 48)
+    code_width: int = ranged(4, 1, 8)
+    run_width: int = ranged(4, 1, 8)
+    word_width: int = choice(64, (16, 32, 64))
+    entry_depth: int = ranged(1024, 4, 1 << 20)
+    pointer_depth: int = ranged(2048, 4, 1 << 20)
+    act_depth: int = ranged(256, 2, 1 << 20)
+    acc_depth: int = ranged(128, 2, 1 << 14)
+    acc_banks: int = choice(2, (1, 2))
+    channel_depth: int = ranged(256, 2, 1 << 16)
+    counter_width: int = ranged(32, 16, 32)
+    max_layers: int = ranged(8, 1, 1024)
+    max_code_length: int = ranged(12, 1, 15)            # at most huffman.MAX_LENGTH
+    encodings: tuple[str, ...] = names(ENCODINGS, ENCODINGS)
+    operations: tuple[str, ...] = names(("linear",), OPERATIONS)
 
     def __post_init__(self) -> None:
-        check(self)
+        check_fields(dataclasses.fields(self), vars(self))
+        _check_operations(self)
+        _check_memories(self)
+        _check_entries(self)
 
     # Storage -------------------------------------------------------------------------------
     @property
@@ -101,7 +108,7 @@ class ArrayConfig:
 
     @property
     def pool(self) -> bool:
-        """Whether layers that work on every channel by itself can be run."""
+        """Whether channel-wise layers (pools, depthwise convolutions, additions) can run."""
         return "pool" in self.operations
 
     @property
@@ -111,29 +118,31 @@ class ArrayConfig:
 
     @property
     def cluster_width(self) -> int:
-        """Bits of a cluster's number; none where there is but one."""
+        """Bits of a cluster's number; 0 if there is only one cluster."""
         return (self.clusters - 1).bit_length()
 
     @property
     def place_width(self) -> int:
-        """Bits of the place in a word: a slot number, or with ``huffman`` a bit number."""
+        """Bits of a position inside a word: a slot number, or with ``huffman`` a bit number."""
         if self.huffman:
             return (self.word_width - 1).bit_length()
-        return _bits_for(max(map(self.slots, self.encodings)) - 1)
+        most_slots = max(map(self.slots, self.encodings))
+        return _bits_for(most_slots - 1)
 
     @property
     def entry_address_width(self) -> int:
-        """Bits of a word address; one past the end is a valid end of column."""
+        """Bits of a word address. A column may end one word past the last."""
         return _bits_for(self.entry_depth)
 
     @property
     def pointer_width(self) -> int:
-        """Bits of a column pointer: word address, then place. EIE's 16 are too few."""
+        """Bits of a column pointer: word address, then position in the word. EIE's 16 bits do not
+        reach the end of these memories."""
         return self.entry_address_width + self.place_width
 
     @property
     def max_run(self) -> int:
-        """The longest run; with a zero weight it marks a filler."""
+        """The longest run. Together with weight 0 it marks a filler."""
         return (1 << self.run_width) - 1
 
     # Addresses -----------------------------------------------------------------------------
@@ -168,36 +177,90 @@ class ArrayConfig:
         return _bits_for(self.max_layers - 1)
 
     # Identity ------------------------------------------------------------------------------
-    def to_dict(self) -> dict:
-        """Plain values, as written beside every result; ``from_dict`` reads them back."""
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, stored with every result; :meth:`from_dict` reads them back."""
         return dataclasses.asdict(self) | {name: list(getattr(self, name)) for name in NAMES}
 
     @classmethod
-    def from_dict(cls, fields: dict) -> "ArrayConfig":
-        """Rebuild a configuration; unknown keys are refused."""
-        check_keys(fields)
-        fields = dict(fields)
-        for name in NAMES:
-            if isinstance(fields.get(name), list):
-                fields[name] = tuple(fields[name])
-        return cls(**fields)
+    def from_dict(cls, fields: Mapping[str, Any]) -> "ArrayConfig":
+        """Rebuild a configuration from :meth:`to_dict`'s values.
 
-    def replace(self, **changes) -> "ArrayConfig":
-        """A copy with some fields changed, checked anew."""
+        Raises
+        ------
+        TypeError : a field of the wrong type.
+        ConfigError : an unknown key, or values that are not allowed.
+        """
+        check_keys(fields)
+        values = dict(fields)
+        for name in NAMES:
+            if isinstance(values.get(name), list):
+                values[name] = tuple(values[name])
+        return cls(**values)
+
+    def replace(self, **changes: Any) -> "ArrayConfig":
+        """A copy with some fields changed; it is checked like any new configuration."""
         return dataclasses.replace(self, **changes)
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the configuration, hex; names caches and identifies an array to its host."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """SHA-256 of the configuration, hex: names caches, and tells a host which array it has."""
+        text = json.dumps(self.to_dict(), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _check_operations(config: ArrayConfig) -> None:
+    """Operations that need other operations."""
+    if "linear" not in config.operations:
+        raise ConfigError(f"operations must include linear, not {config.operations!r}")
+    if config.clusters > 1 and not config.conv:
+        raise ConfigError(f"operations with clusters must include conv, not {config.operations!r}")
+    if config.pool and not config.conv:
+        raise ConfigError(f"operations with pool must include conv, not {config.operations!r}")
+
+
+def _check_memories(config: ArrayConfig) -> None:
+    """Depths from which an address can be formed."""
+    for name in ("entry_depth", "pointer_depth"):
+        if getattr(config, name) % 2:
+            raise ConfigError(f"{name} must be even (two banks), not {getattr(config, name)!r}")
+    if config.conv and config.act_depth & (config.act_depth - 1):
+        raise ConfigError(f"act_depth must be a power of two with conv, where the two "
+                          f"activation memories are one, not {config.act_depth!r}")
+    if config.pes % config.clusters:
+        raise ConfigError(f"clusters must divide the {config.pes} PEs, not {config.clusters!r}")
+
+
+def _check_entries(config: ArrayConfig) -> None:
+    """Widths that hold a product, an entry and two codewords."""
+    if config.acc_width < config.act_width + config.weight_width:
+        raise ConfigError(f"acc_width must be at least act_width + weight_width = "
+                          f"{config.act_width + config.weight_width}, not {config.acc_width!r}")
+    for name, width in config.entry_widths.items():
+        if name in config.encodings and width > config.word_width:
+            raise ConfigError(f"word_width must hold an entry, in {name} {width} bits, "
+                              f"not {config.word_width!r}")
+    if config.huffman:
+        _check_huffman(config)
+
+
+def _check_huffman(config: ArrayConfig) -> None:
+    """Widths that the Huffman decoder needs."""
+    if config.word_width < 32:
+        raise ConfigError(f"word_width must be 32 or 64 for huffman, which reads two "
+                          f"codewords at once, not {config.word_width!r}")
+    widest = max(config.code_width, config.run_width)
+    if config.max_code_length < widest:
+        raise ConfigError(f"max_code_length must be at least {widest}, the wider of code "
+                          f"and run, so that every symbol gets a codeword, "
+                          f"not {config.max_code_length!r}")
 
 
 def check_keys(keys: Iterable[str]) -> None:
-    """Refuse a key that is no field of :class:`ArrayConfig`, with those that are near it.
+    """Refuse a key that is not a field of :class:`ArrayConfig`; the message proposes similar ones.
 
     Raises
     ------
-    ConfigError
+    ConfigError : names the first unknown key.
     """
     known = sorted(field.name for field in dataclasses.fields(ArrayConfig))
     unknown = sorted(set(keys) - set(known))
@@ -206,19 +269,20 @@ def check_keys(keys: Iterable[str]) -> None:
                           f"{did_you_mean(unknown[0], known)}the keys are {', '.join(known)}")
 
 
-#: TINY is for tests, so that every memory can be filled; EIE16 has room for LeNet-300-100.
+#: Ready-made configurations by name. TINY is for tests: its memories are small enough to be filled.
+#: EIE16 has room for LeNet-300-100.
 PRESETS = {
     "TINY": ArrayConfig(pes=4, queue_depth=4, entry_depth=64, pointer_depth=64, act_depth=16,
                         acc_depth=16, channel_depth=32, max_layers=4),
     "EIE16": ArrayConfig(pes=16, entry_depth=1024, pointer_depth=2048, act_depth=64,
                          acc_depth=64, channel_depth=128),
-    # The paper's array (EIE, section V and Table II), with the memories its own layers need.
+    # The paper's array (EIE, section V and Table II), with the memories that its layers need.
     "EIE64": ArrayConfig(pes=64, acc_width=48, entry_depth=16384, pointer_depth=32768,
                          act_depth=1024, acc_depth=256, channel_depth=1024),
     "EIE256": ArrayConfig(pes=256, acc_width=48, entry_depth=16384, pointer_depth=32768,
                           act_depth=256, acc_depth=64, channel_depth=256),
 } | {
-    # Arrays to simulate whole networks on: SqueezeNet's maps fit their memories.
+    # For simulating whole networks: SqueezeNet's feature maps fit these memories.
     f"NET{pes}": ArrayConfig(pes=pes, code_width=8, acc_width=48, entry_depth=1 << 15,
                              pointer_depth=1 << 15, act_depth=1 << 16, acc_depth=1024,
                              channel_depth=1 << 13, max_layers=64, operations=OPERATIONS,
@@ -228,7 +292,12 @@ PRESETS = {
 
 
 def preset(name: str) -> ArrayConfig:
-    """The named preset; an unknown name is refused with the list of names."""
+    """The preset of this name.
+
+    Raises
+    ------
+    ConfigError : an unknown name; the message lists the names.
+    """
     try:
         return PRESETS[name]
     except KeyError:
@@ -237,5 +306,11 @@ def preset(name: str) -> ArrayConfig:
 
 
 def half_rows(config: ArrayConfig) -> int:
-    """Where memory B begins."""
+    """Row at which activation memory B begins; memory A begins at row 0."""
     return 1 << config.act_address_width
+
+
+def preset_name(config: ArrayConfig) -> str:
+    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
+    names = [name for name, known in PRESETS.items() if known == config]
+    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"

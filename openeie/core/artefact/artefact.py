@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The artefact, ``*.eie``: a compressed network as a file that really is that small.
 
-A valid safetensors file of uint8 tensors: one per layer with weights
-(:mod:`openeie.core.artefact.payload`), and ``header``, which describes all layers: a CRC-32, then
-deflated JSON. ``docs/artefact.md``.
+It is a valid safetensors file of uint8 tensors: a payload for each layer with weights
+(:mod:`openeie.core.artefact.payload`), and ``header``, which describes all layers in a CRC-32
+followed by deflated JSON. See ``docs/artefact.md``.
 """
 import os
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -22,28 +23,29 @@ from .layer_headers import write_layer
 
 __all__ = ["MAX_FILE_BYTES", "save", "load", "dumps", "loads", "read_bytes", "read_header"]
 
-#: Larger files are refused unread.
+#: Larger files are refused without reading them.
 MAX_FILE_BYTES = 1 << 30
-_MAX_MESSAGE = 300
+_MAX_MESSAGE = 300      # characters that a message takes from a file, which may be any text
 _HEADER = "header"
 
 
 def dumps(network: Network, *, encoding: str | None = None) -> bytes:
-    """The artefact's bytes; the same network gives the same bytes.
+    """The bytes of a network's artefact; the same network always gives the same bytes.
 
-    Loading them gives every field back; of the provenance, what JSON can tell: tuples return as
-    lists.
+    Loading them restores every field. Only the provenance's tuples come back as lists, because it
+    is stored as JSON.
 
     Parameters
     ----------
-    encoding : of every matrix, instead of the layers' own; loading gives it back.
+    encoding : the encoding of every matrix, instead of each layer's own. Loaded layers have it.
 
     Raises
     ------
-    ArtefactError : the network has something the format cannot hold.
+    ArtefactError : the network has something that the format cannot hold.
     InputError : a layer's weights do not allow the encoding.
     """
-    layers, tensors = [], {}
+    layers = []
+    tensors = {}
     for number, layer in enumerate(network.layers):
         fields, payload = write_layer(layer, encoding)
         layers.append(fields)
@@ -64,11 +66,13 @@ def dumps(network: Network, *, encoding: str | None = None) -> bytes:
 
 
 def loads(data: bytes, *, source: str = "artefact") -> Network:
-    """The network in an artefact's bytes, checked completely before anything is returned.
+    """The network in an artefact's bytes; everything is checked before it is returned.
+
+    ``source`` is the name that messages give to the artefact.
 
     Raises
     ------
-    ArtefactError : whatever is wrong with the bytes; names ``source`` and the layer.
+    ArtefactError : anything is wrong with the bytes; names ``source`` and the layer.
     """
     header, payloads = read_header(data, source=source)
     layers = []
@@ -90,48 +94,79 @@ def loads(data: bytes, *, source: str = "artefact") -> Network:
 
 
 def read_header(data: bytes, *, source: str = "artefact") -> tuple[Header, list[bytes]]:
-    """Header and payloads, before these are looked at; a layer without one has ``b""``."""
-    def refuse(what):
-        # What a file says of itself may be as long as it likes.
-        return ArtefactError(f"{source} is not an artefact this version can read: "
-                             f"{what:.{_MAX_MESSAGE}}")
-    if len(data) > MAX_FILE_BYTES:
-        raise refuse(f"it has {len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
+    """The header of an artefact, and the payload of each layer, not yet decoded; ``b""`` for a
+    layer without one.
+
+    Raises
+    ------
+    ArtefactError : the file is damaged, too large, or of another version; names ``source``.
+    """
     try:
-        parts = safetensors.deserialize(data)
+        tensors = _tensors(data)
+        header = parse_header(_header_text(tensors.pop(_HEADER)))
+        names = {str(number) for number, layer in enumerate(header.layers) if layer.stored}
+        if set(tensors) != names:
+            raise ValueError(f"it has {len(tensors)} payloads for {len(names)} layers that have "
+                             f"one, or under other names than these layers' numbers")
+    except ValueError as error:
+        raise ArtefactError(f"{source} is not an artefact this version can read: "
+                            f"{error!s:.{_MAX_MESSAGE}}") from error
+    return header, [tensors.get(str(number), b"") for number in range(len(header.layers))]
+
+
+def _tensors(data: bytes) -> dict[str, bytes]:
+    """The tensors of a safetensors file by name, ``header`` among them.
+
+    Raises
+    ------
+    ValueError : the file is too large, not a safetensors file, or has other tensors than vectors
+        of bytes.
+    """
+    if len(data) > MAX_FILE_BYTES:
+        raise ValueError(f"it has {len(data):,} bytes, at most {MAX_FILE_BYTES:,} are read")
+    parts: list[tuple[str, dict[str, Any]]]
+    try:
+        parts = safetensors.deserialize(data)  # type: ignore[no-untyped-call]
         tensors = {name: bytes(part["data"]) for name, part in parts}
-        stamped = tensors.pop(_HEADER)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
-        raise refuse(f"{type(error).__name__}: {error}") from error
+    except (safetensors.SafetensorError, ValueError) as error:
+        raise ValueError(f"{type(error).__name__}: {error}") from error
+    if _HEADER not in tensors:
+        raise ValueError(f"it has no tensor {_HEADER!r}")
     if any(part["dtype"] != "U8" or len(part["shape"]) != 1 for _, part in parts):
-        raise refuse("its tensors must be vectors of bytes (U8)")
+        raise ValueError("its tensors must be vectors of bytes (U8)")
+    return tensors
+
+
+def _header_text(stamped: bytes) -> str:
+    """The header's JSON from its CRC-32 and deflated text.
+
+    Raises
+    ------
+    ValueError : it is damaged or too long.
+    """
     if int.from_bytes(stamped[:4], "little") != zlib.crc32(stamped[4:]):
-        raise refuse("the header's CRC-32 does not match: the file is damaged")
+        raise ValueError("the header's CRC-32 does not match: the file is damaged")
     inflate = zlib.decompressobj()
     try:
         text = inflate.decompress(stamped[4:], MAX_HEADER_BYTES).decode()
     except (zlib.error, UnicodeDecodeError) as error:
-        raise refuse(f"the header cannot be read: {error}") from error
+        raise ValueError(f"the header cannot be read: {error}") from error
     if inflate.unconsumed_tail:
-        raise refuse(f"the header has more than {MAX_HEADER_BYTES:,} bytes")
+        raise ValueError(f"the header has more than {MAX_HEADER_BYTES:,} bytes")
     if not inflate.eof or inflate.unused_data:
-        raise refuse("the header is cut short, or something follows it")
-    try:
-        header = parse_header(text)
-    except ValueError as error:
-        raise refuse(str(error)) from error
-    names = {str(number) for number, layer in enumerate(header.layers) if layer.stored}
-    if set(tensors) != names:
-        raise refuse(f"it has {len(tensors)} payloads for {len(names)} layers that have one, or "
-                     f"under other names than these layers' numbers")
-    return header, [tensors.get(str(number), b"") for number in range(len(header.layers))]
+        raise ValueError("the header is cut short, or something follows it")
+    return text
 
 
-def save(network: Network, path: str | os.PathLike, *, encoding: str | None = None) -> int:
-    """Write an artefact; returns its size in bytes. The file appears complete or not at all; a
-    link is followed, a device or a pipe is written to.
+def save(network: Network, path: str | os.PathLike[str], *, encoding: str | None = None) -> int:
+    """Write a network's artefact to a file; returns its size in bytes.
 
-    ``encoding`` as in :func:`dumps`.
+    The file appears complete or not at all. A link is followed; a device or a pipe is written to.
+    ``encoding`` as for :func:`dumps`.
+
+    Raises
+    ------
+    ArtefactError, InputError : as :func:`dumps`, or the file cannot be written.
     """
     data = dumps(network, encoding=encoding)
     path = Path(path)
@@ -142,13 +177,23 @@ def save(network: Network, path: str | os.PathLike, *, encoding: str | None = No
     return len(data)
 
 
-def load(path: str | os.PathLike) -> Network:
-    """Read an artefact; see :func:`loads`."""
+def load(path: str | os.PathLike[str]) -> Network:
+    """The network in an artefact's file.
+
+    Raises
+    ------
+    ArtefactError : the file cannot be read, or as :func:`loads`.
+    """
     return loads(read_bytes(path), source=str(path))
 
 
-def read_bytes(path: str | os.PathLike) -> bytes:
-    """A file's bytes, unless it is too large to be an artefact."""
+def read_bytes(path: str | os.PathLike[str]) -> bytes:
+    """The bytes of an artefact's file.
+
+    Raises
+    ------
+    ArtefactError : the file cannot be read, or is larger than :data:`MAX_FILE_BYTES`.
+    """
     try:
         return read_regular(path, MAX_FILE_BYTES)
     except UntrustedError as error:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an artefact's header says of binary layers; their payload is read and written here, too.
+"""What an artefact's header says about binary layers, and their payload.
 
-The payload: the signs, a bit each (:meth:`openeie.core.numbers.signs.SignMatrix.to_bytes`), then
-each row's bias in ``bias_bytes`` and its multiplier and shift, as other layers have them.
+The payload begins with the signs, one bit each
+(:meth:`openeie.core.numbers.signs.SignMatrix.to_bytes`). Then follow each row's bias in
+``bias_bytes`` bytes, its multiplier and its shift, as for other layers.
 """
 import zlib
 from typing import Annotated, ClassVar, Literal
@@ -12,14 +13,14 @@ import pydantic
 from ..errors import EncodingError
 from ..network.binary import SignConv, SignLinear
 from ..numbers.signs import SignMatrix
-from .layer_header import LayerHeader, Size, Walked, numbers_of
+from .layer_header import Fields, LayerHeader, Size, WindowedHeader, numbers_of
 from .payload import decode_writeback, encode_writeback, split_sections
 
 __all__ = ["BinaryHeader", "SignLinearHeader", "SignConvHeader"]
 
 
 class BinaryHeader(LayerHeader):
-    """A layer with ``rows`` x ``cols`` weights of a bit."""
+    """A layer with ``rows`` x ``cols`` weights of one bit each."""
     stored: ClassVar[bool] = True
 
     mode: Literal["bwn", "xnor"]
@@ -29,8 +30,8 @@ class BinaryHeader(LayerHeader):
     crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
 
     @classmethod
-    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload; ``encoding`` is other layers'."""
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload. ``encoding`` does not concern binary layers."""
         fields, _ = super().write(layer)
         bias_bytes, writeback = encode_writeback(layer, uniform=False)
         payload = layer.signs.to_bytes() + writeback
@@ -38,12 +39,12 @@ class BinaryHeader(LayerHeader):
                          "cols": layer.signs.shape[1], "bias_bytes": bias_bytes,
                          "crc": zlib.crc32(payload)}, payload
 
-    def decode(self, payload: bytes) -> dict:
-        """Arguments of the layer.
+    def decode(self, payload: bytes) -> Fields:
+        """Arguments of the layer's class.
 
         Raises
         ------
-        EncodingError, InputError : the payload is damaged, or what it holds cannot be.
+        EncodingError, InputError : the payload is damaged, or describes an impossible layer.
         """
         if zlib.crc32(payload) != self.crc:
             raise EncodingError(f"CRC-32 is {zlib.crc32(payload):08x}, the header says "
@@ -67,8 +68,8 @@ class SignLinearHeader(BinaryHeader):
     kind: Literal["binary_linear"]
 
     @classmethod
-    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload."""
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload."""
         fields, payload = super().write(layer)
         return fields | {"kind": "binary_linear"}, payload
 
@@ -78,43 +79,43 @@ class SignLinearHeader(BinaryHeader):
 
     @property
     def label(self) -> str:
-        """With its mode."""
+        """The layer's kind in tables, with its mode."""
         return f"{self.mode} linear"
 
     @property
     def inputs(self) -> int:
-        """A column each."""
+        """Activations that it reads, one per column."""
         return self.cols
 
     @property
     def outputs(self) -> int:
-        """A row each."""
+        """Activations that it writes, one per row."""
         return self.rows
 
 
-class SignConvHeader(Walked, BinaryHeader):
+class SignConvHeader(WindowedHeader, BinaryHeader):
     """A convolution with binary weights."""
     makes: ClassVar[type] = SignConv
 
     kind: Literal["binary_conv"]
 
     @classmethod
-    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload."""
+    def write(cls, layer: SignLinear, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload."""
         assert isinstance(layer, SignConv)
         fields, payload = super().write(layer)
         return fields | {"kind": "binary_conv", "window": numbers_of(layer.window)}, payload
 
     def read(self, payload: bytes) -> SignConv:
         """The layer."""
-        return SignConv(window=self.walked, **self.decode(payload))
+        return SignConv(window=self.window, **self.decode(payload))
 
     @property
     def label(self) -> str:
-        """With its mode."""
+        """The layer's kind in tables, with its mode."""
         return f"{self.mode} conv"
 
     @property
     def outputs(self) -> int:
-        """The matrix's rows at every position."""
-        return self.rows * self.walked.positions
+        """Activations that it writes, one per row at every position."""
+        return self.rows * self.window.positions

@@ -1,28 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The entry stream of an artefact: gaps to runs and bits, and bits back to (run, code)."""
+"""The entry stream of an artefact: from gaps to runs and bits, and from bits to runs and codes.
+
+A gap is the number of zeros before a weight, which can be longer than any run. A run is that of an
+entry; fillers split gaps into runs.
+"""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..entries.huffman import MAX_LENGTH, BitPacker
+from ..entries.huffman import MAX_LENGTH, BitPacker, CanonicalCode
 from ..errors import EncodingError
+from .payload_shape import PayloadShape
 
-__all__ = ["Gaps", "split_runs", "encode_stream", "decode_stream"]
+__all__ = ["Coder", "Codes", "Gaps", "decode_stream", "encode_stream", "split_runs"]
 
 #: Bit positions decoded, or weights encoded, at a time; bounds the memory of both.
 _CHUNK = 1 << 18
-#: Longer gaps are so rare that they may be sorted.
+#: Longer gaps are rare, so they may be sorted.
 _LONG = 1 << 16
+
+#: From runs or codes, int64 [n], to their codewords and these codewords' lengths, int64 [n].
+Coder = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+#: The codes of runs and of codebook slots.
+Codes = tuple[CanonicalCode, CanonicalCode]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Gaps:
-    """Zeros before each weight of a vector, since the weight before it.
+    """The zeros before each weight of a vector, counted from the weight before it.
 
     Attributes
     ----------
-    each : unsigned [nnz].
-    length, count : int64, the different gaps, ascending, and how often each comes.
+    each : unsigned [nnz], the gaps in order.
+    length, count : int64, the different gaps, ascending, and how often each occurs.
     """
     each: np.ndarray
     length: np.ndarray
@@ -30,87 +41,89 @@ class Gaps:
 
     @classmethod
     def of(cls, position: np.ndarray) -> "Gaps":
-        """Of weights at increasing positions, int64 [nnz]."""
-        dtype = np.uint32 if not len(position) or position[-1] < 1 << 32 else np.uint64
-        each: np.ndarray = np.empty(len(position), dtype)
+        """Gaps of weights at ascending positions, int64 [nnz]."""
+        is_narrow = not len(position) or position[-1] < 1 << 32
+        each: np.ndarray = np.empty(len(position), np.uint32 if is_narrow else np.uint64)
         each[:1] = position[:1]
         for at in range(1, len(position), _CHUNK):
-            to = min(at + _CHUNK, len(position))
-            each[at:to] = position[at:to] - position[at - 1:to - 1] - 1
+            end = min(at + _CHUNK, len(position))
+            each[at:end] = position[at:end] - position[at - 1:end - 1] - 1
         short = np.zeros(_LONG, np.int64)
         for at in range(0, len(each), _CHUNK):
             part = each[at:at + _CHUNK]
             short += np.bincount(part[part < _LONG].astype(np.int64), minlength=_LONG)
         length = np.flatnonzero(short)
-        far, many = np.unique(each[each >= _LONG].astype(np.int64), return_counts=True)
-        return cls(each=each, length=np.concatenate([length, far]),
-                   count=np.concatenate([short[length], many]))
+        long, long_count = np.unique(each[each >= _LONG].astype(np.int64), return_counts=True)
+        return cls(each=each, length=np.concatenate([length, long]),
+                   count=np.concatenate([short[length], long_count]))
 
     def runs(self, width: int) -> tuple[int, np.ndarray]:
-        """Fillers that runs of ``width`` bits need, and how often each run comes, int64."""
+        """Number of fillers if runs have ``width`` bits, and how often each run then occurs, int64
+        [2**width]."""
         fillers = int(np.dot(self.length >> width, self.count))
         run = self.length & ((1 << width) - 1)
-        often = np.bincount(run, weights=self.count, minlength=1 << width).astype(np.int64)
-        often[-1] += fillers
-        return fillers, often
+        frequency = np.bincount(run, weights=self.count, minlength=1 << width).astype(np.int64)
+        frequency[-1] += fillers
+        return fillers, frequency
 
 
-def split_runs(gap: np.ndarray, symbols: np.ndarray,
-               width: int) -> tuple[np.ndarray, np.ndarray]:
-    """Runs and symbols, int64 [entries], of weights after gaps [nnz].
+def split_runs(gap: np.ndarray, symbols: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Runs and symbols of all entries, both int64 [entries], for weights with ``symbols`` [nnz]
+    after gaps [nnz].
 
-    A gap beyond the longest run of ``width`` bits is split by fillers, entries of that run with
-    symbol 0.
+    A gap beyond the longest run of ``width`` bits is split by fillers, which are entries with that
+    run and symbol 0.
     """
     fillers = (gap >> width).astype(np.int64)
     place = np.arange(len(gap)) + np.cumsum(fillers)
     longest = (1 << width) - 1
     run = np.full(len(gap) + int(fillers.sum()), longest, np.int64)
+    run[place] = gap & longest
     code = np.zeros(len(run), np.int64)
-    run[place], code[place] = gap & longest, symbols
+    code[place] = symbols
     return run, code
 
 
-def encode_stream(gaps: Gaps, symbols: np.ndarray, width: int, run_code, symbol_code) -> bytes:
-    """The bits of all entries.
+def encode_stream(gaps: Gaps, symbols: np.ndarray, width: int, run_code: Coder,
+                  symbol_code: Coder) -> bytes:
+    """The bits of all entries, of each first its run and then its symbol.
 
     Parameters
     ----------
-    symbols : [nnz].
-    width : of a run before Huffman coding.
-    run_code, symbol_code : each turns runs or symbols, int64, into their codewords and the
-        lengths of these, at most 16 bits.
+    symbols : codebook slots or weights, [nnz].
+    width : bits of a run before Huffman coding.
+    run_code, symbol_code : codes with codewords of at most 16 bits.
     """
     packer = BitPacker()
     for at in range(0, len(symbols), _CHUNK):
         run, symbol = split_runs(gaps.each[at:at + _CHUNK], symbols[at:at + _CHUNK], width)
-        (first, first_size), (second, second_size) = run_code(run), symbol_code(symbol)
-        packer.add(first << second_size | second, first_size + second_size)
+        run_word, run_size = run_code(run)
+        symbol_word, symbol_size = symbol_code(symbol)
+        packer.add(run_word << symbol_size | symbol_word, run_size + symbol_size)
     return packer.finish()
 
 
-def decode_stream(shape, bits: np.ndarray, codes) -> tuple[np.ndarray, np.ndarray]:
-    """Runs uint8 and codes (or weights, not yet signed) int32 [entries].
+def decode_stream(shape: PayloadShape, bits: np.ndarray, codes: Codes | None
+                  ) -> tuple[np.ndarray, np.ndarray]:
+    """Runs uint8 [entries], and codes (or literal weights, as unsigned numbers) int32 [entries].
 
     Parameters
     ----------
-    shape : the payload's :class:`PayloadShape`.
+    shape : sizes of the stream.
     bits : uint8 [>= run_bits + code_bits], each 0 or 1.
-    codes : canonical codes of runs and of codes; None for fixed widths.
+    codes : Huffman codes; None for fixed widths.
 
     Raises
     ------
-    EncodingError : the stream is not exactly what the shape says: entries, bits of runs, of codes.
+    EncodingError : the stream does not have exactly the entries, the bits of runs and the bits of
+        codes that ``shape`` says.
     """
     total = shape.run_bits + shape.code_bits
     if codes is None:
-        widths = (shape.run_width, shape.code_width)
-        if (shape.run_bits, shape.code_bits) != tuple(w * shape.entries for w in widths):
-            raise EncodingError(f"{shape.entries} entries of {widths[0]} + {widths[1]} bits are "
-                                f"not {shape.run_bits} + {shape.code_bits} bits")
-        words = _value(bits[:total].reshape(shape.entries, sum(widths)))
-        return ((words >> widths[1]).astype(np.uint8), words & ((1 << widths[1]) - 1))
-    runs, values, at = [np.zeros(0, np.uint8)], [np.zeros(0, np.int32)], 0
+        return _decode_fixed(shape, bits[:total])
+    runs = [np.zeros(0, np.uint8)]
+    values = [np.zeros(0, np.int32)]
+    at = 0
     left = shape.entries
     padded = np.concatenate([bits[:total], np.zeros(2 * MAX_LENGTH + 1, np.uint8)])
     while left:
@@ -120,41 +133,60 @@ def decode_stream(shape, bits: np.ndarray, codes) -> tuple[np.ndarray, np.ndarra
         run, code, used = _decode_chunk(part, codes, min(_CHUNK, total - at), left)
         runs.append(run)
         values.append(code)
-        at, left = at + used, left - len(run)
-    run, code = np.concatenate(runs), np.concatenate(values)
-    used = codes[0].bits(run), codes[1].bits(code)
-    if used != (shape.run_bits, shape.code_bits):
+        at += used
+        left -= len(run)
+    run = np.concatenate(runs)
+    code = np.concatenate(values)
+    run_bits = codes[0].bits(run)
+    code_bits = codes[1].bits(code)
+    if (run_bits, code_bits) != (shape.run_bits, shape.code_bits):
         raise EncodingError(f"the entry stream has {shape.run_bits} + {shape.code_bits} bits, "
-                            f"its entries take {used[0]} + {used[1]}")
+                            f"its entries take {run_bits} + {code_bits}")
     return run, code
 
 
-def _decode_chunk(bits, codes, length, limit):
-    """Entries that start in the first ``length`` bits, at most ``limit`` of them.
+def _decode_fixed(shape: PayloadShape, bits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The stream if runs and codes have fixed widths."""
+    run_width = shape.run_width
+    code_width = shape.code_width
+    expected = (run_width * shape.entries, code_width * shape.entries)
+    if (shape.run_bits, shape.code_bits) != expected:
+        raise EncodingError(f"{shape.entries} entries of {run_width} + {code_width} bits are "
+                            f"not {shape.run_bits} + {shape.code_bits} bits")
+    words = _numbers(bits.reshape(shape.entries, run_width + code_width))
+    run = (words >> code_width).astype(np.uint8)
+    return run, words & ((1 << code_width) - 1)
 
-    What would be decoded is worked out at every bit at once; following the lengths from the
-    first bit then picks the positions where entries really start.
+
+def _decode_chunk(bits: np.ndarray, codes: Codes, length: int, limit: int
+                  ) -> tuple[np.ndarray, np.ndarray, int]:
+    """Runs and codes of at most ``limit`` entries that start in the first ``length`` bits, and the
+    number of bits that these entries take.
+
+    An entry is decoded at every bit, as if it started there. Then the lengths are followed from the
+    first bit on, which finds the positions where entries really start.
     """
     window = np.zeros(len(bits) - MAX_LENGTH + 1, np.int64)
     for bit in range(MAX_LENGTH):
         window = window << 1 | bits[bit:bit + len(window)]
-    (run, run_length), (code, code_length) = (c.match(window) for c in codes)
-    after = np.minimum(np.arange(length) + run_length[:length], len(window) - 1)
-    step = (run_length[:length] + code_length[after]).tolist()
+    run, run_length = codes[0].match(window)
+    code, code_length = codes[1].match(window)
+    code_start = np.minimum(np.arange(length) + run_length[:length], len(window) - 1)
+    size = (run_length[:length] + code_length[code_start]).tolist()
     starts: list[int] = []
     at = 0
     while at < length and len(starts) < limit:
         starts.append(at)
-        at += step[at]
-    place = np.array(starts, np.int64)
-    then = after[place]
-    if max(run_length[place].max(), code_length[then].max()) > MAX_LENGTH:
-        raise EncodingError("the entry stream holds bits that are no codeword")
-    return run[place].astype(np.uint8), code[then].astype(np.int32), at
+        at += size[at]
+    run_at = np.array(starts, np.int64)
+    code_at = code_start[run_at]
+    if max(run_length[run_at].max(), code_length[code_at].max()) > MAX_LENGTH:
+        raise EncodingError("the entry stream holds bits that are not a codeword")
+    return run[run_at].astype(np.uint8), code[code_at].astype(np.int32), at
 
 
-def _value(bits):
-    """int32 [n] from bits [n, width], first bit highest."""
+def _numbers(bits: np.ndarray) -> np.ndarray:
+    """Numbers int32 [n] from their bits [n, width], the most significant first."""
     result = np.zeros(len(bits), np.int32)
     for column in bits.T:
         result = result << 1 | column

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The artefact's header: JSON, checked field by field before any size in it is believed."""
+"""The artefact's header: JSON, checked field by field before any size in it is relied on."""
 import json
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import pydantic
 
@@ -14,57 +14,60 @@ __all__ = ["SCHEMA_VERSION", "MAX_HEADER_BYTES", "MAX_ENTRIES", "MAX_WEIGHTS", "
            "MAX_PARTS", "Header", "dump_header", "parse_header"]
 
 SCHEMA_VERSION = 1
-#: The JSON's length, in characters.
+#: Most bytes of the JSON text.
 MAX_HEADER_BYTES = 1 << 20
-#: Entries of a whole file; decoding takes about 70 bytes for each.
+#: Most entries of a whole file; decoding takes about 70 bytes of memory for each.
 MAX_ENTRIES = 1 << 26
-#: Weights of one layer, zeros included.
+#: Most weights of one layer, zeros included.
 MAX_WEIGHTS = 1 << 32
-#: Columns of all matrices of a file; each takes 8 bytes, and none in the file.
+#: Most columns of all matrices of a file; each takes 8 bytes of memory, but none in the file.
 MAX_COLUMNS = 1 << 24
-#: Maps that are read side by side, by a layer and the pools before it.
+#: Most maps that a layer reads side by side, through the pools before it.
 MAX_PARTS = 1024
 _LIMITS = Limits(bytes=MAX_HEADER_BYTES)
 
 
 class Header(Model):
-    """What the header says of the network."""
+    """What the header says about the network."""
     schema_version: int
     name: Name
     act_width: Literal[8, 16]
     input_range: tuple[int, int] = pydantic.Field(strict=False)
     input_scale: Scale
     layers: Annotated[list[AnyLayer], pydantic.Field(min_length=1, max_length=1024)]
-    provenance: dict
+    provenance: dict[str, Any]
 
     def sources(self, number: int) -> list[str]:
-        """Names of what a layer reads."""
-        return self.layers[number].sources \
-            or [self.layers[number - 1].name if number else INPUT]
+        """Names of what layer ``number`` reads."""
+        before = self.layers[number - 1].name if number else INPUT
+        return self.layers[number].sources or [before]
 
     @pydantic.model_validator(mode="after")
     def _bounds(self) -> "Header":
-        """Sizes that decoding may rely on: with them, memory follows the file's own size."""
-        _check_chain(self)
-        matrices = [(number, layer) for number, layer in enumerate(self.layers)
-                    if isinstance(layer, MatrixHeader)]
-        for number, layer in matrices:
+        """Check the sizes that decoding relies on, so that its memory is bounded by the file's own
+        size."""
+        _check_sources(self)
+        entries = 0
+        columns = 0
+        for number, layer in enumerate(self.layers):
+            if not isinstance(layer, MatrixHeader):
+                continue
             if layer.rows * layer.cols > MAX_WEIGHTS:
                 raise ValueError(f"layer {number} has {layer.rows:,} x {layer.cols:,} weights, at "
                                  f"most {MAX_WEIGHTS:,} are read")
-        for what, total, most in (
-                ("entries", sum(layer.entries for _, layer in matrices), MAX_ENTRIES),
-                ("columns", sum(layer.cols for _, layer in matrices), MAX_COLUMNS)):
-            if total > most:
-                raise ValueError(f"it has {total:,} {what}, at most {most:,} are read")
+            entries += layer.entries
+            columns += layer.cols
+        if entries > MAX_ENTRIES:
+            raise ValueError(f"it has {entries:,} entries, at most {MAX_ENTRIES:,} are read")
+        if columns > MAX_COLUMNS:
+            raise ValueError(f"it has {columns:,} columns, at most {MAX_COLUMNS:,} are read")
         return self
 
 
-def _check_chain(header: Header) -> None:
-    """What a layer reads comes before it and is as long as it says.
+def _check_sources(header: Header) -> None:
+    """Check that what each layer reads comes before it and has the size that it says.
 
-    The network's own checks (``openeie/core/network/graph.py``) know more, and come once
-    payloads are read.
+    The network itself checks more (``openeie/core/network/graph.py``), once payloads are read.
     """
     outputs: dict[str, int] = {}
     parts = {INPUT: 1}
@@ -74,7 +77,8 @@ def _check_chain(header: Header) -> None:
             outputs.setdefault(INPUT, layer.inputs)
         for name in sources:
             if name not in outputs:
-                raise ValueError(f"layer {number} reads {name!r:.40}, which is no layer before it")
+                raise ValueError(f"layer {number} reads {name!r:.40}, which is not an earlier "
+                                 f"layer")
         together = sum if layer.concatenates else max
         given = together(outputs[name] for name in sources)
         if given != layer.inputs:
@@ -85,13 +89,15 @@ def _check_chain(header: Header) -> None:
             raise ValueError(f"layer {number} reads {read:,} maps side by side, at most "
                              f"{MAX_PARTS:,} are read")
         if layer.name in outputs or layer.name == INPUT:
-            raise ValueError(f"layer {number} has the name {layer.name!r:.40}, which another has")
+            raise ValueError(f"layer {number} has the name {layer.name!r:.40}, which another layer "
+                             f"has")
         outputs[layer.name] = layer.outputs
         parts[layer.name] = read if layer.keeps_parts else 1
 
 
-def dump_header(fields: dict) -> str:
-    """Compact JSON that :func:`parse_header` reads back unchanged, tuples as lists.
+def dump_header(fields: dict[str, Any]) -> str:
+    """Compact JSON that :func:`parse_header` reads back unchanged, except for tuples, which become
+    lists.
 
     Raises
     ------
@@ -110,11 +116,11 @@ def dump_header(fields: dict) -> str:
 
 
 def parse_header(text: str) -> Header:
-    """The header in JSON.
+    """The header from JSON.
 
     Raises
     ------
-    ValueError : the first thing that is wrong, in one line.
+    ValueError : names the first thing that is wrong, in one line.
     """
     try:
         fields = parse_json(text, "the header", _LIMITS)
@@ -128,6 +134,7 @@ def parse_header(text: str) -> Header:
 
 
 def _first(error: pydantic.ValidationError) -> str:
+    """The first of the errors, in one line."""
     first = error.errors()[0]
     message = first["msg"].removeprefix("Value error, ")
     if not first["loc"]:
@@ -135,8 +142,8 @@ def _first(error: pydantic.ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {message}, not {first['input']!r:.80}"
 
 
-def _plain(value):
-    """The value as JSON gives it back, if nothing is lost: tuples become lists."""
+def _plain(value: Any) -> Any:
+    """The value as it comes back from JSON if nothing is lost: tuples become lists."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

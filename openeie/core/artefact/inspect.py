@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is in an artefact, in the columns of Deep Compression's Tables 2 to 5."""
+"""Contents of an artefact, in the columns of Deep Compression's Tables 2 to 5."""
 import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from ..network.graph import Layer
 from ..network.window import Window
@@ -16,23 +17,23 @@ __all__ = ["LayerColumns", "Contents", "inspect"]
 
 @dataclass(frozen=True, kw_only=True)
 class LayerColumns:
-    """One layer, or the total. Bits are averages over the entries, fillers included.
+    """One layer, or the total. Bits are averages over all entries, fillers included.
 
-    A layer without weights, such as a pool, has zeros; a binary one has all its weights, a bit
-    each.
+    A layer without weights, such as a pool, has zeros. A binary layer keeps all its weights, with
+    one bit each.
 
     Attributes
     ----------
-    name, kind, encoding : the layer's, a binary one's mode as its encoding; ``total`` and empty
-        for the total.
-    window : of a layer that walks a map.
-    weights, kept : weights of the dense matrix, and those stored.
+    name, kind : the layer's; for the total, ``total`` and empty.
+    encoding : the layer's; of a binary layer its mode; empty for the total.
+    window : of a layer whose kernel moves over a map.
+    weights, kept : weights of the dense matrix, and those that are stored.
     fillers : entries that only carry a run.
-    weight_bits, index_bits : of one entry before Huffman coding.
-    weight_bits_huffman, index_bits_huffman : as stored.
-    bytes_shared : what fixed widths would take: entries and codebook (the paper's P + Q).
-    bytes_stored : entries, codebook and code lengths as stored (P + Q + H).
-    bytes_other : bias and scales.
+    weight_bits, index_bits : of one entry, before Huffman coding.
+    weight_bits_huffman, index_bits_huffman : of one entry, as stored.
+    bytes_shared : of entries and codebook with fixed widths (the paper's P + Q).
+    bytes_stored : of entries, codebook and codeword lengths as stored (P + Q + H).
+    bytes_other : of biases and scales.
     """
     name: str
     kind: str = ""
@@ -67,13 +68,22 @@ class LayerColumns:
 
 @dataclass(frozen=True, kw_only=True)
 class Contents:
-    """A whole artefact; ``float_bytes``: weights and biases as float32."""
+    """A whole artefact.
+
+    Attributes
+    ----------
+    name : the network's.
+    file_bytes, payload_bytes : size of the file, and of all payloads in it.
+    layers, total : a row of the tables for each layer, and their total.
+    provenance : the network's.
+    float_bytes : size of all weights and biases as float32.
+    """
     name: str
     file_bytes: int
     payload_bytes: int
     layers: tuple[LayerColumns, ...]
     total: LayerColumns
-    provenance: dict
+    provenance: dict[str, Any]
     float_bytes: int
 
     @property
@@ -81,22 +91,27 @@ class Contents:
         """How many times smaller the file is than the float32 network."""
         return self.float_bytes / self.file_bytes
 
-    def to_dict(self) -> dict:
-        """Plain values, rates included."""
-        def columns(layer: LayerColumns) -> dict:
-            window = layer.window and {name: list(value) if isinstance(value, tuple) else value
-                                       for name, value in asdict(layer.window).items()}
-            return asdict(layer) | {"window": window, "kept_share": layer.kept_share,
-                                    "rate_shared": layer.rate_shared,
-                                    "rate_stored": layer.rate_stored}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON, rates included."""
         return {"name": self.name, "file_bytes": self.file_bytes,
                 "payload_bytes": self.payload_bytes, "float_bytes": self.float_bytes,
-                "factor": self.factor, "layers": [columns(layer) for layer in self.layers],
-                "total": columns(self.total), "provenance": self.provenance}
+                "factor": self.factor, "layers": [_plain(layer) for layer in self.layers],
+                "total": _plain(self.total), "provenance": self.provenance}
 
 
-def inspect(source: str | os.PathLike | bytes) -> Contents:
-    """Read an artefact's columns from its bytes; ``source`` is a path or the bytes.
+def _plain(layer: LayerColumns) -> dict[str, Any]:
+    """A layer's columns as plain values for JSON, rates included."""
+    window = None
+    if layer.window is not None:
+        window = asdict(layer.window)
+        for name in ("kernel", "stride", "pad"):
+            window[name] = list(window[name])
+    return asdict(layer) | {"window": window, "kept_share": layer.kept_share,
+                            "rate_shared": layer.rate_shared, "rate_stored": layer.rate_stored}
+
+
+def inspect(source: str | os.PathLike[str] | bytes) -> Contents:
+    """Contents of the artefact ``source``, a path or the bytes themselves.
 
     Raises
     ------
@@ -104,53 +119,65 @@ def inspect(source: str | os.PathLike | bytes) -> Contents:
     """
     data = source if isinstance(source, bytes) else read_bytes(source)
     name = "artefact" if isinstance(source, bytes) else str(Path(source))
-    network = loads(data, source=name)          # everything is decoded, so nothing is assumed
+    network = loads(data, source=name)          # decodes everything, so nothing is assumed below
     header, payloads = read_header(data, source=name)
     layers = tuple(_columns(layer, decoded)
                    for layer, decoded in zip(header.layers, network.layers))
+    numbers = sum(layer.rows * (layer.cols + 1) for layer in header.layers
+                  if isinstance(layer, (MatrixHeader, BinaryHeader)))
     return Contents(name=header.name, file_bytes=len(data),
                     payload_bytes=sum(map(len, payloads)), layers=layers, total=_total(layers),
-                    provenance=header.provenance,
-                    float_bytes=4 * sum(layer.rows * (layer.cols + 1) for layer in header.layers
-                                        if isinstance(layer, (MatrixHeader, BinaryHeader))))
+                    provenance=header.provenance, float_bytes=4 * numbers)
 
 
 def _columns(layer: LayerHeader, decoded: Layer) -> LayerColumns:
-    common: dict = {"name": layer.name, "kind": layer.label, "window": layer.walked}
     if isinstance(layer, BinaryHeader):
-        signs, weights = layer.sections["signs"], layer.rows * layer.cols
-        return LayerColumns(
-            **common, encoding=layer.mode, weights=weights, kept=weights, weight_bits=1,
-            weight_bits_huffman=1, bytes_shared=signs, bytes_stored=signs,
-            bytes_other=sum(layer.sections.values()) - signs)
-    if not isinstance(layer, MatrixHeader):
-        return LayerColumns(**common)
-    kept = decoded.weights.nnz
-    shape, entries = layer.shape, max(1, layer.entries)
-    sections = shape.sections(layer.rows)
-    stored = sum(sections[name] for name in ("entries", "codebook", "run_lengths",
-                                             "code_lengths"))
+        return _binary_columns(layer)
+    if isinstance(layer, MatrixHeader):
+        return _matrix_columns(layer, decoded.weights.nnz)
+    return LayerColumns(name=layer.name, kind=layer.label, window=layer.window)
+
+
+def _binary_columns(layer: BinaryHeader) -> LayerColumns:
+    weights = layer.rows * layer.cols
+    signs = layer.sections["signs"]
     return LayerColumns(
-        **common, encoding=layer.encoding, weights=layer.rows * layer.cols, kept=kept,
-        fillers=layer.entries - kept, weight_bits=shape.code_width, index_bits=shape.run_width,
+        name=layer.name, kind=layer.label, window=layer.window, encoding=layer.mode,
+        weights=weights, kept=weights, weight_bits=1, weight_bits_huffman=1, bytes_shared=signs,
+        bytes_stored=signs, bytes_other=sum(layer.sections.values()) - signs)
+
+
+def _matrix_columns(layer: MatrixHeader, kept: int) -> LayerColumns:
+    """Columns of a layer of which ``kept`` weights are not 0."""
+    shape = layer.shape
+    sections = shape.sections(layer.rows)
+    stored = sum(sections[name]
+                 for name in ("entries", "codebook", "run_lengths", "code_lengths"))
+    fixed_bits = layer.entries * (shape.code_width + shape.run_width)
+    entries = max(1, layer.entries)
+    return LayerColumns(
+        name=layer.name, kind=layer.label, window=layer.window, encoding=layer.encoding,
+        weights=layer.rows * layer.cols, kept=kept, fillers=layer.entries - kept,
+        weight_bits=shape.code_width, index_bits=shape.run_width,
         weight_bits_huffman=shape.code_bits / entries,
         index_bits_huffman=shape.run_bits / entries,
-        bytes_shared=layer.entries * (shape.code_width + shape.run_width) / 8
-        + sections["codebook"],
-        bytes_stored=stored, bytes_other=sum(sections.values()) - stored)
+        bytes_shared=fixed_bits / 8 + sections["codebook"], bytes_stored=stored,
+        bytes_other=sum(sections.values()) - stored)
 
 
 def _total(layers: tuple[LayerColumns, ...]) -> LayerColumns:
+    """Sums over the layers; of bits, the mean over all entries."""
     entries = [layer.kept + layer.fillers for layer in layers]
 
     def mean(name: str) -> float:
-        return sum(getattr(layer, name) * n for layer, n in zip(layers, entries)) \
-            / max(1, sum(entries))
-
-    def whole(name: str):
-        return sum(getattr(layer, name) for layer in layers)
-    sums = {name: whole(name) for name in ("weights", "kept", "fillers", "bytes_shared",
-                                           "bytes_stored", "bytes_other")}
-    means: dict = {name: mean(name) for name in ("weight_bits", "index_bits",
-                                                 "weight_bits_huffman", "index_bits_huffman")}
-    return LayerColumns(name="total", **sums, **means)
+        bits = sum(getattr(layer, name) * n for layer, n in zip(layers, entries))
+        return float(bits / max(1, sum(entries)))
+    return LayerColumns(
+        name="total", weights=sum(layer.weights for layer in layers),
+        kept=sum(layer.kept for layer in layers), fillers=sum(layer.fillers for layer in layers),
+        weight_bits=mean("weight_bits"), index_bits=mean("index_bits"),
+        weight_bits_huffman=mean("weight_bits_huffman"),
+        index_bits_huffman=mean("index_bits_huffman"),
+        bytes_shared=sum(layer.bytes_shared for layer in layers),
+        bytes_stored=sum(layer.bytes_stored for layer in layers),
+        bytes_other=sum(layer.bytes_other for layer in layers))

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an artefact's header says of a layer of any kind; the kinds are in ``kinds.py``."""
+"""What an artefact's header says about a layer of any kind. The kinds are in ``layer_headers.py``
+and ``binary_header.py``."""
 from typing import Annotated, Any, ClassVar
 
 import pydantic
@@ -7,21 +8,24 @@ import pydantic
 from ..network.graph import Layer
 from ..network.window import Window
 
-__all__ = ["LayerHeader", "Model", "Walked", "Count", "Name", "Numbers", "Scale", "Size",
-           "numbers_of", "window_of"]
+__all__ = ["LayerHeader", "Model", "WindowedHeader", "Count", "Fields", "Name", "Numbers", "Scale",
+           "Size", "numbers_of", "window_of"]
 
 Count = Annotated[int, pydantic.Field(ge=0, le=1 << 32)]
 Size = Annotated[int, pydantic.Field(ge=1, le=1 << 20)]
 Scale = Annotated[float, pydantic.Field(gt=0, allow_inf_nan=False)]
 Name = Annotated[str, pydantic.Field(min_length=1, max_length=200)]
 
+#: A layer's JSON object, or the arguments of its class.
+Fields = dict[str, Any]
+
 
 def window_of(numbers: list[int]) -> Window:
-    """The window of eleven numbers.
+    """The window that the header describes by eleven numbers, see :data:`Numbers`.
 
     Raises
     ------
-    InputError : it cannot be.
+    InputError : there is no such window.
     """
     height, width, channels, *rest = numbers
     return Window(height=height, width=width, channels=channels, kernel=(rest[0], rest[1]),
@@ -33,32 +37,34 @@ def _checked(numbers: list[int]) -> list[int]:
     return numbers
 
 
-#: Height, width and channels of the map that is read, kernel, stride, and padding at the top,
-#: left, bottom and right.
+#: Height, width and channels of the map that is read; height and width of the kernel; vertical and
+#: horizontal stride; padding at the top, left, bottom and right.
 Numbers = Annotated[list[int], pydantic.Field(min_length=11, max_length=11),
                     pydantic.AfterValidator(_checked)]
 
 
 def numbers_of(window: Window) -> list[int]:
-    """A window as it stands in the header."""
+    """A window's eleven numbers in the header, see :data:`Numbers`."""
     return [window.height, window.width, window.channels, *window.kernel, *window.stride,
             *window.pad]
 
 
 class Model(pydantic.BaseModel):
-    """A part of the header: no field of another type than stated, and none that is not."""
+    """A part of the header. Fields have exactly the stated types, and there are no other fields."""
     model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
 class LayerHeader(Model):
-    """What the header says of any layer; a field that has its default is left out.
+    """What the header says about any layer. A field that has its default is left out of the file.
 
     Attributes
     ----------
-    makes : the kind's class in a network.
-    stored : it has a payload.
-    keeps_parts : its output lies in the same parts as what it reads (``layout.py``).
-    concatenates : several sources are read side by side; otherwise each is as long as ``inputs``.
+    makes : the class of such layers in a network.
+    stored : whether the layer has a payload.
+    keeps_parts : whether its output has the same parts as what it reads, see
+        :class:`openeie.core.network.layout.MapLayout`.
+    concatenates : whether several sources are concatenated; otherwise each has ``inputs``
+        activations.
     """
     makes: ClassVar[type]
     stored: ClassVar[bool] = False
@@ -72,8 +78,9 @@ class LayerHeader(Model):
     sources: list[Name] = []
 
     @classmethod
-    def write(cls, layer: Any, encoding: str | None = None) -> tuple[dict, bytes]:
-        """A layer's fields and its payload, if it has one in another encoding than its own."""
+    def write(cls, layer: Any, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload of a layer. ``encoding``, if given, replaces the layer's own
+        encoding."""
         return {"name": layer.name, "relu": bool(layer.relu), "sources": list(layer.sources),
                 "output_scale": float(layer.output_scale)}, b""
 
@@ -82,29 +89,29 @@ class LayerHeader(Model):
 
         Raises
         ------
-        EncodingError, InputError : the payload is damaged, or what it holds cannot be.
+        EncodingError, InputError : the payload is damaged, or describes an impossible layer.
         """
         raise NotImplementedError
 
     @property
-    def common(self) -> dict:
-        """Arguments that every layer takes."""
+    def common(self) -> Fields:
+        """Arguments that the class of every layer takes."""
         return {"name": self.name, "relu": self.relu, "sources": tuple(self.sources),
                 "output_scale": self.output_scale}
 
     @property
     def label(self) -> str:
-        """What the layer does, in tables."""
+        """The layer's kind in tables."""
         return self.kind
 
     @property
-    def walked(self) -> Window | None:
-        """The window that goes over the map it reads."""
+    def window(self) -> Window | None:
+        """The window that moves over the map it reads; None without one."""
         return None
 
     @property
     def inputs(self) -> int:
-        """Activations that it reads, of all its sources together if it concatenates them."""
+        """Activations that it reads; of each source, unless it concatenates them."""
         raise NotImplementedError
 
     @property
@@ -113,16 +120,16 @@ class LayerHeader(Model):
         raise NotImplementedError
 
 
-class Walked(LayerHeader):
-    """A layer that follows a window over a map."""
-    window: Numbers
+class WindowedHeader(LayerHeader):
+    """A layer whose kernel moves over a map."""
+    window_numbers: Numbers = pydantic.Field(alias="window")
 
     @property
-    def walked(self) -> Window:
+    def window(self) -> Window:
         """The window."""
-        return window_of(self.window)
+        return window_of(self.window_numbers)
 
     @property
     def inputs(self) -> int:
-        """Of the map."""
-        return self.walked.inputs
+        """Activations of the map."""
+        return self.window.inputs

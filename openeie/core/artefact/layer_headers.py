@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The kinds of layers that an artefact holds: what the header says of each, written and read.
+"""What an artefact's header says about each kind of layer: written from layers and read back.
 
-Another kind is another class here and its line in :data:`KINDS`.
+A new kind needs a class here and a line in :data:`KINDS`.
 """
 import dataclasses
 import zlib
@@ -14,18 +14,19 @@ from ..network.graph import Add, Conv, Depthwise, Layer, Linear, Pool
 from ..network.layers import Weighted
 from ..numbers.fixed import MAX_SHIFT, MULTIPLIER_BITS
 from .binary_header import SignConvHeader, SignLinearHeader
-from .layer_header import Count, LayerHeader, Scale, Size, Walked, numbers_of
-from .payload import PayloadShape, decode_payload, encode_payload
+from .layer_header import Count, Fields, LayerHeader, Scale, Size, WindowedHeader, numbers_of
+from .payload import decode_payload, encode_payload
+from .payload_shape import PayloadShape
 
 __all__ = ["KINDS", "AnyLayer", "MatrixHeader", "write_layer"]
-
 
 Multiplier = Annotated[int, pydantic.Field(ge=1, lt=1 << MULTIPLIER_BITS)]
 Shift = Annotated[int, pydantic.Field(ge=0, le=MAX_SHIFT)]
 
 
 class MatrixHeader(LayerHeader):
-    """A layer with a matrix of ``rows`` x ``cols``; its payload's shape is among the fields."""
+    """A layer with a matrix of ``rows`` x ``cols``. Some of its fields are those of the payload's
+    :class:`openeie.core.artefact.payload_shape.PayloadShape`."""
     stored: ClassVar[bool] = True
 
     rows: Size
@@ -42,8 +43,8 @@ class MatrixHeader(LayerHeader):
     crc: Annotated[int, pydantic.Field(ge=0, lt=1 << 32)]
 
     @classmethod
-    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload."""
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload."""
         if encoding is not None:
             layer = dataclasses.replace(layer, encoding=encoding)
         fields, _ = super().write(layer)
@@ -52,11 +53,11 @@ class MatrixHeader(LayerHeader):
             "rows": layer.weights.shape[0], "cols": layer.weights.shape[1],
             "encoding": layer.encoding, "weight_scale": float(layer.weight_scale),
             "crc": zlib.crc32(payload)}
-        del fields["huffman"]
+        del fields["huffman"]           # the encoding says it
         return fields, payload
 
-    def decode(self, payload: bytes) -> dict:
-        """Arguments of the layer.
+    def decode(self, payload: bytes) -> Fields:
+        """Arguments of the layer's class.
 
         Raises
         ------
@@ -71,9 +72,10 @@ class MatrixHeader(LayerHeader):
     @property
     def shape(self) -> PayloadShape:
         """How to read the payload."""
-        return PayloadShape(huffman=self.encoding == "huffman", **{
-            field.name: getattr(self, field.name) for field in dataclasses.fields(PayloadShape)
-            if field.name != "huffman"})
+        return PayloadShape(
+            entries=self.entries, run_width=self.run_width, codebook=self.codebook,
+            huffman=self.encoding == "huffman", run_bits=self.run_bits, code_bits=self.code_bits,
+            bias_bytes=self.bias_bytes, uniform=self.uniform)
 
 
 class LinearHeader(MatrixHeader):
@@ -88,42 +90,43 @@ class LinearHeader(MatrixHeader):
 
     @property
     def inputs(self) -> int:
-        """A column each."""
+        """Activations that it reads, one per column."""
         return self.cols
 
     @property
     def outputs(self) -> int:
-        """A row each."""
+        """Activations that it writes, one per row."""
         return self.rows
 
 
-class WindowHeader(Walked, MatrixHeader):
-    """A layer with a matrix that follows a window."""
+class KernelHeader(WindowedHeader, MatrixHeader):
+    """A layer with a matrix, whose kernel moves over a map."""
     @classmethod
-    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload."""
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload."""
         assert isinstance(layer, (Conv, Depthwise))
         fields, payload = super().write(layer, encoding)
         return fields | {"window": numbers_of(layer.window)}, payload
 
     def read(self, payload: bytes) -> Layer:
         """The layer."""
-        return self.makes(window=self.walked, **self.decode(payload))
+        layer: Layer = self.makes(window=self.window, **self.decode(payload))
+        return layer
 
     @property
     def outputs(self) -> int:
-        """The matrix's rows at every position."""
-        return self.rows * self.walked.positions
+        """Activations that it writes, one per row at every position."""
+        return self.rows * self.window.positions
 
 
-class ConvHeader(WindowHeader):
+class ConvHeader(KernelHeader):
     """A convolution."""
     makes: ClassVar[type] = Conv
 
     kind: Literal["conv"] = "conv"
 
 
-class DepthwiseHeader(WindowHeader):
+class DepthwiseHeader(KernelHeader):
     """A depthwise convolution: a row for each channel, a column for each place of the kernel."""
     makes: ClassVar[type] = Depthwise
     keeps_parts: ClassVar[bool] = True
@@ -131,14 +134,14 @@ class DepthwiseHeader(WindowHeader):
     kind: Literal["depthwise"]
 
     @classmethod
-    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields and payload."""
+    def write(cls, layer: Weighted, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields and payload."""
         fields, payload = super().write(layer, encoding)
         return fields | {"kind": "depthwise"}, payload
 
 
 class AddHeader(LayerHeader):
-    """An addition of two maps: all of it stands in the header."""
+    """An addition of two maps; it has no payload."""
     makes: ClassVar[type] = Add
     keeps_parts: ClassVar[bool] = True
     concatenates: ClassVar[bool] = False
@@ -151,12 +154,12 @@ class AddHeader(LayerHeader):
     shift: Shift = 0
 
     @classmethod
-    def write(cls, layer: Add, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields, and no payload."""
+    def write(cls, layer: Add, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields, and an empty payload."""
         fields, payload = super().write(layer)
-        return fields | {"kind": "add", "factors": list(map(int, layer.factors))} | {
-            name: int(getattr(layer, name))
-            for name in ("pixels", "channels", "multiplier", "shift")}, payload
+        return fields | {"kind": "add", "factors": [int(factor) for factor in layer.factors],
+                         "pixels": int(layer.pixels), "channels": int(layer.channels),
+                         "multiplier": int(layer.multiplier), "shift": int(layer.shift)}, payload
 
     def read(self, payload: bytes) -> Add:
         """The layer."""
@@ -165,17 +168,17 @@ class AddHeader(LayerHeader):
 
     @property
     def inputs(self) -> int:
-        """Of each map."""
+        """Activations of each map."""
         return self.pixels * self.channels
 
     @property
     def outputs(self) -> int:
-        """As many."""
+        """Activations written; equal to ``inputs``, the size of each map."""
         return self.inputs
 
 
-class PoolHeader(Walked):
-    """A pool: all of it stands in the header."""
+class PoolHeader(WindowedHeader):
+    """A pool; it has no payload."""
     makes: ClassVar[type] = Pool
     keeps_parts: ClassVar[bool] = True
 
@@ -185,8 +188,8 @@ class PoolHeader(Walked):
     shift: Shift = 0
 
     @classmethod
-    def write(cls, layer: Pool, encoding: str | None = None) -> tuple[dict, bytes]:
-        """Fields, and no payload."""
+    def write(cls, layer: Pool, encoding: str | None = None) -> tuple[Fields, bytes]:
+        """Header fields, and an empty payload."""
         fields, payload = super().write(layer)
         return fields | {"kind": "pool", "window": numbers_of(layer.window),
                          "reduce": layer.reduce, "multiplier": int(layer.multiplier),
@@ -194,20 +197,21 @@ class PoolHeader(Walked):
 
     def read(self, payload: bytes) -> Pool:
         """The layer."""
-        return Pool(window=self.walked, reduce=self.reduce, multiplier=self.multiplier,
+        return Pool(window=self.window, reduce=self.reduce, multiplier=self.multiplier,
                     shift=self.shift, **self.common)
 
     @property
     def label(self) -> str:
-        """With what it does to a channel."""
+        """The layer's kind in tables: max pool or sum pool."""
         return f"{self.reduce} pool"
 
     @property
     def outputs(self) -> int:
-        """The map's channels at every position."""
-        return self.walked.positions * self.walked.channels
+        """Activations that it writes, one per channel at every position."""
+        return self.window.positions * self.window.channels
 
 
+#: The header of each kind of layer, by the ``kind`` in the file.
 KINDS: dict[str, type[LayerHeader]] = {
     "linear": LinearHeader, "conv": ConvHeader, "pool": PoolHeader,
     "depthwise": DepthwiseHeader, "add": AddHeader,
@@ -215,31 +219,32 @@ KINDS: dict[str, type[LayerHeader]] = {
 _BY_CLASS = {header.makes: header for header in KINDS.values()}
 
 
-def write_layer(layer: Layer, encoding: str | None = None) -> tuple[dict, bytes | None]:
-    """A layer's fields without those that have their defaults, and its payload if it has one.
+def write_layer(layer: Layer, encoding: str | None = None) -> tuple[Fields, bytes | None]:
+    """A layer's header fields, without those that have their defaults, and its payload; None if
+    it has none.
 
-    ``encoding`` replaces the layer's own.
+    ``encoding``, if given, replaces the layer's own encoding.
 
     Raises
     ------
-    ArtefactError : no kind of layer that files hold.
-    InputError : its weights do not allow the encoding.
+    ArtefactError : a kind of layer that artefacts cannot hold.
+    InputError : the layer's weights do not allow the encoding.
     """
     header = _BY_CLASS.get(type(layer))
     if header is None:
         raise ArtefactError(f"layer {layer.name!r} is a {type(layer).__name__}; this version's "
                             f"files hold {', '.join(KINDS)}")
     fields, payload = header.write(layer, encoding)
-    return {name: value for name, value in fields.items()
-            if value != header.model_fields[name].default}, \
-        payload if header.stored else None
+    defaults = {field.alias or name: field.default for name, field in header.model_fields.items()}
+    fields = {name: value for name, value in fields.items() if value != defaults[name]}
+    return fields, payload if header.stored else None
 
 
 def _of_kind(fields: object) -> LayerHeader:
-    """A layer's fields as what their ``kind`` says, which a linear layer and, having a window
-    instead, a convolution need not."""
+    """The header of the kind that a layer's ``kind`` names. A layer without one is a convolution if
+    it has a window, and otherwise a linear layer."""
     if not isinstance(fields, dict):
-        raise ValueError("a layer is an object")
+        raise ValueError("a layer must be a JSON object")
     kind = fields.get("kind", "conv" if "window" in fields else "linear")
     if not isinstance(kind, str) or kind not in KINDS:
         raise ValueError(f"a layer's kind is one of {', '.join(KINDS)}; if it is "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which layers the clusters share among them, each taking other output positions."""
+"""Which layers run clustered: the clusters share the layer's output positions among them."""
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,52 +12,79 @@ from .tiles import Tile
 
 __all__ = ["Group", "clustered_tiles", "choose", "estimate_cycles"]
 
-_DENSITY = 0.5          # of the activations, nobody knows it before they are there
+_DENSITY = 0.5          # assumed share of non-zero activations; the real one is known only later
 
-#: The tiles of one matrix, and the matrix.
+#: The tiles that share a matrix, and the matrix.
 Group = tuple[Sequence[Tile], Encoded]
 
 
 def _can_cluster(tile: Tile, config: ArrayConfig) -> bool:
-    """Whether every cluster gets a position. Of a local layer, every PE works on its own channels
-    already."""
+    """True if there is at least one output position per cluster. Channel-wise layers gain nothing:
+    their PEs already work independently."""
     return config.clusters > 1 and not tile.local and tile.positions >= config.clusters
 
 
 def clustered_tiles(groups: Sequence[Sequence[Tile]], config: ArrayConfig) -> list[Sequence[Tile]]:
-    """The tiles of each matrix, clustered if all of them can be; the others as they are."""
-    return [[replace(tile, clusters=config.clusters) for tile in tiles]
-            if all(_can_cluster(tile, config) for tile in tiles) else tiles for tiles in groups]
+    """The same groups of tiles, each clustered if all its tiles can be, and else unchanged."""
+    result: list[Sequence[Tile]] = []
+    for tiles in groups:
+        if all(_can_cluster(tile, config) for tile in tiles):
+            tiles = [replace(tile, clusters=config.clusters) for tile in tiles]
+        result.append(tiles)
+    return result
 
 
 def estimate_cycles(group: Group, config: ArrayConfig) -> float:
-    """About what the tiles of a matrix take, to compare ways to run them: the busiest PE, the
-    writeback or the scan, whichever is slowest."""
+    """Approximate cycles of all tiles of a matrix, for comparing ways to run them.
+
+    The slowest of three stages counts: the scan, the busiest PE's entries, and the writeback.
+    """
     tiles, encoded = group
-    work = float(np.maximum(encoded.entries.count, 1).sum(axis=1).max()) * _DENSITY
-    each = max(work, Timing.row * tiles[0].acc_rows(config))
-    return sum(max(tile.positions * tile.walk.rows, -(-tile.positions // tile.clusters) * each)
-               for tile in tiles)
+    columns = np.maximum(encoded.entries.count, 1)      # an empty column takes a cycle, too
+    work = float(columns.sum(axis=1).max()) * _DENSITY
+    each_position = max(work, Timing.row * tiles[0].acc_rows(config))
+    total = 0.0
+    for tile in tiles:
+        scan = tile.positions * tile.walk.rows
+        turns = -(-tile.positions // tile.clusters)
+        total += max(scan, turns * each_position)
+    return total
 
 
 def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig) -> list[Group]:
-    """Of each matrix the way that takes fewer cycles, as far as the memories have room: first
-    those that save most for each word of entry memory that they cost."""
-    chosen = list(whole)
-    taken_words, taken_rows = map(sum, zip(*(_needs(one, config) for one in whole)))
+    """For each matrix, choose the clustered form if it saves cycles and fits. Greedy: most cycles
+    saved per extra entry word first.
+
+    Parameters
+    ----------
+    whole, shared : the groups of all matrices, unclustered and clustered, in the same order.
+    """
     gains = []
     for number, (before, after) in enumerate(zip(whole, shared)):
         saved = estimate_cycles(before, config) - estimate_cycles(after, config)
-        words, rows = (a - b for a, b in zip(_needs(after, config), _needs(before, config)))
-        if saved > 0 and after[0][0].acc_rows(config) <= config.acc_depth:
+        words = _entry_words(after) - _entry_words(before)
+        rows = _channel_rows(after, config) - _channel_rows(before, config)
+        if saved > 0 and _channel_rows(after, config) <= config.acc_depth:
             gains.append((saved / max(words, 1), number, words, rows))
+
+    chosen = list(whole)
+    used_words = sum(map(_entry_words, whole))
+    used_rows = sum(_channel_rows(group, config) for group in whole)
     for _, number, words, rows in sorted(gains, reverse=True):
-        if taken_words + words <= config.entry_depth and taken_rows + rows <= config.channel_depth:
+        if used_words + words <= config.entry_depth and used_rows + rows <= config.channel_depth:
             chosen[number] = shared[number]
-            taken_words, taken_rows = taken_words + words, taken_rows + rows
+            used_words += words
+            used_rows += rows
     return chosen
 
 
-def _needs(group: Group, config: ArrayConfig) -> tuple[int, int]:
-    """Words of entry memory and rows of channel memory."""
-    return group[1].words.shape[1], group[0][0].acc_rows(config)
+def _entry_words(group: Group) -> int:
+    """Words of entry memory that the group's matrix takes in each PE."""
+    _, encoded = group
+    return int(encoded.words.shape[1])
+
+
+def _channel_rows(group: Group, config: ArrayConfig) -> int:
+    """Rows of channel memory that the group takes, which is also its accumulators per PE."""
+    tiles, _ = group
+    return tiles[0].acc_rows(config)

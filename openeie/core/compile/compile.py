@@ -2,6 +2,7 @@
 """Network -> program: choose encodings, prove the accumulators, place everything."""
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from ..array.config import ENCODINGS, ArrayConfig
 from ..errors import CapacityError, ConfigError, InputError, must_be_one_of
@@ -11,10 +12,12 @@ from .capacity import Capacity, activation_needs
 from .cluster import Group, choose, clustered_tiles
 from .memory_images import Image
 from .program import Program
-from .tile_search import TileSearch
+from .tile_search import Maps, TileSearch
 from .tiles import Tile, tiles_of
 
 __all__ = ["compile_network", "try_compile"]
+
+_EVEN = ("entry_depth", "pointer_depth")        # memories of two banks
 
 
 def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
@@ -22,32 +25,33 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
                     balance: bool = False) -> Program:
     """Compile ``network`` for the array ``config``.
 
-    Maps that do not fit the activation memories, and layers with more rows than accumulators,
-    are tiled (``docs/architecture.md``, "Tiling").
+    Maps that do not fit the activation memories are tiled, and so are layers with more rows than
+    accumulators (``docs/architecture.md``, "Tiling").
 
     Parameters
     ----------
-    vectors : inputs of one start; while a vector is written back the next is accumulated.
-    encoding : use this one for every layer instead of the layers' own.
-    clustered : whether the clusters share the positions of every layer that has enough of them;
-        None: of those where that saves cycles and the memories have room for a copy in each.
-    balance : order the channels inside the network so that the PEs have like loads
-        (:func:`openeie.core.compile.balance.balanced`); layers that clusters can share are ordered
-        for the PEs of a cluster. The program's network is the balanced one; its outputs are
-        the same.
+    vectors : inputs of one launch of the program, 1 .. 65535. While one vector is written back, the
+        next is already accumulated.
+    encoding : the encoding of all layers, instead of each layer's own.
+    clustered : whether the clusters share the positions of every layer that has enough of them.
+        None: only of the layers where this saves cycles and the memories have room for the copies.
+    balance : order the inner layers' channels so that the PEs have similar loads, see
+        :func:`openeie.core.compile.balance.balanced`; layers that clusters can share are balanced
+        for the PEs of one cluster. ``Program.network`` is then the balanced network, whose outputs
+        are the same.
 
     Raises
     ------
-    CapacityError : everything that does not fit, with what is needed and available, and the
-        smallest configuration that would do.
-    InputError : a bad argument, an encoding that a layer or the configuration cannot have, or a
+    CapacityError : the network does not fit; the message lists everything that is too small, and
+        the smallest sufficient configuration.
+    InputError : a bad argument, an encoding that a layer or the configuration does not allow, or a
         layer that no array runs.
     """
     check_runnable(network)
     if balance:
-        network = balanced(network, config.pes,
-                           clusters=1 if clustered is False else config.clusters)
-    options: dict = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
+        clusters = 1 if clustered is False else config.clusters
+        network = balanced(network, config.pes, clusters=clusters)
+    options: dict[str, Any] = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
     program, capacity = try_compile(network, config, **options)
     if program is None:
         raise CapacityError(f"network {network.name!r} does not fit: "
@@ -59,11 +63,18 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
 def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
                 encoding: str | None = None, clustered: bool | None = None
                 ) -> tuple[Program | None, Capacity]:
-    """The program, or None, and what it lacks; arguments as for :func:`compile_network`."""
+    """The program, or None if it does not fit, and what was found about the capacity.
+
+    Parameters as for :func:`compile_network`.
+
+    Raises
+    ------
+    InputError : as :func:`compile_network`.
+    """
     check_runnable(network)
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
-    names = [_encoding(layer, config, encoding) for layer in network.layers]
+    encodings = [_encoding(layer, config, encoding) for layer in network.layers]
     if network.branches and not config.conv:
         raise InputError(f"layer {network.branches[0]!r} does not read the layer before it, which "
                          f"needs an array with conv among its operations, such as the presets "
@@ -76,66 +87,83 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
     capacity.check_shapes(tiles)
     capacity.check_activations(search)
     capacity.prove_accumulators()
-    if capacity.problems:               # before encoding: these do not depend on it
+    if capacity.problems:               # before encoding, which takes longer
         return None, capacity
     image = Image(network, config, vectors, capacity)
-    groups = _groups(image, tiles, names, clustered)
-    if capacity.problems:
-        return None, capacity
-    ways = {}
+    return _fill(image, tiles, encodings, clustered, maps), capacity
+
+
+def _fill(image: Image, tiles: list[Tile], encodings: list[str], clustered: bool | None, maps: Maps
+          ) -> Program | None:
+    """Fill the memory images with all matrices and descriptors; None if they do not fit."""
+    groups = _groups(image, tiles, encodings, clustered)
+    if image.capacity.problems:
+        return None
+    clusters = {}
     for same, encoded in groups:
         image.place(same[0], encoded)
-        ways[same[0].matrix] = same[0].clusters
+        clusters[same[0].matrix] = same[0].clusters
     for tile in tiles:
-        image.describe(dataclasses.replace(tile, clusters=ways[tile.matrix]))
-    if capacity.problems:
-        return None, capacity
-    used = max(activation_needs(network, config, vectors, maps.rows).values())
-    return image.program(maps, used), capacity
+        image.describe(dataclasses.replace(tile, clusters=clusters[tile.matrix]))
+    if image.capacity.problems:
+        return None
+    needs = activation_needs(image.network, image.config, image.vectors, maps.rows)
+    return image.program(maps, max(needs.values()))
 
 
-def _groups(image: Image, tiles: list[Tile], names: list[str], clustered: bool | None
+def _groups(image: Image, tiles: list[Tile], encodings: list[str], clustered: bool | None
             ) -> list[Group]:
-    """The tiles of each matrix, clustered or not, and the matrix encoded; none if one cannot be."""
+    """Tiles grouped by the matrix they share, with the matrix encoded. A matrix that cannot be
+    encoded is left out and reported in ``image.capacity``."""
     by_matrix: dict[tuple[int, range], list[Tile]] = {}
     for tile in tiles:
         by_matrix.setdefault(tile.matrix, []).append(tile)
     apart = list(by_matrix.values())
     shared = clustered_tiles(apart, image.config)
-
-    def encode(groups: Sequence[Sequence[Tile]]) -> list[Group]:
-        encoded = [(same, image.encode(same[0], names[same[0].layer])) for same in groups]
-        return [(same, one) for same, one in encoded if one is not None]
-
     if clustered is False or shared == apart:
-        return encode(apart)
+        return _encoded(image, apart, encodings)
     if clustered:
         image.capacity.check_shapes([tile for same in shared for tile in same])
-        return encode(shared)
-    groups = encode(apart)
-    return groups if image.capacity.problems else choose(groups, encode(shared), image.config)
+        return _encoded(image, shared, encodings)
+    groups = _encoded(image, apart, encodings)
+    if image.capacity.problems:
+        return groups
+    return choose(groups, _encoded(image, shared, encodings), image.config)
 
 
-def _smallest(network: Network, config: ArrayConfig, capacity: Capacity, options: dict) -> str:
-    """Each field that is too small with its least value that is enough, the others as they are.
-    Problems that hide behind others are found by trying."""
+def _encoded(image: Image, groups: Sequence[Sequence[Tile]], encodings: list[str]) -> list[Group]:
+    """Each group of tiles with its matrix, encoded; without the matrices that cannot be."""
+    result = []
+    for tiles in groups:
+        encoded = image.encode(tiles[0], encodings[tiles[0].layer])
+        if encoded is not None:
+            result.append((tiles, encoded))
+    return result
+
+
+def _smallest(network: Network, config: ArrayConfig, capacity: Capacity,
+              options: dict[str, Any]) -> str:
+    """Advice for a network that does not fit: each field that is too small, with its least
+    sufficient value. Some problems are only found once others are solved, so this compiles again
+    until there are none."""
     chosen: dict[str, int] = {}
     while capacity.problems:
         if capacity.hopeless:
-            return "no other memories would help"
+            return "larger memories would not help"
         for name, value in capacity.short.items():
-            chosen[name] = value + value % 2 if name in ("entry_depth", "pointer_depth") else value
+            chosen[name] = value + value % 2 if name in _EVEN else value
         try:
             larger = config.replace(**chosen)
         except ConfigError as error:
             return f"there is no such array: {error}"
         _, capacity = try_compile(network, larger, **options)
     order = [field.name for field in dataclasses.fields(ArrayConfig)]
-    return "the smallest configuration that would: " + ", ".join(
-        f"{name}={chosen[name]}" for name in sorted(chosen, key=order.index))
+    advice = [f"{name}={chosen[name]}" for name in sorted(chosen, key=order.index)]
+    return f"the smallest configuration that would: {', '.join(advice)}"
 
 
 def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
+    """The encoding of a layer's matrix: ``override``, the layer's own, or the array's first."""
     if layer.operation not in config.operations:
         raise InputError(f"layer {layer.name!r} is of the kind {layer.operation}, but the array "
                          f"runs only {', '.join(config.operations)} layers; choose a "
@@ -149,5 +177,6 @@ def _encoding(layer: Layer, config: ArrayConfig, override: str | None) -> str:
                          f"{', '.join(config.encodings)}; choose one of them (--encoding, in "
                          f"Python encoding=), or another configuration")
     if name != "csr" and layer.weights.codebook is None:
-        raise InputError(f"layer {layer.name!r} has its weights in place; encode it as csr")
+        raise InputError(f"layer {layer.name!r} has no codebook: its weights are not shared; "
+                         f"encode it as csr")
     return name

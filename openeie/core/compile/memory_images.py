@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program's memory images as they grow, matrix by matrix, and its descriptors, tile by tile."""
+"""A program's memory images while they are built: matrix by matrix, then descriptor by
+descriptor."""
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,7 +16,7 @@ from ..errors import EncodingError
 from ..network.graph import INPUT, Network
 from ..numbers.sparse import SparseWeights, select
 from .capacity import Capacity
-from .program import TilePlan, Program
+from .program import Program, TilePlan
 from .tile_search import Maps
 from .tiles import Tile
 
@@ -28,10 +29,14 @@ class Encoded:
 
     Attributes
     ----------
-    encoding, entries : what is encoded, and how.
-    words : uint64 [PEs, words] of entry memory; pointers : uint32 [PEs, n + 1], from word 0.
-    codebook, run_symbols : its tables; tables : its Huffman words in the descriptor.
-    lengths : codeword lengths of runs and codes, None unless ``huffman``.
+    encoding : one of :data:`openeie.core.array.config.ENCODINGS`.
+    entries : the matrix as entries, before packing.
+    words : uint64 [PEs, words] of entry memory.
+    pointers : uint32 [PEs, n + 1], column pointers, counted from the first of these words.
+    codebook : int16 [2**code_width], zeros without a codebook.
+    run_symbols : uint8 [2**run_width], rank -> run; zeros unless ``huffman``.
+    tables : the Huffman words of the descriptor.
+    lengths : codeword lengths of runs and of codes, uint8; None unless ``huffman``.
     """
     encoding: str
     entries: Entries
@@ -40,12 +45,12 @@ class Encoded:
     codebook: np.ndarray
     run_symbols: np.ndarray
     tables: list[int]
-    lengths: tuple
+    lengths: tuple[np.ndarray | None, np.ndarray | None]
 
 
 @dataclass(frozen=True)
 class _Place:
-    """A matrix in the memories: its first pointer and channel, and its table."""
+    """Where a matrix lies: its first pointer, its first row of channels, and its table."""
     encoded: Encoded
     pointer_base: int
     channel_base: int
@@ -54,7 +59,8 @@ class _Place:
 
 @dataclass
 class Image:
-    """The program as it grows; what does not fit is left to ``capacity``."""
+    """The memories of a program that is being built. What does not fit is reported to
+    ``capacity``."""
     network: Network
     config: ArrayConfig
     vectors: int
@@ -68,147 +74,182 @@ class Image:
     descriptors: list[list[int]] = field(default_factory=list)
     matrices: dict[tuple[int, range], _Place] = field(default_factory=dict)
 
-    def encode(self, tile: Tile, encoding: str) -> "Encoded | None":
-        """A tile's matrix in an encoding; None, and a problem, if the array cannot have it."""
-        config, layer = self.config, self.network.layers[tile.layer]
+    def encode(self, tile: Tile, encoding: str) -> Encoded | None:
+        """A tile's matrix in an encoding; None, and a problem in ``capacity``, if the array's codes
+        are too narrow for its codebook.
+
+        Raises
+        ------
+        EncodingError : more symbols than Huffman codewords.
+        """
+        config = self.config
+        name = self.network.layers[tile.layer].name
         weights = self._weights(tile)
         if encoding != "csr" and len(weights.codebook) > 1 << config.code_width:
             slots = len(weights.codebook)
             self.capacity.lacks("code_width", (slots - 1).bit_length(),
-                                f"layer {layer.name!r} has {slots} codebook slots, the array's "
+                                f"layer {name!r} has {slots} codebook slots, the array's "
                                 f"codes have {config.code_width} bits")
             return None
         entries = encode_entries(weights, tile.pes(config), config.max_run)
-        codebook = np.zeros(1 << config.code_width, np.int16)
-        run_symbols = np.zeros(1 << config.run_width, np.uint8)
-        tables: list[int] = [0] * (config.max_code_length if config.huffman else 0)
-        codes: tuple = (None, None)
         if encoding == "huffman":
-            run, code = codes = self._codes(layer.name, weights, entries)
-            words, pointers = pack_huffman(config, entries, run, code)
-            codebook[:len(code.ranked)] = weights.codebook[code.ranked]
-            run_symbols[:len(run.ranked)] = run.ranked
-            tables = [pack(TABLE_WORD, row)
-                      for row in table_words(run, code, config.max_code_length)]
-        else:
-            words, pointers = pack_fixed(config, encoding, entries)
-            if encoding == "codebook":
-                codebook[:len(weights.codebook)] = weights.codebook
-        if not len(entries.run):
-            words = words[:, :0]
-        return Encoded(encoding=encoding, entries=entries, words=words, pointers=pointers,
-                       codebook=codebook, run_symbols=run_symbols, tables=tables,
-                       lengths=tuple(code and code.lengths for code in codes))
+            return self._huffman(name, weights, entries)
+        return self._fixed(encoding, weights, entries)
+
+    def _fixed(self, encoding: str, weights: SparseWeights, entries: Entries) -> Encoded:
+        """A matrix in ``csr`` or ``codebook``."""
+        config = self.config
+        words, pointers = pack_fixed(config, encoding, entries)
+        codebook = np.zeros(1 << config.code_width, np.int16)
+        if encoding == "codebook":
+            codebook[:len(weights.codebook)] = weights.codebook
+        tables = [0] * (config.max_code_length if config.huffman else 0)
+        return Encoded(encoding=encoding, entries=entries, words=_used(words, entries),
+                       pointers=pointers, codebook=codebook,
+                       run_symbols=np.zeros(1 << config.run_width, np.uint8), tables=tables,
+                       lengths=(None, None))
+
+    def _huffman(self, name: str, weights: SparseWeights, entries: Entries) -> Encoded:
+        """A matrix in ``huffman``: codebook and runs are in the order of the codewords' ranks."""
+        config = self.config
+        try:
+            run = CanonicalCode.of(entries.run, 1 << config.run_width, config.max_code_length)
+            code = CanonicalCode.of(entries.code, len(weights.codebook), config.max_code_length)
+        except EncodingError as error:
+            raise EncodingError(f"layer {name!r}: {error}") from error
+        words, pointers = pack_huffman(config, entries, run, code)
+        codebook = np.zeros(1 << config.code_width, np.int16)
+        codebook[:len(code.ranked)] = weights.codebook[code.ranked]
+        run_symbols = np.zeros(1 << config.run_width, np.uint8)
+        run_symbols[:len(run.ranked)] = run.ranked
+        tables = [pack(TABLE_WORD, row) for row in table_words(run, code, config.max_code_length)]
+        return Encoded(encoding="huffman", entries=entries, words=_used(words, entries),
+                       pointers=pointers, codebook=codebook, run_symbols=run_symbols,
+                       tables=tables, lengths=(run.lengths, code.lengths))
 
     def _weights(self, tile: Tile) -> SparseWeights:
-        """The tile's part of its layer's matrix as it is placed. A channel by itself reads the row
-        that it lies in, so that a slice of such a layer has the columns of its own rows."""
-        layer, pes = self.network.layers[tile.layer], self.config.pes
+        """The tile's part of its layer's matrix, with columns and rows as they are placed."""
+        layer = self.network.layers[tile.layer]
+        pes = self.config.pes
         source = self.network.source(tile.layer)
         weights = layer.matrix(source, pes)
         if len(tile.part.channels) == layer.channels:
             return weights
         columns = None
         if tile.local:
-            columns = np.arange(weights.shape[1]).reshape(-1, source.rows(pes))[
-                :, tile.rows.start:tile.rows.stop].reshape(-1)
-        return select(weights, range(tile.rows.start * pes, tile.rows.stop * pes), columns)
+            # A channel-wise layer reads each channel from the row that the channel lies in, so a
+            # slice of it has only the columns of its own rows.
+            by_row = np.arange(weights.shape[1]).reshape(-1, source.rows(pes))
+            columns = by_row[:, tile.rows.start:tile.rows.stop].reshape(-1)
+        rows = range(tile.rows.start * pes, tile.rows.stop * pes)
+        return select(weights, rows, columns)
 
     def _places(self, tile: Tile) -> np.ndarray:
-        """Row x PEs + PE of each of the tile's channels among its rows of memory, int64
-        [channels]."""
-        places = self.network.layout(self.network.layers[tile.layer].name).places(self.config.pes)
+        """Row x PEs + PE of each of the tile's channels, int64 [channels]; rows count from the
+        tile's first row of memory."""
+        name = self.network.layers[tile.layer].name
+        places = self.network.layout(name).places(self.config.pes)
         channels = tile.part.channels
         return places[channels.start:channels.stop] - tile.rows.start * self.config.pes
 
     def place(self, tile: Tile, encoded: Encoded) -> None:
-        """Append a tile's matrix to every memory; clusters hold the same."""
-        config, pointers = self.config, encoded.pointers
-        base = sum(part.shape[1] for part in self.words)
-        fullest = int(pointers[:, -1].argmax())
-        self.capacity.need("entry_depth", base + encoded.words.shape[1],
-                           f"PE {fullest}, up to layer {self.network.layers[tile.layer].name!r},")
+        """Append a tile's matrix to every memory; all clusters hold the same."""
+        name = self.network.layers[tile.layer].name
+        word_base = sum(part.shape[1] for part in self.words)
+        fullest = int(encoded.pointers[:, -1].argmax())
+        self.capacity.need("entry_depth", word_base + encoded.words.shape[1],
+                           f"PE {fullest}, up to layer {name!r},")
         self.matrices[tile.matrix] = _Place(
-            encoded, sum(part.shape[1] for part in self.pointers),
-            sum(part.shape[1] for part in self.channels), len(self.codebooks))
+            encoded=encoded,
+            pointer_base=sum(part.shape[1] for part in self.pointers),
+            channel_base=sum(part.shape[1] for part in self.channels),
+            table=len(self.codebooks))
+        pointers = encoded.pointers + np.uint32(word_base << self.config.place_width)
         copies = (tile.clusters, 1)
         self.words.append(np.tile(encoded.words, copies))
-        self.pointers.append(np.tile(pointers + np.uint32(base << config.place_width), copies))
+        self.pointers.append(np.tile(pointers, copies))
         self.channels.append(self._channels(tile))
         self.codebooks.append(encoded.codebook)
         self.run_symbols.append(encoded.run_symbols)
 
     def describe(self, tile: Tile) -> None:
-        """Append the descriptor of a tile whose matrix has its place."""
+        """Append the descriptor of a tile whose matrix is already placed."""
         place = self.matrices[tile.matrix]
         plan = self._plan(tile, place)
         self.plans.append(plan)
         fields = vars(plan) | vars(plan.walk) | self._turns(tile) | {
             "encoding": encoding_number(place.encoded.encoding)}
-        self.descriptors.append([pack(word, fields) for word in descriptor_layout(self.config)]
-                                + place.encoded.tables)
+        words = [pack(word, fields) for word in descriptor_layout(self.config)]
+        self.descriptors.append(words + place.encoded.tables)
 
     def _turns(self, tile: Tile) -> dict[str, int]:
-        """The fields of a descriptor that say which positions come when."""
-        vectors, stride = tile.positions, tile.memory_rows - 1 + tile.dst_step
-        clustered = tile.clusters > 1
-        return {"vectors": vectors, "clustered": int(clustered),
+        """Descriptor fields that say which cluster computes which positions."""
+        vectors = tile.positions
+        stride = tile.memory_rows - 1 + tile.dst_step       # from one position to the next
+        is_clustered = tile.clusters > 1
+        return {"vectors": vectors, "clustered": int(is_clustered),
                 "cluster_vectors": vectors // tile.clusters,
-                "cluster_more": vectors % tile.clusters, "cluster_step": stride * clustered,
+                "cluster_more": vectors % tile.clusters,
+                "cluster_step": stride if is_clustered else 0,
                 "dst_step": tile.clusters * stride - tile.memory_rows + 1}
 
-    def _codes(self, name: str, weights: SparseWeights,
-               entries: Entries) -> tuple[CanonicalCode, CanonicalCode]:
-        longest = self.config.max_code_length
-        try:
-            return (CanonicalCode.of(entries.run, 1 << self.config.run_width, longest),
-                    CanonicalCode.of(entries.code, len(weights.codebook), longest))
-        except EncodingError as error:
-            raise EncodingError(f"layer {name!r}: {error}") from error
-
-    def _plan(self, tile: Tile, place: _Place) -> TilePlan:
-        layer, walk, encoded = self.network.layers[tile.layer], tile.walk, place.encoded
-        acc_rows, copies = tile.acc_rows(self.config), (tile.clusters, 1)
-        entries = encoded.entries
-        # Every column of every vector in turn, with slack for the pipeline, and that twice over.
-        work = int((np.maximum(entries.count, 1).max(axis=0) + 8).sum()) * layer.repeats
-        limit = 2 * (tile.positions * walk.rows + -(-tile.positions // tile.clusters) * (
-            work + Timing.row * acc_rows + 64)) + 1024
+    def _cycle_limit(self, tile: Tile, place: _Place) -> int:
+        """The watchdog's limit: twice an upper estimate of the cycles. Reports a problem to
+        ``capacity`` if the estimate is more than the counters can count."""
+        layer = self.network.layers[tile.layer]
+        # Every column of every vector in turn, with some cycles for the pipeline.
+        columns = np.maximum(place.encoded.entries.count, 1).max(axis=0) + 8
+        work = int(columns.sum()) * layer.repeats
+        turns = -(-tile.positions // tile.clusters)
+        each = work + Timing.row * tile.acc_rows(self.config) + 64
+        limit = 2 * (tile.positions * tile.walk.rows + turns * each) + 1024
         longest = (1 << self.config.counter_width) - 1
         if limit // 2 > longest:
             self.capacity.lacks("counter_width", (limit // 2).bit_length(),
                                 f"layer {layer.name!r} may run {limit // 2:,} cycles, the array "
                                 f"counts to {longest:,}")
+        return min(limit, longest)
+
+    def _plan(self, tile: Tile, place: _Place) -> TilePlan:
+        layer = self.network.layers[tile.layer]
+        encoded = place.encoded
+        entries = encoded.entries
+        run_lengths, code_lengths = encoded.lengths
+        copies = (tile.clusters, 1)
         return TilePlan(
             name=tile.part.label(layer.name), part=tile.part, encoding=encoded.encoding,
             relu=layer.relu, inputs=tile.inputs(self.network), channels=tile.channels,
             columns=entries.count.shape[1],
-            walk=walk, local=tile.local, maximum=layer.maximum, repeat=layer.repeats > 1,
-            clusters=tile.clusters, src_rows=walk.rows,
-            acc_rows=acc_rows, memory_rows=tile.memory_rows, dst_origin=tile.dst_origin,
-            dst_step=tile.dst_step, places=self._places(tile), table=place.table,
-            pointer_base=place.pointer_base, channel_base=place.channel_base,
-            cycle_limit=min(limit, longest),
+            walk=tile.walk, local=tile.local, maximum=layer.maximum, repeat=layer.repeats > 1,
+            clusters=tile.clusters, src_rows=tile.walk.rows,
+            acc_rows=tile.acc_rows(self.config), memory_rows=tile.memory_rows,
+            dst_origin=tile.dst_origin, dst_step=tile.dst_step, places=self._places(tile),
+            table=place.table, pointer_base=place.pointer_base, channel_base=place.channel_base,
+            cycle_limit=self._cycle_limit(tile, place),
             entry_count=np.tile(entries.count, copies),
             filler_count=np.tile(entries.filler_count, copies),
-            run_lengths=encoded.lengths[0], code_lengths=encoded.lengths[1])
+            run_lengths=run_lengths, code_lengths=code_lengths)
 
     def _channels(self, tile: Tile) -> np.ndarray:
-        """uint64 [PEs, rows]; places without a channel write 0, which no scan will find."""
-        layer, pes, rows = self.network.layers[tile.layer], tile.pes(self.config), tile.acc_rows(
-            self.config)
-        # In a cluster, channels follow one another from PE to PE, and only then from row to row.
-        places = np.arange(tile.channels) if tile.clusters > 1 else self._places(tile)
-        size, some = rows * pes, list(tile.part.channels)
-        values = {"bias": np.zeros(size, np.int64), "multiplier": np.ones(size, np.int64),
-                  "shift": np.zeros(size, np.int64)}
+        """Writeback parameters, uint64 [PEs, rows]. Places without a channel write 0, which no
+        scan finds."""
+        layer = self.network.layers[tile.layer]
+        pes = tile.pes(self.config)
+        rows = tile.acc_rows(self.config)
+        places = self._places(tile)
+        if tile.clusters > 1:
+            # In a cluster, consecutive channels fill the PEs of a row first, then the next row.
+            places = np.arange(tile.channels)
+        values = {"bias": np.zeros(rows * pes, np.int64),
+                  "multiplier": np.ones(rows * pes, np.int64),
+                  "shift": np.zeros(rows * pes, np.int64)}
         for name, parameters in layer.writeback(self.config.act_width).items():
-            values[name][places] = parameters[some]
+            values[name][places] = parameters[list(tile.part.channels)]
         words = channel_words(**values).reshape(rows, pes).T
         return np.ascontiguousarray(np.tile(words, (tile.clusters, 1)))
 
     def program(self, maps: Maps, act_depth: int) -> Program:
-        """The finished images, with ``act_depth`` of each activation memory in use."""
+        """The finished program, which uses ``act_depth`` rows of each activation memory."""
         assert all(len(words) == descriptor_words(self.config) for words in self.descriptors)
         words = np.concatenate(self.words, axis=1)
         if not words.shape[1]:
@@ -222,3 +263,8 @@ class Image:
             descriptors=np.array(self.descriptors, np.uint64),
             input_origin=maps.placements[INPUT].origin, act_rows=maps.rows,
             act_depth=act_depth, chains=maps.chains)
+
+
+def _used(words: np.ndarray, entries: Entries) -> np.ndarray:
+    """The packed words; none for a matrix without entries."""
+    return words if len(entries.run) else words[:, :0]

@@ -1,52 +1,57 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the array executes: memory images and descriptors, and the records that load them."""
+"""What an array executes: memory images and descriptors, and the records that load them."""
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..array.config import ArrayConfig, half_rows
+from ..array.config import ArrayConfig, half_rows, preset_name
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
 from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
+from ..network.one_line import count_text, short_name
 from ..network.tile_part import Part
 
 __all__ = ["TilePlan", "Program"]
 
-#: Zeros in a row that cost a board's link no more than the request which begins behind them.
+#: Most consecutive zeros that are sent along: on a board's link, a new request costs more.
 _GAP = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TilePlan:
-    """A tile, a layer or a part of one, as placed in the array's memories; addresses are the
-    same in every PE.
+    """A tile (a layer or a part of one) as placed in the array's memories. Addresses are the same
+    in every PE.
 
     Attributes
     ----------
-    name, encoding, relu : as in the graph; the encoding may have been overridden, and a part's
-        name has its number.
+    name : the layer's name; of several tiles of a layer, with the tile's number.
     part : which outputs of which layer it computes.
+    encoding : of its matrix, which may not be the layer's own encoding.
+    relu : whether negative outputs become 0.
     inputs : activations that it reads for each of its inputs.
-    channels, columns : rows of its matrix, and columns as placed: those of a pixel begin at a
-        multiple of the number of PEs.
-    walk : which rows of activations the scan reads when; ``walk.positions`` times a matrix-vector
-        product.
-    local, maximum, repeat : every PE takes its own activations; the largest product counts, not
-        the sum; the columns of a pixel's rows serve all pixels of a position.
-    clusters : how many share the positions among them; 1: all PEs work on the same one.
-    src_rows, acc_rows : rows of activations per PE that one such product reads and computes.
-    memory_rows : rows of memory of its outputs; fewer than ``acc_rows`` if it is clustered.
-    dst_origin, dst_step : first row written, and from a position's last row to the next's first.
-    places : row x PEs + PE of each output channel among a position's ``memory_rows``, int64
-        [channels].
-    table : which codebook and run-symbol table this layer uses.
+    channels : rows of its matrix.
+    columns : columns of its matrix as placed; each pixel begins at a multiple of the number of PEs.
+    walk : which rows of activations the scan reads, in order. The tile computes
+        ``walk.positions`` matrix-vector products for each input.
+    local : whether every PE reads its own activations.
+    maximum : whether the largest product counts, not the sum.
+    repeat : whether all pixels of a position use the same columns.
+    clusters : number of clusters that share the positions; 1: all PEs work on the same position.
+    src_rows : rows of activations that one product reads.
+    acc_rows : accumulators that one product takes in each PE.
+    memory_rows : rows of memory that one product writes; fewer than ``acc_rows`` if clustered.
+    dst_origin : first row written.
+    dst_step : from the last row of a position to the first row of the next position.
+    places : row x PEs + PE of each output channel, int64 [channels]; rows count from the first of
+        a position's ``memory_rows``.
+    table : number of its codebook and run-symbol table.
     pointer_base, channel_base : first address in the pointer and channel memories.
-    cycle_limit : the watchdog's bound for this layer.
-    entry_count, filler_count : int32 [PEs, n], entries (fillers included) and fillers of each
-        PE's part of each column, as encoded.
-    run_lengths, code_lengths : Huffman codeword lengths, uint8; None unless ``huffman``.
+    cycle_limit : cycles after which the watchdog stops it.
+    entry_count, filler_count : entries (fillers included), and fillers, of each PE in each column,
+        int32 [PEs, n].
+    run_lengths, code_lengths : lengths of the Huffman codewords, uint8; None unless ``huffman``.
     """
     name: str
     part: Part
@@ -82,7 +87,7 @@ class TilePlan:
 
     @property
     def outputs(self) -> int:
-        """Activations that it writes for each of its inputs."""
+        """Activations written for each of its inputs."""
         return self.part.size
 
 
@@ -90,15 +95,22 @@ class TilePlan:
 class Program:
     """A network compiled for one configuration.
 
-    Memory images, first axis PE where the PEs differ: ``entries`` uint64 [PEs, words],
-    ``pointers`` uint32 [PEs, pointers], ``channels`` uint64 [PEs, rows], ``codebooks``
-    int16 [layers, 2**code_width] (in rank order for huffman layers), ``run_symbols``
-    uint8 [layers, 2**run_width] (rank -> run), ``descriptors`` uint64 [tiles, words].
-    ``tiles`` are in the order they run: one a layer, if no layer is tiled.
-
-    Activations lie in ``act_rows`` rows of memory A and, from ``half_rows`` on, B; the inputs of
-    a start begin at row ``input_origin``. ``act_depth`` is what of each memory is used. ``chains``
-    are the layers that run in bands.
+    Attributes
+    ----------
+    config : the array.
+    network : what was compiled; with ``balance``, its channels are reordered.
+    vectors : inputs that one launch of the program processes.
+    tiles : in the order they run; one per layer if no layer is tiled.
+    entries : uint64 [PEs, words], the entry memories.
+    pointers : uint32 [PEs, pointers], the column pointers.
+    channels : uint64 [PEs, rows], the writeback parameters.
+    codebooks : int16 [matrices, 2**code_width]; in the order of the codewords' ranks for huffman.
+    run_symbols : uint8 [matrices, 2**run_width], rank -> run, for huffman.
+    descriptors : uint64 [tiles, words].
+    input_origin : row at which the inputs begin.
+    act_rows : rows of activations in use. Memory A begins at row 0, memory B at ``half_rows``.
+    act_depth : rows of each activation memory that must exist.
+    chains : the layers that run in bands.
     """
     config: ArrayConfig
     network: Network
@@ -115,19 +127,29 @@ class Program:
     act_depth: int
     chains: tuple[Chain, ...] = ()
 
-    def input_records(self, x: np.ndarray) -> np.ndarray:
-        """Load records of the inputs x [vectors, n] of a start; their order matters.
+    def __repr__(self) -> str:
+        facts = [f"Program {short_name(self.network.name)}",
+                 f"{count_text(len(self.tiles), 'tile')} on {preset_name(self.config)}",
+                 f"{self.entries.size:,} words of entries"]
+        if self.vectors > 1:
+            facts.append(f"{self.vectors} vectors per launch")
+        return f"<{', '.join(facts)}>"
 
-        A row most of whose words are 0 is first written 0 in all PEs at once, and then only
-        where it is not: a picture's three channels are 4 words a pixel and not one for each PE.
+    def input_records(self, x: np.ndarray) -> np.ndarray:
+        """Load records of the inputs x, int64 [vectors, n], of one launch; their order matters.
+
+        A row of mostly zeros is first cleared in all PEs by one record, then its other words are
+        written. An image's three channels so take 4 words per pixel, and not one word per PE.
         """
-        pes, half = self.config.pes, half_rows(self.config)
+        pes = self.config.pes
+        half = half_rows(self.config)
         rows = self.network.layout(INPUT).memory(x, pes).reshape(-1, pes)
         address = np.arange(len(rows)) + self.input_origin
         written = _worth_writing(rows)
         cleared = 1 + written.sum(axis=1) < pes
         written[~cleared] = True
-        # By PE, then by address: on a board's link neighbours share a request.
+
+        # Sorted by PE, then by address: on a board's link, consecutive words share a request.
         pe, row = np.nonzero(written.T)
         zeros, = np.nonzero(cleared)
         records = np.zeros(len(zeros) + len(row), LOAD_RECORD)
@@ -139,7 +161,7 @@ class Program:
         return records
 
     def records(self) -> np.ndarray:
-        """Load records of the whole image, inputs excepted."""
+        """Load records of the whole program, without its inputs."""
         tiles, words = self.descriptors.shape
         spread = np.zeros((tiles, descriptor_stride(self.config)), np.uint64)
         spread[:, :words] = self.descriptors
@@ -157,17 +179,23 @@ class Program:
 
 
 def _worth_writing(rows: np.ndarray) -> np.ndarray:
-    """Which words of ``rows`` [rows, PEs] to write where the rest is 0: those that are not, and in
-    each PE the zeros of a gap so short that to go around it would cost more, bool."""
-    number, known = np.arange(len(rows))[:, None], rows != 0
-    before = np.maximum.accumulate(np.where(known, number, -len(rows) - _GAP), axis=0)
-    after = np.minimum.accumulate(np.where(known, number, 2 * len(rows) + _GAP)[::-1], axis=0)[::-1]
-    return after - before - 1 <= _GAP
+    """Mask of the words to send, bool [rows, PEs]. Memory is already zero, so only non-zero words
+    are sent, plus gaps of at most ``_GAP`` zeros: a new request would cost more than the zeros."""
+    number = np.arange(len(rows))[:, np.newaxis]
+    is_set = rows != 0
+    # Rows of the last non-zero word up to each row, and of the next one from it on.
+    last = np.where(is_set, number, -len(rows) - _GAP)
+    last = np.maximum.accumulate(last, axis=0)
+    following = np.where(is_set, number, 2 * len(rows) + _GAP)
+    following = np.minimum.accumulate(following[::-1], axis=0)[::-1]
+    return following - last - 1 <= _GAP
 
 
 def _records(target: Target, pe: int, data: np.ndarray) -> np.ndarray:
+    """Records that write ``data`` to consecutive addresses from 0 on."""
     records = np.zeros(len(data), LOAD_RECORD)
-    records["target"], records["pe"] = target, pe
+    records["target"] = target
+    records["pe"] = pe
     records["address"] = np.arange(len(data))
     records["data"] = data.astype(np.int64).view(np.uint64) if data.dtype.kind == "i" else data
     return records

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which chains of layers run in bands, where the activation memories cannot hold all maps whole.
+"""Which chains of layers run in bands, if the activation memories cannot hold all maps whole.
 
-A map that one chain keeps out of memory concerns no other, so a network is a path of segments:
-layers as they are, and chains in so many bands. Each segment needs a number of rows at once and
-costs some cycles more; the cheapest path through those that fit is found layer by layer.
+Chains do not influence each other, so a network is a sequence of segments: single layers, and
+chains with some number of bands. Each segment needs a number of rows and costs some extra cycles.
+Dynamic programming, layer by layer, finds the cheapest sequence of segments that fit.
 """
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -21,14 +21,21 @@ from .activation_plan import Tensor, place_maps, tensors_of
 
 __all__ = ["TileSearch", "Maps", "MAX_POSITIONS"]
 
-#: Positions of all inputs that a descriptor counts.
+#: Most positions, of all inputs together, that a descriptor can count.
 MAX_POSITIONS = (1 << 16) - 1
-_LONGEST = 12           # layers of a chain: longer ones cost time to look for, and gain little
+_LONGEST = 12           # layers of a chain; longer ones take time to search and gain little
 
 
 @dataclass(frozen=True)
 class Maps:
-    """Where the maps of a network lie; ``rows`` of both memories, up to which they reach."""
+    """Where the maps of a network lie.
+
+    Attributes
+    ----------
+    placements : by layer name.
+    rows : rows of both memories together, up to the last one in use.
+    chains : the layers that run in bands.
+    """
     placements: dict[str, Placement]
     rows: int
     chains: tuple[Chain, ...] = ()
@@ -36,70 +43,103 @@ class Maps:
 
 @dataclass(frozen=True)
 class _Segment:
-    """A chain, or a single layer; ``need``: rows at once, ``cost``: cycles more than
-    untiled, estimated."""
+    """A chain, or a single layer.
+
+    Attributes
+    ----------
+    need : rows of all maps that are in memory while it runs.
+    cost : estimated cycles more than if its layers were not tiled.
+    """
     chain: Chain
     need: int
     cost: int
 
+    @property
+    def is_tiled(self) -> bool:
+        """Whether it runs in bands, or input by input."""
+        return self.chain.last > self.chain.first or self.chain.bands > 1
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles for each input."""
+        return self.chain.bands * (self.chain.last - self.chain.first + 1)
+
+
+@dataclass(frozen=True)
+class _Path:
+    """Segments that cover the first layers of a network; fewer tiles decide between equal costs."""
+    cost: int = 0
+    tiles: int = 0
+    segments: tuple[_Segment, ...] = ()
+
+    def then(self, segment: _Segment) -> "_Path":
+        """This path and one more segment."""
+        return _Path(self.cost + segment.cost, self.tiles + segment.tiles,
+                     (*self.segments, segment))
+
+    def is_better_than(self, other: "_Path") -> bool:
+        """Whether it costs less, or the same with fewer tiles."""
+        return (self.cost, self.tiles) < (other.cost, other.tiles)
+
 
 @dataclass
 class TileSearch:
-    """The tilings of one network on arrays of one size."""
+    """The possible tilings of one network on arrays that differ only in their memories' depth."""
     network: Network
     config: ArrayConfig
     vectors: int
 
     def maps(self, available: int) -> Maps | None:
-        """Placements in ``available`` rows: untiled if they fit so, else with the chains that
-        cost least; None if nothing fits."""
+        """Placements in ``available`` rows of both memories together: untiled if they fit, else
+        with the cheapest chains; None if nothing fits."""
         whole = self.whole
-        crowded = any(map(self._is_crowded, range(len(self.network.layers))))
-        if not self.config.conv or (whole.rows <= available and not crowded):
+        is_crowded = any(map(self._is_crowded, range(len(self.network.layers))))
+        if not self.config.conv or (whole.rows <= available and not is_crowded):
             return whole
         limit = available
         while path := self._cheapest(limit):
-            chains = tuple(one.chain for one in path
-                           if one.chain.last > one.chain.first or one.chain.bands > 1)
-            maps = Maps(*place_maps(self.network, self.config, self.vectors, chains), chains)
-            if maps.rows <= available:
-                return maps
-            # Maps fit at any one time, but leave gaps: ask for a smaller peak.
+            chains = tuple(one.chain for one in path if one.is_tiled)
+            placements, rows = place_maps(self.network, self.config, self.vectors, chains)
+            if rows <= available:
+                return Maps(placements, rows, chains)
+            # The maps of every moment fit, but with gaps between them: ask for a lower peak.
             limit = max(one.need for one in path) - 1
         return None
 
     @cached_property
     def whole(self) -> Maps:
-        """The placements of whole maps, however many rows they need."""
-        return Maps(*place_maps(self.network, self.config, self.vectors))
+        """Placements of whole maps, however many rows they take."""
+        placements, rows = place_maps(self.network, self.config, self.vectors)
+        return Maps(placements, rows)
 
     def least_depth(self, depth: int) -> int:
-        """The least power of two of at least ``depth`` rows in each memory in which the maps
-        fit."""
+        """The least depth of each memory that suffices: a power of two, at least ``depth``."""
         depth = 1 << (depth - 1).bit_length()
         while self.maps(2 * depth) is None:
             depth *= 2
         return depth
 
-    def _cheapest(self, available: int) -> list[_Segment]:
-        """The cheapest path through all layers, of the fewest bands among equals; empty if there
-        is none."""
+    def _cheapest(self, available: int) -> tuple[_Segment, ...]:
+        """The cheapest segments of at most ``available`` rows that cover all layers; empty if there
+        are none."""
         layers = len(self.network.layers)
-        best: list[tuple[int, int, list[_Segment]] | None] = [(0, 0, [])] + [None] * layers
+        best: list[_Path | None] = [None] * (layers + 1)        # by number of layers covered
+        best[0] = _Path()
         for segment in self._segments:
             before = best[segment.chain.first]
             if before is None or segment.need > available:
                 continue
-            bands = segment.chain.bands * (segment.chain.last - segment.chain.first + 1)
-            cost, tiles = before[0] + segment.cost, before[1] + bands
-            after = best[segment.chain.last + 1]
-            if after is None or (cost, tiles) < after[:2]:
-                best[segment.chain.last + 1] = (cost, tiles, [*before[2], segment])
-        return best[layers][2] if best[layers] else []
+            path = before.then(segment)
+            end = segment.chain.last + 1
+            known = best[end]
+            if known is None or path.is_better_than(known):
+                best[end] = path
+        found = best[layers]
+        return () if found is None else found.segments
 
     @cached_property
     def _segments(self) -> list[_Segment]:
-        """In the order of their first layers."""
+        """All segments, ordered by their first layers."""
         segments: list[_Segment] = []
         layers = len(self.network.layers)
         for first in range(layers):
@@ -114,16 +154,18 @@ class TileSearch:
         return segments
 
     def _is_link(self, number: int) -> bool:
-        """Whether a layer's map is read by the next layer alone, which reads nothing else."""
+        """Whether a layer's map is read only by the next layer, which reads nothing else, so that
+        the two can be in one chain."""
         layers = self.network.layers
         name = layers[number].name
         return self._readers.get(name) == [number + 1] \
             and self.network.sources(number + 1) == (name,) \
-            and all(isinstance(layer, Windowed) for layer in layers[number:number + 2])
+            and isinstance(layers[number], Windowed) \
+            and isinstance(layers[number + 1], Windowed)
 
     @cached_property
     def _readers(self) -> dict[str, list[int]]:
-        """Who reads a layer's map, by its name."""
+        """Numbers of the layers that read each map."""
         readers: dict[str, list[int]] = {}
         for number in range(len(self.network.layers)):
             for name in self.network.sources(number):
@@ -131,12 +173,13 @@ class TileSearch:
         return readers
 
     def _is_crowded(self, number: int) -> bool:
-        """Whether a layer has more positions than a descriptor counts, so that it must run in
+        """Whether a layer has more positions than a descriptor can count, so that it must run in
         bands however large the memories are."""
         return self.vectors * self.network.layers[number].positions > MAX_POSITIONS
 
     def _outside(self, first: int, last: int) -> int:
-        """Rows of all maps that are there while these layers run, those between them apart."""
+        """Rows of all maps that are in memory while layers ``first`` .. ``last`` run, without the
+        maps between these layers."""
         inside = {layer.name for layer in self.network.layers[first:last]}
         return sum(tensor.size for tensor in self._tensors
                    if tensor.first <= last and tensor.last >= first
@@ -147,36 +190,46 @@ class TileSearch:
         return tensors_of(self.network, self.config, self.vectors)
 
     def _chains(self, first: int, last: int) -> Iterator[_Segment]:
-        """A chain's segments, for each height of a band in as few bands as have it."""
-        layers = self.network.layers[first:last + 1]
-        windows = [self.network.window(number) for number in range(first, last + 1)]
-        outside, height = self._outside(first, last), windows[-1].out_height
-        pixels = [self.network.layout(layer.name).rows(self.config.pes) for layer in layers]
-        weight = [self._cycles(number) for number in range(first, last + 1)]
-        # Input by input is something too, where a start has several.
+        """Segments of the chain of layers ``first`` .. ``last``: one for each height of a band,
+        with the fewest bands of that height."""
+        numbers = range(first, last + 1)
+        windows = [self.network.window(number) for number in numbers]
+        widths = np.array([window.out_width for window in windows])
+        line_rows = widths * [self._pixel_rows(number) for number in numbers]
+        line_cycles = widths * [self._cycles(number) for number in numbers]
+        outside = self._outside(first, last)
+        height = windows[-1].out_height
+        # One band is a chain, too, if it makes several inputs run one after another.
         tallest = height if self.vectors > 1 and last > first else height - 1
-        for bands in sorted({-(-height // tall) for tall in range(1, tallest + 1)}):
-            lines = band_lines(windows, bands)
-            lines = lines[..., 1] - lines[..., 0]
+        for bands in sorted({-(-height // lines) for lines in range(1, tallest + 1)}):
+            spans = band_lines(windows, bands)
+            lines = spans[..., 1] - spans[..., 0]
             if not lines.sum(axis=1).all():
-                return              # a map that nobody reads: every layer has a tile
-            if any(int(most) * window.out_width > MAX_POSITIONS
-                   for most, window in zip(lines.max(axis=1), windows)):
+                return              # a layer without a tile, because nothing reads its map
+            most_lines = lines.max(axis=1)
+            if np.any(most_lines * widths > MAX_POSITIONS):
                 continue
-            buffers = [0, *(int(most) * window.out_width * rows for most, window, rows in zip(
-                lines[:-1].max(axis=1), windows, pixels)), 0]
-            again = [max(0, int(total) - window.out_height) * window.out_width * cycles
-                     for total, window, cycles in zip(lines.sum(axis=1), windows, weight)]
-            starts = bands * len(layers) * Timing(self.config).fetch
-            yield _Segment(Chain(first, last, bands),
-                           outside + max(a + b for a, b in zip(buffers, buffers[1:])),
-                           self.vectors * (sum(again) + starts))
+            # While a layer runs, the bands that it reads and writes are in memory.
+            buffers = np.array([0, *(most_lines * line_rows)[:-1], 0])
+            need = outside + int((buffers[:-1] + buffers[1:]).max())
+            # Lines that several bands compute cost cycles, and so does starting each tile.
+            heights = [window.out_height for window in windows]
+            repeated = np.maximum(lines.sum(axis=1) - heights, 0)
+            fetches = bands * len(numbers) * Timing(self.config).fetch
+            cost = self.vectors * (int(repeated @ line_cycles) + fetches)
+            yield _Segment(Chain(first, last, bands), need, cost)
+
+    def _pixel_rows(self, number: int) -> int:
+        """Rows of a pixel of a layer's output."""
+        name = self.network.layers[number].name
+        return self.network.layout(name).rows(self.config.pes)
 
     def _cycles(self, number: int) -> int:
-        """About how long a layer takes for one position: its slowest stage."""
-        layer, pes = self.network.layers[number], self.config.pes
-        scanned = self.network.source(number).rows(pes) * int(np.prod(
-            self.network.window(number).kernel))
+        """Estimated cycles of a layer for one position: those of its slowest stage."""
+        layer = self.network.layers[number]
+        pes = self.config.pes
+        kernel = self.network.window(number).kernel
+        scanned = self.network.source(number).rows(pes) * kernel[0] * kernel[1]
         entries = scanned if layer.is_local else layer.weights.nnz // pes
-        written = Timing.row * self.network.layout(layer.name).rows(pes)
+        written = Timing.row * self._pixel_rows(number)
         return max(scanned, entries, written)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Tiles: what the array runs one after the other, and where each reads and writes."""
+"""Tiles: the units that the array runs one after another, and where each reads and writes."""
 import dataclasses
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -19,16 +20,17 @@ __all__ = ["Tile", "tiles_of"]
 
 @dataclass(frozen=True, kw_only=True)
 class Tile:
-    """One descriptor's work: a layer, or a part of it.
+    """The work of one descriptor: a layer, or a part of it.
 
     Attributes
     ----------
     part : which outputs of which layer.
-    local : every PE works on its own channels.
-    rows : those of each output pixel that it writes, ``memory_rows`` of them.
-    walk : which rows of activations it reads when.
-    dst_origin, dst_step : first row written, and from a position's last row to the next's first.
-    clusters : 1, or all of the array's: each takes other positions.
+    local : whether every PE works on its own channels.
+    rows : which rows of each output pixel it writes, ``memory_rows`` of them.
+    walk : which rows of activations it reads, in order.
+    dst_origin : first row written.
+    dst_step : from the last row of a position to the first row of the next position.
+    clusters : 1, or all of the array's clusters, which then work on different positions.
     """
     part: Part
     local: bool
@@ -39,21 +41,23 @@ class Tile:
     clusters: int = 1
 
     def pes(self, config: ArrayConfig) -> int:
-        """PEs that work on one position."""
+        """PEs that work together on one position."""
         return config.pes // self.clusters
 
     def acc_rows(self, config: ArrayConfig) -> int:
-        """Rows of accumulators that a position takes in each PE."""
-        return -(-self.channels // self.pes(config)) if self.clusters > 1 else self.memory_rows
+        """Accumulators that one position takes in each PE."""
+        if self.clusters == 1:
+            return self.memory_rows
+        return -(-self.channels // self.pes(config))
 
     @property
     def matrix(self) -> tuple[int, range]:
-        """What tells its matrix from others: bands of one layer have the same."""
+        """Key of its matrix: tiles with equal keys share one. All bands of a layer do."""
         return self.layer, self.rows
 
     @property
     def positions(self) -> int:
-        """Positions of all its inputs."""
+        """Output positions of all its inputs together."""
         return len(self.part.vectors) * self.walk.positions
 
     @property
@@ -72,7 +76,7 @@ class Tile:
         return len(self.rows)
 
     def inputs(self, network: Network) -> int:
-        """Activations that it reads for each of its inputs."""
+        """Activations read for each of its inputs."""
         layer = network.layers[self.layer]
         if not isinstance(layer, Windowed):
             return layer.inputs
@@ -83,45 +87,51 @@ class Tile:
 def tiles_of(network: Network, config: ArrayConfig, vectors: int,
              placements: dict[str, Placement], chains: Sequence[Chain] = (), *,
              clustered: bool = False) -> list[Tile]:
-    """All tiles in the order they run: those of ``chains`` input by input and band by band, and
-    where the accumulators are too few for a pixel's rows, slice by slice. With ``clustered``
-    slices are small enough for a cluster.
+    """All tiles of a network in the order they run.
+
+    A layer outside ``chains`` processes all ``vectors`` inputs at once. The layers of a chain run
+    input by input and, within an input, band by band. A layer with more rows than the array has
+    accumulators is cut into slices of channels.
+
+    Parameters
+    ----------
+    placements : where each map lies, by layer name.
+    clustered : whether slices must also be small enough to run clustered.
 
     Raises
     ------
-    InputError : a layer reads maps whose pixels lie so that no walk goes through them.
+    InputError : a layer reads maps whose pixels lie so that no address walk can visit them.
     """
     maker = _Maker(network, config, vectors, placements, clustered)
-    starting = {chain.first: chain for chain in chains}
+    chain_at = {chain.first: chain for chain in chains}
     tiles: list[Tile] = []
     number = 0
     while number < len(network.layers):
-        if number in starting:
-            chain = starting[number]
-            tiles += maker.chain(chain)
-            number = chain.last
-        else:
+        chain = chain_at.get(number)
+        if chain is None:
             tiles += maker.layer(number)
-        number += 1
-    return _numbered(tiles, len(network.layers))
+            number += 1
+        else:
+            tiles += maker.chain(chain)
+            number = chain.last + 1
+    return _numbered(tiles)
 
 
-def _numbered(tiles: list[Tile], layers: int) -> list[Tile]:
-    """Each tile with its place among its layer's."""
-    count, seen = [0] * layers, [0] * layers
-    for tile in tiles:
-        count[tile.layer] += 1
+def _numbered(tiles: list[Tile]) -> list[Tile]:
+    """The tiles, each with its number among its layer's tiles and their count."""
+    count = Counter(tile.layer for tile in tiles)
+    seen: Counter[int] = Counter()
     numbered = []
     for tile in tiles:
-        numbered.append(dataclasses.replace(tile, part=dataclasses.replace(
-            tile.part, number=seen[tile.layer], count=count[tile.layer])))
+        part = dataclasses.replace(tile.part, number=seen[tile.layer], count=count[tile.layer])
+        numbered.append(dataclasses.replace(tile, part=part))
         seen[tile.layer] += 1
     return numbered
 
 
 @dataclass
 class _Maker:
-    """Turns parts of layers into tiles."""
+    """Makes tiles from layers and chains; fields as for :func:`tiles_of`."""
     network: Network
     config: ArrayConfig
     vectors: int
@@ -129,62 +139,77 @@ class _Maker:
     clustered: bool
 
     def layer(self, number: int) -> Iterator[Tile]:
-        """A layer's tiles, all lines of all inputs in each."""
+        """Tiles of one layer, each with all lines of all inputs."""
         layer = self.network.layers[number]
         maps = [self.placements[name] for name in self.network.sources(number)]
         walk = layer.walk(self.network.source(number), self.config.pes, maps)
         lines = range(layer.positions // self.network.width(layer.name))
-        yield from self._slices(number, range(self.vectors), lines, walk,
-                                self.placements[layer.name].origin)
+        origin = self.placements[layer.name].origin
+        yield from self._slices(number, range(self.vectors), lines, walk, origin)
 
     def chain(self, chain: Chain) -> Iterator[Tile]:
-        """A chain's tiles, input by input and band by band. A layer that has nothing to compute
-        in a band, because the next one sees only padding there, is left out."""
+        """Tiles of a chain, input by input and band by band.
+
+        A layer has no tile in a band in which the next layer sees only padding.
+        """
         spans = chain.lines(self.network)
         for vector in range(self.vectors):
             for band in range(chain.bands):
                 for number in range(chain.first, chain.last + 1):
-                    lines = range(*map(int, spans[number - chain.first, band]))
+                    first, end = spans[number - chain.first, band]
+                    lines = range(int(first), int(end))
                     if lines:
                         yield from self._band(chain, number, vector, lines)
 
     def _band(self, chain: Chain, number: int, vector: int, lines: range) -> Iterator[Tile]:
+        """Tiles that compute output ``lines`` of one layer of a chain, for one input."""
         layer = self.network.layers[number]
         window = self.network.window(number)
-        held = lines_needed(window, lines)
         source = self.placements[self.network.sources(number)[0]]
-        origin = source.origin
-        if number == chain.first:           # a whole map, of which the band reads some lines
-            origin += (vector * window.height + held.start) * window.width * source.stride
-        rows = self.network.source(number).rows(self.config.pes)
-        walk = AddressWalk.of_window(window, rows, origin, source.stride, lines=lines, held=held)
         target = self.placements[layer.name]
-        begin = target.origin
-        if number == chain.last:
-            begin += (vector * window.out_height + lines.start) * window.out_width * target.stride
-        yield from self._slices(number, range(vector, vector + 1), lines, walk, begin)
+        held = lines_needed(window, lines)
+        read_from = source.origin
+        if number == chain.first:       # its source is a whole map, of which it reads some lines
+            line = vector * window.height + held.start
+            read_from += line * window.width * source.stride
+        write_to = target.origin
+        if number == chain.last:        # its target is a whole map, of which it writes some lines
+            line = vector * window.out_height + lines.start
+            write_to += line * window.out_width * target.stride
+        rows = self.network.source(number).rows(self.config.pes)
+        walk = AddressWalk.of_window(window, rows, read_from, source.stride, lines=lines, held=held)
+        yield from self._slices(number, range(vector, vector + 1), lines, walk, write_to)
 
     def _slices(self, number: int, vectors: range, lines: range, walk: AddressWalk, origin: int
                 ) -> Iterator[Tile]:
-        """A tile for each slice of a pixel's rows that the accumulators hold: as few as can be,
-        all about as large. Without convolutions descriptors do not say where a layer writes, so
-        that there is but one."""
-        layer, config, pes = self.network.layers[number], self.config, self.config.pes
-        local = layer.is_local
-        layout, target = self.network.layout(layer.name), self.placements[layer.name]
-        rows, places = layout.rows(pes), layout.places(pes)
+        """A tile for each slice of a pixel's rows: as few slices as the accumulators allow, all of
+        about the same size. ``origin`` is the first row of the output."""
+        layer = self.network.layers[number]
+        pes = self.config.pes
+        layout = self.network.layout(layer.name)
+        stride = self.placements[layer.name].stride
+        rows = layout.rows(pes)
+        places = layout.places(pes)
         width = self.network.width(layer.name)
-        # Of a cluster's PEs each has the channels of several.
-        most = max(1, config.acc_depth // config.clusters) if self.clustered and not local \
-            and len(vectors) * walk.positions >= config.clusters else config.acc_depth
-        count = -(-rows // most) if config.conv else 1
+        shape = (self.vectors, layer.positions // width, width, layer.channels)
+
+        count = self._slice_count(rows, len(vectors) * walk.positions, layer.is_local)
         for index in range(count):
-            some = range(rows * index // count, rows * (index + 1) // count)
-            first, end = np.searchsorted(places, [some.start * pes, some.stop * pes])
+            part_rows = range(rows * index // count, rows * (index + 1) // count)
+            first, end = np.searchsorted(places, [part_rows.start * pes, part_rows.stop * pes])
             yield Tile(
-                local=local, rows=some, dst_origin=origin + some.start,
-                dst_step=target.stride - len(some) + 1,
-                walk=walk.sliced(some) if local else walk,
+                local=layer.is_local, rows=part_rows,
+                walk=walk.sliced(part_rows) if layer.is_local else walk,
+                dst_origin=origin + part_rows.start, dst_step=stride - len(part_rows) + 1,
                 part=Part(layer=number, vectors=vectors, lines=lines,
-                          channels=range(int(first), int(end)),
-                          shape=(self.vectors, layer.positions // width, width, layer.channels)))
+                          channels=range(int(first), int(end)), shape=shape))
+
+    def _slice_count(self, rows: int, positions: int, local: bool) -> int:
+        """Number of slices for ``rows`` rows of a pixel."""
+        if not self.config.conv:
+            return 1            # without convolutions, descriptors do not say where a tile writes
+        most = self.config.acc_depth
+        if self.clustered and not local and positions >= self.config.clusters:
+            # Each PE of a cluster takes the channels of several PEs.
+            most = max(1, most // self.config.clusters)
+        return -(-rows // most)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entries back out of a program's memory images, walked as the hardware walks them."""
+"""A program's memory images back into entries, decoded as the hardware decodes them."""
 import numpy as np
 
-from ..array.config import ENCODINGS
+from ..array.config import ENCODINGS, ArrayConfig
 from ..array.descriptor import TABLE_WORD, descriptor_layout, read_descriptor, unpack
 from ..entries.encoding import Entries
 from ..errors import EncodingError
@@ -10,72 +10,90 @@ from .program import Program
 
 __all__ = ["read_pointers", "unpack_layer"]
 
+_WINDOW_BITS = 32       # of a Huffman stream that are looked at together: two codewords fit
+
 
 def read_pointers(program: Program, index: int) -> tuple[str, int, np.ndarray]:
-    """Encoding, table and column pointers uint32 [PEs, n + 1] of layer ``index``, as the images
-    have them; the pointers are a view.
+    """Encoding, table number and column pointers of tile ``index``, as the images hold them.
+
+    The pointers, uint32 [PEs, n + 1], are a view.
 
     Raises
     ------
-    EncodingError : a column's pointers are out of order or outside the memory, or there is no such
-        encoding or table.
+    EncodingError : column pointers out of order or outside the memory, or an encoding or table that
+        does not exist.
     """
-    config, n = program.config, program.tiles[index].columns
+    config = program.config
     fields = read_descriptor(config, program.descriptors[index])
-    base, table = fields["pointer_base"], fields["table"]
-    if base + n + 1 > program.pointers.shape[1]:
-        raise EncodingError(f"layer {index}: pointers {base} .. {base + n} lie outside the "
-                            f"{program.pointers.shape[1]} of the image")
+    base = fields["pointer_base"]
+    end = base + program.tiles[index].columns + 1
+    if end > program.pointers.shape[1]:
+        raise EncodingError(f"tile {index}: pointers {base} .. {end - 1} lie outside the "
+                            f"{program.pointers.shape[1]} of the image; compile it again")
+    table = fields["table"]
     if table >= len(program.codebooks):
-        raise EncodingError(f"layer {index}: table {table} of {len(program.codebooks)}")
-    pointers = program.pointers[:, base:base + n + 1]
+        raise EncodingError(f"tile {index} names table {table}, but the program's tables are "
+                            f"0 .. {len(program.codebooks) - 1}; compile it again")
+    pointers = program.pointers[:, base:end]
     if np.any(pointers[:, :-1] > pointers[:, 1:]) \
             or pointers.max() > program.entries.shape[1] << config.place_width:
-        raise EncodingError(f"layer {index}: column pointers fall, or point beyond the "
-                            f"{program.entries.shape[1]} words of entry memory")
+        raise EncodingError(f"tile {index}: column pointers fall, or point beyond the "
+                            f"{program.entries.shape[1]} words of entry memory; compile it again")
     if fields["encoding"] >= len(ENCODINGS):
-        raise EncodingError(f"layer {index}: encoding {fields['encoding']} does not exist")
+        raise EncodingError(f"tile {index}: encoding {fields['encoding']} does not exist; "
+                            f"compile it again")
     encoding = ENCODINGS[fields["encoding"]]
     if encoding != "huffman":
-        slot, slots = pointers & ((1 << config.place_width) - 1), config.slots(encoding)
-        if np.any(slot >= slots):
-            raise EncodingError(f"a column pointer names slot {slot.max()} of {slots}")
+        _check_slots(config, encoding, pointers)
     return encoding, table, pointers
 
 
-def unpack_layer(program: Program, index: int) -> Entries:
-    """Entries of layer ``index``, from the images alone: descriptor, pointers, words, tables.
+def _check_slots(config: ArrayConfig, encoding: str, pointers: np.ndarray) -> None:
+    """Refuse pointers to a slot that a word does not have."""
+    slots = config.slots(encoding)
+    slot = pointers & ((1 << config.place_width) - 1)
+    if np.any(slot >= slots):
+        raise EncodingError(f"a column pointer names slot {slot.max()} of {slots}")
 
-    ``code`` is None: images hold codebooks in the order that decoding needs.
+
+def unpack_layer(program: Program, index: int) -> Entries:
+    """Entries of tile ``index``, decoded from nothing but the memory images.
+
+    ``code`` is None, because the images hold a codebook in the order that decoding needs.
 
     Raises
     ------
-    EncodingError : as :func:`read_pointers`; or decoding does not arrive at a column's end.
+    EncodingError : as :func:`read_pointers`; or decoding does not stop at the end of a column.
     """
-    config = program.config
     encoding, table, pointers = read_pointers(program, index)
-    pointers = pointers.astype(np.int64)
-    start, end = pointers[:, :-1], pointers[:, 1:]
+    wide = pointers.astype(np.int64)
+    start = wide[:, :-1]
+    end = wide[:, 1:]
     if encoding == "huffman":
-        count, run, value = _walk_huffman(program, index, table, start, end)
+        count, run, value = _read_huffman(program, index, table, start, end)
     else:
-        count, run, value = _walk_fixed(program, table, encoding, start, end)
-    return Entries(count=count, run=run, value=value, filler=(run == config.max_run) & (value == 0))
+        count, run, value = _read_fixed(program, table, encoding, start, end)
+    is_filler = (run == program.config.max_run) & (value == 0)
+    return Entries(count=count, run=run, value=value, filler=is_filler)
 
 
-def _walk_fixed(program, table, encoding, start, end):
+def _read_fixed(program: Program, table: int, encoding: str, start: np.ndarray, end: np.ndarray
+                ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Entries of fixed length: count int32 [PEs, n], run uint8 and value int16 [entries]."""
     config = program.config
-    width, slots = config.entry_widths[encoding], config.slots(encoding)
+    width = config.entry_widths[encoding]
+    slots = config.slots(encoding)
+    first = _slot_number(config, slots, start)
+    count = _slot_number(config, slots, end) - first
 
-    def number(pointer):
-        return ((pointer >> config.place_width) * slots
-                + (pointer & ((1 << config.place_width) - 1)))
-    first, count = number(start), number(end) - number(start)
-    flat = count.reshape(-1)
-    before = np.concatenate([[0], np.cumsum(flat)[:-1]])
-    entry = np.arange(flat.sum()) + np.repeat(first.reshape(-1) - before, flat)
+    # The slot number of every entry: columns one after another, each counting up from its first.
+    per_column = count.reshape(-1)
+    begins = np.cumsum(per_column) - per_column
+    entry = np.arange(per_column.sum()) + np.repeat(first.reshape(-1) - begins, per_column)
     pe = np.repeat(np.arange(config.pes), count.sum(axis=1))
-    field = program.entries[pe, entry // slots] >> (entry % slots * width).astype(np.uint64)
+    shift = (entry % slots * width).astype(np.uint64)
+    field = program.entries[pe, entry // slots] >> shift
+
     run = (field & np.uint64(config.max_run)).astype(np.uint8)
     payload = (field >> np.uint64(config.run_width)).astype(np.int64)
     if encoding == "csr":
@@ -86,57 +104,81 @@ def _walk_fixed(program, table, encoding, start, end):
     return count.astype(np.int32), run, value.astype(np.int16)
 
 
-def _walk_huffman(program, index, table, start, end):
-    """All columns of all PEs side by side: one entry of each per round."""
+def _slot_number(config: ArrayConfig, slots: int, pointer: np.ndarray) -> np.ndarray:
+    """Number of the slot that a pointer names, counted from the first word's first slot."""
+    word = pointer >> config.place_width
+    slot = pointer & ((1 << config.place_width) - 1)
+    return word * slots + slot
+
+
+def _read_huffman(program: Program, index: int, table: int, start: np.ndarray, end: np.ndarray
+                  ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Huffman entries: count int32 [PEs, n], run uint8 and value int16 [entries].
+
+    Columns of all PEs are decoded side by side, one entry of each per round.
+    """
     config = program.config
-    words = program.descriptors[index][len(descriptor_layout(config)):]
-    tables = [unpack(TABLE_WORD, int(word)) for word in words]
-    columns = {name: np.array([row[name] for row in tables], np.int64)
-               for name, _ in TABLE_WORD}
-    position, stop = start.reshape(-1).copy(), end.reshape(-1)
+    tables = _huffman_tables(program, index)
+    position = start.reshape(-1).copy()
+    stop = end.reshape(-1)
     pe = np.repeat(np.arange(config.pes), start.shape[1])
     count = np.zeros(len(position), np.int32)
-    lanes, runs, codes = [], [], []
+    columns = [np.zeros(0, np.int64)]
+    runs = [np.zeros(0, np.int64)]
+    codes = [np.zeros(0, np.int64)]
     active = np.flatnonzero(position < stop)
     while len(active):
         window = _window(program, pe[active], position[active])
-        run, run_length = _codeword(config, columns, "run", window, config.run_width)
-        code, code_length = _codeword(config, columns, "code", window << run_length,
+        run, run_length = _codeword(config, tables, "run", window, config.run_width)
+        code, code_length = _codeword(config, tables, "code", window << run_length,
                                       config.code_width)
         position[active] += run_length + code_length
         count[active] += 1
-        lanes.append(active)
+        columns.append(active)
         runs.append(run)
         codes.append(code)
         active = active[position[active] < stop[active]]
     if np.any(position != stop):
-        raise EncodingError(f"layer {index}: decoding runs past the end of a column")
-    order = np.argsort(np.concatenate(lanes), kind="stable") if lanes else np.zeros(0, int)
+        raise EncodingError(f"tile {index}: decoding runs past the end of a column")
+    order = np.argsort(np.concatenate(columns), kind="stable")     # from rounds back to columns
+    run = np.concatenate(runs)[order]
+    code = np.concatenate(codes)[order]
+    return (count.reshape(start.shape), program.run_symbols[table, run],
+            program.codebooks[table, code])
 
-    def gather(parts):
-        return np.concatenate(parts)[order] if parts else np.zeros(0, np.int64)
-    return (count.reshape(start.shape), program.run_symbols[table, gather(runs)],
-            program.codebooks[table, gather(codes)])
+
+def _huffman_tables(program: Program, index: int) -> dict[str, np.ndarray]:
+    """Fields of :data:`TABLE_WORD` from a tile's descriptor, int64 [max_code_length] each."""
+    words = program.descriptors[index][len(descriptor_layout(program.config)):]
+    tables = {name: np.zeros(len(words), np.int64) for name, _ in TABLE_WORD}
+    for place, word in enumerate(words):
+        for name, value in unpack(TABLE_WORD, int(word)).items():
+            tables[name][place] = value
+    return tables
 
 
-def _window(program, pe, position):
-    """int64: the next 2 x ``max_code_length`` bits of each PE's stream, at the top of 32."""
-    width, words = program.config.word_width, program.entries
+def _window(program: Program, pe: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """The next 32 bits of each PE's stream from bit ``position`` on, int64."""
+    width = program.config.word_width
+    words = program.entries
     place = (position % width).astype(np.uint64)
     first = words[pe, position // width]
     second = words[pe, np.minimum(position // width + 1, words.shape[1] - 1)]
-    if width == 32:
-        return (((first << np.uint64(32) | second) << place) >> np.uint64(32)).astype(
-            np.int64) & 0xFFFFFFFF
-    low = np.where(place > 0, second >> (np.uint64(64) - np.maximum(place, np.uint64(1))), 0)
-    return ((first << place | low.astype(np.uint64)) >> np.uint64(32)).astype(np.int64)
+    if width == _WINDOW_BITS:
+        both = (first << np.uint64(width) | second) << place
+        return (both >> np.uint64(width)).astype(np.int64) & 0xFFFFFFFF
+    # Words of 64 bits: what the first word lacks comes from the top of the second.
+    shift = np.uint64(64) - np.maximum(place, np.uint64(1))
+    low = np.where(place > 0, second >> shift, 0).astype(np.uint64)
+    return ((first << place | low) >> np.uint64(64 - _WINDOW_BITS)).astype(np.int64)
 
 
-def _codeword(config, columns, name, window, rank_width):
-    """Rank and length of the codeword at the top of a window's 32 bits."""
+def _codeword(config: ArrayConfig, tables: dict[str, np.ndarray], name: str, window: np.ndarray,
+              rank_width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rank and length of the codeword at the top of each window; ``name`` is run or code."""
     longest = config.max_code_length
-    top = (window & 0xFFFFFFFF) >> (32 - longest)
-    length = np.searchsorted(columns[f"{name}_limit"], top, side="right") + 1
-    length = np.minimum(length, longest)            # as the decoder does with a bad window
-    rank = (top >> (longest - length)) + columns[f"{name}_offset"][length - 1]
+    top = (window & 0xFFFFFFFF) >> (_WINDOW_BITS - longest)
+    length = np.searchsorted(tables[f"{name}_limit"], top, side="right") + 1
+    length = np.minimum(length, longest)            # as the hardware does with an invalid window
+    rank = (top >> (longest - length)) + tables[f"{name}_offset"][length - 1]
     return rank & ((1 << rank_width) - 1), length

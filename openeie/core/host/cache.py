@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one folder for all that is made once and kept: builds, compiled functions, compiled tools.
+"""The folder for everything that is made once and kept: builds, compiled functions and tools.
 
-``$OPENEIE_CACHE`` names it. What other packages cache on our behalf goes there, too: each has a
-variable of its own, which is set for our use of it alone; but matplotlib's, which is read when it
-is imported, for the whole process.
+``$OPENEIE_CACHE`` names it. What other packages cache on our behalf goes there, too. Each has a
+variable of its own, which is set only for our use of it; matplotlib reads its variable at import,
+so that one is set for the whole process.
 """
 import atexit
 import os
@@ -25,10 +25,11 @@ _VARIABLE = "OPENEIE_CACHE"
 
 
 def cache_folder() -> Path:
-    """``$OPENEIE_CACHE``, or the user's cache folder; it is there, and can be written.
+    """``$OPENEIE_CACHE``, or the user's cache folder. It exists and can be written.
 
-    If it cannot, a temporary folder takes its place, with one warning: the user's own from one
-    process to the next if that is safe, otherwise of this process and those that it starts.
+    If it cannot be written, a temporary folder takes its place, with one warning. Where that is
+    safe, it is the user's, the same in every process; otherwise it is only for this process and
+    those that it starts.
 
     Raises
     ------
@@ -39,7 +40,8 @@ def cache_folder() -> Path:
         folder = Path(named).absolute() if named else platformdirs.user_cache_path("openeie")
         reason = _why_not(folder)
     except RuntimeError:                # neither HOME nor an entry in the list of users
-        folder, reason = Path("~/.cache/openeie"), "this user has no home"
+        folder = Path("~/.cache/openeie")
+        reason = "this user has no home"
     if reason is None:
         return folder
     try:
@@ -49,31 +51,31 @@ def cache_folder() -> Path:
                         f"folder; name one in {_VARIABLE}") from error
     print(f"warning: cannot write the cache folder {folder}: {reason}; {temporary} takes its "
           f"place; name a lasting one in {_VARIABLE}", file=sys.stderr)
-    os.environ[_VARIABLE] = str(temporary)      # of this process and its children: they are quiet
+    os.environ[_VARIABLE] = str(temporary)      # so that children use it, too, without a warning
     return temporary
 
 
 def tool_environment() -> dict[str, str]:
-    """Environment for the programs that we start; the user's own YOWASP_CACHE_DIR stays.
+    """Environment for the programs that we start; a YOWASP_CACHE_DIR of the user's own is kept.
 
     YoWASP compiles each tool's WebAssembly when it first runs. So does the ``yosys`` that comes
-    with Amaranth, through wasmtime, which knows no other variable than that of all caches.
+    with Amaranth, through wasmtime, which only knows the variable for all caches.
     """
     folder = cache_folder()
-    return {"YOWASP_CACHE_DIR": str(folder / "yowasp")} | os.environ \
-        | {"XDG_CACHE_HOME": str(folder)}
+    ours = {"YOWASP_CACHE_DIR": str(folder / "yowasp")}
+    return ours | os.environ | {"XDG_CACHE_HOME": str(folder)}
 
 
 def quiet_matplotlib() -> None:
-    """Before matplotlib is imported: it keeps a list of fonts, in the user's home where it can,
-    and complains where it cannot, unless its own variable names a folder."""
+    """Call this before matplotlib is imported. It keeps a list of fonts in the user's home, and
+    complains if it cannot, unless its own variable names another folder."""
     if not os.access(os.path.expanduser("~"), os.W_OK):
         os.environ.setdefault("MPLCONFIGDIR", str(cache_folder() / "matplotlib"))
 
 
 @cache
 def _why_not(folder: Path) -> str | None:
-    """Why ``folder`` cannot be made or written; None if it can."""
+    """Why ``folder`` cannot be created or written; None if it can."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -83,12 +85,12 @@ def _why_not(folder: Path) -> str | None:
 
 
 def _temporary() -> Path:
-    """A folder that nobody else can write to, nor could have filled."""
+    """A temporary folder to which nobody else can write, or could have written before."""
     if hasattr(os, "getuid"):
         folder = Path(tempfile.gettempdir(), f"openeie-{os.getuid()}")
         with suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        found = folder.lstat()          # of a link itself: it may be anybody's
+        found = folder.lstat()          # not following a link, which may be anybody's
         if stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid() \
                 and not found.st_mode & 0o077 and _why_not(folder) is None:
             return folder
@@ -98,5 +100,5 @@ def _temporary() -> Path:
 
 
 def _remove(folder: Path, owner: int) -> None:
-    if os.getpid() == owner:            # a fork has the list of what to do at the end, too
+    if os.getpid() == owner:            # a forked process inherits what to do at exit
         shutil.rmtree(folder, ignore_errors=True)

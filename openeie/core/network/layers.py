@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Layers with a matrix: matrix-vector products and convolutions.
 
-Every class of layers answers the same questions (those of :class:`Product` without a docstring of
-their own are explained there), so that compiler, proof and engines need not ask for its class.
+All classes of layers have the same methods and properties, so that compiler, proofs and engines
+need not ask for a layer's class. :class:`Product` documents them.
 """
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -15,33 +16,36 @@ from ..errors import InputError, must_be_one_of
 from ..numbers.fixed import BIAS_BITS, MAX_SHIFT, MULTIPLIER_BITS, int_range
 from ..numbers.sparse import SparseWeights, frozen, spread_columns
 from .address_walk import AddressWalk
-from .layout import MapLayout
+from .layout import MapLayout, Placement
+from .one_line import layer_line
 from .window import Window
-
-if TYPE_CHECKING:
-    from .layout import Placement
 
 __all__ = ["Weighted", "Windowed", "Product", "Linear", "Conv", "check_writeback"]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Weighted:
-    """Weights, and a writeback of its own for each output channel.
+    """A layer with weights, and with its own writeback parameters for each output channel.
 
     Attributes
     ----------
     name : unique in its network.
-    weights : a row for each output channel.
-    bias : int32 [m], in accumulator units (input scale x weight scale).
-    multiplier, shift : int32 / uint8 [m]; the output is ``acc * multiplier * 2**-shift``.
-    relu : clamp negative outputs to zero.
-    encoding : how its entries are stored by default.
-    sources : layers whose outputs it reads, side by side in each pixel (concatenated by
-        channels), ``INPUT`` for the network's input; empty for the layer before.
-    weight_scale, output_scale : what one unit of a weight and of an output is worth as a float;
-        for reports and comparison with the float network only, the array never sees them. Where
-        rows have scales of their own, the coarsest; each row's follows from its multiplier and
-        shift. A unit of an equalised channel is worth a power of two less (``docs/numerics.md``).
+    weights : one row for each of the m output channels.
+    bias : int32 [m], in units of the accumulator (input scale x weight scale).
+    multiplier, shift : int32 [m] and uint8 [m]; the output is ``acc * multiplier * 2**-shift``.
+    relu : whether negative outputs become 0.
+    encoding : how its entries are stored, unless the compiler is told otherwise.
+    sources : names of the layers that it reads, or ``INPUT`` for the network's input; several
+        sources are concatenated along the channels. Empty: the layer before.
+    weight_scale, output_scale : real value of one unit of a weight and of an output. They serve
+        reports and the comparison with the float network; the array never sees them. If rows have
+        scales of their own, this is the coarsest; each row's follows from its multiplier and shift.
+        A unit of an equalised channel is worth a power of two less (``docs/numerics.md``).
+
+    Raises
+    ------
+    InputError : parameters of a wrong shape or out of range, an unknown encoding, or one that needs
+        a codebook where there is none.
     """
     name: str
     weights: SparseWeights
@@ -64,8 +68,13 @@ class Weighted:
 
     @property
     def channels(self) -> int:
-        """Rows of the matrix, m: outputs of each position."""
+        """Output channels, m: outputs of each position."""
         return self.weights.shape[0]
+
+    @property
+    def weight_counts(self) -> tuple[int, int]:
+        """How many weights are stored, those that are not 0, and how many the matrix has."""
+        return self.weights.nnz, self.weights.shape[0] * self.weights.shape[1]
 
     def writeback(self, act_width: int) -> dict[str, np.ndarray]:
         """``bias``, ``multiplier`` and ``shift`` of each channel, int64 [m]."""
@@ -73,9 +82,9 @@ class Weighted:
                 for name in ("bias", "multiplier", "shift")}
 
 
-def check_writeback(layer, m: int) -> None:
-    """Make ``bias``, ``multiplier`` and ``shift`` of a layer with ``m`` channels read-only arrays
-    of their types.
+def check_writeback(layer: Any, m: int) -> None:
+    """Turn ``bias``, ``multiplier`` and ``shift`` of a layer with ``m`` channels into read-only
+    arrays of int32, int32 and uint8.
 
     Raises
     ------
@@ -96,12 +105,12 @@ def check_writeback(layer, m: int) -> None:
 
 
 class Windowed:
-    """What a layer that follows a window over a map has in common with others of its kind."""
+    """What all layers have in common whose kernel moves over a map."""
     window: Window
 
     @property
     def inputs(self) -> int:
-        """Activations of the map it reads."""
+        """Activations of the map that it reads."""
         return self.window.inputs
 
     @property
@@ -111,74 +120,86 @@ class Windowed:
 
     @property
     def source_channels(self) -> int:
-        """Channels of the map it reads."""
+        """Channels of the map that it reads."""
         return self.window.channels
 
-    def walk(self, source: MapLayout, pes: int, maps: Sequence["Placement"]) -> AddressWalk:
-        """How the scan reads it."""
+    def walk(self, source: MapLayout, pes: int, maps: Sequence[Placement]) -> AddressWalk:
+        """The order in which the scan reads the map at ``maps[0]``."""
         return AddressWalk.of_window(self.window, source.rows(pes), maps[0].origin, maps[0].stride)
 
 
 class Product:
-    """What a layer answers that multiplies all it reads, as one vector, with a matrix."""
-    #: Which of :data:`openeie.core.array.config.OPERATIONS` an array must have.
+    """A layer that computes one matrix-vector product: everything it reads is one input vector."""
+    #: Which of :data:`openeie.core.array.config.OPERATIONS` an array must have to run it.
     operation: ClassVar[str] = "linear"
-    #: Every PE takes its own activations, and keeps the largest product instead of the sum.
+    #: Whether the layer is channel-wise: every PE reads its own activations.
     is_local: ClassVar[bool] = False
+    #: Whether the accumulators keep the largest product instead of the sum.
     maximum: ClassVar[bool] = False
-    #: How often a position goes through the matrix's columns.
+    #: How often each position goes through the matrix's columns.
     repeats: ClassVar[int] = 1
-    #: Several sources are read side by side, and not one after the other.
+    #: Whether several sources are concatenated along the channels; otherwise each is read whole,
+    #: one after another.
     concatenates: ClassVar[bool] = True
-    if TYPE_CHECKING:       # what is there at run time is a field, or found when it is asked for
-        name: str
+    name: str
 
-        @property
-        def weights(self) -> SparseWeights: ...
+    @cached_property
+    def weights(self) -> SparseWeights:
+        """The matrix, one row for each output channel.
 
-        @property
-        def channels(self) -> int: ...
+        A class that derives from this one computes it or has a field of this name. A plain property
+        would forbid the field.
+        """
+        raise NotImplementedError
+
+    @property
+    def channels(self) -> int:
+        """Output channels, m: outputs of each position."""
+        return self.weights.shape[0]
+
+    def __repr__(self) -> str:
+        return layer_line(self)
 
     @property
     def inputs(self) -> int:
-        """Activations that it reads; of one source where it does not concatenate them."""
+        """Activations that it reads; of each source, unless it concatenates them."""
         return self.weights.shape[1]
 
     @property
     def positions(self) -> int:
-        """How often the matrix is applied to an input, each time to other activations."""
+        """How often the matrix is applied to an input, each time to different activations."""
         return 1
 
     @property
     def outputs(self) -> int:
-        """Length of the output vector."""
+        """Activations that it writes for each input."""
         return self.positions * self.channels
 
     @property
     def source_channels(self) -> int | None:
-        """Channels that what it reads must have; None: it reads any map as one vector."""
+        """Channels that its source must have; None if it reads any map as one vector."""
         return None
 
     def parts(self, source: MapLayout) -> tuple[int, ...]:
-        """The parts of its output's layout, see :class:`MapLayout`."""
+        """The ``parts`` of its output's :class:`MapLayout`, for a source of layout ``source``."""
         return (self.channels,)
 
     def placed_columns(self, source: MapLayout, pes: int) -> np.ndarray:
-        """Where an array of ``pes`` PEs has the matrix's columns, int64 [n]: as the activations
+        """Column numbers of the matrix in an array of ``pes`` PEs, int64 [n]: where the activations
         lie in its memories."""
         pixel, channel = np.divmod(np.arange(self.weights.shape[1]), source.channels)
         return pixel * (source.rows(pes) * pes) + source.places(pes)[channel]
 
     def matrix(self, source: MapLayout, pes: int) -> SparseWeights:
-        """The matrix as it is placed."""
+        """The matrix with its columns at :meth:`placed_columns`."""
         return spread_columns(self.weights, self.placed_columns(source, pes))
 
-    def walk(self, source: MapLayout, pes: int, maps: Sequence["Placement"]) -> AddressWalk:
-        """How the scan reads what lies at ``maps``.
+    def walk(self, source: MapLayout, pes: int, maps: Sequence[Placement]) -> AddressWalk:
+        """The order in which the scan reads the sources, which lie at ``maps``.
 
         Raises
         ------
-        InputError : no walk goes there.
+        InputError : the pixels of a source are not consecutive.
         """
         rows = source.rows(pes)
         if source.pixels > 1 and maps[0].stride != rows:
@@ -187,29 +208,33 @@ class Product:
         return AddressWalk.of_vector(source.pixels * rows, maps[0].origin)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Linear(Weighted, Product):
     """A matrix-vector layer: ``y = requantise(W x)``; see ``docs/numerics.md``.
 
-    ``weights`` is the matrix, m x n.
+    ``weights`` is the matrix W, m x n.
     """
     def sums(self, x: np.ndarray, act_width: int) -> np.ndarray:
-        """The accumulators for activations x int64 [batch, inputs]: [batch, positions, m]."""
+        """Accumulators int64 [batch, positions, m] for activations x int64 [batch, inputs]."""
         return x[:, np.newaxis] @ self.weights.dense().T
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, kw_only=True, eq=False, repr=False)
 class Conv(Windowed, Linear):
-    """A convolution: the matrix-vector layer at every position of a window.
+    """A convolution: the same matrix-vector product at every position of a window.
 
-    Its matrix has a column for each element (kernel row, kernel column, channel) of the kernel,
-    in this order; inputs and outputs are maps, flat in (row, column, channel) order. A grouped
-    convolution is one with zeros between the groups, which cost nothing; where every channel is
-    a group, :class:`openeie.core.network.channelwise.Depthwise` is much faster.
+    The matrix has a column for each element (kernel row, kernel column, channel) of the kernel, in
+    this order. Inputs and outputs are maps, flattened in (row, column, channel) order. A grouped
+    convolution has zeros between its groups, which cost nothing. If every channel is a group of its
+    own, :class:`openeie.core.network.channelwise.Depthwise` is much faster.
 
     Attributes
     ----------
-    window : where the kernel goes; ``window.columns`` is n.
+    window : where the kernel is applied; ``window.columns`` is n.
+
+    Raises
+    ------
+    InputError : weights with another number of columns.
     """
     operation: ClassVar[str] = "conv"
 

@@ -9,12 +9,14 @@ __all__ = ["MapLayout", "Placement"]
 
 @dataclass(frozen=True, kw_only=True)
 class MapLayout:
-    """A map as its parts, whose channels were concatenated: each begins a new row, so that a
-    concatenation moves nothing.
+    """The arrangement of one map in rows of activations.
+
+    A concatenation keeps its sources as parts, and each part begins a new row, so that
+    concatenating moves no data.
 
     Attributes
     ----------
-    pixels : of the map; a vector is a map of one.
+    pixels : of the map; a vector is a map of one pixel.
     parts : channels of each part.
     """
     pixels: int
@@ -26,19 +28,21 @@ class MapLayout:
         return sum(self.parts)
 
     def rows(self, pes: int) -> int:
-        """Rows of one pixel in an array of ``pes`` PEs."""
+        """Rows that one pixel takes in an array of ``pes`` PEs."""
         return sum(-(-part // pes) for part in self.parts)
 
     def places(self, pes: int) -> np.ndarray:
         """Row x ``pes`` + PE of each channel of a pixel, int64 [channels]."""
-        places, first = [], 0
+        places = []
+        first = 0
         for part in self.parts:
             places.append(first * pes + np.arange(part))
             first += -(-part // pes)
         return np.concatenate(places)
 
     def memory(self, x: np.ndarray, pes: int) -> np.ndarray:
-        """x [vectors, pixels x channels] in rows: int64 [vectors, pixels, rows, PEs]."""
+        """Activations x [vectors, pixels x channels] as they lie in memory, int64
+        [vectors, pixels, rows, PEs]."""
         rows = self.rows(pes)
         result = np.zeros((len(x), self.pixels, rows * pes), np.int64)
         result[..., self.places(pes)] = x.reshape(len(x), self.pixels, self.channels)
@@ -47,13 +51,14 @@ class MapLayout:
 
 @dataclass(frozen=True, kw_only=True)
 class Placement:
-    """Rows of one map; addresses run through memory A, then B, and are the same in every PE.
+    """Where one map lies. Rows count through memory A, then B, and are the same in every PE.
 
     Attributes
     ----------
-    origin : row of the first pixel of the first input.
-    rows : of one pixel.
-    stride : from a pixel to the next; more than ``rows`` where it is a part of a concatenation.
+    origin : first row of the first pixel of the first input.
+    rows : rows of one pixel.
+    stride : rows from a pixel to the next; more than ``rows`` if the map is part of a
+        concatenation.
     """
     origin: int
     rows: int

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where a convolution's kernel goes: one vector of activations for each output position."""
+"""Geometry of a kernel that moves over a map: one vector of activations per output position."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,22 +8,23 @@ from ..errors import InputError
 
 __all__ = ["Window"]
 
-_MAX_MAP = (1 << 16) - 1        # height, width, positions along an axis
+_MAX_MAP = (1 << 16) - 1        # height and width of a map
+_MAX_CHANNELS = 1 << 20
 _MAX_KERNEL = 255               # kernel, stride, padding
 
 
 @dataclass(frozen=True, kw_only=True)
 class Window:
-    """A kernel's walk over a map of ``height`` x ``width`` pixels of ``channels`` each.
+    """A kernel that moves over a map of ``height`` x ``width`` pixels of ``channels`` each.
 
-    Maps are flat in (row, column, channel) order. The kernel's own elements, the columns of a
-    convolution's matrix, are flat in (kernel row, kernel column, channel) order.
+    Maps are flattened in (row, column, channel) order. The elements of the kernel, which are the
+    columns of a convolution's matrix, are in (kernel row, kernel column, channel) order.
 
     Attributes
     ----------
     height, width, channels : of the map that is read.
-    kernel, stride : (vertical, horizontal).
-    pad : (top, left, bottom, right), zeros around the map.
+    kernel, stride : (vertical, horizontal), in pixels.
+    pad : (top, left, bottom, right), pixels of zeros around the map.
 
     Raises
     ------
@@ -39,7 +40,7 @@ class Window:
     def __post_init__(self) -> None:
         for name, values, low, high in (
                 ("height, width", (self.height, self.width), 1, _MAX_MAP),
-                ("channels", (self.channels,), 1, 1 << 20),
+                ("channels", (self.channels,), 1, _MAX_CHANNELS),
                 ("kernel", self.kernel, 1, _MAX_KERNEL), ("stride", self.stride, 1, _MAX_KERNEL),
                 ("pad", self.pad, 0, _MAX_KERNEL)):
             if not all(isinstance(value, int) and low <= value <= high for value in values):
@@ -73,12 +74,12 @@ class Window:
 
     @property
     def columns(self) -> int:
-        """Elements of the kernel over all channels."""
+        """Elements of the kernel, over all channels."""
         return self.kernel[0] * self.kernel[1] * self.channels
 
     def gather(self, x: np.ndarray) -> np.ndarray:
-        """What the kernel sees at each position: x [batch, inputs] -> [batch, positions, columns],
-        zeros where it lies beside the map (the im2col of the field)."""
+        """The elements under the kernel at each position (im2col): [batch, positions, columns] from
+        maps x [batch, inputs], with zeros for padding."""
         top, left, bottom, right = self.pad
         maps = np.pad(x.reshape(len(x), self.height, self.width, self.channels),
                       ((0, 0), (top, bottom), (left, right), (0, 0)))

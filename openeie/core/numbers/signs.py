@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Matrices of +1 and -1, a bit each, and their product with signs by XNOR and popcount."""
+"""Matrices of +1 and -1 with one bit per element; products with signs by XNOR and popcount."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,22 +9,22 @@ from .sparse import frozen
 
 __all__ = ["SignMatrix", "pack_signs", "sign_products"]
 
-_WORD = 8                       # bytes of a word of 64 bits
+_WORD_BYTES = 8
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SignMatrix:
-    """Weights that are +1 or -1.
+    """A matrix whose elements are +1 or -1.
 
     Attributes
     ----------
     shape : (rows m, columns n) = (outputs, inputs).
-    bits : uint8 [m, ceil(n / 8)], a row after the other; bit 1 is +1, the first column on top of
-        a row's first byte, 0 behind the last column.
+    bits : uint8 [m, ceil(n / 8)]; a bit of 1 is +1. The first column is the top bit of a row's
+        first byte; bits behind the last column are 0.
 
     Raises
     ------
-    InputError : no weights, or bits of another shape or behind the last column.
+    InputError : an empty matrix, bits of another shape, or a 1 behind the last column.
     """
     shape: tuple[int, int]
     bits: np.ndarray
@@ -41,13 +41,17 @@ class SignMatrix:
         object.__setattr__(self, "shape", (m, n))
         object.__setattr__(self, "bits", bits)
 
+    def __repr__(self) -> str:
+        m, n = self.shape
+        return f"<SignMatrix {m} x {n}>"
+
     @classmethod
     def from_signs(cls, signs: np.ndarray) -> "SignMatrix":
-        """From a dense matrix [m, n] of +1 and -1.
+        """Pack a dense matrix [m, n] of +1 and -1.
 
         Raises
         ------
-        InputError : another value, or no matrix.
+        InputError : another value, or an array of another number of dimensions.
         """
         signs = np.asarray(signs)
         if signs.ndim != 2:
@@ -60,11 +64,11 @@ class SignMatrix:
 
     @classmethod
     def from_bytes(cls, data: bytes, shape: tuple[int, int]) -> "SignMatrix":
-        """From what :meth:`to_bytes` gives.
+        """The matrix from the bytes that :meth:`to_bytes` gives.
 
         Raises
         ------
-        EncodingError : another number of bytes, or bits behind the last weight.
+        EncodingError : a wrong number of bytes, or a 1 behind the last element.
         """
         m, n = shape
         if len(data) != -(-m * n // 8):
@@ -75,12 +79,12 @@ class SignMatrix:
         return cls(shape=shape, bits=np.packbits(bits[:m * n].reshape(m, n), axis=1))
 
     def to_bytes(self) -> bytes:
-        """All m x n bits, row after row and without a gap between rows; the first on top of byte 0,
-        and 0 behind the last."""
+        """All m x n bits, row by row without gaps. The first is the top bit of byte 0; bits behind
+        the last are 0."""
         return np.packbits(self._unpacked()).tobytes()
 
     def dense(self) -> np.ndarray:
-        """+1 and -1, int64 [m, n]."""
+        """The dense matrix of +1 and -1, int64 [m, n]."""
         return 2 * self._unpacked().astype(np.int64) - 1
 
     def _unpacked(self) -> np.ndarray:
@@ -88,42 +92,46 @@ class SignMatrix:
 
     @property
     def words(self) -> np.ndarray:
-        """The bits in words of 64, uint64 [m, ceil(n / 64)]: what :func:`sign_products` takes."""
+        """The bits in words of 64, uint64 [m, ceil(n / 64)], as :func:`sign_products` takes them.
+        """
         return _words(self.bits)
 
 
 def pack_signs(signs: np.ndarray) -> np.ndarray:
-    """Bits [..., n] (true: +1) in words of 64, uint64 [..., ceil(n / 64)], 0 behind the last."""
+    """Bits [..., n] in words of 64, uint64 [..., ceil(n / 64)]; True is +1. Bits behind the last
+    are 0."""
     return _words(np.packbits(signs, axis=-1))
 
 
 def _words(packed: np.ndarray) -> np.ndarray:
-    """Bytes [..., k] as words of eight, filled up with zeros."""
-    room = [(0, 0)] * (packed.ndim - 1) + [(0, -packed.shape[-1] % _WORD)]
-    return np.pad(packed, room).view(np.uint64)
+    """Bytes [..., k] as words of 8 bytes, filled up with zeros."""
+    missing = -packed.shape[-1] % _WORD_BYTES
+    padding = [(0, 0)] * (packed.ndim - 1) + [(0, missing)]
+    return np.pad(packed, padding).view(np.uint64)
 
 
 def sign_products(weights: np.ndarray, signs: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Sum over j of ``w[i, j] * s[j]`` where ``seen[j]``, for w and s of +1 and -1.
+    """Sum over all j with ``seen[j]`` of ``w[i, j] * s[j]``, for w and s of +1 and -1.
 
-    Equal signs give +1, different ones -1: among the columns seen, their number less twice that of
-    the different ones, which XOR finds and popcount counts.
+    Equal signs contribute +1, different ones -1. So the sum is the number of columns seen less
+    twice the number of different signs among them; XOR finds these, and popcount counts them.
 
     Parameters
     ----------
-    weights : uint64 [m, words].
-    signs, seen : uint64 [..., words]; ``seen`` may have fewer axes of its own (broadcast).
+    weights : uint64 [m, words], the signs w.
+    signs, seen : uint64 [..., words]; ``seen`` is broadcast against ``signs``.
 
     Returns
     -------
     int64 [..., m].
     """
-    signs, seen = np.moveaxis(signs, -1, 0), np.moveaxis(seen, -1, 0)
-    signs, seen = np.ascontiguousarray(signs), np.ascontiguousarray(seen)
+    # Words come first, so that summing over them adds whole arrays.
+    signs = np.ascontiguousarray(np.moveaxis(signs, -1, 0))
+    seen = np.ascontiguousarray(np.moveaxis(seen, -1, 0))
     count = np.bitwise_count(seen).sum(axis=0, dtype=np.int64)
     result = np.empty((*signs.shape[1:], len(weights)), np.int64)
-    row: tuple = (slice(None), *[np.newaxis] * (signs.ndim - 1))
+    over_words = (-1, *[1] * (signs.ndim - 1))
     for i, weight in enumerate(weights):
-        different = np.bitwise_count((signs ^ weight[row]) & seen).sum(axis=0, dtype=np.int64)
-        result[..., i] = count - 2 * different
+        different = (signs ^ weight.reshape(over_words)) & seen
+        result[..., i] = count - 2 * np.bitwise_count(different).sum(axis=0, dtype=np.int64)
     return result

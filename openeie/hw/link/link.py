@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The host link: a UART in front of the accelerator's ports (``docs/link.md``)."""
-from amaranth import *
+from amaranth import Module
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from ..layouts import LoadWord, ReadRequest
+from ..structs import LoadWord, ReadRequest
 from .execute import Executor
 from .identity import IdentityMemory
 from .receive import Receiver
@@ -17,25 +17,26 @@ __all__ = ["Link"]
 class Link(wiring.Component):
     """Executes the requests that come over a UART, and answers them.
 
-    A frame is executed when its last bit is there and the response before it is sent; its own
-    response follows. Receiving, executing and sending overlap, and the first and the last go on
-    at the line's full rate. Nothing a host sends can stop the link.
+    A frame is executed when its last bit is there and the response before it is sent; then its own
+    response follows. Receiving, executing and sending overlap, and receiving and sending go on at
+    the line's full rate. Nothing that a host sends can stop the link.
 
     Parameters
     ----------
-    identity : words of :class:`openeie.core.array.link_frames.Identity`, 32 bits each.
+    identity : words of ``Identity`` in ``core/array/link_frames.py``, 32 bits each.
     divisor : clock cycles per bit of the UART, at least 4.
 
     Members
     -------
-    rx, tx : the UART's lines.
-    i_load, i_read, o_read, busy : the ports of the same names of :class:`Accelerator`.
+    rx, tx : the UART's lines; high when idle.
+    i_load, i_read, o_read, busy : to and from the ports of the same names of :class:`Accelerator`.
     reset : resets the accelerator, but not the link; ``busy`` must follow within 15 cycles.
     active : a request is executed, or a response sent.
     error : the last frame was bad, or there was no place for it.
     """
     def __init__(self, identity: list[int], *, divisor: int):
-        self._identity, self._divisor = identity, divisor
+        self._identity = identity
+        self._divisor = divisor
         super().__init__({
             "rx": In(1, init=1),
             "tx": Out(1, init=1),
@@ -48,7 +49,7 @@ class Link(wiring.Component):
             "error": Out(1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.uart_receiver = uart_receiver = UartReceiver(divisor=self._divisor)
         m.submodules.uart_transmitter = uart_transmitter = UartTransmitter(divisor=self._divisor)
@@ -69,7 +70,7 @@ class Link(wiring.Component):
             identity.address.eq(executor.address),
             identity.byte.eq(executor.byte),
             executor.identity.eq(identity.data),
-            responder.begin.eq(executor.begin),
+            responder.response_start.eq(executor.response_start),
             responder.aside.eq(executor.aside),
             responder.send.eq(executor.send),
             responder.again.eq(executor.again),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """UART: 8 data bits, no parity, one stop bit."""
-from amaranth import *
+from amaranth import Cat, Module, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out
@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 __all__ = ["UartReceiver", "UartTransmitter"]
 
 
-def _checked(divisor):
+def _checked(divisor: int) -> int:
     if not isinstance(divisor, int):
         raise TypeError(f"divisor must be an integer, not {divisor!r}")
     if divisor < 4:
@@ -19,10 +19,11 @@ def _checked(divisor):
 class UartReceiver(wiring.Component):
     """Turns the bits of a line into bytes.
 
-    A byte is offered ``latency`` cycles after its start bit began. Every start edge sets the bit
-    clock anew, and bits are sampled in their middle. A line cannot be stalled: a byte that ends
-    while the one before has not been taken is lost. A byte whose stop bit is low is dropped, and
-    so is a start bit that is over before its middle.
+    Latency: a byte is offered ``latency`` cycles after its start bit began. Throughput: one byte in
+    ten bits. Every start edge sets the bit clock anew, and bits are sampled in their middle.
+
+    A line cannot be stalled: a byte that ends while the one before has not been taken is lost. A
+    byte whose stop bit is low is dropped, and so is a start bit that is over before its middle.
 
     Parameters
     ----------
@@ -30,8 +31,12 @@ class UartReceiver(wiring.Component):
 
     Members
     -------
-    rx : the line, from any clock.
+    rx : the line, from any clock; high when idle.
     o : stream of bytes.
+
+    Raises
+    ------
+    TypeError, ValueError : ``divisor`` is no integer, or less than 4.
     """
     def __init__(self, *, divisor: int):
         self._divisor = _checked(divisor)
@@ -41,43 +46,49 @@ class UartReceiver(wiring.Component):
         })
 
     @property
-    def latency(self):
+    def latency(self) -> int:
         """Two FFs and the edge, then nine bits and a half."""
         return 3 + 9 * self._divisor + self._divisor // 2
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
-        line, before = Signal(init=1), Signal(init=1)
+        line = Signal(init=1)
+        line_before = Signal(init=1)
         receiving = Signal()
         timer = Signal(range(self._divisor))
         # Ones, then what was sampled: when the start bit arrives at the low end, the byte is here.
         bits = Signal(9, init=0x1FF)
 
         m.submodules.synchronizer = FFSynchronizer(self.rx, line, init=1)
-        m.d.sync += before.eq(line)
+        m.d.sync += line_before.eq(line)
         with m.If(self.o.ready):
             m.d.sync += self.o.valid.eq(0)
         with m.If(~receiving):
-            m.d.sync += [timer.eq(self._divisor // 2 - 1), bits.eq(bits.init),
-                         receiving.eq(before & ~line)]
+            m.d.sync += [
+                timer.eq(self._divisor // 2 - 1),
+                bits.eq(bits.init),
+                receiving.eq(line_before & ~line),
+            ]
         with m.Elif(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Else():
-            m.d.sync += [timer.eq(self._divisor - 1), bits.eq(Cat(bits[1:], line))]
+            m.d.sync += timer.eq(self._divisor - 1)
+            m.d.sync += bits.eq(Cat(bits[1:], line))
             with m.If(bits.all() & line):
                 m.d.sync += receiving.eq(0)             # no start bit, a glitch
             with m.If(~bits[0]):
                 m.d.sync += receiving.eq(0)
                 with m.If(line & (~self.o.valid | self.o.ready)):
-                    m.d.sync += [self.o.valid.eq(1), self.o.payload.eq(bits[1:])]
+                    m.d.sync += self.o.valid.eq(1)
+                    m.d.sync += self.o.payload.eq(bits[1:])
         return m
 
 
 class UartTransmitter(wiring.Component):
     """Turns bytes into the bits of a line.
 
-    The start bit begins in the cycle after a byte was taken (latency 1). A byte takes ten bits;
-    the next one is taken in the last cycle of the stop bit, so that the line need not pause.
+    Latency 1: the start bit begins in the cycle after a byte was taken. Throughput: one byte in ten
+    bits; the next byte is taken in the last cycle of the stop bit, so the line need not pause.
 
     Parameters
     ----------
@@ -86,7 +97,11 @@ class UartTransmitter(wiring.Component):
     Members
     -------
     i : stream of bytes.
-    tx : the line.
+    tx : the line; high when idle.
+
+    Raises
+    ------
+    TypeError, ValueError : ``divisor`` is no integer, or less than 4.
     """
     latency = 1
 
@@ -97,7 +112,7 @@ class UartTransmitter(wiring.Component):
             "tx": Out(1, init=1),
         })
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         timer = Signal(range(self._divisor))
         bits = Signal(9)            # still to send; the stop bit is the last one that is not 0
@@ -106,8 +121,10 @@ class UartTransmitter(wiring.Component):
         with m.If(timer != 0):
             m.d.sync += timer.eq(timer - 1)
         with m.Elif(bits != 0):
-            m.d.sync += [timer.eq(self._divisor - 1), Cat(self.tx, bits).eq(bits)]
+            m.d.sync += timer.eq(self._divisor - 1)
+            m.d.sync += Cat(self.tx, bits).eq(bits)
         with m.Elif(self.i.valid):
-            m.d.sync += [timer.eq(self._divisor - 1), self.tx.eq(0),
-                         bits.eq(Cat(self.i.payload, 1))]
+            m.d.sync += timer.eq(self._divisor - 1)
+            m.d.sync += self.tx.eq(0)
+            m.d.sync += bits.eq(Cat(self.i.payload, 1))
         return m

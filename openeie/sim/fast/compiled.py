@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""numba's compiler as this package uses it, with its cache in the folder of all our caches."""
+"""Numba's compiler as this package uses it, with its cache in the folder of all our caches."""
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -10,23 +10,24 @@ from ...core.host.cache import cache_folder
 
 __all__ = ["compiled"]
 
-# numba's own types do not say that what it returns is called like the function.
+# Numba's own types do not say that a compiled function is called like the original.
 _config: Any = numba.config
 _njit: Any = numba.njit
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
 def compiled(function: _Function) -> _Function:
-    """Decorator: ``function`` in machine code, which is compiled once and kept.
+    """Decorator: compile ``function`` to machine code, once, and keep that on disk.
 
-    numba asks where to keep it when a function is decorated. ``$NUMBA_CACHE_DIR`` is the user's to
-    set, and where functions of their own are kept does not change.
+    If it cannot be kept, it is compiled in every process. Numba reads its setting for the folder
+    when a function is decorated; the setting is restored afterwards, so the user's own functions
+    stay where they were. ``$NUMBA_CACHE_DIR`` comes first if it is set.
     """
-    theirs = _config.CACHE_DIR
+    users = _config.CACHE_DIR
     try:
-        _config.CACHE_DIR = theirs or str(cache_folder() / "numba")
+        _config.CACHE_DIR = users or str(cache_folder() / "numba")
         return _njit(cache=True, nogil=True)(function)
-    except (ToolError, RuntimeError):   # no room for any file, or not where the user wants them
+    except (ToolError, RuntimeError):   # no folder can be written, or not the one the user named
         return _njit(nogil=True)(function)
     finally:
-        _config.CACHE_DIR = theirs
+        _config.CACHE_DIR = users

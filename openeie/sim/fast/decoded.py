@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program as its memory images spell it out: entries by column, writeback parameters by row.
+"""A program decoded from its memory images: entries by column, writeback parameters by row.
 
-Nothing here looks at the network the program was compiled from, so that a wrong image gives
-wrong values, as it does in the gateware.
+Nothing here looks at the network that the program was compiled from, so a wrong image gives wrong
+values, as it does in the gateware.
 """
 import dataclasses
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ __all__ = ["DecodedTile", "DecodedPart", "decode", "decode_tile"]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DecodedPart:
-    """What the PEs that share a broadcast hold of a layer.
+    """What the PEs that share a broadcast hold of a tile.
 
     Attributes
     ----------
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
-    rows, weights : [entries], output channel and weight; see :class:`Columns`.
+    rows, weights : [weights], output channel and weight; see :class:`Columns`.
     bias, multiplier, shift : int64 [m].
     """
     counts: np.ndarray
@@ -46,12 +46,12 @@ class DecodedPart:
 
     @property
     def pes(self) -> int:
-        """How many PEs share the broadcast."""
+        """Number of PEs that share the broadcast."""
         return self.counts.shape[1]
 
     @property
     def channels(self) -> int:
-        """m, places without a channel included."""
+        """m: rows x PEs, including places without a channel."""
         return len(self.bias)
 
 
@@ -62,14 +62,18 @@ class DecodedTile:
     Attributes
     ----------
     name, part : see :class:`TilePlan`.
-    relu, walk, shape, vectors : what the descriptor says; vectors: positions of all its inputs.
-    dst_origin, dst_step, cluster_step : where its outputs go, see the descriptor.
+    relu : whether negative outputs become 0.
+    vectors : matrix-vector products of a launch: positions of all its inputs.
+    walk : which rows of activations the scan reads when.
+    dst_origin, dst_step, cluster_step : where its outputs go, as the descriptor says.
     places : see :class:`TilePlan`.
-    local, maximum : every PE takes its own activations; the largest product counts. Where the
-        columns of a pixel are fewer than the rows of a position, they serve all its pixels.
+    local : every PE takes its own activations. Where there are fewer columns than rows of a
+        position, the columns serve all its pixels.
+    maximum : an accumulator keeps the largest product instead of the sum.
+    shape : what the recurrence needs to know.
     memory_rows : rows of memory of a position's outputs.
-    parts : one, or in a clustered layer one for each cluster.
-    counts, fillers : those of all parts, int32 [parts, n, PEs of one].
+    parts : one, or in a clustered tile one for each cluster.
+    counts, fillers : those of all parts, int32 [parts, n, PEs of a part].
     """
     name: str
     part: Part
@@ -90,101 +94,116 @@ class DecodedTile:
 
 
 def _channels(program: Program, base: int, rows: int, pes: range) -> dict[str, np.ndarray]:
-    """Bias, multiplier and shift of each row of each PE as the array applies them, int64 [m]."""
+    """Bias, multiplier and shift of each row of each PE as the array applies them, int64 [m].
+
+    base, rows : first row in the channel memories, and number of rows.
+    """
     row, pe = np.divmod(np.arange(rows * len(pes)), len(pes))
     return channel_values(program.channels[pes.start + pe, base + row].astype(np.uint64))
 
 
-def _walk(config: ArrayConfig, layer: int, fields: dict[str, int]) -> AddressWalk:
+def _walk(config: ArrayConfig, number: int, fields: dict[str, int]) -> AddressWalk:
+    """The walk of tile ``number``. Arrays without convolutions read their halves in turn."""
     if not config.conv:
-        return AddressWalk.of_vector(fields["src_rows"], half_rows(config) * (layer % 2))
+        return AddressWalk.of_vector(fields["src_rows"], half_rows(config) * (number % 2))
     names = [field.name for field in dataclasses.fields(AddressWalk)]
     return AddressWalk(**{name: fields[name] for name in names})
 
 
 def _part(program: Program, name: str, columns: Columns, fields: dict[str, int], pes: range
           ) -> DecodedPart:
-    """The part of consecutive PEs."""
+    """What consecutive PEs hold of the tile ``name``."""
     size = fields["acc_rows"] * len(pes)
     if len(columns.rows) and columns.rows.max() >= size:
         raise EncodingError(f"layer {name}: the image holds an entry of row {columns.rows.max()}, "
                             f"but the layer has {size} rows")
-    return DecodedPart(**columns._asdict(), **_channels(
-        program, fields["channel_base"], fields["acc_rows"], pes))
+    channels = _channels(program, fields["channel_base"], fields["acc_rows"], pes)
+    return DecodedPart(**columns._asdict(), **channels)
 
 
-def _columns(program: Program, layer: int, parts: list[range]) -> list[Columns]:
-    """What the PEs of each part hold of a tile."""
-    encoding, table, pointers = read_pointers(program, layer)
+def _columns(program: Program, number: int, parts: list[range]) -> list[Columns]:
+    """The columns of tile ``number``, for the PEs of each part."""
+    encoding, table, pointers = read_pointers(program, number)
     if encoding != "huffman":
         return [columns_of_words(program.config, encoding, program.entries[pes.start:pes.stop],
                                  pointers[pes.start:pes.stop], program.codebooks[table])
                 for pes in parts]
-    entries = unpack_layer(program, layer)
+    entries = unpack_layer(program, number)
     edges = np.concatenate([[0], np.cumsum(entries.count.sum(axis=1))])
     result = []
     for pes in parts:
         mine = slice(edges[pes.start], edges[pes.stop])
+        count = np.ascontiguousarray(entries.count[pes.start:pes.stop])
         result.append(columns_of_entries(Entries(
-            count=np.ascontiguousarray(entries.count[pes.start:pes.stop]), run=entries.run[mine],
-            value=entries.value[mine], filler=entries.filler[mine])))
+            count=count, run=entries.run[mine], value=entries.value[mine],
+            filler=entries.filler[mine])))
     return result
 
 
-def _parts(program: Program, layer: int, fields: dict[str, int], known: dict[bytes, tuple]
+def _parts(program: Program, number: int, fields: dict[str, int], known: dict[bytes, tuple]
            ) -> tuple[DecodedPart, ...]:
-    """The parts of a tile; ``known`` has those of other tiles, by what decoding depends on."""
-    config, plan = program.config, program.tiles[layer]
+    """The parts of tile ``number``.
+
+    ``known`` has those of other tiles, by everything that decoding depends on.
+    """
+    config, plan = program.config, program.tiles[number]
     size = config.cluster_pes if fields.get("clustered") else config.pes
-    tables = program.descriptors[layer, len(descriptor_layout(config)):]
-    key = repr([plan.columns, size, *(fields[name] for name in (
-        "pointer_base", "channel_base", "acc_rows", "encoding", "table"))]).encode() \
-        + tables.tobytes()
+    tables = program.descriptors[number, len(descriptor_layout(config)):]
+    dependencies = [fields[name] for name in (
+        "pointer_base", "channel_base", "acc_rows", "encoding", "table")]
+    key = repr([plan.columns, size, *dependencies]).encode() + tables.tobytes()
     if key not in known:
-        parts = [range(first, first + size) for first in range(0, config.pes, size)]
+        ranges = [range(first, first + size) for first in range(0, config.pes, size)]
         known[key] = tuple(_part(program, plan.name, columns, fields, pes)
-                           for columns, pes in zip(_columns(program, layer, parts), parts))
+                           for columns, pes in zip(_columns(program, number, ranges), ranges))
     return known[key]
 
 
-def decode_tile(program: Program, layer: int, known: dict | None = None) -> DecodedTile:
-    """Tile number ``layer`` out of the images; tiles decoded with one dictionary ``known`` share
-    what is the same.
+def decode_tile(program: Program, number: int, known: dict[bytes, tuple] | None = None
+                ) -> DecodedTile:
+    """Tile ``number`` decoded from the images.
+
+    known : tiles that are decoded with the same dictionary share equal parts.
 
     Raises
     ------
-    EncodingError : an entry lies outside the matrix, or the scan goes through other columns than
-        there are, so the image cannot be this program's.
+    EncodingError : an entry lies outside the matrix, or the scan reads other columns than there
+        are, so the image cannot be this program's.
     """
-    plan, config = program.tiles[layer], program.config
-    fields = read_descriptor(config, program.descriptors[layer])
-    if fields.get("local"):
+    plan, config = program.tiles[number], program.config
+    fields = read_descriptor(config, program.descriptors[number])
+    is_local = bool(fields.get("local"))
+    if is_local:
         columns = fields["pixel_rows"] if fields["repeat"] else fields["src_rows"]
         if columns != plan.columns:
             raise EncodingError(f"layer {plan.name}: the descriptor makes the scan go through "
                                 f"{columns} columns, but the layer has {plan.columns}")
-    parts = _parts(program, layer, fields, {} if known is None else known)
+    parts = _parts(program, number, fields, {} if known is None else known)
+    shape = Shape(src_rows=fields["src_rows"], acc_rows=fields["acc_rows"],
+                  lanes=1 if is_local else config.pes, acc_banks=config.acc_banks,
+                  queue_depth=config.queue_depth)
     return DecodedTile(
         name=plan.name, part=plan.part, relu=bool(fields["relu"]), vectors=fields["vectors"],
-        walk=_walk(config, layer, fields),
-        dst_origin=fields.get("dst_origin", half_rows(config) * (1 - layer % 2)),
+        walk=_walk(config, number, fields),
+        dst_origin=fields.get("dst_origin", half_rows(config) * (1 - number % 2)),
         dst_step=fields.get("dst_step", 1), cluster_step=fields.get("cluster_step", 0),
-        places=plan.places,
-        local=bool(fields.get("local")), maximum=bool(fields.get("maximum")),
-        shape=Shape(src_rows=fields["src_rows"], acc_rows=fields["acc_rows"],
-                    lanes=1 if fields.get("local") else config.pes,
-                    acc_banks=config.acc_banks, queue_depth=config.queue_depth),
+        places=plan.places, local=is_local, maximum=bool(fields.get("maximum")), shape=shape,
         memory_rows=-(-fields["acc_rows"] // len(parts)), parts=parts,
         counts=_joined([part.counts for part in parts]),
         fillers=_joined([part.fillers for part in parts]))
 
 
 def _joined(arrays: list[np.ndarray]) -> np.ndarray:
-    """As one array; a single one is large and stays where it is."""
+    """Arrays as one with a new first axis; a single one, which may be large, is not copied."""
     return arrays[0][None] if len(arrays) == 1 else np.stack(arrays)
 
 
 def decode(program: Program) -> tuple[DecodedTile, ...]:
-    """All tiles; :func:`openeie.sim.fast.fast.run` takes them, to decode once for many runs."""
-    known: dict = {}
-    return tuple(decode_tile(program, layer, known) for layer in range(len(program.tiles)))
+    """All tiles; give them to :func:`openeie.sim.fast.fast.run` to decode once for many runs.
+
+    Raises
+    ------
+    EncodingError : as :func:`decode_tile`.
+    """
+    known: dict[bytes, tuple] = {}
+    return tuple(decode_tile(program, number, known) for number in range(len(program.tiles)))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The same array run dense: what a layer would take with no zero to skip."""
+"""The same array run dense: the cycles of a layer if there were no zero to skip."""
 import numpy as np
 
 from ...core.compile.program import Program
@@ -9,15 +9,12 @@ __all__ = ["dense_cycles"]
 
 
 def dense_cycles(program: Program, number: int) -> int:
-    """Cycles of one start of plan ``number`` if every activation and every weight were non-zero.
+    """Cycles of one launch of tile ``number`` if every activation and weight were non-zero.
 
-    Same layer, same array, same recurrence, clustered if the plan is: each PE has an entry for
-    each of its channels in every column, and no fillers. What lies beside a map is zero in a
-    dense run, too, and so are the places of a row of activations that hold no channel. The zeros
-    between the groups of a convolution are weights like others. A pool skips nothing: this is its
-    own time.
-
-    PEs with equally many channels do the same in every cycle, so one of each stands for all.
+    Layer, array, recurrence and clusters are the same. Each PE has an entry for each of its
+    channels in every column, and no fillers. Padding is zero in a dense run, too, and so are the
+    places in a row of activations that hold no channel. The zeros between the groups of a
+    convolution count as weights. A pool skips nothing: the result is its own time.
     """
     plan, config = program.tiles[number], program.config
     if plan.local:
@@ -27,7 +24,9 @@ def dense_cycles(program: Program, number: int) -> int:
         channels = np.bincount(np.arange(plan.channels) % pes, minlength=pes)
         counts = np.tile(channels, (plan.columns, 1))
         fillers = np.zeros_like(counts)
-    _, alike = np.unique(np.concatenate([counts, fillers]), axis=1, return_index=True)
+    # PEs with equal entries do the same in every cycle, so one of each kind stands for all.
+    _, kinds = np.unique(np.concatenate([counts, fillers]), axis=1, return_index=True)
     inputs = program.network.layers[plan.layer].inputs
     items = map_items(program, number, np.ones((program.vectors, inputs), bool))
-    return plan_cycles(plan, config, items, counts[:, alike], fillers[:, alike])[0]
+    cycles, _ = plan_cycles(plan, config, items, counts[:, kinds], fillers[:, kinds])
+    return cycles

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Entries by column, as an engine goes through them: out of the entry memories' words, or of
-entries that a Huffman decoder has already made.
+"""Entries by column, the order in which an engine needs them.
 
-Words of fixed-length entries are read where they lie, without a copy of every entry in between: a
-large layer takes about three times its encoded size here, and no more on the way.
+They come from the words of the entry memories, or, with Huffman codes, from decoded entries. Words
+of fixed-length entries are read in place, without a copy of every entry: a large layer takes about
+three times its encoded size, and decoding it needs hardly more.
 """
 from typing import NamedTuple
 
@@ -17,14 +17,14 @@ __all__ = ["Columns", "columns_of_words", "columns_of_entries"]
 
 
 class Columns(NamedTuple):
-    """What PEs hold of a matrix [m, n], column by column.
+    """The entries that PEs hold of a matrix [m, n], column by column.
 
     Attributes
     ----------
     counts, fillers : int32 [n, PEs], entries of each column and PE, and fillers among them.
     indptr : int64 [n + 1]; column j has the weights ``indptr[j]:indptr[j + 1]``, no fillers.
-    rows : uint16, or int32 of more than 65,536 rows, [entries]; output channel.
-    weights : int16 [entries].
+    rows : output channel of each weight [weights]; uint16, or int32 if m is above 65,536.
+    weights : int16 [weights].
     """
     counts: np.ndarray
     fillers: np.ndarray
@@ -34,20 +34,22 @@ class Columns(NamedTuple):
 
 
 class _Format(NamedTuple):
-    """A fixed-length entry in a word, as plain numbers, which compiled code can take."""
-    slots: int
-    width: int
+    """How fixed-length entries lie in a word, as plain numbers for compiled code."""
+    slots: int          # entries of a word
+    width: int          # bits of an entry
     run_width: int
-    place_width: int
-    sign: int           # of a weight in place; 0 with a codebook
+    place_width: int    # bits of an entry's place in its word, in a column pointer
+    sign: int           # sign bit of a literal weight; 0 with a codebook
 
 
 @compiled
 def _entry(words, number, codebook, form):
     """(run, weight) of entry ``number`` of a PE's words uint64 [W]."""
-    word = np.int64(words[number // form.slots] >> np.uint64(number % form.slots * form.width))
+    shift = np.uint64(number % form.slots * form.width)
+    word = np.int64(words[number // form.slots] >> shift)
     field = word & ((np.int64(1) << form.width) - 1)
-    run, payload = field & ((1 << form.run_width) - 1), field >> form.run_width
+    run = field & ((1 << form.run_width) - 1)
+    payload = field >> form.run_width
     if form.sign:
         return run, (payload ^ form.sign) - form.sign
     return run, np.int64(codebook[payload])
@@ -55,22 +57,26 @@ def _entry(words, number, codebook, form):
 
 @compiled
 def _number(pointer, form):
-    """A column pointer as the number of an entry."""
+    """The number of the entry that a column pointer points to."""
     pointer = np.int64(pointer)
-    return ((pointer >> form.place_width) * form.slots
-            + (pointer & ((1 << form.place_width) - 1)))
+    word = pointer >> form.place_width
+    place = pointer & ((1 << form.place_width) - 1)
+    return word * form.slots + place
 
 
 @compiled
 def _count_words(words, pointers, codebook, form, counts, fillers):
-    """Fill counts and fillers, int32 [n, PEs]; returns the last row inside a PE."""
-    longest, last = (1 << form.run_width) - 1, np.int64(-1)
+    """Fill counts and fillers, int32 [n, PEs]; returns the last row inside a PE, or -1."""
+    longest = (1 << form.run_width) - 1
+    last = np.int64(-1)
     n, pes = counts.shape
     for i in range(pes):
         for j in range(n):
-            first, end = _number(pointers[i, j], form), _number(pointers[i, j + 1], form)
+            first = _number(pointers[i, j], form)
+            end = _number(pointers[i, j + 1], form)
             counts[j, i] = end - first
-            row, padding = np.int64(-1), 0
+            row = np.int64(-1)
+            padding = 0
             for k in range(first, end):
                 run, weight = _entry(words[i], k, codebook, form)
                 row += run + 1
@@ -84,8 +90,9 @@ def _count_words(words, pointers, codebook, form, counts, fillers):
 
 @compiled
 def _fill_from_words(words, pointers, codebook, form, rows, weights):
-    """Fill rows and weights [entries], column by column and PE by PE."""
-    longest, put = (1 << form.run_width) - 1, 0
+    """Fill rows and weights [weights], column by column and PE by PE."""
+    longest = (1 << form.run_width) - 1
+    put = 0
     pes = len(words)
     for j in range(pointers.shape[1] - 1):
         for i in range(pes):
@@ -94,28 +101,33 @@ def _fill_from_words(words, pointers, codebook, form, rows, weights):
                 run, weight = _entry(words[i], k, codebook, form)
                 row += run + 1
                 if run != longest or weight != 0:
-                    rows[put], weights[put] = row * pes + i, weight
+                    rows[put] = row * pes + i
+                    weights[put] = weight
                     put += 1
 
 
 def _empty(counts: np.ndarray, fillers: np.ndarray, last_row: int) -> Columns:
-    """Columns of so many entries, in which rows and weights are not yet set; ``last_row`` of a
-    PE."""
+    """Columns with room for rows and weights, which are not set yet.
+
+    counts, fillers : int32 [n, PEs].
+    last_row : inside a PE; it decides the type of ``rows``.
+    """
+    weights = counts.sum(axis=1, dtype=np.int64) - fillers.sum(axis=1, dtype=np.int64)
     indptr = np.zeros(len(counts) + 1, np.int64)
-    np.cumsum(counts.sum(axis=1, dtype=np.int64) - fillers.sum(axis=1, dtype=np.int64),
-              out=indptr[1:])
-    narrow = (last_row + 1) * counts.shape[1] <= 1 << 16
-    return Columns(counts, fillers, indptr, np.empty(indptr[-1], np.uint16 if narrow else np.int32),
-                   np.empty(indptr[-1], np.int16))
+    np.cumsum(weights, out=indptr[1:])
+    is_narrow = (last_row + 1) * counts.shape[1] <= 1 << 16
+    return Columns(counts, fillers, indptr,
+                   rows=np.empty(indptr[-1], np.uint16 if is_narrow else np.int32),
+                   weights=np.empty(indptr[-1], np.int16))
 
 
 def columns_of_words(config: ArrayConfig, encoding: str, words: np.ndarray, pointers: np.ndarray,
                      codebook: np.ndarray) -> Columns:
-    """Columns out of the images of ``csr`` or ``codebook``.
+    """The columns in memory images of the encodings ``csr`` and ``codebook``.
 
     words : uint64 [PEs, W].
-    pointers : uint32 [PEs, n + 1], inside of the words
-        (:func:`openeie.core.compile.unpack.read_pointers` has checked them).
+    pointers : uint32 [PEs, n + 1]; all point into the words, as
+        :func:`openeie.core.compile.unpack.read_pointers` has checked.
     codebook : int16 [2 ** code_width].
     """
     form = _Format(slots=config.slots(encoding), width=config.entry_widths[encoding],
@@ -131,9 +143,9 @@ def columns_of_words(config: ArrayConfig, encoding: str, words: np.ndarray, poin
 
 @compiled
 def _fill_from_entries(count, run, value, filler, rows, weights):
-    """The same from entries by PE, column and row; count int32 [PEs, n]."""
+    """Fill rows and weights from entries by PE, column and row; count int32 [PEs, n]."""
     pes, n = count.shape
-    first = np.zeros(pes * n + 1, np.int64)             # where (PE, column) starts
+    first = np.zeros(pes * n + 1, np.int64)             # first entry of each (PE, column)
     first[1:] = np.cumsum(count.reshape(-1))
     put = 0
     for j in range(n):
@@ -142,12 +154,13 @@ def _fill_from_entries(count, run, value, filler, rows, weights):
             for k in range(first[i * n + j], first[i * n + j + 1]):
                 row += np.int64(run[k]) + np.int64(1)
                 if not filler[k]:
-                    rows[put], weights[put] = row * pes + i, value[k]
+                    rows[put] = row * pes + i
+                    weights[put] = value[k]
                     put += 1
 
 
 def columns_of_entries(entries: Entries) -> Columns:
-    """Columns of entries of all PEs."""
+    """The columns of decoded entries of all PEs."""
     kept = entries.rows[~entries.filler]
     columns = _empty(np.ascontiguousarray(entries.count.T),
                      np.ascontiguousarray(entries.filler_count.T),

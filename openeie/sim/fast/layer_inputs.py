@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each layer of a run read: the values that its time follows from."""
+"""The activations that each layer of a run read; its cycles follow from them."""
 from collections.abc import Callable
 
 import numpy as np
@@ -11,10 +11,14 @@ from ...core.run import Run
 __all__ = ["reader"]
 
 
-def reader(program: Program, run: Run, x) -> Callable[[int], np.ndarray]:
-    """Activations [batch, n] that the layer of a number read on a run on inputs x, made when they
-    are asked for: those of all layers are as much again as the run."""
+def reader(program: Program, run: Run, x: np.ndarray) -> Callable[[int], np.ndarray]:
+    """A function of a layer's number: the activations int64 [batch, n] that the layer read.
+
+    They are computed on demand: all layers' inputs together would be as large as the run itself.
+
+    run : of ``program`` on inputs x [batch, n].
+    """
     network = program.network
-    values = {INPUT: network.check_inputs(x)} | {
-        layer.name: layer.outputs for layer in run.layers}
+    values = {layer.name: layer.outputs for layer in run.layers}
+    values[INPUT] = network.check_inputs(x)
     return lambda number: network.read(number, values)

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a program will take: its time on activations that are drawn, or on inputs that are there."""
+"""A program's cycles in advance: on random activations, or measured on given inputs."""
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.compile.program import Program
 from ...core.errors import InputError
 from ...core.network.graph import INPUT, Network, Pool
+from ...core.run import LayerRun
 from .dense import dense_cycles
 from .fast import run
 from .layer_inputs import reader
@@ -17,15 +19,15 @@ __all__ = ["Prediction", "predict", "measure"]
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """One plan's time in one start.
+    """One tile's time in one launch.
 
     Attributes
     ----------
-    name : the plan's.
+    name : the tile's.
     density : share of the activations read that are not zero.
-    cycles, dense_cycles : of a start, a mean if several were measured; and of the same array run
-        dense (:mod:`.dense`).
-    utilisation : entries that are no fillers, a pool's too / (PEs x cycles).
+    cycles : of a launch; the mean if several were measured.
+    dense_cycles : of the same array run dense (:mod:`.dense`).
+    utilisation : entries without fillers, including a pool's / (PEs x cycles).
     """
     name: str
     density: float
@@ -36,24 +38,24 @@ class Prediction:
 
 def predict(program: Program, *, density: float = 0.5, input_density: float | None = None,
             seed: int = 1) -> tuple[Prediction, ...]:
-    """Time of every plan of ``program`` in one start, exact for the activations that are drawn.
+    """Time of each tile of ``program`` in one launch on random activations, exact for these.
 
-    Every activation that a layer reads is drawn by itself, and the recurrence of docs/timing.md
-    runs over all of them: no part is sampled. It is non-zero with probability ``density`` behind a
-    ReLU, always behind a layer without one; a largest pool's outputs are as its source's. A
-    density of 1 is the worst case: another column never makes a layer end earlier. Real
-    activations are zero in clusters and by channels, so their time is another; :func:`measure`
-    has it.
+    Each activation that a layer reads is drawn independently, and the recurrence of docs/timing.md
+    runs over all of them; nothing is extrapolated from a sample. After a ReLU an activation is
+    non-zero with probability ``density``, after a layer without one always; the outputs of a max
+    pool are as dense as its input. A density of 1 is the worst case: one more column never makes a
+    layer end earlier. The zeros of real activations come in clusters and channels, so their time
+    differs; :func:`measure` gives that.
 
     Parameters
     ----------
-    density : of the maps behind a ReLU, 0 .. 1.
-    input_density : of the network's input; ``density``, if None.
-    seed : what the drawing starts from; each layer draws for itself.
+    density : of maps after a ReLU, 0 .. 1.
+    input_density : of the network's input, 0 .. 1; None: as ``density``.
+    seed : of the random activations; each layer has its own generator.
 
     Raises
     ------
-    InputError : a density that is no share, or a seed below 0.
+    InputError : a density outside of 0 .. 1, or a negative seed.
     """
     if input_density is None:
         input_density = density
@@ -68,9 +70,10 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
 
 def _predict(program: Program, number: int, density: float, input_density: float,
              seed: int) -> Prediction:
+    """The time of tile ``number``."""
     plan, config = program.tiles[number], program.config
     shares = _read_shares(program.network, plan.layer, density, input_density)
-    rng = np.random.default_rng([seed, plan.layer])     # all tiles read the same
+    rng = np.random.default_rng([seed, plan.layer])     # all tiles of a layer read the same map
     present = rng.random((program.vectors, len(shares))) < shares
     cycles, counters = plan_cycles(plan, config, map_items(program, number, present),
                                    *plan_entries(plan, config))
@@ -81,7 +84,7 @@ def _predict(program: Program, number: int, density: float, input_density: float
 
 def _read_shares(network: Network, number: int, density: float,
                  input_density: float) -> np.ndarray:
-    """How likely each activation that layer ``number`` reads is not zero, [n]."""
+    """Probability that each activation that layer ``number`` reads is not zero, float [n]."""
     values = {}
     for name in network.sources(number):
         layout = network.layout(name)
@@ -91,15 +94,16 @@ def _read_shares(network: Network, number: int, density: float,
 
 
 def _shares(network: Network, name: str, density: float, input_density: float) -> np.ndarray:
-    """The same of each channel of a layer's output, or of the input: [channels].
+    """The same for each channel of a layer's outputs, or of the input: float [channels].
 
-    Only a ReLU makes zeros in number: a sum is hardly ever 0. The largest value is as its map's.
+    Only a ReLU makes many zeros: a sum is hardly ever 0. The outputs of a max pool are as dense as
+    its input.
     """
     channels = network.layout(name).channels
     if name == INPUT:
         return np.full(channels, input_density)
-    number, layer = next((number, layer) for number, layer in enumerate(network.layers)
-                         if layer.name == name)
+    number = [layer.name for layer in network.layers].index(name)
+    layer = network.layers[number]
     if layer.relu:
         return np.full(channels, density)
     if isinstance(layer, Pool) and layer.maximum:
@@ -108,8 +112,10 @@ def _shares(network: Network, name: str, density: float, input_density: float) -
     return np.ones(channels)
 
 
-def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
-    """Time of every plan of ``program``, a start's mean over inputs x [batch, n], by ``fast``.
+def measure(program: Program, x: ArrayLike, *, jobs: int = 1) -> tuple[Prediction, ...]:
+    """Time of each tile of ``program``: the mean of a launch over inputs x [batch, n], by ``fast``.
+
+    jobs : threads that share the launches.
 
     Raises
     ------
@@ -120,9 +126,12 @@ def measure(program: Program, x, *, jobs: int = 1) -> tuple[Prediction, ...]:
         raise InputError("a measurement needs at least one input, not 0")
     measured = run(program, x, jobs=jobs)
     read = reader(program, measured, x)
-    return tuple(
-        Prediction(name=layer.name, cycles=float(layer.cycles.mean()),
-                   density=float(np.count_nonzero(acts) / acts.size),
-                   dense_cycles=dense_cycles(program, number), utilisation=layer.utilisation)
-        for number, layer in enumerate(measured.tiles)
-        for acts in [read(program.tiles[number].layer)])
+    return tuple(_measured(program, number, tile, read(program.tiles[number].layer))
+                 for number, tile in enumerate(measured.tiles))
+
+
+def _measured(program: Program, number: int, tile: LayerRun, acts: np.ndarray) -> Prediction:
+    """The time of tile ``number``, whose layer read activations ``acts`` [batch, n]."""
+    return Prediction(name=tile.name, density=float(np.count_nonzero(acts) / acts.size),
+                      cycles=float(tile.cycles.mean()),
+                      dense_cycles=dense_cycles(program, number), utilisation=tile.utilisation)

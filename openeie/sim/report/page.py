@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A report as one HTML file that needs nothing else: no script, no network, any screen, paper."""
+"""A report as one HTML file that needs nothing else: no script and no network, on any screen."""
 import math
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from ...core.errors import InputError
 from ...core.host.extras import need
@@ -9,11 +11,15 @@ from ..study.run_energy import UNITS
 from ..views.summary import SHARES, LayerSummary
 from .charts import LEVELS, bar, heat, queue_chart
 from .gather import RunReport
+from .trace import QueueTrace
 
 __all__ = ["check_page", "render"]
 
 _LABELS = {"mac": "multiply-accumulate", "pool": "pooling", "empty_column": "empty column"}
 _UNIT_LABELS = {"entries": "entry memory", "pointers": "pointer memory"}
+
+#: Marks a chart as HTML that is not escaped.
+Markup = Callable[[str], str]
 
 
 def check_page() -> None:
@@ -27,127 +33,147 @@ def check_page() -> None:
 
 
 def render(report: RunReport, against: RunReport | None = None) -> bytes:
-    """The page of one run, or of two of the same network; the same runs give the same bytes.
+    """The page of one run, or of two runs of the same network side by side, as HTML in UTF-8.
+
+    The same runs give the same bytes.
 
     Raises
     ------
-    InputError : the two are of different networks.
+    InputError : the two runs are of different networks.
     ToolError : see :func:`check_page`.
     """
     check_page()
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
-    from markupsafe import Markup
+    from markupsafe import Markup as markup
     reports = [report] if against is None else [report, against]
-    if len({tuple(layer.name for layer in each.summary.layers) for each in reports}) > 1:
+    layer_names = {tuple(layer.name for layer in each.summary.layers) for each in reports}
+    if len(layer_names) > 1:
         raise InputError(f"two runs of one network can be compared, not {report.summary.network!r} "
                          f"and {against.summary.network!r}, whose layers differ")
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True,
+    folder = Path(__file__).parent
+    environment = Environment(loader=FileSystemLoader(folder), autoescape=True,
                               trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
     environment.filters |= {
         "count": lambda value: f"{value:,.0f}", "share": lambda value: f"{value:.1%}",
         "times": lambda value: f"{value:,.2f}", "short": lambda value: f"{value:,.1f}"}
-    template = environment.get_template("report.html.j2")
-    style = Markup(Path(__file__).with_name("report.css").read_text())
     shown = [share for share in SHARES
              if any(each.summary.total.spent[share] for each in reports)]
-    text = template.render(
-        style=style, runs=[_view(each, reports, Markup) for each in reports], shares=shown,
-        labels={share: _LABELS.get(share, share) for share in SHARES}, units=UNITS,
-        unit_labels={unit: _UNIT_LABELS.get(unit, unit) for unit in UNITS}, levels=range(LEVELS),
-        busiest=_busiest(reports),
-        facts=_facts(reports), rows=_compared(reports) if against is not None else [],
-        contents=report.contents, summary=report.summary, shapes=report.shapes)
+    text = environment.get_template("report.html.j2").render(
+        style=markup((folder / "report.css").read_text()),
+        runs=[_view(each, reports, markup) for each in reports],
+        facts=_facts(reports), rows=_compared(reports),
+        contents=report.contents, summary=report.summary, shapes=report.shapes,
+        shares=shown, labels={share: _LABELS.get(share, share) for share in SHARES},
+        units=UNITS, unit_labels={unit: _UNIT_LABELS.get(unit, unit) for unit in UNITS},
+        levels=range(LEVELS), busiest=_busiest(reports))
     return text.encode()
 
 
-def _facts(reports: list[RunReport]) -> list[dict]:
-    """The numbers at the top: what, each run's as text, and the ratio of the two if that means
-    something."""
+def _facts(reports: list[RunReport]) -> list[dict[str, Any]]:
+    """The numbers at the top: a label, each run's value as text, and the ratio of two runs."""
+    totals = [each.summary.total for each in reports]
     facts = [
-        ("cycles of an input", [each.summary.total.cycles / each.summary.inputs
-                                for each in reports], "{:,.0f}"),
-        (f"latency at {reports[0].mhz:g} MHz, µs", [each.latency_us for each in reports],
-         "{:,.2f}"),
-        ("MAC utilisation", [each.summary.total.mac_utilisation for each in reports], "{:.1%}"),
-        ("outputs saturated", [each.summary.total.saturated_share for each in reports], "{:.3%}"),
-        ("speed-up over dense", [each.summary.total.speedup for each in reports], "{:,.2f}x"),
-        ("energy of an input, µJ (model)", [
-            each.energy_nj / 1e3 / each.vectors for each in reports], "{:,.2f}")]
-    view = [{"label": label, "values": [style.format(value) for value in values],
-             "ratio": f"{values[0] / values[1]:.2f}" if len(values) > 1 and values[1] else None,
-             "note": None}
-            for label, values, style in facts]
-    total, contents = reports[0].summary.total, reports[0].contents
-    note = f"{contents.file_bytes:,} bytes on disk, {contents.factor:.1f}x below float32" \
-        if contents is not None else None
-    view.append({"label": "weights kept", "values": [f"{total.weight_density or 0:.1%}"],
-                 "ratio": None, "note": note})
-    return view
+        _fact("cycles of an input", "{:,.0f}",
+              [each.summary.total.cycles / each.summary.inputs for each in reports]),
+        _fact(f"latency at {reports[0].mhz:g} MHz, µs", "{:,.2f}",
+              [each.latency_us for each in reports]),
+        _fact("MAC utilisation", "{:.1%}", [total.mac_utilisation for total in totals]),
+        _fact("outputs saturated", "{:.3%}", [total.saturated_share for total in totals]),
+        _fact("speed-up over dense", "{:,.2f}x", [total.speedup for total in totals]),
+        _fact("energy of an input, µJ (model)", "{:,.2f}",
+              [each.energy_nj / 1e3 / each.vectors for each in reports])]
+    contents = reports[0].contents
+    note = None
+    if contents is not None:
+        note = f"{contents.file_bytes:,} bytes on disk, {contents.factor:.1f}x below float32"
+    facts.append({"label": "weights kept", "values": [f"{totals[0].weight_density or 0:.1%}"],
+                  "ratio": None, "note": note})
+    return facts
 
 
-def _compared(reports: list[RunReport]) -> list[dict]:
-    """Side by side: each layer, and all."""
+def _fact(label: str, style: str, values: list[float]) -> dict[str, Any]:
+    """One number of each run."""
+    ratio = None
+    if len(values) > 1 and values[1]:
+        ratio = f"{values[0] / values[1]:.2f}"
+    return {"label": label, "values": [style.format(value) for value in values], "ratio": ratio,
+            "note": None}
+
+
+def _compared(reports: list[RunReport]) -> list[dict[str, Any]]:
+    """Rows of two runs side by side, each layer and then the total; none for a single run."""
+    if len(reports) == 1:
+        return []
     a, b = (each.summary for each in reports)
-    energies = [[sum(layer.values()) / 1e3 for layer in each.energy] for each in reports]
-    for energy in energies:
-        energy.append(sum(energy))
-    return [{"name": ours.name, "cycles": (ours.cycles / a.inputs, theirs.cycles / b.inputs),
+    energies = []
+    for each in reports:
+        by_layer = [sum(layer.values()) / 1e3 for layer in each.energy]
+        energies.append([*by_layer, sum(by_layer)])
+    rows = zip((*a.layers, a.total), (*b.layers, b.total), zip(*energies))
+    return [{"name": ours.name, "is_total": number == len(a.layers),
+             "cycles": (ours.cycles / a.inputs, theirs.cycles / b.inputs),
              "ratio": ours.cycles * b.inputs / (theirs.cycles * a.inputs),
              "utilisation": (ours.mac_utilisation, theirs.mac_utilisation),
-             "speedup": (ours.speedup, theirs.speedup), "energy": energy, "is_total": is_total}
-            for ours, theirs, energy, is_total in zip(
-                (*a.layers, a.total), (*b.layers, b.total), zip(*energies),
-                [False] * len(a.layers) + [True])]
+             "speedup": (ours.speedup, theirs.speedup), "energy": energy}
+            for number, (ours, theirs, energy) in enumerate(rows)]
 
 
-def _view(report: RunReport, reports: list[RunReport], markup) -> dict:
-    """One run, its pictures drawn; scales are common to all runs."""
+def _view(report: RunReport, reports: list[RunReport], markup: Markup) -> dict[str, Any]:
+    """One run with its charts; all runs have the same scales."""
     summary = report.summary
     longest = max(layer.cycles / each.summary.inputs for each in reports
                   for layer in each.summary.layers)
     dearest = max(sum(layer.values()) for each in reports for layer in each.energy)
-    layers = [_layer(layer, number, report, longest, dearest, _busiest(reports), markup)
+    busiest = _busiest(reports)
+    layers = [_layer(layer, number, report, longest, dearest, busiest, markup)
               for number, layer in enumerate(summary.layers)]
-    queues = [{"name": queue.name, "depth": queue.depth, "cycles": queue.cycles,
-               "step": queue.step, "most": int(queue.most.max()),
-               "mean": int(queue.total.sum()) / (queue.cycles * queue.pes),
-               "chart": markup(queue_chart(queue, f"queues of {queue.name} over time: "
-                                                  f"{int(queue.most.max())} of {queue.depth} "
-                                                  f"places taken at most"))}
-              for queue in report.queues]
+    config = {name: ", ".join(value) if isinstance(value, list) else value
+              for name, value in report.config.to_dict().items()}
+    unit_totals = {unit: sum(layer[unit] for layer in report.energy) / 1e3 for unit in UNITS}
     return {"array": report.array, "pes": summary.pes, "engine": summary.engine,
             "inputs": summary.inputs, "vectors": report.vectors, "layers": layers,
-            "total": summary.total, "queues": queues, "untold": report.untold,
-            "config": {name: ", ".join(value) if isinstance(value, list) else value
-                       for name, value in report.config.to_dict().items()},
-            "digest": report.config.digest, "energy_nj": report.energy_nj,
-            "unit_totals": {unit: sum(layer[unit] for layer in report.energy) / 1e3
-                            for unit in UNITS}}
+            "total": summary.total, "queues": [_queue(queue, markup) for queue in report.queues],
+            "not_traced": report.not_traced, "config": config, "digest": report.config.digest,
+            "energy_nj": report.energy_nj, "unit_totals": unit_totals}
+
+
+def _queue(queue: QueueTrace, markup: Markup) -> dict[str, Any]:
+    """The queues of one tile, and their chart."""
+    most = int(queue.most.max())
+    says = f"queues of {queue.name} over time: {most} of {queue.depth} places taken at most"
+    return {"name": queue.name, "depth": queue.depth, "cycles": queue.cycles,
+            "step": queue.step, "most": most,
+            "mean": int(queue.total.sum()) / (queue.cycles * queue.pes),
+            "chart": markup(queue_chart(queue, says))}
 
 
 def _busiest(reports: list[RunReport]) -> float:
-    """The upper end of the scale of loads: the next whole tenth."""
-    return max(0.1, math.ceil(max(each.busy.max() for each in reports) * 10) / 10)
+    """The upper end of the scale of loads: the highest one, rounded up to a tenth."""
+    highest = max(each.busy.max() for each in reports)
+    return max(0.1, math.ceil(highest * 10) / 10)
 
 
 def _layer(layer: LayerSummary, number: int, report: RunReport, longest: float, dearest: float,
-           busiest: float, markup) -> dict:
-    inputs, energy, busy = report.summary.inputs, report.energy[number], report.busy[number]
-    cycles, shares = layer.cycles / inputs, layer.shares
-    told = ", ".join(f"{_LABELS.get(share, share)} {shares[share]:.1%}"
-                     for share in SHARES if shares[share])
-    spent = ", ".join(f"{_UNIT_LABELS.get(unit, unit)} {energy[unit] / 1e3:,.1f} nJ"
-                      for unit in UNITS)
+           busiest: float, markup: Markup) -> dict[str, Any]:
+    """One layer's numbers and charts; the ends of the scales are cycles, pJ and a share."""
+    energy = report.energy[number]
+    busy = report.busy[number]
+    cycles = layer.cycles / report.summary.inputs
+    shares = layer.shares
+    share_text = ", ".join(f"{_LABELS.get(share, share)} {shares[share]:.1%}"
+                           for share in SHARES if shares[share])
+    energy_text = ", ".join(f"{_UNIT_LABELS.get(unit, unit)} {energy[unit] / 1e3:,.1f} nJ"
+                            for unit in UNITS)
+    busy_text = (f"PEs busy {busy.min():.1%} to {busy.max():.1%} of its cycles, "
+                 f"{busy.mean():.1%} in the mean")
     return {
         "summary": layer, "name": layer.name, "cycles": cycles, "busy": busy,
         "energy": {unit: energy[unit] / 1e3 for unit in UNITS},
         "energy_total": sum(energy.values()) / 1e3,
         "bar": markup(bar([(share, shares[share] * cycles) for share in SHARES], longest,
-                          f"{layer.name}: {cycles:,.1f} cycles; {told}")),
+                          f"{layer.name}: {cycles:,.1f} cycles; {share_text}")),
         "share_bar": markup(bar([(share, shares[share]) for share in SHARES], 1,
-                                f"{layer.name}: {told}")),
-        "heat": markup(heat(busy, busiest, f"{layer.name}: PEs busy {busy.min():.1%} to "
-                                           f"{busy.max():.1%} of its cycles, "
-                                           f"{busy.mean():.1%} in the mean")),
+                                f"{layer.name}: {share_text}")),
+        "heat": markup(heat(busy, busiest, f"{layer.name}: {busy_text}")),
         "energy_bar": markup(bar([(f"u-{unit}", energy[unit]) for unit in UNITS], dearest,
-                                 f"{layer.name}: {spent}"))}
+                                 f"{layer.name}: {energy_text}"))}

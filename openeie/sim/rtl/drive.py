@@ -1,36 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A program on an array that is driven through its ports, simulated or on a board."""
+"""Running a program on an array through its ports, whether simulated or on a board."""
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
 from ...core.array.config import ArrayConfig, half_rows
 from ...core.array.counters import COUNTERS, SATURATED
 from ...core.array.load_port import Target
-from ...core.compile.program import Program
+from ...core.compile.program import Program, TilePlan
 from ...core.errors import ArrayFault, InputError
 from ...core.run import LayerRun, Run
 
 __all__ = ["Ports", "execute", "read_counters", "read_outputs", "UNATTENDED_CYCLES"]
 
-#: A start of more cycles is not repeated without the host, unless it is asked for.
+#: A launch of more cycles is not repeated without the host, unless that is asked for.
 UNATTENDED_CYCLES = 1 << 20
+#: Cycles of a launch, and of each of its tiles, that their limits do not count.
+_SPARE_CYCLES = 64
 
 
 class Ports(Protocol):
-    """What an array offers, simulated (:class:`~openeie.sim.rtl.rtl.Rtl`) or on a board
+    """The ports of an array, simulated (:class:`~openeie.sim.rtl.rtl.Rtl`) or on a board
     (:class:`~openeie.boards.driver.Device`)."""
     config: ArrayConfig
 
     def load(self, records: np.ndarray) -> None:
-        """Write records and have their CRC checked."""
+        """Write load records and have the array check their CRC."""
 
     def start(self, first: int, count: int, limit: int) -> None:
-        """Run ``count`` layers from layer ``first`` on, to the end."""
+        """Run tiles ``first`` .. ``first + count - 1`` to the end, in at most ``limit`` cycles."""
 
     def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
-        """``count`` words from ``address`` on, int64."""
+        """Read ``count`` words of a memory, beginning at ``address``: int64 [count]."""
+
+
+class _TileResult(NamedTuple):
+    """One tile in one launch."""
+    outputs: np.ndarray         # int64 [vectors, m]
+    cycles: int
+    counters: np.ndarray        # int64 [PEs, 7]
+    saturated: np.ndarray       # int64 [PEs]
 
 
 def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
@@ -38,17 +48,18 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
             progress: Callable[[int], None] = lambda done: None) -> Run:
     """Run ``program`` on inputs x [batch, n].
 
-    Every batch of ``program.vectors`` inputs runs tile by tile, to read each tile's outputs while
-    they are there. A program of several then runs again as a whole, without the host between them:
-    its last outputs must be the same, and cycles and counters are those of this run.
+    Each launch, of ``program.vectors`` inputs, runs tile by tile, to read each tile's outputs
+    before others overwrite them. A program of several tiles then runs again as a whole, without
+    the host in between: its last layer's outputs must be the same, and cycles and counters are
+    those of this second run.
 
     Parameters
     ----------
-    engine : the result's name.
-    unattended : whether to run the program again as a whole. None: unless the layers of that
-        start took more than :data:`UNATTENDED_CYCLES`. Without it, cycles and counters are those
-        of the layers on their own, which are the same.
-    progress : is called with the inputs done.
+    engine : name of the engine in the result.
+    unattended : whether to run the program again as a whole. None: unless the tiles of the launch
+        took more than :data:`UNATTENDED_CYCLES`. Without the second run, cycles and counters are
+        those of the tiles run one by one, which are the same.
+    progress : called with the number of inputs done.
 
     Raises
     ------
@@ -56,72 +67,104 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     ArrayFault : the array reports an error, or contradicts itself.
     """
     x = program.network.check_inputs(x)
-    vectors, plans = program.vectors, program.tiles
+    vectors = program.vectors
     if len(x) % vectors:
-        raise InputError(f"the program takes {vectors} inputs a start, so their number must be "
-                         f"a multiple of that, not {len(x)}")
-    limit = sum(plan.cycle_limit for plan in plans) + 64 * len(plans) + 64
-    results: list[list] = [[] for _ in plans]
+        raise InputError(f"the program takes {vectors} inputs per launch, so their number must be "
+                         f"a multiple of {vectors}, not {len(x)}")
+    launches = []
     array.load(program.records())
     for first in range(0, len(x), vectors):
         inputs = program.input_records(x[first:first + vectors])
-        _run_start(array, program, inputs, limit, unattended, results)
+        launches.append(_launch(array, program, inputs, unattended))
         progress(first + vectors)
-    return Run(engine=engine, config=program.config, tiles=tuple(
-        LayerRun(name=plan.name, part=plan.part,
-                 outputs=np.concatenate([result[0] for result in layer])
-                 if layer else np.zeros((0, plan.outputs), np.int64),
-                 cycles=np.array([result[1] for result in layer], np.int64),
-                 counters=np.array([result[2] for result in layer], np.int64).reshape(
-                     len(layer), program.config.pes, len(COUNTERS)),
-                 saturated=np.array([result[3] for result in layer], np.int64).reshape(
-                     len(layer), program.config.pes))
-        for plan, layer in zip(plans, results)))
+    tiles = []
+    for number, plan in enumerate(program.tiles):
+        results = [launch[number] for launch in launches]
+        tiles.append(_tile_run(plan, results, program.config.pes))
+    return Run(engine=engine, config=program.config, tiles=tuple(tiles))
 
 
-def _run_start(array: Ports, program: Program, inputs: np.ndarray, limit: int,
-               unattended: bool | None, results: list[list]) -> None:
-    plans = program.tiles
+def _tile_run(plan: TilePlan, results: list[_TileResult], pes: int) -> LayerRun:
+    """One tile over all launches, of which there may be none."""
+    launches = len(results)
+    outputs = np.zeros((0, plan.outputs), np.int64)
+    if results:
+        outputs = np.concatenate([result.outputs for result in results])
+    counters = np.array([result.counters for result in results], np.int64)
+    saturated = np.array([result.saturated for result in results], np.int64)
+    return LayerRun(
+        name=plan.name, part=plan.part, outputs=outputs,
+        cycles=np.array([result.cycles for result in results], np.int64),
+        counters=counters.reshape(launches, pes, len(COUNTERS)),
+        saturated=saturated.reshape(launches, pes))
+
+
+def _launch(array: Ports, program: Program, inputs: np.ndarray, unattended: bool | None
+            ) -> list[_TileResult]:
+    """Each tile's results on the load records ``inputs``."""
+    tiles = len(program.tiles)
+    limit = sum(plan.cycle_limit for plan in program.tiles) + _SPARE_CYCLES * (tiles + 1)
 
     array.load(inputs)
-    stepped = []
-    for index in range(len(plans)):
-        array.start(index, 1, limit)
-        stepped.append(read_outputs(array, program, index))
+    outputs = []
+    for number in range(tiles):
+        array.start(number, 1, limit)
+        outputs.append(read_outputs(array, program, number))
+
     if unattended is None:
-        unattended = sum(int(array.read(Target.CYCLES, 0, index, 1)[0])
-                         for index in range(len(plans))) <= UNATTENDED_CYCLES
-    if unattended and len(plans) > 1:   # the first layer's inputs may have been overwritten
-        array.load(inputs)
-        array.start(0, len(plans), limit)
-        last = [index for index, plan in enumerate(plans) if plan.layer == plans[-1].layer]
-        if any(not np.array_equal(read_outputs(array, program, index), stepped[index])
-               for index in last):
-            raise ArrayFault("the program gives other outputs as a whole than layer by layer")
-    for index, outputs in enumerate(stepped):
-        results[index].append((outputs, *read_counters(array, index)))
+        cycles = [int(array.read(Target.CYCLES, 0, number, 1)[0]) for number in range(tiles)]
+        unattended = sum(cycles) <= UNATTENDED_CYCLES
+    if unattended and tiles > 1:
+        _run_unattended(array, program, inputs, limit, outputs)
+    return [_TileResult(outputs[number], *read_counters(array, number))
+            for number in range(tiles)]
 
 
-def read_counters(array: Ports, layer: int) -> tuple[int, np.ndarray, np.ndarray]:
-    """Of a layer, or tile, in the last run: its cycles, its counters int64 [PEs, 7], and how many
-    outputs saturated, int64 [PEs]."""
-    cycles = int(array.read(Target.CYCLES, 0, layer, 1)[0])
-    words = np.stack([array.read(Target.COUNTER, pe, layer << 3, SATURATED + 1)
+def _run_unattended(array: Ports, program: Program, inputs: np.ndarray, limit: int,
+                    outputs: list[np.ndarray]) -> None:
+    """Run all tiles without the host; the last layer's outputs must be those of ``outputs``."""
+    array.load(inputs)              # other maps may have overwritten them
+    array.start(0, len(program.tiles), limit)
+    last = program.tiles[-1].layer
+    for number, plan in enumerate(program.tiles):
+        if plan.layer != last:
+            continue
+        differ = np.argwhere(read_outputs(array, program, number) != outputs[number])
+        if len(differ):
+            vector, output = differ[0]
+            raise ArrayFault(f"tile {number} ({plan.name}) gives other outputs when the program "
+                             f"runs as a whole than when it runs alone, first at input {vector}, "
+                             f"output {output}; `openeie verify` compares the engines word by word")
+
+
+def read_counters(array: Ports, tile: int) -> tuple[int, np.ndarray, np.ndarray]:
+    """Cycles of tile number ``tile`` in its last run, its counters int64 [PEs, 7], and its outputs
+    that saturated, int64 [PEs]."""
+    cycles = int(array.read(Target.CYCLES, 0, tile, 1)[0])
+    words = np.stack([array.read(Target.COUNTER, pe, tile << 3, SATURATED + 1)
                       for pe in range(array.config.pes)])
     return cycles, words[:, :len(COUNTERS)], words[:, SATURATED]
 
 
-def read_outputs(array: Ports, program: Program, layer: int) -> np.ndarray:
-    """What tile number ``layer`` wrote for its inputs of a start, int64 [vectors, outputs]."""
-    plan, config = program.tiles[layer], program.config
+def read_outputs(array: Ports, program: Program, tile: int) -> np.ndarray:
+    """What tile number ``tile`` wrote for its inputs of a launch, int64 [vectors, m]."""
+    plan, config = program.tiles[tile], program.config
     inputs = len(plan.part.vectors)
-    positions, step = inputs * plan.walk.positions, plan.memory_rows - 1 + plan.dst_step
-    first, count = plan.dst_origin, (positions - 1) * step + plan.memory_rows
-    in_a = max(0, min(count, half_rows(config) - first))
-    words = np.stack([np.concatenate([
-        array.read(target, pe, begin, part) for target, begin, part in (
-            (Target.ACT_A, first, in_a),
-            (Target.ACT_B, max(first - half_rows(config), 0), count - in_a)) if part])
-        for pe in range(config.pes)], axis=1)
+    positions = inputs * plan.walk.positions
+    step = plan.memory_rows - 1 + plan.dst_step         # rows from a position to the next
+    count = (positions - 1) * step + plan.memory_rows
+    words = np.stack([_read_rows(array, pe, plan.dst_origin, count, half_rows(config))
+                      for pe in range(config.pes)], axis=1)
     rows = words[np.arange(positions)[:, None] * step + np.arange(plan.memory_rows)]
     return rows.reshape(positions, -1)[:, plan.places].reshape(inputs, plan.outputs)
+
+
+def _read_rows(array: Ports, pe: int, first: int, count: int, half: int) -> np.ndarray:
+    """Rows of a PE's activation memory, whose two halves are read apart: int64 [count]."""
+    in_a = max(0, min(count, half - first))
+    words = []
+    if in_a:
+        words.append(array.read(Target.ACT_A, pe, first, in_a))
+    if count > in_a:
+        words.append(array.read(Target.ACT_B, pe, max(first - half, 0), count - in_a))
+    return np.concatenate(words)

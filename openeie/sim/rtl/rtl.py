@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """The gateware itself, compiled by Verilator and driven through its load and read ports."""
-import ctypes
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -15,86 +14,101 @@ from ...core.errors import ArrayFault, InputError, ToolError
 from ...core.run import Run
 from ...core.sources import gateware_sources, source_digest
 from .drive import execute
+from .library import BYTES, INT, POINTER, U32, U64, load_library
 from .toolchain import build_library, cached_build
 
-__all__ = ["Rtl", "run", "build"]
+__all__ = ["MOST", "Rtl", "run", "build"]
 
 _HERE = Path(__file__).parent
 
-#: More cycles, or bytes of a waveform, than there will be.
+#: More cycles, or bytes of a waveform, than there will ever be.
 MOST = (1 << 64) - 1
+
+# Functions of harness.cpp: the type of the result, then those of the arguments.
+_FUNCTIONS = {
+    "new": (POINTER, INT),
+    "delete": (None, POINTER),
+    "cycles": (U64, POINTER),
+    "busy": (INT, POINTER),
+    "fault": (INT, POINTER),
+    "tick": (None, POINTER, U64),
+    "reset": (None, POINTER),
+    "load": (U64, POINTER, POINTER, U64, U64),
+    "wait": (U64, POINTER, U64),
+    "read": (U64, POINTER, U32, U32, U32, U64, POINTER, U64),
+    "trace": (INT, POINTER, BYTES, BYTES, U64),
+    "trace_cycles": (None, POINTER, INT, U64, U64),
+    "trace_close": (INT, POINTER)}
 
 
 def _gateware_digest() -> str:
-    """Of the files on disk that the simulated array is made from."""
+    """Digest of the files on disk that the simulated array is made from."""
     ours = ("harness.cpp", "verilog.py", "toolchain.py")
     return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
-# Of the modules as they were loaded, not of what an editor or a merge wrote under them since.
+# Taken at import time, so that a file edited while this process runs is detected.
 _GATEWARE = _gateware_digest()
 
 
 def build(config: ArrayConfig, *, trace: bool = False) -> Path:
-    """The shared library of the array built from ``config``, from the cache if it is there.
+    """The folder with the shared library of the array built from ``config``.
+
+    It comes from the cache if it is there; otherwise building it takes Verilator and the C++
+    compiler, and up to some minutes.
+
+    trace : build the array so that it can write a waveform.
 
     Raises
     ------
-    ToolError : Verilator or the C++ compiler is missing, or failed; or the gateware's sources
+    ToolError : Verilator or the C++ compiler is missing or failed, or the gateware's sources
         changed since this process loaded them.
     """
     def make(folder: Path) -> None:
         from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
-        # What writes a waveform is larger, and in no hurry.
+        # An array with a waveform is larger, and optimising it takes longer than it saves.
         build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
                       shared=PE_MODULE, trace=trace, level="-O1" if trace else "-O2")
         if _gateware_digest() != _GATEWARE:
             raise ToolError("the sources of the gateware changed on disk since this process "
-                            "loaded them, and a build of both would be of neither; run it again")
+                            "loaded them, so the build would mix two versions; run it again")
     return cached_build("\0".join([config.digest, _GATEWARE, str(trace)]), make)
 
 
 class Rtl:
-    """One simulated array, from reset on; use it as a context manager.
+    """One simulated array, beginning with its reset; use it as a context manager.
 
     Parameters
     ----------
     config : the array to build.
-    trace : write a VCD waveform there; ``-`` is standard output.
-    seed : registers and memories start from this random state.
-    scopes : modules whose own signals the waveform has, by their paths; all if there are none.
-    most_bytes : the waveform stops before it is larger.
-    tracing : whether the reset is in it; :meth:`trace_cycles` says what else.
+    trace : file for a VCD waveform; ``-`` is standard output.
+    seed : of the random state in which registers and memories power up.
+    scopes : paths of the modules whose own signals the waveform shows; all if empty.
+    most_bytes : the waveform ends before it gets larger.
+    tracing : whether the waveform shows the reset; :meth:`trace_cycles` chooses the rest.
+
+    Raises
+    ------
+    ToolError : the array cannot be built.
+    InputError : the waveform cannot be written.
     """
     def __init__(self, config: ArrayConfig, *, trace: str | Path | None = None, seed: int = 1,
-                 scopes: Iterable[str] = (), most_bytes: int = MOST, tracing: bool = True):
+                 scopes: Iterable[str] = (), most_bytes: int = MOST,
+                 tracing: bool = True) -> None:
         self.config = config
-        self._library = ctypes.CDLL(str(build(config, trace=trace is not None) / "array.so"))
-        self._declare()
-        self._handle = ctypes.c_void_p(self._library.openeie_new(seed))
+        self._library = load_library(build(config, trace=trace is not None), _FUNCTIONS)
+        self._handle = POINTER(self._library.openeie_new(seed))
         self._trace = trace
         self.trace_cycles(tracing)
-        if trace is not None and not self._library.openeie_trace(
-                self._handle, os.fsencode(trace),
-                "".join(f"{scope}\n" for scope in scopes).encode(), most_bytes):
-            self.close()
+        if trace is not None:
+            self._open_trace(trace, scopes, most_bytes)
         self.reset()
 
-    def _declare(self) -> None:
-        u64, pointer = ctypes.c_uint64, ctypes.c_void_p
-        for name, result, *arguments in (
-                ("new", pointer, ctypes.c_int), ("delete", None, pointer),
-                ("cycles", u64, pointer), ("busy", ctypes.c_int, pointer),
-                ("fault", ctypes.c_int, pointer), ("tick", None, pointer, u64),
-                ("reset", None, pointer), ("load", u64, pointer, pointer, u64, u64),
-                ("wait", u64, pointer, u64),
-                ("read", u64, pointer, ctypes.c_uint32, ctypes.c_uint32, ctypes.c_uint32, u64,
-                 pointer, u64),
-                ("trace", ctypes.c_int, pointer, ctypes.c_char_p, ctypes.c_char_p, u64),
-                ("trace_cycles", None, pointer, ctypes.c_int, u64, u64),
-                ("trace_close", ctypes.c_int, pointer)):
-            function = getattr(self._library, f"openeie_{name}")
-            function.restype, function.argtypes = result, arguments
+    def _open_trace(self, path: str | Path, scopes: Iterable[str], most_bytes: int) -> None:
+        lines = "".join(f"{scope}\n" for scope in scopes)
+        if not self._library.openeie_trace(self._handle, os.fsencode(path), lines.encode(),
+                                           most_bytes):
+            self.close()            # raises the error
 
     def __enter__(self) -> "Rtl":
         return self
@@ -113,18 +127,21 @@ class Rtl:
         if self._handle:
             error = self.close_trace()
             self._library.openeie_delete(self._handle)
-            self._handle = ctypes.c_void_p()
+            self._handle = POINTER()
             if error:
                 raise InputError(f"cannot write the waveform {self._trace}: {os.strerror(error)}")
 
     def trace_cycles(self, on: bool, first: int = 0, last: int = MOST) -> None:
-        """Whether cycles from now on are traced; of all that are, since the simulation began, the
-        waveform has those with numbers ``first`` .. ``last`` - 1."""
+        """Turn the waveform on or off from this cycle on.
+
+        The cycles for which it is on are numbered from the beginning of the simulation; of these
+        the waveform shows ``first`` .. ``last`` - 1.
+        """
         self._library.openeie_trace_cycles(self._handle, on, first, last)
 
     def close_trace(self) -> int:
-        """Close the waveform; returns 0 or why it is not whole, as ``errno`` has it: EFBIG if
-        there was more than ``most_bytes``."""
+        """Close the waveform. Returns 0, or the ``errno`` that tells why it is incomplete: EFBIG
+        if it had more than ``most_bytes``."""
         return self._library.openeie_trace_close(self._handle)
 
     @property
@@ -143,18 +160,28 @@ class Rtl:
         self.wait(self.config.acc_depth + 2)
 
     def tick(self, cycles: int = 1) -> None:
-        """Let time pass."""
+        """Simulate so many cycles."""
         self._library.openeie_tick(self._handle, cycles)
 
     def wait(self, limit: int) -> int:
-        """Run until the array is idle; returns the cycles that took."""
+        """Simulate until the array is idle; returns the cycles it took.
+
+        Raises
+        ------
+        ArrayFault : it is still busy after ``limit`` cycles.
+        """
         waited = self._library.openeie_wait(self._handle, limit)
         if self._library.openeie_busy(self._handle):
             raise ArrayFault(f"the array is still busy after {limit} cycles; reset it")
         return waited
 
     def write(self, records: np.ndarray) -> None:
-        """Write load records (:data:`LOAD_RECORD`), eight cycles each."""
+        """Write load records (dtype :data:`LOAD_RECORD`), eight cycles each.
+
+        Raises
+        ------
+        ArrayFault : the array is busy and takes none.
+        """
         records = np.ascontiguousarray(records, dtype=LOAD_RECORD)
         taken = self._library.openeie_load(self._handle, records.ctypes.data, len(records),
                                            8 * len(records) + 16)
@@ -167,7 +194,12 @@ class Rtl:
         self.write(np.array([(Target.CONTROL, 0, 0, command, data)], LOAD_RECORD))
 
     def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
-        """``count`` words from ``address`` on, int64."""
+        """Read ``count`` words of a memory, beginning at ``address``: int64 [count].
+
+        Raises
+        ------
+        ArrayFault : the read port does not answer in time.
+        """
         words = np.zeros(count, np.uint64)
         limit = 16 * count + 16
         answered = self._library.openeie_read(self._handle, target, pe, address, count,
@@ -178,25 +210,34 @@ class Rtl:
         return words.view(np.int64)
 
     def load(self, records: np.ndarray) -> None:
-        """Write records and have their CRC checked."""
+        """Write load records and have the array check their CRC.
+
+        Raises
+        ------
+        ArrayFault : the array is busy, or reports an error.
+        """
         self.write(records)
         self.command(Control.CHECK, load_crc(records))
         self.check_fault()
 
     def check_fault(self) -> None:
-        """Raise :class:`ArrayFault` if the array reports one."""
+        """Raise :class:`ArrayFault` if the array reports an error."""
         fault = self.fault
         if fault is Fault.NONE:
             return
         state = int(self.read(Target.CONTROL, 0, Status.STATE, 1)[0])
         place = int(self.read(Target.CONTROL, 0, Status.PLACE, 1)[0])
-        where = f" in layer {state >> 16} at PE {place}" \
-            if fault is Fault.WATCHDOG else ""
+        where = f" in layer {state >> 16} at PE {place}" if fault is Fault.WATCHDOG else ""
         raise ArrayFault(f"the array reports {fault.name}{where}; "
                          f"write Control.CLEAR, load the program again and repeat")
 
     def start(self, first: int, count: int, limit: int) -> None:
-        """Run ``count`` layers from layer ``first`` on, without the host, to the end."""
+        """Run tiles ``first`` .. ``first + count - 1`` to the end, without the host.
+
+        Raises
+        ------
+        ArrayFault : the array is still busy after ``limit`` cycles, or reports an error.
+        """
         self.command(Control.START, first | count << 16)
         self.wait(limit)
         self.check_fault()
@@ -204,14 +245,18 @@ class Rtl:
 
 def run(program: Program, x: np.ndarray, *, trace: str | Path | None = None,
         seed: int = 1, unattended: bool | None = None) -> Run:
-    """Execute ``program`` on inputs ``x`` [batch, n] in the gateware.
+    """Execute ``program`` on inputs x [batch, n] in the gateware.
 
-    :func:`~openeie.sim.rtl.drive.execute` says what runs how often, and what ``unattended`` means.
+    Parameters
+    ----------
+    trace : file for a VCD waveform of all cycles.
+    seed : of the random state in which registers and memories power up.
+    unattended : see :func:`~openeie.sim.rtl.drive.execute`.
 
     Raises
     ------
     InputError : inputs of the wrong shape, type or range.
-    ArrayFault : the array reports an error.
+    ArrayFault : the array reports an error, or contradicts itself.
     ToolError : the array cannot be built.
     """
     with Rtl(program.config, trace=trace, seed=seed) as array:

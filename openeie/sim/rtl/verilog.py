@@ -22,8 +22,11 @@ PE_MODULE = "openeie_pe"
 
 
 class SharedPE(PE):
-    """A PE by reference: Amaranth would elaborate, and a compiler compile, each one anew."""
-    def elaborate(self, platform):
+    """A PE that is an instance of the module :data:`PE_MODULE`.
+
+    So Amaranth elaborates, and a compiler compiles, one PE instead of all of them.
+    """
+    def elaborate(self, platform: object) -> Module:
         ports = {}
         for path, member, value in self.signature.flatten(self):
             direction = "i" if member.flow is wiring.In else "o"
@@ -36,14 +39,14 @@ class SharedPE(PE):
 class _Top(wiring.Component):
     """The accelerator behind a registered reset.
 
-    Verilator evaluates what depends on an input without a register in between twice a cycle; a
-    reset input is before every register, so this would be most of the design.
+    Verilator evaluates twice a cycle whatever depends on an input without a register in between.
+    The reset reaches every register, so this would be most of the design.
     """
-    def __init__(self, config: ArrayConfig):
+    def __init__(self, config: ArrayConfig) -> None:
         self._accelerator = Accelerator(config, pe=SharedPE)
         super().__init__(self._accelerator.signature)
 
-    def elaborate(self, platform):
+    def elaborate(self, platform: object) -> Module:
         m = Module()
         m.submodules.accelerator = DomainRenamer("core")(self._accelerator)
         connect(m, flipped(self), self._accelerator)
@@ -55,12 +58,11 @@ class _Top(wiring.Component):
 
 
 def generate(config: ArrayConfig) -> str:
-    """Verilog of the accelerator built from ``config``, top module ``openeie``.
+    """Verilog of the accelerator built from ``config``; its top module is :data:`TOP`.
 
-    Its reset is registered: it acts one cycle after ``rst``.
-
-    Registers and memories have no power-up values, so that a simulation may start from any
-    state and shows that the reset alone is enough.
+    The reset is registered: it acts one cycle after ``rst``. Registers and memories have no
+    power-up values, so that a simulation can begin in any state and show that the reset alone is
+    enough.
     """
     return convert(PE(config), PE_MODULE) + convert(_Top(config), TOP)
 

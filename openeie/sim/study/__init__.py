@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Questions asked of many arrays at once: the paper's own, and a design space of one's own."""
+"""Studies of many arrays: the paper's own figures and tables, and sweeps of a design space."""

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """EIE's own measurements: the nine layers of Table III, and the times of Table IV.
 
-The paper's activations and weights were not published. Layers of its sizes and densities are drawn
-here, each weight and activation there or not by itself, from a seed.
+The paper's weights and activations were not published. Random layers of its sizes and densities
+stand in for them; each weight and each activation is non-zero independently of the others.
 """
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ CLOCK_MHZ = 800
 
 @dataclass(frozen=True)
 class PaperLayer:
-    """A row of Table III, and of Table IV's last two lines.
+    """One layer's numbers in Table III and in the last two lines of Table IV.
 
     Attributes
     ----------
-    name, inputs, outputs : the layer's.
+    name, inputs, outputs : of the layer.
     weight_density, act_density : shares that are not zero.
-    theoretical_us, actual_us : EIE's times.
+    theoretical_us, actual_us : EIE's times in microseconds.
     """
     name: str
     inputs: int
@@ -36,6 +36,7 @@ class PaperLayer:
     actual_us: float
 
 
+#: The nine layers.
 PAPER = (
     PaperLayer("Alex-6", 9216, 4096, 0.09, 0.351, 28.1, 30.3),
     PaperLayer("Alex-7", 4096, 4096, 0.09, 0.353, 11.7, 12.2),
@@ -50,12 +51,12 @@ PAPER = (
 
 
 def paper_array() -> ArrayConfig:
-    """The paper's array: 64 PEs, queues of 8, four-bit codes and runs."""
+    """The paper's array: 64 PEs, queues of 8, 4-bit codes and runs."""
     return preset("EIE64")
 
 
 def paper_workloads(seed: int = 1) -> list[Workload]:
-    """The nine layers, drawn from ``seed``; each for itself, whatever the others are."""
+    """The nine layers with random weights and activations; each depends on ``seed`` alone."""
     return [random_workload(layer.name, (layer.outputs, layer.inputs), seed=seed,
                             weight_density=layer.weight_density, act_density=layer.act_density)
             for layer in PAPER]
@@ -63,20 +64,20 @@ def paper_workloads(seed: int = 1) -> list[Workload]:
 
 @dataclass(frozen=True, kw_only=True)
 class Measurement:
-    """One layer on one array, as Table IV and section VI ask for it.
+    """One layer on one array, with the numbers of Table IV and section VI.
 
     Attributes
     ----------
-    name : the layer's.
-    cycles : of a start.
-    theoretical_us, actual_us : of PEs that never wait, fillers included as in the paper; of all
-        cycles.
+    name : of the layer.
+    cycles : of a launch.
+    theoretical_us : time of PEs that never wait, in microseconds; fillers count, as in the paper.
+    actual_us : time of all cycles, in microseconds.
     balance : see :attr:`LayerTime.balance`.
-    filler_share : fillers / entries, of all entries that the layer has.
-    entries : entries executed, fillers among them.
-    pointer_reads, word_reads : pairs of column pointers, and words of entries, in all PEs.
+    filler_share : fillers / entries, of all entries of the layer.
+    entries : entries executed, including fillers.
+    pointer_reads, word_reads : pairs of column pointers, and words of entries, read by all PEs.
     energy : pJ by unit, a model.
-    paper : the paper's row, if it is one of its layers.
+    paper : the paper's numbers, if it is one of the paper's layers.
     """
     name: str
     cycles: int
@@ -93,7 +94,10 @@ class Measurement:
 
 def measure(layer: Workload, time: LayerTime, *, paper: PaperLayer | None = None,
             clock_mhz: float = CLOCK_MHZ) -> Measurement:
-    """What Table IV says, of ``layer`` on the array of ``time``; ``paper``: what EIE has for it."""
+    """The numbers of Table IV for ``layer`` on the array of ``time``.
+
+    paper : the paper's numbers, if it is one of the paper's layers.
+    """
     spent = energy(time)
     return Measurement(
         name=layer.name, cycles=time.cycles, theoretical_us=time.least_cycles / clock_mhz,

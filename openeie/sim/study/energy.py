@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Energy of a layer as a model: what a run counts, times what EIE's synthesis says each costs.
+"""Energy of a layer as a model: the events of a run times what each costs by EIE's synthesis.
 
-Table II of EIE gives the power of one PE's units at 800 MHz (45 nm, the clock's share included). A
-PE that is busy with an entry in every cycle reads a 64-bit word of entries and a pair of pointers
-every eight cycles (section IV), so the power of each unit is an energy per event. This is no
-measurement of our gateware: it says what the paper's chip would take for our counts.
+Table II of EIE gives the power of the units of one PE at 800 MHz (45 nm, including the clock). A PE
+that executes an entry in every cycle reads a 64-bit word of entries and a pair of pointers every
+eight cycles (section IV); this turns the power of each unit into energy per event. It is not a
+measurement of our gateware, but what the paper's chip would take for our events.
 """
 from dataclasses import dataclass
 
@@ -16,11 +16,12 @@ from .workload import LayerTime
 __all__ = ["EVENT_PJ", "WORD_FIXED_PJ", "WORD_BIT_PJ", "LNZD_MW", "Energy", "events", "energy",
            "word_pj", "words_read"]
 
-_CLOCK_MHZ, _ENTRIES_PER_WORD = 800, 8
+_CLOCK_MHZ = 800
+_ENTRIES_PER_WORD = 8
 
 
 def _per_event(milliwatts: float, cycles: int) -> float:
-    """pJ of an event that happens every so many cycles."""
+    """pJ of an event that happens once in so many cycles."""
     return milliwatts * 1e3 / _CLOCK_MHZ * cycles
 
 
@@ -28,30 +29,33 @@ def _per_event(milliwatts: float, cycles: int) -> float:
 EVENT_PJ = {
     "queue": _per_event(0.112, _ENTRIES_PER_WORD),      # an activation through the queue
     "pointers": _per_event(1.807, _ENTRIES_PER_WORD),   # both ends of a column
-    "entries": _per_event(4.955, _ENTRIES_PER_WORD),    # a 64-bit word of entries
+    "entries": _per_event(4.955, _ENTRIES_PER_WORD),    # a 64-bit word of entries read
     "arithmetic": _per_event(1.162, 1),                 # an entry decoded, multiplied and added
     "accumulators": _per_event(1.122, 1),               # read and written for an entry
 }
-#: Of one lnzd node (EIE, section V); there are 21 for 64 PEs.
+#: mW of one lnzd node (EIE, section V); 64 PEs have 21.
 LNZD_MW = 0.023
 
-#: The memories' share of the power of the units that have one (Table II: 5.416 mW of 7.884).
+#: The memories' share of the power of the units that have one (Table II: 5.416 of 7.884 mW).
 _MEMORY_SHARE = 5.416 / (4.955 + 1.807 + 1.122)
-#: The memory itself takes fixed + w x per bit for a word of w bits: through Table II's 64 bits, and
-#: the 180 pJ at which the axis of EIE's figure 9 ends, for 512 bits. The paper does not print the
-#: figure's own values.
+#: A word of w bits takes WORD_FIXED_PJ + w x WORD_BIT_PJ from the memory itself. The line goes
+#: through Table II's 64 bits, and 512 bits at 180 pJ, where the axis of EIE's figure 9 ends: the
+#: paper does not print the figure's values.
 WORD_BIT_PJ = (180 - _MEMORY_SHARE * EVENT_PJ["entries"]) / (512 - 64)
 WORD_FIXED_PJ = 180 - 512 * WORD_BIT_PJ
 
 
 def word_pj(width: int) -> float:
-    """pJ that the entry memory takes for a word of ``width`` bits, the logic around it apart."""
+    """pJ of the entry memory for a word of ``width`` bits, without the logic around it."""
     return WORD_FIXED_PJ + width * WORD_BIT_PJ
 
 
 @compiled
 def _words(columns, counts, slots):
-    """Reads of the entry memory: a PE reads a word again only when it left it."""
+    """Reads of the entry memory: a PE keeps a word until it reads another one.
+
+    columns int32 [columns broadcast]; counts int32 [n, PEs]; ``slots`` entries a word.
+    """
     n, pes = counts.shape
     first = np.zeros((n, pes), np.int64)
     for j in range(1, n):
@@ -61,22 +65,27 @@ def _words(columns, counts, slots):
     for j in columns:
         for i in range(pes):
             if counts[j, i]:
-                begin, end = first[j, i] // slots, (first[j, i] + counts[j, i] - 1) // slots
+                begin = first[j, i] // slots
+                end = (first[j, i] + counts[j, i] - 1) // slots
                 total += end - begin + (begin != held[i])
                 held[i] = end
     return total
 
 
 def words_read(time: LayerTime, word_width: int | None = None, encoding: str = "codebook") -> int:
-    """Words of the entry memory read by all PEs, ``word_width`` bits each (the array's own if
-    None); a word is kept until another is read, as in EIE, section IV."""
+    """Words of the entry memory that all PEs read in a launch.
+
+    A PE keeps a word until it reads another one (EIE, section IV).
+
+    word_width : bits of a word; None: the array's.
+    """
     width = word_width or time.config.word_width
     slots = width // time.config.entry_widths[encoding]
     return int(_words(time.columns, time.counts, slots))
 
 
 def events(time: LayerTime, encoding: str = "codebook") -> dict[str, int]:
-    """How often each unit of :data:`EVENT_PJ` did its work, in all PEs together."""
+    """Events of each unit of :data:`EVENT_PJ`, in all PEs together."""
     broadcasts = len(time.columns) * time.config.pes
     return {"queue": broadcasts, "pointers": broadcasts,
             "entries": words_read(time, encoding=encoding),
@@ -85,12 +94,12 @@ def events(time: LayerTime, encoding: str = "codebook") -> dict[str, int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """pJ of one start, by unit; a model.
+    """Energy of one launch; a model.
 
     Attributes
     ----------
-    by_unit : pJ, and lnzd's.
-    events : how often each unit of :data:`EVENT_PJ` did its work.
+    by_unit : pJ of each unit of :data:`EVENT_PJ`, and of ``lnzd``.
+    events : events of each unit of :data:`EVENT_PJ`.
     """
     by_unit: dict[str, float]
     events: dict[str, int]
@@ -102,14 +111,20 @@ class Energy:
 
 
 def energy(time: LayerTime, encoding: str = "codebook") -> Energy:
-    """The model's energy of one start, its entries held in ``encoding``."""
+    """Energy of one launch by the model, with the entries in ``encoding``."""
     happened = events(time, encoding)
     around = EVENT_PJ["entries"] * (1 - _MEMORY_SHARE)
     cost = EVENT_PJ | {"entries": around + word_pj(time.config.word_width)}
-    nodes, row = 0, time.config.pes
-    while row > 1:                      # a tree of nodes with four children each
+    by_unit = {unit: happened[unit] * cost[unit] for unit in EVENT_PJ}
+    by_unit["lnzd"] = _lnzd_nodes(time.config.pes) * LNZD_MW * 1e3 / _CLOCK_MHZ * time.cycles
+    return Energy(by_unit=by_unit, events=happened)
+
+
+def _lnzd_nodes(pes: int) -> int:
+    """Nodes of a tree over the PEs in which each node has four children."""
+    nodes = 0
+    row = pes
+    while row > 1:
         row = -(-row // 4)
         nodes += row
-    by_unit = {unit: happened[unit] * cost[unit] for unit in EVENT_PJ}
-    by_unit["lnzd"] = nodes * LNZD_MW * 1e3 / _CLOCK_MHZ * time.cycles
-    return Energy(by_unit=by_unit, events=happened)
+    return nodes

@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
-import dataclasses
 import itertools
 import json
 import math
@@ -10,14 +9,13 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from ...core.array.config import ArrayConfig, preset
+from ...core.array.config import ArrayConfig, check_keys, preset
 from ...core.array.limits import NAMES
 from ...core.errors import ConfigError, InputError, UntrustedError, did_you_mean
 from ...core.host.untrusted import read_toml
 
 __all__ = ["RandomLayer", "Sweep", "read_sweep"]
 
-_FIELDS = {field.name: field.type for field in dataclasses.fields(ArrayConfig)}
 #: More points than a table can hold in a person's memory, or this program in the machine's.
 _MOST_POINTS = 1_000_000
 #: Non-zero weights, or activations, of a random layer: they take some 20 bytes each.
@@ -71,10 +69,10 @@ class Sweep(_Strict):
         InputError, ConfigError
         """
         for name, value in self.set.items():
-            _check_field(name, "set")
+            check_keys([name])
             _check_value(name, value, "set")
         for name, values in self.grid.items():
-            _check_field(name, "grid")
+            check_keys([name])
             if not values:
                 raise InputError(f"grid.{name} has no values; give at least one")
             for value in values:
@@ -128,12 +126,6 @@ class Sweep(_Strict):
             return ArrayConfig.from_dict(fields)
         except TypeError as error:
             raise ConfigError(str(error)) from None
-
-
-def _check_field(name: str, where: str) -> None:
-    if name not in _FIELDS:
-        raise InputError(f"{where}.{name} is no field of an array; "
-                         f"{did_you_mean(name, _FIELDS)}the fields are {', '.join(_FIELDS)}")
 
 
 def _check_value(name: str, value: Any, where: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from ...core.errors import InputError, UntrustedError
+from ...core.errors import InputError
 from ...core.host.files import is_stream, remove_file, replace_file
-from ...core.host.journal import dump_line, dump_lines, read_lines
+from ...core.host.journal import dump_line, dump_lines, read_journal
 
 __all__ = ["SweepJournal", "open_journal"]
 
@@ -35,10 +35,7 @@ class SweepJournal:
             self._read(path)
 
     def _read(self, path: Path) -> None:
-        try:
-            lines = read_lines(path, self._owner)
-        except UntrustedError as error:
-            raise InputError(f"cannot read the journal {error}") from error
+        lines = read_journal(path, self._owner)
         if not lines.ours:
             raise InputError(f"{path} has the points of another sweep, of networks that have "
                              f"changed since, or of another version; choose another folder with "

@@ -1,19 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which points of a design space are not beaten in everything by another."""
+"""The Pareto front: the points of a design space that no other point beats."""
 import numpy as np
 
 __all__ = ["pareto_front"]
 
 
 def pareto_front(costs: np.ndarray) -> np.ndarray:
-    """bool [points]: those that no other point beats; costs [points, objectives], less is better.
+    """Which points no other point beats, bool [points].
 
-    A point beats another if it is nowhere worse and somewhere better. Equal points beat neither.
+    A point beats another if it is worse in no objective and better in at least one. Equal points
+    do not beat each other.
+
+    costs : [points, objectives]; less is better.
     """
     costs = np.asarray(costs, float)
     kept = np.ones(len(costs), bool)
-    # In this order whatever beats a point comes before it, so a point need only be compared with
-    # those that are on the front already.
+    # In lexicographic order any point comes after those that beat it, so it need only be compared
+    # with those that are already on the front.
     order = np.lexsort(costs.T[::-1])
     front = np.empty((0, costs.shape[1]))
     for number in order:

@@ -22,6 +22,7 @@ from ...core.compile.compile import compile_network
 from ...core.errors import CapacityError, InputError, OpenEIEError
 from ...core.host.journal import damage_text
 from ...core.network.graph import Network
+from ...core.version import VERSION
 from ..dask_map import spread
 from ..fast.fast import run
 from .area import array_luts
@@ -158,8 +159,7 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
 def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> str:
     """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs
     (wherever their file lies), this version."""
-    from ... import __version__
-    digest = hashlib.sha256(f"{__version__} {sweep.model_dump_json(exclude={'input'})}"
+    digest = hashlib.sha256(f"{VERSION} {sweep.model_dump_json(exclude={'input'})}"
                             .encode())
     for name, (network, x) in networks.items():
         digest.update(name.encode() + dumps(network) + np.ascontiguousarray(x).tobytes())

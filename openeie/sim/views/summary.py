@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A run of a whole network as one table: what each layer had to do, and where its cycles went."""
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -11,13 +12,13 @@ from ...core.compile.program import Program
 from ...core.errors import InputError
 from ...core.network.graph import Layer, kind_of
 from ...core.network.layers import Weighted
-from ...core.run import Run
+from ...core.run import LayerRun, Run
 from ..fast.dense import dense_cycles
 from ..fast.layer_inputs import reader
 
 __all__ = ["SHARES", "LayerSummary", "Summary", "summarise"]
 
-#: What a PE does with its cycles: the counters, ``busy`` told apart by the kind of layer.
+#: What a PE does with its cycles: the counters, with ``busy`` split by the kind of layer.
 SHARES = ("mac", "pool", *COUNTERS[1:])
 
 
@@ -29,14 +30,18 @@ class LayerSummary:
     ----------
     name, kind : the layer's; ``all`` of a total.
     pes : of the array.
-    macs : multiply-accumulates without any zero skipped, those beside the map included, as the
-        field counts them; none in a pool.
-    weights, kept : places of its matrix, and non-zero weights.
-    activations, nonzero : of the maps that it reads, and how many of them are not zero.
-    cycles, dense_cycles : on the run, and of the same array run dense (:mod:`.dense`).
-    outputs, saturated : activations that it computed, and how many of them saturation changed.
-    spent : PE-cycles by :data:`SHARES`; ``mac`` and ``pool`` are the entries executed, fillers
-        apart. They add up to ``pes`` x ``cycles``.
+    macs : multiply-accumulates if no zero were skipped, padding included, as the field counts
+        them; none in a pool.
+    weights, kept : elements of its matrix, and those that are not zero.
+    activations, nonzero : of the maps that it reads, and those that are not zero.
+    cycles, dense_cycles : of the run, and of the same array run dense
+        (:mod:`openeie.sim.fast.dense`).
+    outputs : activations of the map that it writes.
+    computed : outputs as often as they were computed: lines that two tiles share count twice,
+        lines that no tile computes do not count.
+    saturated : of these, outputs that saturation changed.
+    spent : PE-cycles by :data:`SHARES`; ``mac`` and ``pool`` count the entries executed, without
+        fillers. They add up to ``pes`` x ``cycles``.
     """
     name: str
     kind: str
@@ -49,6 +54,7 @@ class LayerSummary:
     cycles: int
     dense_cycles: int
     outputs: int
+    computed: int
     saturated: int
     spent: dict[str, int]
 
@@ -64,22 +70,23 @@ class LayerSummary:
 
     @property
     def saturated_share(self) -> float:
-        """Share of the outputs that saturation changed."""
-        return self.saturated / self.outputs
+        """Share of the computed outputs that saturation changed, as
+        :attr:`.LayerRun.saturated_share`."""
+        return self.saturated / self.computed if self.computed else 0.0
 
     @property
     def entries(self) -> int:
-        """Entries executed, fillers apart."""
+        """Entries executed, without fillers."""
         return self.spent["mac"] + self.spent["pool"]
 
     @property
     def shares(self) -> dict[str, float]:
-        """PE-cycles by :data:`SHARES`, as parts of 1."""
+        """PE-cycles by :data:`SHARES`, as shares of all."""
         return {name: value / (self.pes * self.cycles) for name, value in self.spent.items()}
 
     @property
     def mac_utilisation(self) -> float:
-        """Useful multiply-accumulates / (PEs x cycles): a pool's entries are not useful ones."""
+        """Useful multiply-accumulates / (PEs x cycles); a pool has none."""
         return self.shares["mac"]
 
     @property
@@ -87,17 +94,18 @@ class LayerSummary:
         """Over the same array run dense."""
         return self.dense_cycles / self.cycles
 
-    def to_dict(self) -> dict:
-        """Plain values, the derived ones among them."""
-        return dataclasses.asdict(self) | {
-            name: getattr(self, name) for name in (
-                "weight_density", "activation_density", "saturated_share", "entries",
-                "mac_utilisation", "speedup", "shares")}
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, including the derived ones; ``saturated_share`` stands for ``computed``."""
+        derived = ("weight_density", "activation_density", "saturated_share", "entries",
+                   "mac_utilisation", "speedup", "shares")
+        values = dataclasses.asdict(self)
+        del values["computed"]
+        return values | {name: getattr(self, name) for name in derived}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Summary:
-    """A run as :func:`summarise` sees it; sums are over all inputs.
+    """A run as :func:`summarise` sees it; numbers are sums over all inputs.
 
     Attributes
     ----------
@@ -117,14 +125,14 @@ class Summary:
         """All layers together."""
         return _sum("all", "all", self.layers)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values."""
         return {"network": self.network, "engine": self.engine, "pes": self.pes,
                 "inputs": self.inputs, "layers": [layer.to_dict() for layer in self.layers],
                 "total": self.total.to_dict()}
 
 
-def summarise(program: Program, run: Run, x) -> Summary:
+def summarise(program: Program, run: Run, x: np.ndarray) -> Summary:
     """The table of ``run``, which executed ``program`` on inputs x [batch, n].
 
     Raises
@@ -137,50 +145,48 @@ def summarise(program: Program, run: Run, x) -> Summary:
         raise InputError(f"the engine {run.engine} has no cycles, so there is no table of them; "
                          f"run fast or rtl")
     names = [plan.name for plan in program.tiles]
-    if [layer.name for layer in run.tiles] != names or len(run.outputs) != len(x) \
+    if [tile.name for tile in run.tiles] != names or len(run.outputs) != len(x) \
             or run.config != program.config:
         raise InputError("the run must be the program's, on these inputs; it is of other layers, "
                          f"another array or {len(run.outputs)} inputs instead of {len(x)}")
     if not len(x):
         raise InputError("a table needs a run of at least one input, not 0")
     read = reader(program, run, x)
-    plans = [_plan_summary(program, run, number) for number in range(len(program.tiles))]
-    layers = []
-    for number, layer in enumerate(network.layers):
-        parts = [part for plan, part in enumerate(plans)
-                 if program.tiles[plan].layer == number]
-        acts = read(number)
-        layers.append(dataclasses.replace(
-            _sum(layer.name, kind_of(layer), parts), weights=_weights(layer),
-            macs=len(x) * layer.positions * _weights(layer),
-            kept=layer.weights.nnz if isinstance(layer, Weighted) else 0,
-            activations=acts.size, nonzero=int(np.count_nonzero(acts))))
+    layers = tuple(_layer_summary(program, number, measured, read(number))
+                   for number, measured in enumerate(run.layers))
     return Summary(network=network.name, engine=run.engine, pes=run.config.pes, inputs=len(x),
-                   layers=tuple(layers))
+                   layers=layers)
+
+
+def _layer_summary(program: Program, number: int, run: LayerRun, acts: np.ndarray
+                   ) -> LayerSummary:
+    """Layer ``number``, which read activations ``acts`` [batch, n]."""
+    layer = program.network.layers[number]
+    weights = _weights(layer)
+    is_weighted = isinstance(layer, Weighted)
+    dense = sum(dense_cycles(program, tile) for tile, plan in enumerate(program.tiles)
+                if plan.layer == number)
+    spent = dict.fromkeys(SHARES, 0) | {name: run.total(name) for name in COUNTERS[1:]}
+    spent["mac" if is_weighted else "pool"] = run.total("busy")
+    return LayerSummary(
+        name=layer.name, kind=kind_of(layer), pes=program.config.pes,
+        macs=len(acts) * layer.positions * weights, weights=weights,
+        kept=layer.weights.nnz if is_weighted else 0,
+        activations=acts.size, nonzero=int(np.count_nonzero(acts)),
+        cycles=int(run.cycles.sum()), dense_cycles=len(run.cycles) * dense,
+        outputs=run.outputs.size, computed=run.computed, saturated=int(run.saturated.sum()),
+        spent=spent)
 
 
 def _weights(layer: Layer) -> int:
-    """Of its matrix; pools and additions have none to speak of."""
+    """Elements of its matrix; pools and additions have none."""
     return int(np.prod(layer.weights.shape)) if isinstance(layer, Weighted) else 0
 
 
-def _plan_summary(program: Program, run: Run, number: int) -> LayerSummary:
-    """The time of one plan; what it had to do is its layer's."""
-    plan, layer = program.tiles[number], run.tiles[number]
-    multiplies = isinstance(program.network.layers[plan.layer], Weighted)
-    spent = dict.fromkeys(SHARES, 0) | {name: layer.total(name) for name in COUNTERS[1:]}
-    spent["mac" if multiplies else "pool"] = layer.total("busy")
-    return LayerSummary(
-        name=plan.name, kind="", pes=run.config.pes, macs=0, weights=0, kept=0, activations=0,
-        nonzero=0, cycles=int(layer.cycles.sum()),
-        dense_cycles=len(layer.cycles) * dense_cycles(program, number),
-        outputs=layer.outputs.size, saturated=int(layer.saturated.sum()), spent=spent)
-
-
-def _sum(name: str, kind: str, parts: Iterable[LayerSummary]) -> LayerSummary:
-    parts = list(parts)
-    numbers = {field.name: sum(getattr(part, field.name) for part in parts)
-               for field in dataclasses.fields(LayerSummary) if field.type is int
-               and field.name != "pes"}
-    return LayerSummary(name=name, kind=kind, pes=parts[0].pes, **numbers, spent={
-        share: sum(part.spent[share] for part in parts) for share in SHARES})
+def _sum(name: str, kind: str, parts: Sequence[LayerSummary]) -> LayerSummary:
+    """Several layers together."""
+    added = [field.name for field in dataclasses.fields(LayerSummary)
+             if field.type is int and field.name != "pes"]
+    numbers = {field: sum(getattr(part, field) for part in parts) for field in added}
+    spent = {share: sum(part.spent[share] for part in parts) for share in SHARES}
+    return LayerSummary(name=name, kind=kind, pes=parts[0].pes, spent=spent, **numbers)

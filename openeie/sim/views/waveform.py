@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A waveform of one start on the gateware: which part of it, how large it will be, the file."""
+"""A waveform of one launch on the gateware: the choice of signals, its size, and the file."""
 import errno
 import os
 import re
@@ -21,35 +21,40 @@ __all__ = ["SignalChoice", "WaveForecast", "forecast", "record"]
 
 _IN_PE = re.compile(r"pe(\d+)")
 
-# Bytes, measured on LeNet-300-100 with 16 PEs: of what all PEs share, and of each PE that is shown.
-_HEADER = (200_000, 105_000)        # names, and everything's first value
-_RUNNING = (1_200, 1_000)           # a cycle in which layers run
-_LOADING = (100, 120)               # one in which the array is loaded or read
-_RECORD_CYCLES, _WORD_CYCLES, _START_CYCLES = 8, 8, 12
+# Bytes, measured on LeNet-300-100 with 16 PEs: for what all PEs share, and for each shown PE.
+_HEADER = (200_000, 105_000)        # names and first values
+_RUNNING = (1_200, 1_000)           # a cycle in which tiles run
+_LOADING = (100, 120)               # a cycle in which the array is loaded or read
+# Cycles of a load record, of a word read, and from the end of one tile to the next.
+_RECORD_CYCLES = 8
+_WORD_CYCLES = 8
+_START_CYCLES = 12
+#: Cycles of a launch, and of each of its tiles, that their limits do not count.
+_SPARE_CYCLES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class SignalChoice:
-    """Which part of a start a waveform has.
+    """Which part of a launch a waveform shows.
 
     Attributes
     ----------
-    layers : names of layers, or of tiles; all if there are none.
-    pes : numbers of PEs; all if there are none.
-    cycles : the first, and the first that is left out, of the cycles of what else is chosen.
-    loading : the program's loading, and a run layer by layer before the whole one, too.
+    layers : names of layers or tiles; all if empty.
+    pes : numbers of PEs; all if empty.
+    cycles : (first, end) among the cycles that the other choices leave.
+    loading : also show the loading of the program, and a run tile by tile before the whole one.
     """
     layers: tuple[str, ...] = ()
     pes: tuple[int, ...] = ()
     cycles: tuple[int, int] = (0, MOST)
     loading: bool = False
 
-    def plans(self, program: Program) -> list[bool]:
-        """Of each plan of ``program``, whether it is shown.
+    def tiles(self, program: Program) -> list[bool]:
+        """Whether each tile of ``program`` is shown, bool [tiles].
 
         Raises
         ------
-        InputError : no such layer or PE.
+        InputError : no such layer or PE, or layers together with loading.
         """
         if self.loading and self.layers:
             raise InputError("the waveform of some layers begins when the program is loaded; leave "
@@ -68,51 +73,74 @@ class SignalChoice:
 
 @dataclass(frozen=True, kw_only=True)
 class WaveForecast:
-    """How much a waveform will have: ``cycles`` are exact but for loading, ``bytes`` about right
-    within a factor of two."""
+    """The expected size of a waveform.
+
+    Attributes
+    ----------
+    cycles : exact, except for loading.
+    bytes : correct within a factor of two.
+    """
     cycles: int
     bytes: int
 
 
 def forecast(program: Program, x: np.ndarray, choice: SignalChoice) -> WaveForecast:
-    """The size of the waveform of a start on inputs x [vectors, n], from the engine ``fast``.
+    """The size of the waveform of a launch on inputs x [vectors, n], from the engine ``fast``.
 
     Raises
     ------
     InputError : no such layer or PE, or inputs that the program cannot take.
     """
-    shown = choice.plans(program)
-    times = [int(layer.cycles[0]) + _START_CYCLES for layer in fast.run(program, x).layers]
-    running, loading = sum(time for time, here in zip(times, shown) if here), 0
+    shown = choice.tiles(program)
+    times = [int(tile.cycles[0]) + _START_CYCLES for tile in fast.run(program, x).tiles]
+    running = sum(time for time, is_shown in zip(times, shown) if is_shown)
+    loading = 0
     if choice.loading:
-        records = len(program.records()) + 2 * len(program.input_records(x))
-        words = sum(plan.memory_rows * plan.walk.positions for plan in program.tiles)
-        loading = _RECORD_CYCLES * records + _WORD_CYCLES * words * program.config.pes
-        running *= 2
-    first, last = choice.cycles
-    running, loading = (max(0, min(last, end) - max(first, begin)) for begin, end in (
-        (loading, loading + running), (0, loading)))
+        loading = _loading_cycles(program, x)
+        running *= 2                    # tile by tile, then as a whole
+    # Loading comes first.
+    all_cycles = _overlap(choice.cycles, (0, loading + running))
+    loading = _overlap(choice.cycles, (0, loading))
+    running = all_cycles - loading
+
     pes = len(set(choice.pes)) or program.config.pes
-    return WaveForecast(cycles=running + loading, bytes=sum(
-        times * (shared + pes * of_a_pe) for times, (shared, of_a_pe) in (
-            (1, _HEADER), (running, _RUNNING), (loading, _LOADING))))
+    size = sum(times * (shared + pes * of_a_pe) for times, (shared, of_a_pe) in (
+        (1, _HEADER), (running, _RUNNING), (loading, _LOADING)))
+    return WaveForecast(cycles=all_cycles, bytes=size)
+
+
+def _loading_cycles(program: Program, x: np.ndarray) -> int:
+    """Cycles to write the program, to write the inputs twice, and to read every tile's outputs."""
+    records = len(program.records()) + 2 * len(program.input_records(x))
+    words = sum(plan.memory_rows * plan.walk.positions for plan in program.tiles)
+    return _RECORD_CYCLES * records + _WORD_CYCLES * words * program.config.pes
+
+
+def _overlap(a: tuple[int, int], b: tuple[int, int]) -> int:
+    """How many cycles two intervals (first, end) share."""
+    return max(0, min(a[1], b[1]) - max(a[0], b[0]))
 
 
 def record(program: Program, x: np.ndarray, path: Path, choice: SignalChoice, *, seed: int = 1,
            most_bytes: int = MOST) -> int:
     """Run inputs x [vectors, n] on the gateware and write the waveform (VCD) to ``path``.
 
+    Parameters
+    ----------
+    seed : of the random state in which registers and memories power up.
+    most_bytes : the waveform ends before it gets larger.
+
     Returns
     -------
-    Cycles of the start: those of its layers.
+    Cycles of the launch: the sum over its tiles.
 
     Raises
     ------
     InputError : no such layer or PE, or inputs that the program cannot take.
-    OSError : the waveform cannot be written, or has more than ``most_bytes`` (EFBIG).
+    OSError : the waveform cannot be written, or would have more than ``most_bytes`` (EFBIG).
     ArrayFault, ToolError : as :func:`openeie.sim.rtl.rtl.run`.
     """
-    shown = choice.plans(program)
+    shown = choice.tiles(program)
     x = program.network.check_inputs(x)
     scopes = _scopes(program, choice.pes, seed) if choice.pes else ()
     with Rtl(program.config, trace=path, seed=seed, scopes=scopes, most_bytes=most_bytes,
@@ -124,27 +152,32 @@ def record(program: Program, x: np.ndarray, path: Path, choice: SignalChoice, *,
         else:
             cycles = _run(array, program, x, choice, shown)
         error = array.close_trace()
+    if error == errno.EFBIG:
+        raise OSError(error, f"it would have more than {most_bytes:,} bytes")
     if error:
-        raise OSError(error, f"it would have more than {most_bytes:,} bytes"
-                      if error == errno.EFBIG else os.strerror(error))
+        raise OSError(error, os.strerror(error))
     return cycles
 
 
 def _run(array: Rtl, program: Program, x: np.ndarray, choice: SignalChoice,
          shown: list[bool]) -> int:
-    """Load everything, then run: as a whole, or in parts that are traced and parts that are not."""
+    """Load everything, then run: as a whole, or in parts with the waveform on and off."""
     array.load(program.records())
     array.load(program.input_records(x))
-    for here, part in groupby(enumerate(program.tiles), key=lambda each: shown[each[0]]):
-        plans = list(part)
-        array.trace_cycles(here, *choice.cycles)
-        array.start(plans[0][0], len(plans), sum(plan.cycle_limit + 64 for _, plan in plans) + 64)
+    for is_shown, part in groupby(enumerate(program.tiles), key=lambda each: shown[each[0]]):
+        numbers, plans = zip(*part)
+        limit = sum(plan.cycle_limit + _SPARE_CYCLES for plan in plans) + _SPARE_CYCLES
+        array.trace_cycles(is_shown, *choice.cycles)
+        array.start(numbers[0], len(numbers), limit)
     array.trace_cycles(False, *choice.cycles)
-    return sum(read_counters(array, index)[0] for index in range(len(program.tiles)))
+    return sum(read_counters(array, number)[0] for number in range(len(program.tiles)))
 
 
 def _scopes(program: Program, pes: tuple[int, ...], seed: int) -> list[str]:
-    """The gateware's modules but for those in other PEs, from the header of an empty waveform."""
+    """Paths of the gateware's modules, without those in other PEs than ``pes``.
+
+    They are read from the header of an empty waveform.
+    """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "header.vcd"
         Rtl(program.config, trace=path, seed=seed, tracing=False).close()

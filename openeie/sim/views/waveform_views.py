@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Saved views of a waveform: which signals to look at, for GTKWave and for Surfer.
 
-Names are taken from the waveform's own header, so a view never asks for a signal that is not
-there, whatever the array was built with.
+The signals' names are taken from the waveform's own header, so a view never asks for a signal that
+is not there, whatever array it shows.
 """
 import io
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from vcd.gtkw import GTKWSave
 
@@ -17,13 +19,13 @@ from ...core.host.untrusted import check_regular
 
 __all__ = ["Signal", "read_header", "wanted", "gtkwave_view", "surfer_view"]
 
-#: PEs whose signals are shown; the others' are one search away.
+#: PEs whose signals are in the view; those of others are easily found by their names.
 _SHOWN_PES = 4
 
-# Groups, and in each what a reader sees and where the signal is: scope, name.
+# Groups of signals; of each signal its label, its scope below the top, and its name.
 _ARRAY = (
     ("array", (("clock", "", "clk"), ("busy", "accelerator", "busy"),
-               ("launch", "accelerator", "launch"),
+               ("program start", "accelerator", "program_start"),
                ("layer", "accelerator.array.{pe}.pe.blocks.counters", "layer"),
                ("cycle of the layer", "accelerator.sequencer", "cycle"),
                ("done, by PE", "accelerator.sequencer", "done"))),
@@ -40,7 +42,9 @@ _ARRAY = (
                    ("column", "accelerator.array.broadcast", "item.column"),
                    ("activation", "accelerator.array.broadcast", "item.act"),
                    ("token", "accelerator.array.broadcast", "item.token"))))
+#: Groups of which each cluster has its own; their scopes end in its number.
 _PER_CLUSTER = ("lnzd", "broadcast")
+# The signals of a PE: label, scope below the PE's blocks, name.
 _PE = (("queue level", "queue", "level"), ("queue pop", "queue", "pop"),
        ("decode: entry", "entries", "entry"), ("decode: empty column", "entries", "empty"),
        ("decode: token", "entries", "token"), ("multiply", "multiply", "o_valid"),
@@ -54,9 +58,9 @@ class Signal:
 
     Attributes
     ----------
-    scope : the modules it is in, from the top.
-    name : in its scope; a field of a record has a dot in its name.
-    bits : ``[7:0]`` as the waveform has it; empty for one bit.
+    scope : names of the modules around it, from the top.
+    name : in its scope; the name of a record's field has a dot.
+    bits : its range, as ``[7:0]``; empty for one bit.
     """
     scope: tuple[str, ...]
     name: str
@@ -64,16 +68,16 @@ class Signal:
 
     @property
     def path(self) -> str:
-        """Scope and name."""
+        """Scope and name, joined by dots."""
         return ".".join((*self.scope, self.name))
 
 
 def read_header(path: Path) -> dict[str, Signal]:
-    """A waveform's signals by :attr:`Signal.path`; of the file, its header alone is read.
+    """A waveform's signals by :attr:`Signal.path`; only the header of the file is read.
 
     Raises
     ------
-    InputError : it cannot be read, or is no waveform.
+    InputError : the file cannot be read, or is no waveform.
     """
     try:
         check_regular(path)
@@ -87,9 +91,16 @@ def read_header(path: Path) -> dict[str, Signal]:
                      f"$enddefinitions; write it again with openeie wave")
 
 
-def _parse(file) -> dict[str, Signal]:
-    """Line by line, as Verilator writes it: names that begin with a $, which the standard and
-    pyvcd's reader do not know, are the converter's own and left out."""
+def _parse(file: BinaryIO) -> dict[str, Signal]:
+    """Read a header line by line, as Verilator writes it.
+
+    Names that begin with a ``$`` are the converter's own and left out. (pyvcd's reader does not
+    accept them, since the standard does not have them.)
+
+    Raises
+    ------
+    IndexError : the header is cut off or malformed.
+    """
     scope: list[str] = []
     signals: dict[str, Signal] = {}
     for line in file:
@@ -102,42 +113,49 @@ def _parse(file) -> dict[str, Signal]:
         elif kind == "$enddefinitions":
             return signals
         elif kind == "$var" and not words[4].startswith("$"):
-            signal = Signal(tuple(scope), words[4], words[5] if words[5] != "$end" else "")
+            bits = "" if words[5] == "$end" else words[5]
+            signal = Signal(tuple(scope), words[4], bits)
             signals[signal.path] = signal
     raise IndexError
 
 
 def wanted(signals: dict[str, Signal]) -> list[tuple[str, list[tuple[str, Signal]]]]:
-    """Groups of signals worth a look, each as (what it is, signal), of those that are there."""
+    """Groups of signals for a view, each a name and (label, signal) of those that are there."""
     top = next((signal.scope for signal in signals.values()
                 if signal.scope[-1] == "openeie"), ())
-    pes = sorted({int(match[1]) for signal in signals.values() for scope in signal.scope
-               if (match := re.fullmatch(r"pe(\d+)", scope))})
+    pes = _pe_numbers(signals.values())
     first = f"pe{pes[0]}" if pes else ""
-    groups: list[tuple[str, list[tuple[str, Signal]]]] = []
-
-    def add(name: str, places: list[tuple[str, str]]) -> None:
-        found = [(label, signals[path]) for label, path in places if path in signals]
-        if found:
-            groups.append((name, found))
+    clusters = ("", *map(str, range(max(CLUSTERS))))        # numbered if there are several
+    groups = []
     for name, parts in _ARRAY:
-        for cluster in ("", *map(str, range(max(CLUSTERS)))):     # numbered if there are several
-            if cluster and name not in _PER_CLUSTER:
-                continue
-            add(f"{name} {cluster}".strip(), [
-                (label, ".".join(part for part in (*top, scope, signal) if part))
-                for label, scope, signal in (
-                    (label, f"{scope.format(pe=first)}{cluster}", signal)
-                    for label, scope, signal in parts)])
+        for cluster in clusters if name in _PER_CLUSTER else ("",):
+            places = [(label, f"{scope.format(pe=first)}{cluster}", signal)
+                      for label, scope, signal in parts]
+            groups.append((f"{name} {cluster}".strip(), list(_found(signals, top, places))))
     for pe in pes[:_SHOWN_PES]:
-        blocks = f"accelerator.array.pe{pe}.pe.blocks"
-        add(f"PE {pe}", [(label, ".".join([*top, blocks, scope, signal]))
-                         for label, scope, signal in _PE])
-    return groups
+        blocks = (*top, f"accelerator.array.pe{pe}.pe.blocks")
+        groups.append((f"PE {pe}", list(_found(signals, blocks, _PE))))
+    return [(name, found) for name, found in groups if found]
+
+
+def _pe_numbers(signals: Iterable[Signal]) -> list[int]:
+    """Numbers of the PEs that have signals, in order."""
+    scopes = {scope for signal in signals for scope in signal.scope}
+    matches = [re.fullmatch(r"pe(\d+)", scope) for scope in scopes]
+    return sorted(int(match[1]) for match in matches if match)
+
+
+def _found(signals: dict[str, Signal], top: tuple[str, ...],
+           places: Iterable[tuple[str, str, str]]) -> Iterator[tuple[str, Signal]]:
+    """(label, signal) of those ``places``, (label, scope below ``top``, name), that are there."""
+    for label, scope, name in places:
+        path = ".".join(part for part in (*top, scope, name) if part)
+        if path in signals:
+            yield label, signals[path]
 
 
 def gtkwave_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
-    """A saved view for GTKWave."""
+    """A saved view for GTKWave (a .gtkw file) of the file ``waveform``."""
     file = io.StringIO()
     view = GTKWSave(file)
     view.comment("A view of the gateware, by openeie wave")
@@ -149,15 +167,16 @@ def gtkwave_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
     for group, found in groups:
         with view.group(group, closed=group in pes[1:]):
             for label, signal in found:
+                is_mask = signal.name in ("pending", "done")
                 view.trace(signal.path + signal.bits, alias=label,
-                           datafmt="hex" if signal.name in ("pending", "done") else "dec")
+                           datafmt="hex" if is_mask else "dec")
     return file.getvalue().encode()
 
 
 def surfer_view(waveform: Path, signals: dict[str, Signal]) -> bytes:
-    """A command file for Surfer.
+    """A command file for Surfer that loads the file ``waveform``.
 
-    Surfer takes a dot for the end of a scope, so a record is added as a whole, not its fields.
+    Surfer reads a dot as the end of a scope, so whole records are added instead of their fields.
     """
     lines = [f"load_file {waveform.absolute()}"]
     for group, found in wanted(signals):

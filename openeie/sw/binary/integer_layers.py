@@ -9,6 +9,7 @@ import numpy as np
 from torch import nn
 
 from ...core.errors import InputError
+from ...core.network.array_order import to_array_order
 from ...core.network.binary import SignConv, SignLinear
 from ...core.network.graph import Conv, Depthwise, Layer, Linear, Pool
 from ...core.network.window import Window
@@ -170,7 +171,7 @@ def _columns(core: nn.Conv2d | nn.Linear, shape: Shape) -> np.ndarray:
     weight = floats(core.weight)
     if isinstance(core, nn.Linear):
         weight = weight.reshape(-1, *shape)
-    return weight.transpose(0, 2, 3, 1).reshape(len(weight), -1)
+    return to_array_order(weight)
 
 
 def _binary_units(core: modules.BinaryConv2d | modules.BinaryLinear, weight: np.ndarray

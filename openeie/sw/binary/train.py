@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
+from ...core.network.array_order import to_array_order
 from ...core.network.graph import Network
 from ..compress.methods.train import Schedule, deterministic, fit, labelled_tensors
 from .export import export
@@ -88,5 +89,4 @@ def integer_inputs(task: Task, images: np.ndarray) -> np.ndarray:
     ----------
     images : uint8 [n, channels, height, width], or of the same order and flat.
     """
-    maps = images.reshape(len(images), *task.shape)
-    return np.ascontiguousarray(maps.transpose(0, 2, 3, 1)).reshape(len(images), -1)
+    return to_array_order(images.reshape(len(images), *task.shape))

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from ...core.artefact import artefact
-from ...core.artefact.payload import WEIGHT_BITS
+from ...core.artefact.payload_shape import WEIGHT_BITS
 from ...core.errors import BudgetError, NumericWarning
 from ...core.network.graph import Network
 from ..data.labelled import Dataset, Labelled

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.network.array_order import to_array_order
 from .mnist import load_mnist, without_demo
 from .npz import read_named
 
@@ -186,10 +187,7 @@ class Dataset:
 
     def integers(self, images: np.ndarray) -> np.ndarray:
         """The array's inputs: int64 [n, length], maps in (row, column, channel) order."""
-        values = images.astype(np.int64) - self.offsets
-        if values.ndim == 4:
-            values = values.transpose(0, 2, 3, 1)
-        return values.reshape(len(values), -1)
+        return to_array_order(images.astype(np.int64) - self.offsets)
 
     def floats(self, images: np.ndarray) -> np.ndarray:
         """The float network's inputs: float32 [n, ...]."""

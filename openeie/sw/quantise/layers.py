@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ...core.errors import InputError
+from ...core.network.array_order import to_array_order
 from ...core.network.graph import Add, Conv, Depthwise, Linear, Pool
 from ...core.network.window import Window
 from ...core.numbers.fixed import int_range
@@ -179,13 +180,11 @@ def _columns(node: Node, array: np.ndarray, shape: tuple[int, ...]) -> np.ndarra
     if _is_depthwise(node, shape):
         return array.reshape(len(array), -1)
     if node.op == "linear":
-        if len(shape) == 1:
-            return array
-        return array.reshape(-1, *shape).transpose(0, 2, 3, 1).reshape(len(array), -1)
+        return to_array_order(array.reshape(-1, *shape))
     full = np.zeros((len(array), shape[0], *node.kernel), array.dtype)
     outputs = len(array) // node.groups
     inputs = shape[0] // node.groups
     for group in range(node.groups):
         rows = slice(group * outputs, (group + 1) * outputs)
         full[rows, group * inputs:(group + 1) * inputs] = array[rows]
-    return full.transpose(0, 2, 3, 1).reshape(len(array), -1)
+    return to_array_order(full)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from ...core.network.array_order import to_array_order
 from ...core.network.graph import INPUT, Layer, Network
 from ...core.network.layers import Weighted
 from ...core.numbers.fixed import BIAS_BITS, int_range
@@ -42,15 +43,15 @@ def measure(graph: FloatGraph, network: Network, exponents: Mapping[str, np.ndar
     layer_of = {relus.get(name, name): name for name in sums}   # by the node that ends the layer
 
     at = 0
-    for values in layer_outputs(network, _rows(integers).astype(np.int64)):
+    for values in layer_outputs(network, to_array_order(integers).astype(np.int64)):
         part = rounded[at:at + len(values[INPUT])]
         at += len(part)
         for node, value in outputs_of(graph, part):
             if node.name in sums:
-                sums[node.name].see(_rows(value))
+                sums[node.name].see(to_array_order(value))
             if node.name in layer_of:
                 name = layer_of[node.name]
-                sums[name].compare(values[name], _rows(value))
+                sums[name].compare(values[name], to_array_order(value))
 
     errors = []
     for layer in network.layers:
@@ -60,14 +61,6 @@ def measure(graph: FloatGraph, network: Network, exponents: Mapping[str, np.ndar
     return QuantiseReport(act_width=network.act_width, inputs=len(chosen),
                           input_error=float(np.abs(chosen - rounded).max()) / largest,
                           layers=tuple(errors))
-
-
-def _rows(values: np.ndarray) -> np.ndarray:
-    """Vectors, or maps [batch, channels, height, width], in the integer network's order,
-    [batch, n]."""
-    if values.ndim == 4:
-        values = np.moveaxis(values, 1, -1)
-    return values.reshape(len(values), -1)
 
 
 class _Sums:

@@ -1,21 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """Drawings of figures; the same numbers give the same bytes. matplotlib is imported when needed."""
-import io
 from typing import TYPE_CHECKING, Any
 
+from ...core.host.chart_style import (CHART_STYLE, COLOURS, MARKERS, NOTE_COLOUR, file_bytes,
+                                      plain_number, tidy_axes)
 from ...core.host.extras import need
-from ...core.host.shown import PICTURE_STYLE, label, shown
-from .figure import StudyFigure, Panel, Series
+from ...core.host.shown import label, shown
+from .figure import Panel, Series, StudyFigure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = ["check_drawing", "draw"]
 
-#: The colours of Okabe and Ito; markers distinguish lines without colours.
-_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-_MARKERS = "osv^D<>p"
-_STYLE: dict[Any, Any] = PICTURE_STYLE | {"axes.titlesize": 9}
+#: Panels have small plain titles, since the figure has one of its own.
+_STYLE: dict[Any, Any] = CHART_STYLE | {"axes.titlesize": 9, "axes.titleweight": "normal"}
 _PANEL_INCHES = 3.6
 _HEIGHT_INCHES = 3.4
 
@@ -44,7 +43,6 @@ def draw(figure: StudyFigure, form: str = "svg") -> bytes:
     check_drawing()
     import matplotlib
     from matplotlib.figure import Figure as Canvas
-    buffer = io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         canvas = Canvas(figsize=(_PANEL_INCHES * len(figure.panels) + 1.2, _HEIGHT_INCHES),
                         layout="constrained")
@@ -60,10 +58,8 @@ def draw(figure: StudyFigure, form: str = "svg") -> bytes:
                           frameon=False)
         canvas.suptitle(shown(figure.title), x=0.01, ha="left", fontweight="bold", fontsize=10)
         if figure.note:
-            canvas.supxlabel(shown(figure.note), fontsize=8, x=0.01, ha="left", color="#555555")
-        canvas.savefig(buffer, format=form, dpi=110,
-                       metadata={"Date": None} if form == "svg" else None)
-    return buffer.getvalue()
+            canvas.supxlabel(shown(figure.note), fontsize=8, x=0.01, ha="left", color=NOTE_COLOUR)
+        return file_bytes(canvas, form)
 
 
 def _colours(figure: StudyFigure) -> dict[str, int]:
@@ -81,8 +77,8 @@ def _draw_panel(axes: "Axes", panel: Panel, colours: dict[str, int]) -> None:
     for series in panel.series:
         number = colours[series.name]
         place = (bars.index(series), len(bars)) if series in bars else (0, 1)
-        _draw_series(axes, series, _COLOURS[number % len(_COLOURS)],
-                     _MARKERS[number % len(_MARKERS)], place)
+        _draw_series(axes, series, COLOURS[number % len(COLOURS)],
+                     MARKERS[number % len(MARKERS)], place)
     axes.set_title(shown(panel.title), loc="left")
     axes.set_xlabel(panel.x_label + (", %" if "x" in panel.percent else ""))
     axes.set_ylabel(panel.y_label + (", %" if "y" in panel.percent else ""))
@@ -92,9 +88,7 @@ def _draw_panel(axes: "Axes", panel: Panel, colours: dict[str, int]) -> None:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.y_range:
         axes.set_ylim(*panel.y_range)
-    axes.grid(color="#dddddd", linewidth=0.6)
-    axes.set_axisbelow(True)
-    axes.spines[["top", "right"]].set_visible(False)
+    tidy_axes(axes)
 
 
 def _set_axis(axes: "Axes", name: str, *, logarithmic: bool, percent: bool) -> None:
@@ -105,7 +99,7 @@ def _set_axis(axes: "Axes", name: str, *, logarithmic: bool, percent: bool) -> N
         getattr(axes, f"set_{name}scale")("log")
         axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axis.set_minor_locator(NullLocator())
-        axis.set_major_formatter(lambda value, _: f"{value:g}")
+        axis.set_major_formatter(plain_number)
     if percent:
         axis.set_major_formatter(lambda value, _: f"{100 * value:g}")
 

@@ -55,7 +55,7 @@ def test_the_map_is_in_memory_and_nothing_else_is_written(window, pes, vectors, 
     assert len(records) <= rows.size, "more words than the map has"
 
 
-def test_a_picture_takes_four_words_a_pixel():
+def test_an_image_takes_four_words_per_pixel():
     program = program_of(Window(height=12, width=10, channels=3, kernel=(3, 3)), 16)
     x = np.random.default_rng(1).integers(1, 256, (1, 360))
     records = program.input_records(x)

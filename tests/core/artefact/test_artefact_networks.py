@@ -117,15 +117,15 @@ def changed(number, **fields):
     (changed(6, sources=["mean", "left"]), "layer 6 takes 10 inputs, 'mean', 'left' gives 24"),
     (changed(6, window=[1] * 11), "layers.6.window: Extra inputs are not permitted"),
     (changed(7, window=[1] * 11), "layer 7 takes 1 inputs, 'sum' gives 10"),
-    (changed(0, sources=["right"]), "layer 0 reads 'right', which is no layer before it"),
-    (changed(1, sources=["left"]), "layer 1 reads 'left', which is no layer before it"),
-    (changed(4, sources=["none"]), "layer 4 reads 'none', which is no layer before it"),
+    (changed(0, sources=["right"]), "layer 0 reads 'right', which is not an earlier layer"),
+    (changed(1, sources=["left"]), "layer 1 reads 'left', which is not an earlier layer"),
+    (changed(4, sources=["none"]), "layer 4 reads 'none', which is not an earlier layer"),
     (changed(3, sources=["left"]), "layer 3 takes 60 inputs, 'left' gives 24"),
     (changed(3, sources=["left", "left", "left"]), "layer 3 takes 60 inputs, 'left', 'left'"),
     (changed(1, sources=["input"]), "layer 1 takes 48 inputs, 'input' gives 90"),
-    (changed(2, name="left"), "layer 2 has the name 'left', which another has"),
-    (changed(0, name="input"), "layer 0 has the name 'input', which another has"),
-    (changed(1, name="other"), "layer 3 reads 'left', which is no layer before it"),
+    (changed(2, name="left"), "layer 2 has the name 'left', which another layer has"),
+    (changed(0, name="input"), "layer 0 has the name 'input', which another layer has"),
+    (changed(1, name="other"), "layer 3 reads 'left', which is not an earlier layer"),
     (changed(3, window=[3, 5, 4, *[1] * 4, *[0] * 4]), "layer 4 takes 30 inputs"),
     (repack(WHOLE, header_text(WHOLE), **{"3": np.zeros(1, np.uint8)}),
      "it has 6 payloads for 5 layers that have one"),
@@ -149,7 +149,7 @@ ROW, HALF, PIXEL = ([1, 8, 1, 1, 1, 1, stride, 0, 0, 0, 0] for stride in (1, 2, 
     (pools((ROW, []), (HALF, ["input"]), ([1, 12, *ROW[2:]], ["l0", "l1"])),
      "layer 'l2' reads maps of different sizes: 'l0', 'l1'"),
     (pools((HALF, []), ([2, 4, *ROW[2:]], ["l0", "l0"])), "layer 'l1' reads 'l0' twice"),
-    (pools((ROW, []), (ROW, ["input"])), "layer 'l0' is read by none, and is not the last"),
+    (pools((ROW, []), (ROW, ["input"])), "layer 'l0' is read by no layer, and is not the last"),
     (pools((ROW, []), ([1, 4, 2, *ROW[3:]], [])), "layer 'l1' takes 2 channels, but 'l0' gives 1"),
 ])
 def test_what_the_network_itself_refuses(data, message):
@@ -184,7 +184,7 @@ def chained(count, sources):
 @pytest.mark.parametrize(("count", "sources", "message"), [
     # As deep as a header allows, and every layer's parts follow from the one before.
     (1024, lambda k: [f"l{k - 1}"] if k else ["input"], None),
-    # Parts grow by one a layer, or double.
+    # Each layer adds a part, or doubles them.
     (1024, lambda k: [f"l{k - 1}", "input"] if k else ["input"], None),
     (20, lambda k: [f"l{j}" for j in range(k)] or ["input"],
      "layer 12 reads 2,048 maps side by side, at most 1,024 are read"),
@@ -243,7 +243,8 @@ def test_a_kind_that_files_do_not_hold_is_refused():
 
 def test_a_layer_cannot_have_the_input_s_name():
     pool = Pool(name="input", window=Window(height=1, width=1, channels=1), reduce="max")
-    with pytest.raises(InputError, match="network 'n': 'input' names its input, and no layer"):
+    with pytest.raises(InputError, match="network 'n': 'input' is the name of its input, and "
+                                         "cannot be a layer's"):
         Network(name="n", layers=(pool,))
 
 

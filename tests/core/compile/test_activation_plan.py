@@ -110,9 +110,9 @@ def test_what_cannot_be_read(rng):
         return layer(rng, Window(height=4, width=4, channels=channels), 2, name="reads",
                      sources=sources)
     apart = Conv(**vars(other) | {"sources": (INPUT,)})
-    with pytest.raises(InputError, match="layer 'reads' reads 'later', which is no layer before"):
+    with pytest.raises(InputError, match="layer 'reads' reads 'later', which is not an earlier"):
         network(one, reads("one", "later"))
-    with pytest.raises(InputError, match="layer 'reads' reads 'reads', which is no layer before"):
+    with pytest.raises(InputError, match="layer 'reads' reads 'reads', which is not an earlier"):
         network(one, reads("one", "reads"))
     with pytest.raises(InputError, match="layer 'reads' reads 'one' twice"):
         network(one, reads("one", "one"))
@@ -120,7 +120,7 @@ def test_what_cannot_be_read(rng):
         network(one, Conv(**vars(small) | {"sources": (INPUT,)}), reads("one", "small"))
     with pytest.raises(InputError, match="'reads' takes 144 inputs, but 'one', 'other' gives 160"):
         network(one, apart, reads("one", "other", channels=9))
-    with pytest.raises(InputError, match="layer 'one' is read by none, and is not the last"):
+    with pytest.raises(InputError, match="layer 'one' is read by no layer, and is not the last"):
         network(one, apart)
 
 
@@ -151,7 +151,7 @@ def test_what_an_array_cannot_place(rng):
     compile_network(vectors, CONFIG)
     with pytest.raises(InputError, match="layer 'w' does not read the layer before it, which need"):
         compile_network(vectors, preset("TINY"))
-    with pytest.raises(CapacityError, match="act_depth: the maps of one time, in two memories,"):
+    with pytest.raises(CapacityError, match="act_depth: the maps needed at the same time, in two "):
         compile_network(linear, CONFIG.replace(act_depth=16))
     with pytest.raises(ConfigError, match="act_depth must be a power of two with conv"):
         CONFIG.replace(act_depth=48)

@@ -13,7 +13,9 @@ from openeie.core.compile.balance import GOALS, balance_rows, balanced, loads
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import InputError
 from openeie.core.golden import column_rates
-from openeie.core.network.graph import INPUT, Add, Linear, Network, Pool
+from openeie.core.network.channelwise import Local
+from openeie.core.network.graph import INPUT, Add, Depthwise, Linear, Network, Pool
+from openeie.core.network.layers import Weighted, Windowed
 from openeie.core.network.window import Window
 from openeie.core.numbers.sparse import SparseWeights, permuted
 from openeie.sim.fast import fast
@@ -88,7 +90,7 @@ def test_heavy_rows_of_one_pe_are_shared_out(by):
 
 
 def test_rows_that_share_a_column_are_told_apart_by_columns_alone():
-    """All PEs have as many weights either way, but two of them in one column."""
+    """All PEs have the same number of weights either way, but two of them in one column."""
     weights = SparseWeights.from_dense(np.repeat(np.eye(4, dtype=int), 4, axis=0)[
         [0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15]])
     assert balance_rows(weights, 4, by="entries").tolist() == list(range(16))
@@ -97,7 +99,7 @@ def test_rows_that_share_a_column_are_told_apart_by_columns_alone():
 
 
 def test_rates_say_which_columns_count():
-    """Rows 0 and 2 have as many weights as the others, and all of them in the column that comes."""
+    """All rows have the same number of weights; the broadcast column has those of rows 0 and 2."""
     weights = SparseWeights.from_dense(np.array([[1, 0], [0, 1], [1, 0], [0, 1]]))
     rates = np.array([1.0, 0.0])
     moved = permuted(weights, balance_rows(weights, 2, rates, by="entries"), np.arange(2))
@@ -233,6 +235,31 @@ def test_rates_of_no_layer_are_refused():
     with pytest.raises(InputError, match="no layer 'fc9', for which there are column rates; its "
                                          "layers are last"):
         balanced(network, 2, {"fc9": np.ones(3)})
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Another(Windowed, Weighted, Local):
+    """A channel-wise kind that load balancing does not know; it computes like Depthwise."""
+    window: Window
+    concatenates = True
+    outputs = Depthwise.outputs
+    sums = Depthwise.sums
+
+
+@pytest.mark.parametrize("place", [1, 2])
+def test_a_channel_wise_kind_that_balance_does_not_know_is_refused(place):
+    """It would read reordered channels with parameters in the old order."""
+    rng = np.random.default_rng(5)
+    window = Window(height=4, width=4, channels=6, kernel=(2, 2))
+    another = Another(**vars(depthwise(rng, window)))
+    layers = [conv(rng, Window(height=4, width=4, channels=3), 6, name="conv"),
+              linear(rng, 9 * 6, 4)]
+    layers = [layers[0], another, *layers[1:]][:place + 1]
+    network = Network(name="new", layers=tuple(layers))
+    with pytest.raises(InputError, match="layer 'depthwise': load balancing cannot reorder the "
+                                         "channels of a layer of kind Another; compile"):
+        balanced(network, 4)
+    compile_network(network, CONFIG.replace(pes=4))
 
 
 def test_simulate_and_verify_balance_a_network():

@@ -74,12 +74,12 @@ def test_the_message_says_it_all(rng):
     with pytest.raises(CapacityError) as caught:
         compile_network(network, roomy)
     assert str(caught.value) == (
-        "network 'stack' does not fit: act_depth: the maps of one time, in two memories, needs "
-        "360, tiled in lines 128, the array has 2; the smallest configuration that would: "
-        "act_depth=128")
+        "network 'stack' does not fit: act_depth: the maps needed at the same time, in two "
+        "memories, need 360 (128 if tiled in lines), the array has 2; the smallest configuration "
+        "that would: act_depth=128")
     with pytest.raises(CapacityError, match=re.escape(
             "pointer_depth: all layers ('a' in 4 slices of channels, 'b' in 4 slices of channels) "
-            "needs ")):
+            "need ")):
         compile_network(network, roomy.replace(act_depth=256, pointer_depth=32))
     with pytest.raises(CapacityError, match=r"max_layers: the network, 3 layers in \d+ tiles, "):
         compile_network(network, roomy.replace(act_depth=128, max_layers=3))
@@ -118,7 +118,7 @@ def test_what_no_configuration_solves(rng):
     window = Window(height=300, width=300, channels=1)
     network = Network(name="n", layers=(layer(rng, window, 1),), input_range=(-9, 9))
     with pytest.raises(CapacityError, match="vectors: layer 'conv' has 90,000 positions for each "
-                                            "of 1 inputs, .*; no other memories would help"):
+                                            "of 1 inputs, .*; larger memories would not help"):
         compile_network(network, SMALL)
     many = Network(name="n", input_range=(-9, 9), layers=tuple(
         layer(rng, 1, 1, Linear, name=f"l{number}") for number in range(257)))

@@ -30,8 +30,8 @@ def network(m=8, n=8, *, layers=1, encoding="codebook", value=3, **fields):
     ("act_depth", 8, network(n=16, m=2), "act_depth: the input needs 8, the array has 7"),
     ("act_depth", 8, network(n=2, m=16), "act_depth: layer 'fc0''s output needs 8, the array has"),
     ("acc_depth", 8, network(n=2, m=16), "acc_depth: layer 'fc0' needs 8, the array has 7"),
-    ("channel_depth", 8, network(layers=2), "channel_depth: all layers needs 8, the array has 7"),
-    ("pointer_depth", 18, network(layers=2), "pointer_depth: all layers needs 18, the array has"),
+    ("channel_depth", 8, network(layers=2), "channel_depth: all layers need 8, the array has 7"),
+    ("pointer_depth", 18, network(layers=2), "pointer_depth: all layers need 18, the array has"),
     ("max_layers", 2, network(layers=2), "max_layers: the network needs 2, the array has 1"),
     ("entry_depth", 4, network(), "entry_depth: PE 0, up to layer 'fc0', needs 4, the array has 2"),
 ])
@@ -70,7 +70,8 @@ def test_encodings_that_cannot_be():
     in_place = Network(name="n", layers=(Linear(
         name="fc0", weights=SparseWeights.from_dense(np.ones((2, 2), int)), bias=[0, 0],
         multiplier=[1, 1], shift=[0, 0], encoding="csr"),))
-    with pytest.raises(InputError, match="'fc0' has its weights in place; encode it as csr"):
+    with pytest.raises(InputError, match="'fc0' has no codebook: its weights are not shared; "
+                                         "encode it as csr"):
         compile_network(in_place, CONFIG, encoding="huffman")
     wide = Network(name="n", layers=(Linear(
         name="fc0", weights=SparseWeights.from_codes(np.full((2, 2), 16), np.arange(17)),

@@ -192,10 +192,10 @@ def patched(program, index, name, value):
 
 
 @pytest.mark.parametrize(("name", "value", "message"), [
-    ("pointer_base", 50, "layer 1: pointers 50 .. 90 lie outside the 72 of the image"),
-    ("pointer_base", 1 << 20, "layer 1: pointers 1048576 .. 1048616 lie outside the 72"),
-    ("table", 2, "layer 1: table 2 of 2"),
-    ("encoding", 3, "layer 1: encoding 3 does not exist"),
+    ("pointer_base", 50, "tile 1: pointers 50 .. 90 lie outside the 72 of the image"),
+    ("pointer_base", 1 << 20, "tile 1: pointers 1048576 .. 1048616 lie outside the 72"),
+    ("table", 2, "tile 1 names table 2, but the program's tables are 0 .. 1"),
+    ("encoding", 3, "tile 1: encoding 3 does not exist"),
 ])
 def test_unpacking_names_what_is_wrong(name, value, message):
     program = example("codebook")
@@ -223,7 +223,7 @@ def test_unpacking_refuses_pointers_that_cannot_be():
             unpack_layer(dataclasses.replace(program, pointers=pointers), 0)
     pointers = example("huffman").pointers.copy()
     pointers[2, 1:] -= 1                # every column of PE 2 but the first ends a bit early
-    with pytest.raises(EncodingError, match="layer 0: decoding runs past the end of a column"):
+    with pytest.raises(EncodingError, match="tile 0: decoding runs past the end of a column"):
         unpack_layer(dataclasses.replace(example("huffman"), pointers=pointers), 0)
 
 

@@ -195,7 +195,7 @@ def test_golden_takes_whole_starts(rng):
     network = stack(rng)
     depth = TileSearch(network, CONFIG, 2).least_depth(2)
     program = compile_network(network, CONFIG.replace(act_depth=depth), vectors=2)
-    with pytest.raises(InputError, match="tiled and takes 2 inputs a start, so the batch must be"):
+    with pytest.raises(InputError, match="tiled and takes 2 inputs per launch, so the batch"):
         engines.simulate(program, np.zeros((3, network.inputs), int), "golden")
 
 

@@ -66,7 +66,7 @@ def test_from_elsewhere(active, monkeypatch, origin, source):
 
 def test_a_missing_package_is_named_with_the_command_and_the_size(active, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
-    with pytest.raises(ToolError, match=r"^a network takes torch, which is not installed; install "
+    with pytest.raises(ToolError, match=r"^a network needs torch, which is not installed; install "
                                         r"it: pip install 'openeie\[train\]' \(torch for CUDA, "
                                         r".* gigabytes .* of 200 MB: first run pip install torch"):
         monkeypatch.setattr(extras, "_source", lambda extra: f"'openeie[{extra}]'")
@@ -94,7 +94,7 @@ def test_without_its_extra_a_driver_names_it():
             "sys.modules['cobs'] = None\n"
             "import openeie.boards.driver\n")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "ToolError: the link to a board takes cobs, which is not installed" in done.stderr
+    assert "ToolError: the link to a board needs cobs, which is not installed" in done.stderr
     assert "[driver]'" in done.stderr
 
 

@@ -97,7 +97,7 @@ def test_a_pipe_gets_everything_and_says_when_its_reader_goes(tmp_path):
     with pytest.raises(BrokenPipeError) as error:
         replace_file(path, data)
     reader.join()
-    assert error.value.strerror == "who read from the pipe has gone"
+    assert error.value.strerror == "the reader of the pipe has gone"
     assert stat.S_ISFIFO(path.stat().st_mode) and list(tmp_path.iterdir()) == [path]
 
 
@@ -161,7 +161,7 @@ def test_what_the_user_may_not():
                               text=True)
         folder.chmod(0o755)
         refused = f"no file can be made in the folder {folder} (Permission denied); choose another"
-        protected = "it is there, and may not be written (permission denied); choose another name"
+        protected = "it exists, and may not be written (permission denied); choose another name"
         assert done.stdout.splitlines() == [*4 * [refused], *2 * [protected],
                                             *2 * ["written"]], done.stderr
         assert (folder / "file").read_bytes() == (own / "protected").read_bytes() == b"old"

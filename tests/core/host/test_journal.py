@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openeie.core.errors import InputError, UntrustedError
-from openeie.core.host.journal import damage_text, dump_line, dump_lines, read_lines
+from openeie.core.host.journal import damage_text, dump_line, dump_lines, read_journal, read_lines
 from openeie.sim.study.grid import RandomLayer, Sweep
 from openeie.sim.study.sweep import run_sweep
 
@@ -108,3 +108,14 @@ def test_a_pipe_is_no_journal(tmp_path):
     os.mkfifo(tmp_path / "j")
     with pytest.raises(UntrustedError, match="must be a regular file, not a pipe"):
         read_lines(tmp_path / "j", "me")
+
+
+def test_a_journal_that_a_command_continues(tmp_path):
+    """The same lines; one that cannot be read is told in one way, whatever the command."""
+    path = tmp_path / "j"
+    path.write_text(dump_lines("me", [1, 2]))
+    assert read_journal(path, "me") == read_lines(path, "me")
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(InputError, match="cannot read the journal .*, not a folder; move it away"):
+        read_journal(path, "me")

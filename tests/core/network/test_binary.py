@@ -66,7 +66,7 @@ def test_no_sum_leaves_the_bounds_and_some_reach_them(seed):
 
 
 def test_padding_is_no_sign_and_has_no_magnitude():
-    """A row of ones sees as many signs as there are places inside the map."""
+    """The signs of a row of ones add up to the number of places inside the map."""
     window = Window(height=2, width=2, channels=1, kernel=(3, 3), pad=(1, 1, 1, 1))
     conv = SignConv(name="c", mode="xnor", window=window, bias=[0], multiplier=[1], shift=[0],
                     signs=openeie.core.numbers.signs.SignMatrix.from_signs(np.ones((1, 9))))

@@ -22,7 +22,7 @@ def test_lines_needed(window, data):
     lines = range(first, data.draw(st.integers(first + 1, window.out_height)))
     seen, needed = seen_lines(window, lines), lines_needed(window, lines)
     if len(seen) == 0:
-        return          # beside the map, or only columns beside it
+        return          # only padding, or padding in all columns
     assert needed.start <= seen[0] - 1 and seen[-1] <= needed.stop
     if window.kernel[0] >= window.stride[0] and window.pad[1] < window.width:
         assert [line - 1 for line in seen] == list(needed)

@@ -159,7 +159,7 @@ def test_parts_of_one_concatenation_can_be_added(rng):
 def test_maps_whose_pixels_lie_unlike_cannot_be_added(rng):
     with pytest.raises(InputError, match=r"layer 's' adds 'a' and 'joined', whose pixels lie 4 and "
                                          r"2 rows apart, since one is part of a concatenation; add "
-                                         r"a copy of it, which a pool of 1 x 1 makes"):
+                                         r"a copy of it instead, made by a pool of 1 x 1"):
         compile_network(branches(rng, aside=True), CONFIG)
     # The advice given does it.
     network = branches(rng, aside=True)
@@ -181,8 +181,9 @@ def test_maps_of_several_parts_are_added_if_they_lie_alike(rng):
     assert network.layout("s").parts == (7, 3)
     agrees(network, rng.integers(-99, 100, (2, 36)))
     whole = layer(rng, both, 10, name="d", sources=("a", "b"))
-    with pytest.raises(InputError, match=r"layer 's' reads maps whose channels do not lie alike: "
-                                         r"'m', 'd'; they consist of parts of \[7, 3\] and \[10\]"):
+    with pytest.raises(InputError, match=r"layer 's' reads maps whose channels are arranged "
+                                         r"differently: 'm', 'd'; they consist of parts of "
+                                         r"\[7, 3\] and \[10\]"):
         Network(name="n", layers=(*layers[:3], whole, add))
 
 
@@ -207,7 +208,8 @@ def test_what_is_refused(rng):
     network = Network(name="n", layers=(one,))
     with pytest.raises(InputError, match="layer 'd' is of the kind pool, but the array runs only"):
         compile_network(network, CONFIG.replace(operations=("linear", "conv")))
-    with pytest.raises(InputError, match="layer 'd' has its weights in place; encode it as csr"):
+    with pytest.raises(InputError, match="layer 'd' has no codebook: its weights are not shared; "
+                                         "encode it as csr"):
         compile_network(network, CONFIG, encoding="huffman")
     wide = dataclasses.replace(one, weights=SparseWeights.from_dense(np.full((4, 4), 9)))
     with pytest.raises(CapacityError, match="weight_width: layer 'd' has weights 9 .. 9, 4 bits"):

@@ -80,7 +80,7 @@ def test_what_an_array_refuses(rng):
         compile_network(network, preset("TINY"))
     with pytest.raises(InputError, match="layer 'p' is encoded as huffman, but the array has only"):
         compile_network(network, CONFIG.replace(encodings=("csr",)), encoding="huffman")
-    with pytest.raises(ConfigError, match="operations with pool must have conv"):
+    with pytest.raises(ConfigError, match="operations with pool must include conv"):
         ArrayConfig(operations=("linear", "pool"))
     other = layer(rng, 28, 2, Linear, name="last")
     with pytest.raises(InputError, match="layer 'last' takes 28 inputs, but 'p' gives 27"):
@@ -100,7 +100,7 @@ def test_sums_that_cannot_be_held_are_refused():
 
 @pytest.mark.parametrize("height, top, fits", [(5, 0, True), (3, 2, False)])
 def test_the_range_behind_a_pool_is_known(height, top, fits):
-    """A window beside the map gives the smallest activation, whatever the input's range."""
+    """A window that covers only padding gives the smallest activation, whatever the inputs."""
     window = Window(height=height, width=1, channels=1, stride=(2, 1), pad=(top, 0, 0, 0))
     last = Linear(name="last", weights=SparseWeights.from_dense(np.full((1, 3), 127)),
                   encoding="csr", bias=[0], multiplier=[1], shift=[0])

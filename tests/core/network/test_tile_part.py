@@ -8,7 +8,7 @@ from openeie.core.errors import Mismatch
 from openeie.core.network.tile_part import Part, joined
 from openeie.core.run import LayerRun, Run
 
-SHAPE = (2, 5, 3, 7)        # inputs of a start, lines, width, channels
+SHAPE = (2, 5, 3, 7)        # inputs of a launch, lines, width, channels
 
 
 def boxes():

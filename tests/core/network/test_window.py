@@ -90,7 +90,7 @@ def test_an_array_without_convolutions_refuses_one(rng):
     with pytest.raises(InputError, match="runs only linear layers; choose a configuration with c"):
         compile_network(network, preset("TINY"))
     large = Network(name="n", layers=(layer(rng, Window(height=40, width=40, channels=1), 1),))
-    with pytest.raises(CapacityError, match="act_depth: the maps of one time, .* needs 1,600"):
+    with pytest.raises(CapacityError, match="act_depth: the maps needed at .* need 1,600"):
         compile_network(large, CONFIG)
 
 

@@ -11,17 +11,25 @@ from ..bench import plain
 class Ports:
     """The accelerator's ports as a process: loads take two cycles, START and reset make busy."""
     def __init__(self, dut, *, run_cycles=0, wipe_cycles=30, read_cycles=4):
-        self.dut, self.run_cycles, self.wipe_cycles = dut, run_cycles, wipe_cycles
+        self.dut = dut
+        self.run_cycles = run_cycles
+        self.wipe_cycles = wipe_cycles
         self.read_cycles = read_cycles
-        self.words, self.writes, self.reads, self.resets = {}, [], [], 0
+        self.words = {}
+        self.writes = []
+        self.reads = []
+        self.resets = 0
 
     def read(self, target, pe, address):
         return self.words.get((target, pe, address), stored(target, pe, address))
 
     async def process(self, ctx):
-        load, read, o = self.dut.i_load, self.dut.i_read, self.dut.o_read
+        load = self.dut.i_load
+        read = self.dut.i_read
+        o = self.dut.o_read
         second = busy = start = was_reset = 0
-        answer, wait = None, 0
+        answer = None
+        wait = 0
         async for _, _, lv, lr, lp, rv, rr, rp, orr, ov, reset in ctx.tick().sample(
                 load.valid, load.ready, load.payload, read.valid, read.ready, read.payload,
                 o.ready, o.valid, self.dut.reset):
@@ -36,7 +44,8 @@ class Ports:
             if rv and rr:
                 request = plain(rp)
                 self.reads.append(request)
-                answer, wait = self.read(**request), self.read_cycles
+                answer = self.read(**request)
+                wait = self.read_cycles
             if ov and orr:
                 ctx.set(o.valid, 0)
                 answer = None
@@ -61,7 +70,8 @@ class Ports:
 
 def request(sequence, command, **fields):
     """A frame before COBS; ``data`` of a WRITE are its words."""
-    words, size = fields.pop("words", None), fields.get("word_bytes", 8)
+    words = fields.pop("words", None)
+    size = fields.get("word_bytes", 8)
     if words is not None:
         fields |= {"count": len(words),
                    "data": b"".join(word.to_bytes(size, "little") for word in words)}

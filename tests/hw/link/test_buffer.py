@@ -2,12 +2,28 @@
 import pytest
 from openeie.hw.link.buffer import Buffer
 
-from ..bench import get_n, simulate
+from ..bench import cycles_of, get_n, simulate, trace
+
+
+def test_worked_example():
+    """The bytes 0x41, 0x42, 0x43 are written at 4, 5 and 6 and read from address 5 on.
+
+    The first one is offered 3 cycles after the last ``seek``, the next one 3 cycles after that
+    was taken.
+    """
+    steps = [{"seek": 1, "write": 1, "write_address": 4 + k, "write_data": 0x41 + k}
+             for k in range(3)]
+    steps += [{"seek": 1, "first": 5}, *[{"o.ready": 1} for _ in range(7)]]
+    rows = trace(Buffer(16), steps, "o.valid", "o.payload")[3:]
+    assert cycles_of(rows, "o.valid") == [0, 0, 0, 1, 0, 0, 1, 0]
+    assert [row["o.payload"] for row in rows if row["o.valid"]] == [0x42, 0x43]
 
 
 @pytest.mark.parametrize("stalled", [False, True], ids=["full-rate", "stalled"])
 def test_reads_from_an_address_on_and_wraps(stalled, rng):
-    raw, dut, got = rng.bytes(32), Buffer(32), {}
+    raw = rng.bytes(32)
+    dut = Buffer(32)
+    got = {}
 
     async def bench(ctx):
         ctx.set(dut.seek, 1)

@@ -3,10 +3,36 @@ import pytest
 from cobs import cobs
 from openeie.hw.link.cobs import CobsDecoder, CobsEncoder
 
-from ..bench import simulate, trace
+from ..bench import cycles_of, simulate, trace
+
+#: The frame 11 22 00 33: a code says how far the next code is; the frame's zero has become one.
+FRAME = bytes.fromhex("11 22 00 33")
+ENCODED = bytes.fromhex("03 11 22 02 33 00")
 
 EDGES = [b"\0", b"\0\0\0", b"a", b"a\0", b"\0a", b"a\0\0b", bytes(range(1, 255)),
          bytes(253), b"\1" * 253, b"\1" * 253 + b"\0", b"\0" + b"\2" * 253, b"\xff" * 254]
+
+
+def test_worked_example_of_the_decoder():
+    """Every byte but the codes is shown in the next cycle; the code 02 shows the frame's zero."""
+    steps = [{"i.valid": 1, "i.payload": byte} for byte in ENCODED]
+    rows = trace(CobsDecoder(), [*steps, {}], "valid", "byte", "end", "good")
+    assert cycles_of(rows, "valid") == [0, 0, 1, 1, 1, 1, 0]
+    assert [row["byte"] for row in rows if row["valid"]] == [0x11, 0x22, 0x00, 0x33]
+    assert cycles_of(rows, "end") == [0, 0, 0, 0, 0, 0, 1]
+    assert rows[6]["good"] == 1
+
+
+def test_worked_example_of_the_encoder():
+    """Each byte is one write in its cycle: 11, 22, for the zero the code before it, 33.
+
+    ``finish`` writes the last code, and a cycle later the zero that ends the frame.
+    """
+    steps = [{"start": 1}, *[{"put": 1, "byte": byte} for byte in FRAME], {"finish": 1}, {}]
+    rows = trace(CobsEncoder(), steps, "write", "address", "data")
+    writes = [(row["address"], row["data"]) for row in rows if row["write"]]
+    assert writes == [(1, 0x11), (2, 0x22), (0, 0x03), (4, 0x33), (3, 0x02), (5, 0x00)]
+    assert bytes(data for _, data in sorted(writes)) == ENCODED
 
 
 def draw_frames(rng, count):
@@ -21,7 +47,9 @@ def decode(raw, gaps=()):
     steps = []
     for index, byte in enumerate(raw):
         steps += [{}] * (index in gaps) + [{"i__valid": 1, "i__payload": byte}]
-    dut, frames, frame = CobsDecoder(), [], []
+    dut = CobsDecoder()
+    frames = []
+    frame = []
     offers = [(step.get("i__valid", 0), step.get("i__payload", 0xAA)) for step in steps]
 
     async def bench(ctx):

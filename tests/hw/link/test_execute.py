@@ -16,8 +16,11 @@ class Neighbours:
     def __init__(self, frames, *, between=None, sending=5, **ports):
         self.dut = Executor()
         self.ports = Ports(self.dut, **ports)
-        self.frames, self.between, self.sending = list(frames), between or {}, sending
-        self.answers, self.busy_when = [], []
+        self.frames = list(frames)
+        self.between = between or {}
+        self.sending = sending
+        self.answers = []
+        self.busy_when = []
 
     def run(self, limit=60_000):
         simulate(self.dut, self.receiver, self.responder,
@@ -49,14 +52,19 @@ class Neighbours:
             ctx.set(self.dut.identity, shown[-IdentityMemory.latency])
 
     async def responder(self, ctx):
-        dut, body, kept, aside = self.dut, b"", None, 0
+        dut = self.dut
+        body = b""
+        kept = None
+        aside = 0
         ctx.set(dut.o.ready, 1)
         while len(self.answers) < len(self.frames):
-            if ctx.get(dut.begin):
-                body, aside = b"", ctx.get(dut.aside)
+            if ctx.get(dut.response_start):
+                body = b""
+                aside = ctx.get(dut.aside)
             if ctx.get(dut.o.valid):
                 body += bytes([ctx.get(dut.o.payload)])
-            send, again = ctx.get(dut.send), ctx.get(dut.again)
+            send = ctx.get(dut.send)
+            again = ctx.get(dut.again)
             if send:
                 kept = kept if aside else body
                 self.answers.append(with_crc(body))
@@ -66,9 +74,24 @@ class Neighbours:
             if send or again:
                 ctx.set(dut.sending, 1)
                 for _ in range(self.sending):
-                    assert not (ctx.get(dut.begin) or ctx.get(dut.o.valid))
+                    assert not (ctx.get(dut.response_start) or ctx.get(dut.o.valid))
                     await ctx.tick()
                 ctx.set(dut.sending, 0)
+
+
+def test_worked_example():
+    """A READ of the 8-byte word at address 5 of memory A, which has 0x1122334455667788.
+
+    The request is number 0, which is what a link expects after a reset; the response has number,
+    command + 0x80, OK, and the word's bytes, least significant first. (The CRC at the end of both
+    is the receiver's and the responder's business.)
+    """
+    frame = bytes.fromhex("00 03 07 08 00 00 05 00 00 00 01 75 c3 d3 88")
+    neighbours = Neighbours([frame])
+    neighbours.ports.words[Target.ACT_A, 0, 5] = 0x1122_3344_5566_7788
+    (answer,) = neighbours.run()
+    assert answer[:-4].hex(" ") == "00 83 00 88 77 66 55 44 33 22 11"
+    assert neighbours.ports.reads == [{"target": Target.ACT_A, "pe": 0, "address": 5}]
 
 
 def draw_request(rng, expected):
@@ -85,7 +108,9 @@ def draw_request(rng, expected):
 
 
 def test_random_requests_agree_with_the_reference(rng):
-    reference, frames, wanted = Reference(), [], []
+    reference = Reference()
+    frames = []
+    wanted = []
     for _ in range(120):
         frames.append(draw_request(rng, reference.expected))
         wanted.append(reference.answer(frames[-1]))

@@ -5,6 +5,13 @@ from openeie.hw.link.identity import IdentityMemory
 
 from ..bench import trace
 
+def test_worked_example():
+    """The word 0x12345678 at address 0, byte by byte; bytes 4 to 7 are 0, and so is address 1."""
+    steps = [{"address": 0, "byte": byte} for byte in range(5)] + [{"address": 1}, {}, {}]
+    rows = trace(IdentityMemory([0x1234_5678]), steps, "data")
+    assert [row["data"] for row in rows[2:]] == [0x78, 0x56, 0x34, 0x12, 0, 0]
+
+
 ADDRESSES = [0, 1, 2, 26, 27, 31, 32, 63, 64, 255, 256, 1 << 29, 1 << 30, (1 << 32) - 1]
 
 

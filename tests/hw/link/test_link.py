@@ -24,7 +24,8 @@ class Host:
     def __init__(self, dut=None, *, identity=IDENTITY, **ports):
         self.dut = Link(identity, divisor=DIVISOR) if dut is None else dut
         self.ports = Ports(self.dut, **ports) if dut is None else None
-        self.raw, self.error = b"", None
+        self.raw = b""
+        self.error = None
 
     def run(self, *sent, limit=100_000):
         """Send each part, and wait for quiet after it; returns the frames that came."""
@@ -51,6 +52,19 @@ class Host:
         return decoded(self.raw)
 
 
+def test_worked_example():
+    """What stands on the two lines when a host reads the 8-byte word at address 5 of memory A.
+
+    The request is READ number 0, the response OK with the word, least significant byte first. Each
+    has its CRC, is encoded with COBS, which leaves no zeros in it, and ends with a zero.
+    """
+    host = Host()
+    host.ports.words[Target.ACT_A, 0, 5] = 0x1122_3344_5566_7788
+    host.run(bytes.fromhex("01 04 03 07 08 01 02 05 01 01 06 01 75 c3 d3 88 00"))
+    assert host.raw.hex(" ") == "01 02 83 0d 88 77 66 55 44 33 22 11 a9 2d a3 1e 00"
+    assert host.error == 0
+
+
 def answers(*frames, reference=None):
     reference = Reference() if reference is None else reference
     return [reference.answer(frame) for frame in frames]
@@ -67,7 +81,8 @@ def test_every_command_and_the_repetition_of_a_response():
     frames += [frames[-1], request(205, Command.READ, count=1), frames[-1],
                request(204, Command.READ, target=Target.ENTRY, count=1),
                request(17, Command.RESET), request(18, Command.READ, word_bytes=1, count=232)]
-    host, reference = Host(), Reference()
+    host = Host()
+    reference = Reference()
     wanted = answers(*frames, reference=reference)
     assert host.run(*(encoded(frame) for frame in frames)) == wanted
     assert replies(wanted) == [Reply.OK] * 5 + [Reply.SEQUENCE, Reply.OK, Reply.REFUSED,
@@ -80,7 +95,8 @@ def test_two_frames_back_to_back_and_a_zero_between():
     frames = [request(number, Command.WRITE, target=Target.POINTER, words=[number, 7])
               for number in range(2)]
     read = request(2, Command.READ, count=1)
-    host, reference = Host(), Reference()
+    host = Host()
+    reference = Reference()
     wanted = answers(*frames, read, reference=reference)
     assert host.run(encoded(*frames), b"\0\0" + encoded(read)) == wanted
     assert host.ports.writes == reference.writes
@@ -108,7 +124,8 @@ def test_busy_and_then_not():
 
 
 def damaged(rng, frame, kind):
-    raw, bad = encoded(frame), bytearray(frame)
+    raw = encoded(frame)
+    bad = bytearray(frame)
     if kind == "bad CRC":
         bad[int(rng.integers(len(bad)))] ^= 1 << int(rng.integers(8))
         return encoded(bad)
@@ -149,7 +166,8 @@ def test_a_good_crc_does_not_make_a_good_request(body):
 class Board(wiring.Component):
     """Link and array, as a board connects them."""
     def __init__(self, identity, config):
-        self._identity, self._config = identity, config
+        self._identity = identity
+        self._config = config
         super().__init__({"rx": wiring.In(1, init=1), "tx": wiring.Out(1),
                           "active": wiring.Out(1), "error": wiring.Out(1)})
 

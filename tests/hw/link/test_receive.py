@@ -4,8 +4,23 @@ from openeie.core.array.link_frames import CREDITS, MAX_FRAME
 from openeie.hw.link.receive import Receiver
 from support.link_reference import with_crc
 
-from ..bench import get_n, put_all, simulate
+from ..bench import get_n, put_all, simulate, trace
 from .ports import encoded
+
+
+def test_worked_example():
+    """The shortest frame, in place 0: it is shown four cycles after the zero that ends it.
+
+    A READ of one word has 11 bytes of header and 4 of CRC. COBS makes 17 bytes of them, the zero
+    at the end included. First comes the length, 15 bytes and itself, then the frame.
+    """
+    frame = bytes.fromhex("00 03 07 08 00 00 05 00 00 00 01 75 c3 d3 88")
+    raw = bytes.fromhex("01 04 03 07 08 01 02 05 01 01 06 01 75 c3 d3 88 00")
+    steps = [{"i.valid": 1, "i.payload": byte} for byte in raw]
+    rows = trace(Receiver(), [*steps, *[{"o.ready": 1} for _ in range(60)]], "o.valid", "o.payload")
+    shown = [(cycle, row["o.payload"]) for cycle, row in enumerate(rows) if row["o.valid"]]
+    assert shown[0] == (16 + 4, 16)
+    assert bytes(byte for _, byte in shown[1:16]) == frame
 
 
 def draw(rng, size):
@@ -25,7 +40,9 @@ async def take(ctx, dut, rng=None):
 
 def run(raw, count, *, rng=None, together=False, error=None):
     """Send bytes, then (or at the same time) take ``count`` frames."""
-    dut, got, sent = Receiver(), [], []
+    dut = Receiver()
+    got = []
+    sent = []
 
     async def drive(ctx):
         await put_all(ctx, dut.i, raw, rng=rng)
@@ -69,7 +86,8 @@ def test_a_frame_is_offered_after_its_latency(rng):
 def test_each_place_is_used_again_and_again(rng):
     """Frames are taken while others come; they come at the speed at which they are taken."""
     frames = [draw(rng, int(rng.integers(15, 60))) for _ in range(12)]
-    dut, got = Receiver(), []
+    dut = Receiver()
+    got = []
 
     async def drive(ctx):
         for number, frame in enumerate(frames):
@@ -86,7 +104,8 @@ def test_each_place_is_used_again_and_again(rng):
 
 @pytest.mark.parametrize("bit", [0, 77, 20 * 8 - 1])
 def test_a_wrong_bit_drops_the_frame(bit, rng):
-    good, bad = draw(rng, 20), bytearray(draw(rng, 20))
+    good = draw(rng, 20)
+    bad = bytearray(draw(rng, 20))
     bad[bit // 8] ^= 1 << bit % 8
     assert run(encoded(bad), 0, error=1) == []
     assert run(encoded(bad, good), 1, error=0) == [good]
@@ -121,7 +140,8 @@ def test_a_third_frame_is_dropped_whole(rng):
 @pytest.mark.parametrize("after", range(42))
 def test_a_place_that_becomes_free_within_a_frame_does_not_take_its_rest(after, rng):
     frames = [draw(rng, 40) for _ in range(4)]
-    dut, got = Receiver(), []
+    dut = Receiver()
+    got = []
 
     async def bench(ctx):
         await put_all(ctx, dut.i, encoded(*frames[:2]))

@@ -4,14 +4,36 @@ from openeie.core.array.link_frames import MAX_DATA
 from openeie.hw.link.respond import Responder
 from support.link_reference import with_crc
 
-from ..bench import get_n, put_all, simulate
+from ..bench import get_n, put_all, simulate, trace
 from .ports import encoded
+
+
+def test_worked_example():
+    """The response 05 83 00 (number 5, READ, OK) leaves with its CRC, COBS and the zero at the end.
+
+    A byte a cycle goes in; after ``send`` come four cycles of CRC, one that closes the frame, and
+    three until the first byte is offered. The others follow every three cycles.
+    """
+    steps = [
+        {"response_start": 1},
+        *[{"i.valid": 1, "i.payload": byte} for byte in (0x05, 0x83, 0x00)],
+        {"send": 1},
+        *[{"o.ready": 1} for _ in range(40)],
+    ]
+    rows = trace(Responder(), steps, "busy", "o.valid", "o.payload")
+    sent = [(cycle, row["o.payload"]) for cycle, row in enumerate(rows) if row["o.valid"]]
+    assert bytes(byte for _, byte in sent).hex(" ") == \
+        "03 05 83 05 71 d0 24 e9 00"
+    assert [cycle for cycle, _ in sent] == [12, 15, 18, 21, 24, 27, 30, 33, 36]
+    assert [cycle for cycle, row in enumerate(rows) if row["busy"]] == list(range(5, 37))
 
 
 class Driver:
     """Starts responses, and takes what is sent for each."""
     def __init__(self, rng=None):
-        self.dut, self.rng, self.sent = Responder(), rng, []
+        self.dut = Responder()
+        self.rng = rng
+        self.sent = []
 
     async def pulse(self, ctx, **ports):
         for name, value in ports.items():
@@ -21,7 +43,7 @@ class Driver:
             ctx.set(getattr(self.dut, name), 0)
 
     async def respond(self, ctx, body, aside=0):
-        await self.pulse(ctx, begin=1, aside=aside)
+        await self.pulse(ctx, response_start=1, aside=aside)
         await put_all(ctx, self.dut.i, body, rng=self.rng)
         await self.pulse(ctx, send=1)
         await self.take(ctx)
@@ -56,7 +78,8 @@ def test_responses_and_their_repetition(stalled, rng):
     simulate(driver.dut, bench)
     wanted = []
     for body, other in zip(kept, aside):
-        first, second = encoded(with_crc(body)), encoded(with_crc(other))
+        first = encoded(with_crc(body))
+        second = encoded(with_crc(other))
         wanted += [first, first, second, first, first]
     assert driver.sent == wanted
 
@@ -66,7 +89,7 @@ def test_latency():
     dut = driver.dut
 
     async def bench(ctx):
-        await driver.pulse(ctx, begin=1)
+        await driver.pulse(ctx, response_start=1)
         await put_all(ctx, dut.i, b"abc")
         ctx.set(dut.send, 1)
         for cycle in range(dut.latency + 1):

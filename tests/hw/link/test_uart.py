@@ -3,15 +3,30 @@
 import pytest
 from openeie.hw.link.uart import UartReceiver, UartTransmitter
 
-from ..bench import put_all, simulate
+from ..bench import cycles_of, put_all, simulate, trace
 from .ports import receive_byte, send_bytes
 
 DIVISORS = pytest.mark.parametrize("divisor", [4, 5, 16])
 
 
+def test_worked_example():
+    """The letter A, 0x41, at 4 cycles a bit: start bit 0, the bits from the lowest, stop bit 1.
+
+    The transmitter's start bit begins in the cycle after it took the byte. The receiver offers the
+    byte 41 cycles after the start bit began: 3, then nine bits and a half.
+    """
+    steps = [{"i.valid": 1, "i.payload": 0x41}, *[{} for _ in range(42)]]
+    line = cycles_of(trace(UartTransmitter(divisor=4), steps, "tx"), "tx")
+    assert line[1:41:4] == [0, 1, 0, 0, 0, 0, 0, 1, 0, 1]
+    rows = trace(UartReceiver(divisor=4), [{"rx": level} for level in line], "o.valid", "o.payload")
+    assert [cycle for cycle, row in enumerate(rows) if row["o.valid"]] == [1 + 41]
+    assert rows[42]["o.payload"] == 0x41
+
+
 def receive(dut, drive, *, settle=0):
     """Run a driver of the line against a reader that takes every byte at once."""
-    got, done = [], []
+    got = []
+    done = []
 
     async def bench(ctx):
         await drive(ctx)
@@ -48,7 +63,8 @@ async def send_skewed(ctx, line, raw, cycles_per_bit):
     for byte in raw:
         for bit in [0, *(byte >> index & 1 for index in range(8)), 1]:
             ctx.set(line, bit)
-            before, time = int(time), time + cycles_per_bit
+            before = int(time)
+            time = time + cycles_per_bit
             await ctx.tick().repeat(int(time) - before)
 
 
@@ -111,7 +127,9 @@ def test_a_byte_that_is_not_taken_loses_the_next():
 
 @DIVISORS
 def test_transmitter_sends_at_full_rate(divisor, rng):
-    raw, dut, bits = rng.bytes(10), UartTransmitter(divisor=divisor), []
+    raw = rng.bytes(10)
+    dut = UartTransmitter(divisor=divisor)
+    bits = []
 
     async def drive(ctx):
         await put_all(ctx, dut.i, raw)
@@ -132,7 +150,9 @@ def test_transmitter_sends_at_full_rate(divisor, rng):
 
 
 def test_transmitter_idles_high_and_pauses(rng):
-    raw, dut, got = rng.bytes(12), UartTransmitter(divisor=4), []
+    raw = rng.bytes(12)
+    dut = UartTransmitter(divisor=4)
+    got = []
 
     async def drive(ctx):
         await put_all(ctx, dut.i, raw, rng=rng)

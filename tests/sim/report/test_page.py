@@ -89,7 +89,7 @@ def test_a_large_network_stays_small(rng):
     program = compile_network(network, config)
     x = rng.integers(0, 9, (1, 300))
     report = gather(program, fast.run(program, x), x, mhz=1, array="A")
-    assert len(report.queues) == 8 and report.untold == ()
+    assert len(report.queues) == 8 and report.not_traced == ()
     page = render(report, dataclasses.replace(report, array="B"))
     Page(page)
     assert 100_000 < len(page) < 2_000_000

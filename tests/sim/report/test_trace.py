@@ -15,7 +15,7 @@ from openeie.sim.fast import fast
 from openeie.sim.random.cases import case
 from openeie.sim.report import trace as tracing
 from openeie.sim.report.timeline import slices, timeline
-from openeie.sim.report.trace import occupancy, trace_start, traces
+from openeie.sim.report.trace import occupancy, trace_launch, traces
 from support.networks import CONFIG, branched
 
 
@@ -65,6 +65,38 @@ def test_several_vectors_a_start(rng):
     assert check(program, fast.run(program, x), x) == (12, 0)
 
 
+def written_out(trace, src_rows):
+    """L, T, pop, X and S of a tile without clusters, by the lines of docs/timing.md."""
+    lat, depth = trace.lat, trace.queue_depth
+    vector = np.cumsum(trace.items == -1) - (trace.items == -1)
+    row = vector * src_rows + np.where(trace.items == -1, src_rows - 1, trace.items // trace.pes)
+    never = np.full(trace.pes, -1000)
+    leave, broadcast, pop, known, read = [], [], [], [], []
+    work, pend = never, never
+    for k, column in enumerate(trace.items.tolist()):
+        leave.append(lat.first_scan + row[0] if k == 0 else max(
+            leave[-1] + max(1, row[k] - row[k - 1]), broadcast[-1]))
+        broadcast.append(max(leave[k] + 1, max(pop[k - depth]) + 2 if k >= depth else 0))
+        pop.append(np.maximum(broadcast[k] + 1, known[-1] if k else never))
+        known.append(np.maximum(pop[k] + 1, read[-1] if k else never))
+        read.append(np.maximum(known[k] + 1, read[-1] + work if k else never))
+        work = np.ones(trace.pes, int) if column == -1 else np.maximum(1, trace.counts[column])
+        if column == -1:
+            read[k] = np.maximum(read[k], pend)
+            pend = read[k] + trace.pend
+    return leave, broadcast, pop, known, read
+
+
+def test_the_log_is_the_written_recurrence(rng):
+    program = compile_network(branched(rng), CONFIG, vectors=2)
+    x = rng.integers(-3, 4, (2, program.network.inputs))
+    (_, trace), = traces(program, fast.run(program, x), x, only=[5])
+    expected = written_out(trace, program.tiles[5].src_rows)
+    for ours, theirs in zip((trace.leave, trace.broadcast, trace.pop, trace.known, trace.read),
+                            expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 def test_a_cycle_off_is_noticed(rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (1, program.network.inputs))
@@ -82,7 +114,7 @@ def test_a_cycle_off_is_noticed(rng):
 def test_queues(configuration, index, bins):
     drawn = case(43, configuration, index)
     run = fast.run(drawn.program, drawn.x)
-    trace = trace_start(drawn.program, run, drawn.x, 0)
+    trace = trace_launch(drawn.program, run, drawn.x, 0)
     queue = occupancy(trace, bins)
     assert len(queue.total) == len(queue.most) <= bins
     assert (len(queue.total) - 1) * queue.step < queue.cycles <= len(queue.total) * queue.step
@@ -98,10 +130,10 @@ def test_too_large(monkeypatch, rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (1, program.network.inputs))
     run = fast.run(program, x)
-    items = len(trace_start(program, run, x, 1).items)
+    items = len(trace_launch(program, run, x, 1).items)
     monkeypatch.setattr(tracing, "MOST_CELLS", items * 5 - 1)
     with pytest.raises(CapacityError, match="layer left: a trace holds"):
-        trace_start(program, run, x, 1)
+        trace_launch(program, run, x, 1)
     assert [trace is None for _, trace in traces(program, run, x)][1]
     assert any("layer left" in line for line in timeline(program, run, x).left_out)
 
@@ -110,8 +142,8 @@ def test_the_timeline(rng):
     program = compile_network(branched(rng), CONFIG)
     x = rng.integers(-3, 4, (2, program.network.inputs))
     run = fast.run(program, x)
-    made = timeline(program, run, x, start=1)
-    assert made.left_out == () and timeline(program, run, x, start=1).data == made.data
+    made = timeline(program, run, x, launch=1)
+    assert made.left_out == () and timeline(program, run, x, launch=1).data == made.data
     document = json.loads(made.data)
     events = document["traceEvents"]
     assert made.events == sum(event["ph"] != "M" for event in events)
@@ -152,5 +184,5 @@ def test_a_timeline_with_a_limit(rng):
     assert short.left_out[0] == f"PE 0 from {end:,} on: more than {others + 7:,} events"
     with pytest.raises(InputError, match="at least one event, not 0"):
         timeline(program, run, x, most_events=0)
-    with pytest.raises(InputError, match=r"starts 0 .. 0, not 1"):
-        timeline(program, run, x, start=1)
+    with pytest.raises(InputError, match=r"launches 0 .. 0, not 1"):
+        timeline(program, run, x, launch=1)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from openeie.core.array.config import ArrayConfig
 from openeie.core.array.counters import COUNTERS
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import InputError, ToolError
-from openeie.core.network.graph import Add, Depthwise, Network, Pool
+from openeie.core.network.graph import Add, Conv, Depthwise, Network, Pool
 from openeie.core.network.window import Window
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.core.run import Run
@@ -45,10 +46,35 @@ def check(summary, program, run):
         assert layer.cycles == ran.cycles.sum()
         assert sum(layer.spent.values()) == run.config.pes * layer.cycles
         assert sum(layer.shares.values()) == pytest.approx(1, abs=1e-12)
+        assert layer.outputs == ran.outputs.size and layer.computed == ran.computed
+        assert layer.saturated == ran.saturated.sum()
+        assert layer.saturated_share == ran.saturated_share
     total = summary.total
     assert total.cycles == run.cycles.sum()
     assert sum(total.spent.values()) == run.config.pes * total.cycles
     assert list(total.spent) == list(SHARES)
+
+
+def test_lines_that_two_bands_compute_are_one_output(rng):
+    """Of two 3 x 3 convolutions in bands, the first one's bands overlap by two lines."""
+    def conv(name, channels, m):
+        window = Window(height=8, width=4, channels=channels, kernel=(3, 3), pad=(1, 1, 1, 1))
+        return Conv(name=name, window=window, encoding="csr", multiplier=np.ones(m, int),
+                    weights=SparseWeights.from_dense(rng.integers(1, 9, (m, 9 * channels))),
+                    bias=np.zeros(m, int), shift=np.zeros(m, int))
+    network = Network(name="n", input_range=(0, 1 << 14),
+                      layers=(conv("a", 1, 4), conv("b", 4, 1)))
+    program = compile_network(network, ArrayConfig(
+        pes=1, act_depth=64, entry_depth=256, pointer_depth=256, acc_depth=64, channel_depth=64,
+        max_layers=32, operations=("linear", "conv")))
+    x = rng.integers(1, 1 << 14, (2, 32))
+    run = fast.run(program, x)
+    first, last = summarise(program, run, x).layers
+    computed = sum(tile.outputs.size for tile in run.tiles if tile.part.layer == 0)
+    assert first.outputs == 2 * 32 * 4 < first.computed == computed
+    assert last.outputs == last.computed == 2 * 32
+    assert first.saturated_share == run.layers[0].saturated_share > 0.5
+    assert first.to_dict()["outputs"] == 256
 
 
 @pytest.mark.parametrize("number", range(4))
@@ -157,5 +183,5 @@ def test_a_picture_that_cannot_be_drawn(monkeypatch, rng):
         picture.check_picture(Path("a.jpeg"))
     summary = example(rng)[-1]
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ToolError, match=r"takes matplotlib, .*install it: .*\[report\]'"):
+    with pytest.raises(ToolError, match=r"needs matplotlib, .*install it: .*\[report\]'"):
         picture.draw(summary, Path("a.svg"))

@@ -10,7 +10,7 @@ import pytest
 import torch
 from support.binary_modules import exported, flat, norm
 from support.binary_networks import draw_binary
-from hypothesis import given, settings
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.artefact import artefact
@@ -67,7 +67,12 @@ def draw_module(seed):
 def test_a_module_s_integers_are_near_its_floats_and_the_same_in_torch(seed):
     model, mode = draw_module(seed)
     x = torch.randint(0, 256, (16, 2, 9, 8), generator=torch.Generator().manual_seed(seed))
-    net = artefact.loads(artefact.dumps(exported(model, x)))
+    try:
+        network = exported(model, x)
+    except InputError as error:         # a batch norm that leaves next to nothing of its inputs
+        assert "its weights are too small for what is added to them" in str(error)
+        reject()
+    net = artefact.loads(artefact.dumps(network))
     outputs = golden.network(net, flat(x))
     for ours, theirs in zip(outputs, exact_outputs(net, flat(x))):
         assert np.array_equal(ours, theirs)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an export reads of a Sequential, and which options it takes."""
 import numpy as np
+import openeie
 import pytest
 import torch
 from openeie.core import golden
@@ -24,7 +25,7 @@ def test_a_module_that_stands_in_two_places_is_two_layers():
     assert [layer.name for layer in net.layers] == ["0", "2", "3.0", "4.0", "6", "8"]
     with torch.no_grad():
         floats = model.double()(x.double() / 256).numpy()
-    outputs = golden.network(net, x.permute(0, 2, 3, 1).flatten(1).numpy())[-1]
+    outputs = golden.network(net, openeie.to_array_order(x))[-1]
     outputs = outputs * net.layers[-1].output_scale
     assert np.abs(outputs - floats).max() < 2e-3 * np.abs(floats).max()
 

@@ -68,7 +68,7 @@ TRAIN = {"train": QUICK}
      r"no layer; did you mean 3\?"),
     (Chain, TRAIN | {"prune": {"keep": "auto"}}, {}, "\"auto\" needs a budget"),
     (Chain, TRAIN | {"data": {"hold_out": 0}}, {"budget": 0.1}, "kept on held-out images"),
-    (Chain, {"train": QUICK | {"batch": 541}}, {}, "train.batch must be at most the 540 im"),
+    (Chain, {"train": QUICK | {"batch": 541}}, {}, "train.batch must be at most the 540 ima"),
     (Chain, TRAIN | {"quantise": {"act_width": 8}}, {}, "input_range must be two integers"),
     (Chain, TRAIN, {"budget": 2}, "budget must be a share in 0 .. 1, not 2"),
     (Chain, TRAIN, {"budget": True}, "budget must be a share in 0 .. 1, not True"),

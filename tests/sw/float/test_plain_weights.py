@@ -118,7 +118,7 @@ def test_training_keeps_the_zeros_that_torch_has_masked(tmp_path):
                for _ in range(2)]               # done, and taken from the checkpoints
     assert same(*(result.network for result in results))
     linear = results[0].network.layers[-2]
-    columns = zeros["5"].reshape(20, 4, 4, 4).transpose(0, 2, 3, 1).reshape(20, 64)
+    columns = openeie.to_array_order(zeros["5"].reshape(20, 4, 4, 4))
     assert not linear.weights.dense()[columns].any()
     make_plain(module)                          # a plain module's zeros are weights as others
     free = openeie.compress(module, arrays(), recipe)

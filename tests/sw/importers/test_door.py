@@ -27,7 +27,7 @@ def test_a_module_in_the_engines(name, rng):
     small = x.astype(np.float32) / 64
     network = openeie.quantise(module, torch.tensor(small), input_range=(-100, 100),
                                input_scale=1 / 64)
-    inputs = x.transpose(0, 2, 3, 1).reshape(len(x), -1)
+    inputs = openeie.to_array_order(x)
     values = golden.network(network, inputs)
     expected = run_float(load_module(module, small), small)
     got = values[-1] * network.layers[-1].output_scale
@@ -82,6 +82,6 @@ def test_calibration_inputs_that_do_not_fit(rng, tmp_path):
 @pytest.mark.parametrize("package, extra", [("torch", "train"), ("onnx", "onnx")])
 def test_a_missing_extra(package, extra, rng, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(ToolError, match=rf"takes {package}, which is not installed; install it: "
+    with pytest.raises(ToolError, match=rf"needs {package}, which is not installed; install it: "
                                         rf".*\[{extra}\]'"):
         openeie.quantise("model.onnx", np.zeros((1, 1, 4, 4)), input_range=(0, 255))

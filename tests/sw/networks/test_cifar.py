@@ -4,6 +4,7 @@ from collections import OrderedDict
 
 from support import cifar_files
 import numpy as np
+import openeie
 import pytest
 import torch
 from openeie.core import golden
@@ -56,7 +57,7 @@ def test_from_nothing_to_an_artefact():
                              input_scale=SCALE, acc_width=32, encoding="huffman")
     data = artefact.dumps(network)
     loaded = artefact.loads(data)
-    x = images[:20].transpose(0, 2, 3, 1).reshape(20, -1).astype(np.int64)
+    x = openeie.to_array_order(images[:20]).astype(np.int64)
     outputs = golden.network(loaded, x)[-1]
     assert np.array_equal(outputs, golden.network(network, x)[-1])
     assert np.mean(outputs.argmax(1) == answers[:20]) >= 0.9

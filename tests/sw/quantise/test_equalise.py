@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Channels of very different size: equalised exactly, so that no channel is lost."""
 import numpy as np
+import openeie
 import pytest
 from support.float_nodes import channel_errors, conv, of_ratios
 from hypothesis import given, settings
@@ -154,7 +155,7 @@ def test_engines_agree_on_rows_of_their_own_scales(acc_width, rng):
     array = ArrayConfig(pes=4, operations=("linear", "conv", "pool"), encodings=("csr",),
                         acc_width=48, act_depth=4096, entry_depth=1 << 14,
                         pointer_depth=1 << 12, acc_depth=64, channel_depth=256, max_layers=64)
-    inputs = x.transpose(0, 2, 3, 1).reshape(4, -1)
+    inputs = openeie.to_array_order(x)
     run = fast.run(compile_network(network, array), inputs)
     for ours, theirs in zip(run.tiles, golden.network(network, inputs)):
         assert np.array_equal(ours.outputs, theirs), ours.name

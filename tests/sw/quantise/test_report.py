@@ -41,8 +41,8 @@ def test_an_ordinary_network_is_reported_without_a_warning(act_width):
     network, report, told = quantised(graph, x, act_width=act_width)
     assert told == [] and report.inputs == 40 and report.input_error == 0
     assert [layer.name for layer in report.layers] == ["a", "p", "d", "e"]
-    last, wanted = report.layers[-1], run_float(graph, x).transpose(0, 2, 3, 1).reshape(40, -1)
-    inputs = np.rint(x * 128).astype(int).transpose(0, 2, 3, 1).reshape(40, -1)
+    last, wanted = report.layers[-1], openeie.to_array_order(run_float(graph, x))
+    inputs = openeie.to_array_order(np.rint(x * 128).astype(int))
     away = np.abs(run_integer(network, inputs) * network.layers[-1].output_scale - wanted)
     assert last.largest == np.abs(wanted).max()
     assert last.error == pytest.approx(away.max() / last.largest)
@@ -187,7 +187,7 @@ def test_saturated_outputs_are_counted(rng):
         for layer in network.layers))
     zeros = {layer.name: np.zeros(layer.channels, int) for layer in network.layers}
     report = measure(graph, small, zeros, {"a": 1.0}, x, 48)
-    inputs = np.rint(x * 128).astype(int).transpose(0, 2, 3, 1).reshape(40, -1)
+    inputs = openeie.to_array_order(np.rint(x * 128).astype(int))
     from openeie.core import golden
     words = golden.network(small, inputs)[0]
     assert report.layers[0].saturated == np.count_nonzero(words == 32767) > 0

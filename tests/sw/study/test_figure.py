@@ -56,5 +56,5 @@ def test_a_figure_that_cannot_be_drawn_is_refused():
 
 def test_without_matplotlib_there_is_one_clear_error(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(ToolError, match=r"takes matplotlib, .*\[report\]'"):
+    with pytest.raises(ToolError, match=r"needs matplotlib, .*\[report\]'"):
         check_drawing()
