@@ -228,12 +228,12 @@ def identity(source: Source, graph: FloatGraph, data: Dataset, *, seed: int, dev
     """
     torch.manual_seed(seed)                 # as at the beginning of the first step
     module = source.make()
+    weights_name = "" if source.weights is None else source.weights.name
+    taught_by = "" if teacher is None else _teacher_digest(teacher)
     return {"network": structure_digest(graph), "module": digest({}, _description(module)),
             "code": code_digest(source.make, module), "weights": source.weights_digest(module),
             "data": data.digest, "source": source.title, "data_name": data.name,
-            "weights_name": "" if source.weights is None else source.weights.name,
-            "seed": seed, "device": device,
-            "teacher": "" if teacher is None else _teacher_digest(teacher),
+            "weights_name": weights_name, "seed": seed, "device": device, "teacher": taught_by,
             "versions": versions()}
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -177,13 +177,11 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
 
 def _imported(network: "FloatGraph | str | PathLike", file: Path | None) -> Source:
     """The source for a graph, or for the path of an ONNX file."""
-    if isinstance(network, FloatGraph):
-        given, title = "a graph", network.name
-    else:
-        given, title = str(network), Path(network).name
+    is_graph = isinstance(network, FloatGraph)
     if file is not None:
-        raise InputError(f"{given} has its weights; leave out {file}")
+        raise InputError(f"{'a graph' if is_graph else network} has its weights; leave out {file}")
     graph = as_graph(network, np.zeros((0,), np.float32))
+    title = graph.name if is_graph else Path(cast(str | PathLike, network)).name
     return Source(title=title, make=lambda: GraphModule(graph), trained=True, imported=graph)
 
 
