@@ -7,7 +7,7 @@ import pytest
 from openeie.sw.compress.recipe_file import read_recipe
 
 ASSETS = Path(openeie.__file__).parent / "sw" / "assets"
-#: Bytes of the file, and share of MNIST's 10,000 test images that its integers misread: at most.
+#: Most bytes of the file, and most of MNIST's 10,000 test images that it misclassifies, as a share.
 LIMITS = {"lenet-300-100": (18_980, 0.0117), "lenet-5": (20_545, 0.0071)}
 
 

@@ -72,7 +72,7 @@ def _layers(stages: list[Stage], values: Tensor, scale: float, options: Options
     """
     ran = []
     with torch.no_grad():
-        for stage in stages:            # run all first: a wrong shape anywhere is told first
+        for stage in stages:            # run all first: a wrong shape is the first error to report
             shape, values = _run(stage, values)
             ran.append((stage, shape, float(values.abs().max())))
     layers: list[Layer] = []

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each step of a compression leaves to the next, in memory and in a folder."""
+"""State that a step of a compression passes to the next one, in memory and in a folder."""
 import hashlib
 import json
 from collections.abc import Mapping
@@ -19,50 +19,52 @@ from ...core.host.untrusted import Limits, check_regular, parse_json, read_regul
 __all__ = ["StepState", "Checkpoints", "digest"]
 
 _RUN = "run.json"
-#: What a step may note at most: numbers of every layer, and of every epoch.
+#: Limits of a step's notes: numbers of every layer, and of every epoch.
 _NOTES = Limits(bytes=1 << 26, values=1 << 22)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class StepState:
-    """All that a step leaves: a run goes on from it in the same process or in another one.
+    """The complete result of a step; a run can continue from it in the same or another process.
 
     Attributes
     ----------
     tensors : by name, on the CPU.
-    notes : what JSON can hold.
+    notes : JSON values by name.
     """
     tensors: dict[str, Tensor] = field(default_factory=dict)
     notes: dict[str, Any] = field(default_factory=dict)
 
     def part(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names begin with ``prefix`` and a slash, without these."""
+        """The tensors whose names begin with ``prefix`` and a slash, under the rest of the name."""
         return {name.removeprefix(f"{prefix}/"): one for name, one in self.tensors.items()
                 if name.startswith(f"{prefix}/")}
 
     def after(self, *, notes: Mapping[str, Any] | None = None,
               **parts: Mapping[str, Tensor]) -> "StepState":
-        """The state with some parts replaced, and notes added."""
+        """The state with notes added, and with the tensors of some prefixes replaced: ``parts`` by
+        prefix."""
         tensors = {name: one for name, one in self.tensors.items()
                    if name.partition("/")[0] not in parts}
-        for prefix, tensors_of in parts.items():
-            tensors |= {f"{prefix}/{name}": one.detach().cpu().clone().contiguous()
-                        for name, one in tensors_of.items()}
+        for prefix, part in parts.items():
+            for name, one in part.items():
+                tensors[f"{prefix}/{name}"] = one.detach().cpu().clone().contiguous()
         return StepState(tensors=tensors, notes=self.notes | dict(notes or {}))
 
 
 class Checkpoints:
-    """A folder with ``run.json``, which says of what run it is, and a file for each finished
-    step. Every file appears complete or not at all.
+    """A folder of checkpoints: ``run.json``, which identifies the run, and a file for each finished
+    step. Files are written atomically.
 
-    A step's file is named after all that its result follows from, so that runs of several recipes
-    share the steps that they have in common, and none replaces another's file.
+    The name of a step's file contains a digest of everything that its result depends on. Runs of
+    several recipes therefore share the steps that they have in common, and never replace each
+    other's files.
 
     Parameters
     ----------
-    folder : made if it is not there.
-    run : what every step's result follows from, as JSON values.
-    keys : for each step, in order, what else its own result and those after it follow from.
+    folder : created if it does not exist.
+    run : what the results of all steps depend on, as JSON values.
+    keys : for each step, in order, what else its result and all later ones depend on.
 
     Raises
     ------
@@ -77,32 +79,37 @@ class Checkpoints:
             before = hashlib.sha256(f"{before}\0{name}\0{json.dumps(key, sort_keys=True)}"
                                     .encode()).hexdigest()
             self._digests[name] = before
-        path = folder / _RUN
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            there = _read_run(path) if path.exists() else None
-            if there is None:
-                strange = sorted(folder.glob("*.safetensors"))
-                if strange:
-                    raise InputError(f"{folder} has no {_RUN} but {strange[0].name}: it is no "
-                                     f"folder of checkpoints; give another one")
-                replace_file(path, text.encode())
+            there = self._claim(text)
         except OSError as error:
             raise InputError(f"cannot keep checkpoints in {folder}: {error.strerror}") from error
-        if there is not None and there != text:
+        if there != text:
             raise InputError(
                 f"{folder} has checkpoints of another run: {_differences(there, run)}; give "
                 f"another folder, or remove this one. Nothing in it was changed")
+
+    def _claim(self, text: str) -> str:
+        """The text of ``run.json``, which is written if the folder is new."""
+        path = self.folder / _RUN
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if path.exists():
+            return _read_run(path)
+        strange = sorted(self.folder.glob("*.safetensors"))
+        if strange:
+            raise InputError(f"{self.folder} has no {_RUN} but {strange[0].name}: it is no folder "
+                             f"of checkpoints; give another one")
+        replace_file(path, text.encode())
+        return text
 
     def _path(self, number: int, name: str) -> Path:
         return self.folder / f"{number:02}-{name}-{self._digests[name][:12]}.safetensors"
 
     def load(self, number: int, name: str) -> StepState | None:
-        """What step ``number`` left, or None if it has not finished.
+        """The result of step ``number``, or None if it has not finished.
 
         Raises
         ------
-        ArtefactError : the file is damaged, or has been put there from another run.
+        ArtefactError : the file is damaged, or was copied from another run.
         """
         path = self._path(number, name)
         if not path.exists():
@@ -124,7 +131,7 @@ class Checkpoints:
         return state
 
     def save(self, number: int, name: str, state: StepState) -> None:
-        """Keep what a step left.
+        """Write the result of step ``number``.
 
         Raises
         ------
@@ -139,26 +146,27 @@ class Checkpoints:
                              f"{error.strerror}") from error
 
     def _stamp(self, name: str, state: StepState) -> str:
-        """SHA-256 over all that a step follows from, and everything in the state."""
+        """SHA-256 over everything that a step depends on, and over its state."""
         return digest(state.tensors, self._digests[name], json.dumps(state.notes, sort_keys=True))
 
 
 def digest(tensors: Mapping[str, Tensor], *texts: str) -> str:
-    """SHA-256 of tensors by name, and of texts, hex."""
+    """SHA-256 over tensors with their names, and over texts, hex."""
     total = hashlib.sha256("\0".join(texts).encode())
     for name, tensor in sorted(tensors.items()):
         total.update(f"{name} {tensor.dtype} {list(tensor.shape)}".encode())
         flat = tensor.detach().cpu().contiguous().reshape(-1)
-        total.update(flat.view(torch.uint8).numpy() if flat.numel() else b"")
+        if flat.numel():
+            total.update(flat.view(torch.uint8).numpy().data)
     return total.hexdigest()
 
 
 def _read_run(path: Path) -> str:
-    """The text that says whose the checkpoints are.
+    """The text of ``run.json``.
 
     Raises
     ------
-    InputError : it is none.
+    InputError : the file cannot be read.
     """
     try:
         return read_regular(path, Limits().bytes).decode()
@@ -171,7 +179,7 @@ def _read_run(path: Path) -> str:
 
 
 def _differences(there: str, run: Mapping[str, Any]) -> str:
-    """Which parts of a run are not the same."""
+    """The differences between two runs, for the message."""
     try:
         other = parse_json(there, _RUN)
         parts = [f"{name} is {_short(run[name])}, and was {_short(other.get(name))}"
@@ -182,5 +190,6 @@ def _differences(there: str, run: Mapping[str, Any]) -> str:
 
 
 def _short(value: Any) -> str:
+    """A value as text, cut if it is long."""
     text = str(value)
     return f"{text[:12]}..." if len(text) > 40 else text

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Float operators as torch modules to train, and back: shared weights as codes."""
+"""A float graph as a torch module to train, and the trained weights back in the graph."""
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +18,10 @@ __all__ = ["GraphModule", "chain_of", "with_weights"]
 
 
 class GraphModule(nn.Module):
-    """A float graph as a module with its weights, which are copied: its layers are called as the
-    graph's nodes.
+    """A float graph as a module, with a copy of the graph's weights. Its layers have the names of
+    the graph's nodes.
 
-    Takes float32 [batch, ...] of the graph's input, gives the last node's output.
+    Takes float32 [batch, ...] of the graph's input, and returns the last node's output.
 
     Raises
     ------
@@ -33,12 +35,13 @@ class GraphModule(nn.Module):
             made = [_MODULES[node.op](node)] if node.op in _MODULES else []
             if node.weight is not None:
                 self._place(node.name, made[0])
-            self._steps.append((plain, made))       # a list, so that it is no child
-        self._readers = {name: number for number, (node, _) in enumerate(self._steps)
-                         for name in node.inputs}
+            self._steps.append((plain, made))       # in a list, torch does not see it as a child
+        self._last_reader: dict[str, int] = {}
+        for number, (node, _) in enumerate(self._steps):
+            self._last_reader |= dict.fromkeys(node.inputs, number)
 
     def _place(self, name: str, layer: nn.Module) -> None:
-        """Makes the layer a child at a dotted path, as it was in the module it comes from."""
+        """Add the layer as a child at its dotted path, where the original module had it."""
         *path, last = name.split(".")
         parent: nn.Module = self
         for part in path:
@@ -50,6 +53,7 @@ class GraphModule(nn.Module):
         _add(parent, last, layer)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Output of the last node."""
         values: dict[str, Tensor] = {}
         value = x
         for number, (node, made) in enumerate(self._steps):
@@ -64,14 +68,14 @@ class GraphModule(nn.Module):
                 value = made[0](inputs[0])
             values[node.name] = value
             for name in node.inputs:
-                if self._readers[name] == number:
+                if self._last_reader[name] == number:
                     values.pop(name, None)
         return value
 
 
 def chain_of(module: GraphModule) -> list[tuple[str, nn.Module]]:
-    """Its modules in order, by their nodes' names; none where nodes do not read the one before
-    them, and it alone. No method: a layer may be called as one likes."""
+    """The module's layers in order, by name; an empty list if a node reads anything but the one
+    before it. Not a method, because a layer might have the method's name."""
     steps = module._steps
     if any(node.inputs != (before.name,) for (before, _), (node, _) in zip(steps, steps[1:])):
         return []
@@ -79,7 +83,7 @@ def chain_of(module: GraphModule) -> list[tuple[str, nn.Module]]:
 
 
 def _add(parent: nn.Module, name: str, child: nn.Module) -> None:
-    """Adds a child; torch refuses names that a module has already, or that are empty."""
+    """Add a child; torch refuses empty names and those of a module's attributes."""
     try:
         parent.add_module(name, child)
     except KeyError as error:
@@ -88,12 +92,12 @@ def _add(parent: nn.Module, name: str, child: nn.Module) -> None:
 
 
 def with_weights(graph: FloatGraph, model: nn.Module) -> FloatGraph:
-    """The graph with the weights of modules called as its nodes, shared ones as codes and
-    codebook.
+    """The graph with the weights of a model's layers, found by the nodes' names; shared weights as
+    codes and codebook.
 
     Raises
     ------
-    InputError : a node with weights has no module, or the shapes of its weights do not fit.
+    InputError : a node with weights has no layer, or the shapes of its weights do not fit.
     """
     layers = weighted_layers(model)
     missing = [node.name for node in graph.nodes if node.weight is not None
@@ -101,13 +105,13 @@ def with_weights(graph: FloatGraph, model: nn.Module) -> FloatGraph:
     if missing:
         raise InputError(f"network {graph.name!r}: no module is called {', '.join(missing)}; "
                          f"there are {', '.join(layers)}")
-    return replace(graph, nodes=tuple(
-        node if node.weight is None else replace(node, **_weights(layers[node.name]))
-        for node in graph.nodes))
+    nodes = [node if node.weight is None else replace(node, **_weights(layers[node.name]))
+             for node in graph.nodes]
+    return replace(graph, nodes=tuple(nodes))
 
 
-def _weights(layer: nn.Conv2d | nn.Linear) -> dict:
-    """Weight and bias; codes and codebook where they are shared."""
+def _weights(layer: nn.Conv2d | nn.Linear) -> dict[str, Any]:
+    """Weight, bias, codes and codebook of a layer as a node has them."""
     bias = None if layer.bias is None else layer.bias.detach().cpu().numpy().copy()
     if not parametrize.is_parametrized(layer, "weight"):
         return {"weight": layer.weight.detach().cpu().numpy().copy(), "bias": bias,
@@ -119,6 +123,7 @@ def _weights(layer: nn.Conv2d | nn.Linear) -> dict:
 
 
 def _filled(layer: nn.Conv2d | nn.Linear, node: Node) -> nn.Module:
+    """The layer with a node's weights."""
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(node.weight))
         if node.bias is not None:
@@ -132,10 +137,15 @@ def _conv(node: Node) -> nn.Module:
                              groups=node.groups, bias=node.bias is not None), node)
 
 
-_MODULES = {
+def _linear(node: Node) -> nn.Module:
+    out, in_ = node.weight.shape
+    return _filled(nn.Linear(in_, out, bias=node.bias is not None), node)
+
+
+#: Modules by operator.
+_MODULES: dict[str, Callable[[Node], nn.Module]] = {
     "conv": _conv,
-    "linear": lambda node: _filled(nn.Linear(node.weight.shape[1], len(node.weight),
-                                             bias=node.bias is not None), node),
+    "linear": _linear,
     "max_pool": lambda node: nn.MaxPool2d(node.kernel, node.stride, node.pad,
                                           ceil_mode=node.ceil),
     "avg_pool": lambda node: nn.AvgPool2d(node.kernel, node.stride, node.pad, ceil_mode=node.ceil,

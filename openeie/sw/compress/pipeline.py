@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A float network through a recipe to the integer network, step by step, resumable."""
+"""Compression of a float network by a recipe to the integer network: step by step, resumable."""
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -23,35 +23,36 @@ from .methods.train import deterministic
 from .preflight import check_network, check_options, check_images, identity, versions
 from .recipe import AUTO, Recipe
 from .recipe_file import read_recipe
-from .run_context import Course, Silent, Watcher
+from .run_context import RunContext, Silent, Watcher
 from .source import find_source
 from .steps import network_of, steps_of
 
 __all__ = ["Compressed", "compress"]
 
-#: Which step's model an error is of.
+#: Names of errors in the result, and under which name the notes have them.
 _STAGES = {"float": "float", "pruned": "prune", "shared": "share", "integer": "integer"}
-#: Steps whose numbers stand in the notes under another step's name.
+#: Steps whose facts the notes have under another name.
 _NOTES = {"retrain": "prune", "centroids": "share", "measure": "integer"}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Compressed:
-    """What a compression gave.
+    """The result of a compression.
 
     Attributes
     ----------
     network : the integer network; its provenance holds errors, seed, recipe and versions, and,
-        where the recipe has "auto", the budget and what was chosen.
-    recipe : as it was run: with all else as it was, it gives the same again.
-    chosen : what the pipeline chose where the recipe has "auto": shares of the weights, slots;
-        by the key (``prune.keep``, ``share.slots``), then by layer.
-    errors, held_out_errors : shares of the test set and of the held-out images that are
-        misread: of ``float``, ``pruned``, ``shared`` and ``integer``, as far as there are such.
-    budget : that the integer error was to keep, or None.
-    held_out_warning : why the held-out images' errors may be too low, or nothing.
-    contents : the artefact's columns.
-    quantisation : each layer's error on calibration inputs against the float network's.
+        if the recipe has "auto", the budget and the choices.
+    recipe : the recipe with all values filled in; with the same network, data and seed, it gives
+        the same result.
+    chosen : choices of the pipeline for "auto" in the recipe: by the key (``prune.keep``: shares
+        of the weights, ``share.slots``: slots), then by layer.
+    errors, held_out_errors : share of misclassified images, of the test set and of the held-out
+        set, by network: ``float``, ``pruned``, ``shared`` and ``integer``, as far as they exist.
+    budget : as given, or None.
+    held_out_warning : why the errors on held-out images may be too low, or "".
+    contents : size of the artefact by layer.
+    quantisation : each layer's error on calibration inputs, against the float network.
     """
     network: Network
     recipe: Recipe
@@ -65,44 +66,44 @@ class Compressed:
 
     @property
     def float_error(self) -> float:
-        """Of the float network, on the test set."""
+        """Error of the float network on the test set."""
         return self.errors["float"]
 
     @property
     def pruned_error(self) -> float | None:
-        """Of the pruned network, on the test set."""
+        """Error of the pruned network on the test set; None if nothing was pruned."""
         return self.errors.get("pruned")
 
     @property
     def shared_error(self) -> float | None:
-        """Of the network with shared weights, on the test set."""
+        """Error of the network with shared weights on the test set; None if none are shared."""
         return self.errors.get("shared")
 
     @property
     def integer_error(self) -> float:
-        """Of the integer network, on the test set."""
+        """Error of the integer network on the test set."""
         return self.errors["integer"]
 
     @property
     def file_bytes(self) -> int:
-        """Size of the artefact."""
+        """Size of the artefact, bytes."""
         return self.contents.file_bytes
 
     @property
     def rate(self) -> float:
-        """How many times smaller than the float32 network the artefact is."""
+        """Size of the float32 network / size of the artefact."""
         return self.contents.factor
 
     @property
     def excess(self) -> float | None:
-        """How much more of the held-out images the integer network misreads than the float
-        one; None if there are none."""
+        """Error of the integer network on the held-out images minus that of the float network; None
+        without held-out images."""
         if not self.held_out_errors:
             return None
         return self.held_out_errors["integer"] - self.held_out_errors["float"]
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, with the artefact's columns."""
+        """Plain values; everything except the network itself."""
         return {"errors": self.errors, "held_out_errors": self.held_out_errors,
                 "budget": self.budget, "excess": self.excess,
                 "held_out_warning": self.held_out_warning, "chosen": self.chosen,
@@ -112,36 +113,37 @@ class Compressed:
                 "quantisation": self.quantisation.to_dict()}
 
 
-def compress(network, data: Dataset | Mapping | str | Path,
+def compress(network: Any, data: Dataset | Mapping | str | Path,
              recipe: Recipe | Mapping | str | Path, *, weights: str | Path | None = None,
              budget: float | None = None, seed: int = 0, device: str = "cpu",
              checkpoints: str | Path | None = None, teacher: nn.Module | None = None,
              watch: Watcher | None = None) -> Compressed:
-    """Train if need be, prune, share, quantise and measure a network.
+    """Train (if the network has no weights), prune, share, quantise and measure a network.
 
     Parameters
     ----------
     network : see :func:`~openeie.sw.compress.source.find_source`.
     data : see :func:`~openeie.sw.data.labelled.load_dataset`.
-    recipe : a :class:`~openeie.sw.compress.recipe.Recipe`, a mapping of its fields, the path of a
-        TOML file, or the name of a recipe that comes with the package.
-    weights : file with the float network's weights; without it ``recipe.train`` trains a network
-        that has none.
-    budget : the most by which the integer network's error on the held-out images may exceed
-        the float network's, as a share.
-    seed : of every random choice, 0 .. 2**63 - 1; on the CPU the same seed gives the same bytes.
-    device : of training, ``cpu`` or ``cuda``.
-    checkpoints : folder for each step's result, from which a run that was stopped goes on.
-    teacher : of ``recipe.distill``, in the float training too; by default the float network.
+    recipe : see :func:`~openeie.sw.compress.recipe_file.read_recipe`.
+    weights : file with the float network's weights; a network without weights is trained as
+        ``recipe.train`` says.
+    budget : the largest allowed increase of the error on held-out images, from the float to the
+        integer network, as a share.
+    seed : of all random choices, 0 .. 2**63 - 1; on the CPU the same seed gives the same bytes.
+    device : for training, ``cpu`` or ``cuda``.
+    checkpoints : folder for the result of each step, from which an interrupted run continues.
+    teacher : of ``recipe.distill``, also in the float training; by default the float network.
+    watch : follows the progress.
 
     Raises
     ------
-    InputError : whatever cannot work, as far as possible all at once and before any work.
+    InputError : anything that cannot work; as far as possible, everything at once and before any
+        work.
     BudgetError : the budget is not met; its ``best`` is the :class:`Compressed`.
 
     Warns
     -----
-    NumericWarning : naming layer and channel, where the integers lose much.
+    NumericWarning : names layers and channels that lose much as integers.
     """
     recipe = read_recipe(recipe)
     loaded = load_dataset(data).shaped(shape=recipe.data.shape, scale=recipe.data.scale,
@@ -157,74 +159,85 @@ def compress(network, data: Dataset | Mapping | str | Path,
     check_images(recipe, budget, len(train[0]))
     with deterministic(seed, strict=device == "cpu") as generator:
         graph = check_network(source, recipe, loaded, teacher)
-        store = None if checkpoints is None else Checkpoints(Path(checkpoints), identity(
-            source, graph, loaded, seed=seed, device=device, teacher=teacher),
-            keys_of(recipe, budget=budget, taught=teacher is not None))
-        course = Course(source=source, recipe=recipe, data=loaded, train=train,
-                        held_out=held_out, test=loaded.test, device=torch.device(device),
-                        budget=budget, watch=watch or Silent(), generator=generator,
-                        teacher=None if teacher is None else copied(teacher).eval())
-        state = _run(course, store, seed)
-    result = _result(course, state, seed)
-    for told in result.quantisation.warnings:
-        warnings.warn(told, NumericWarning, stacklevel=3)     # of openeie.compress
+        store = None
+        if checkpoints is not None:
+            run = identity(source, graph, loaded, seed=seed, device=device, teacher=teacher)
+            keys = keys_of(recipe, budget=budget, taught=teacher is not None)
+            store = Checkpoints(Path(checkpoints), run, keys)
+        context = RunContext(source=source, recipe=recipe, data=loaded, train=train,
+                             held_out=held_out, test=loaded.test, device=torch.device(device),
+                             budget=budget, watch=watch or Silent(), generator=generator,
+                             teacher=None if teacher is None else copied(teacher).eval())
+        state = _run(context, store, seed)
+    result = _result(context, state, seed)
+    for message in result.quantisation.warnings:
+        warnings.warn(message, NumericWarning, stacklevel=3)    # the caller of openeie.compress
     _check_budget(result)
     return result
 
 
-def _run(course: Course, store: Checkpoints | None, seed: int) -> StepState:
-    """All steps, from the last one that is kept."""
-    steps = steps_of(course.recipe)
-    state, ran = StepState(), False
+def _run(context: RunContext, store: Checkpoints | None, seed: int) -> StepState:
+    """The state after all steps; those with a checkpoint are not run again."""
+    steps = steps_of(context.recipe)
+    state = StepState()
+    ran = False
     for number, (name, step) in enumerate(steps.items(), 1):
-        course.watch.step(number, len(steps), name)
-        left = None if store is None or ran else store.load(number, name)
-        if left is None:
+        context.watch.step(number, len(steps), name)
+        after = None if store is None or ran else store.load(number, name)
+        if after is None:
             ran = True
-            torch.manual_seed(seed)         # of what a module draws by itself
+            torch.manual_seed(seed)         # for random numbers that modules draw themselves
             if "generator/state" in state.tensors:
-                course.generator.set_state(state.tensors["generator/state"])
-            left = step(course, state).after(generator={"state": course.generator.get_state()})
+                context.generator.set_state(state.tensors["generator/state"])
+            after = step(context, state)
+            after = after.after(generator={"state": context.generator.get_state()})
             if store is not None:
-                store.save(number, name, left)
-        state = left
-        if number == 1 and course.teacher is None and course.recipe.distill is not None:
-            course.teacher = course.live(state, masked=False)
-        course.watch.finished(state.notes[_NOTES.get(name, name)])
+                store.save(number, name, after)
+        state = after
+        if number == 1 and context.teacher is None and context.recipe.distill is not None:
+            context.teacher = context.live(state, masked=False)
+        context.watch.finished(state.notes[_NOTES.get(name, name)])
     return state
 
 
-def _result(course: Course, state: StepState, seed: int) -> Compressed:
-    """The network with its provenance."""
-    errors, held_out = ({stage: state.notes[step][split] for stage, step in _STAGES.items()
-                         if state.notes.get(step, {}).get(split) is not None}
-                        for split in ("test_error", "held_out_error"))
-    recipe, chosen = course.recipe, {}
+def _result(context: RunContext, state: StepState, seed: int) -> Compressed:
+    """The result, with provenance in the network."""
+    recipe = context.recipe
+    errors = _errors(state, "test_error")
+    held_out = _errors(state, "held_out_error")
+    chosen = {}
     if recipe.prune is not None and recipe.prune.keep == AUTO:
         chosen["prune.keep"] = state.notes["prune"]["keep"]
     if recipe.share is not None and recipe.share.auto:
         chosen["share.slots"] = state.notes["slots"]
+
     provenance = {"versions": versions(), "seed": seed,
                   "recipe": recipe.model_dump(mode="json", exclude_none=True),
-                  "source": course.source.title, "data": course.data.name}
+                  "source": context.source.title, "data": context.data.name}
     if chosen:
-        provenance |= {"chosen": chosen, "budget": course.budget}
-    if course.source.weights is not None:
-        provenance["weights"] = course.source.weights.name
+        provenance |= {"chosen": chosen, "budget": context.budget}
+    if context.source.weights is not None:
+        provenance["weights"] = context.source.weights.name
     provenance |= {f"{stage}_error": error for stage, error in errors.items()}
     if held_out:
         provenance["held_out_errors"] = held_out
     network = replace(network_of(state), provenance=provenance)
     return Compressed(network=network, recipe=recipe, errors=errors, held_out_errors=held_out,
-                      budget=course.budget, contents=inspect(artefact.dumps(network)),
+                      budget=context.budget, contents=inspect(artefact.dumps(network)),
                       quantisation=QuantiseReport.of(state.notes["quantise"]["report"]),
-                      chosen=chosen, held_out_warning=_held_out_warning(course))
+                      chosen=chosen, held_out_warning=_held_out_warning(context))
 
 
-def _held_out_warning(course: Course) -> str:
-    """Of images that are held out after the weights were trained, maybe with them."""
-    count = len(course.held_out[0])
-    if not course.source.has_weights or not count or course.data.own_held_out is not None:
+def _errors(state: StepState, split: str) -> dict[str, float]:
+    """The errors in a state's notes, by network."""
+    found = {stage: state.notes.get(step, {}).get(split) for stage, step in _STAGES.items()}
+    return {stage: error for stage, error in found.items() if error is not None}
+
+
+def _held_out_warning(context: RunContext) -> str:
+    """A warning if the given weights may have been trained with the held-out images."""
+    count = len(context.held_out[0])
+    if not context.source.has_weights or not count or context.data.own_held_out is not None:
         return ""
     return (f"the held-out images are the last {count:,} training images, with which the given "
             f"weights may have been trained: then errors on them are too low; give data with "
@@ -232,6 +245,7 @@ def _held_out_warning(course: Course) -> str:
 
 
 def _check_budget(result: Compressed) -> None:
+    """Raise BudgetError if the budget is exceeded by more than rounding."""
     excess = result.excess
     if result.budget is None or excess is None or excess <= result.budget + 1e-12:
         return

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a compression checks before any work, and what its result follows from."""
+"""Checks of a compression before any work, and the identity of a run for its checkpoints."""
 import copy
 import platform
 import re
@@ -20,14 +20,14 @@ from .checkpoint import digest
 from .graph_module import GraphModule
 from .methods.prune import weighted_layers
 from .prunable import check_prunable
-from .recipe import Recipe
+from .recipe import Augmentation, Recipe, Training
 from .source import Source, code_digest, structure_digest
 
 __all__ = ["check_options", "check_images", "check_network", "identity", "versions"]
 
 
 def check_options(recipe: Recipe, source: Source, budget: Any, device: Any, teacher: Any) -> None:
-    """Refuse options out of range, and a network with neither weights nor training, or both.
+    """Refuse options out of range, and a network with both weights and training, or with neither.
 
     Raises
     ------
@@ -56,7 +56,11 @@ def check_options(recipe: Recipe, source: Source, budget: Any, device: Any, teac
 
 
 def check_images(recipe: Recipe, budget: float | None, count: int) -> None:
-    """Refuse decisions without images or a budget to decide by, and too few images.
+    """Refuse ``"auto"`` without a budget, a budget without held-out images, and too few images.
+
+    Parameters
+    ----------
+    count : number of images to train with.
 
     Raises
     ------
@@ -68,25 +72,29 @@ def check_images(recipe: Recipe, budget: float | None, count: int) -> None:
     if budget is not None and not recipe.data.hold_out:
         raise InputError("a budget is kept on held-out images, and there are none: set "
                          "data.hold_out in the recipe, or give --hold-out N")
-    prune = recipe.prune
-    for key, training in (("train", recipe.train), ("prune.between", prune and prune.between),
-                          ("retrain", recipe.retrain), ("centroids", recipe.centroids)):
+    trainings = {"train": recipe.train, "prune.between": _between(recipe),
+                 "retrain": recipe.retrain, "centroids": recipe.centroids}
+    for key, training in trainings.items():
         if training is not None and training.batch > count:
             raise InputError(f"{key}.batch must be at most the {count} images to train with, "
                              f"not {training.batch}")
 
 
+def _between(recipe: Recipe) -> Training | None:
+    return None if recipe.prune is None else recipe.prune.between
+
+
 def check_network(source: Source, recipe: Recipe, data: Dataset,
                   teacher: nn.Module | None = None) -> FloatGraph:
-    """The graph of the network as it starts.
+    """The graph of the network before compression, if all of it can be compressed.
 
     Raises
     ------
-    InputError : images of another shape than it takes, in eval mode or while it is trained;
-        weights that are not finite, or one and the same in two places; what the importer or an
-        array cannot do, all at once; labels that are no output; numbers out of range; layers in
-        the recipe that it has not, layers that pruning cannot reach; augmentation of what is no
-        map; a teacher that answers otherwise.
+    InputError : images of another shape than the network takes, in eval mode or in training;
+        weights that are not finite, or that two layers have in common; operators that the
+        importer or an array does not support, listed at once; labels beyond the outputs; numbers
+        out of range; layers in the recipe that do not exist; layers that cannot be pruned;
+        augmentation of images that are no maps; a teacher with other outputs.
     """
     module = source.module().eval()
     _check_tied(source.title, module)
@@ -103,48 +111,53 @@ def check_network(source: Source, recipe: Recipe, data: Dataset,
     if teacher is not None:
         answers = _run("teacher", copied(teacher).cpu().eval(), two, data)
         if answers != outputs:
-            raise InputError(f"teacher must answer with the {outputs} outputs of {source.title}, "
+            raise InputError(f"teacher must have the {outputs} outputs of {source.title}, "
                              f"not {answers}")
     graph = source.graph(module, example)
     check_graph(graph)
     if recipe.share is not None:
-        GraphModule(graph)              # refuses names of layers
+        GraphModule(graph)              # refuses layers of certain names
     QuantiseOptions(input_range=data.input_range, input_scale=data.scale,
                     act_width=recipe.quantise.act_width, acc_width=recipe.quantise.acc_width,
                     encoding=recipe.encoding)
     _check_layers(source, recipe, module, graph)
     if recipe.prune is not None:
-        check_prunable(source, module, two,
-                       recipe.prune.keep if isinstance(recipe.prune.keep, dict) else None)
+        keep = recipe.prune.keep
+        check_prunable(source, module, two, keep if isinstance(keep, dict) else None)
     return graph
 
 
 def _check_layers(source: Source, recipe: Recipe, module: nn.Module, graph: FloatGraph) -> None:
-    """Refuses weights that are no parameters, and names in the recipe that no layer has."""
+    """Refuse weights that are no parameters, and names in the recipe that no layer has."""
     layers = weighted_layers(module)
     computed = [name for name, layer in layers.items() if "weight" not in layer._parameters]
     if computed:
         raise InputError(f"weights of {source.title} must be plain parameters, not computed from "
                          f"others, to be pruned: {', '.join(computed)}; {ADVICE}")
-    pruned, shared = list(layers), [node.name for node in graph.nodes if node.weight is not None]
     problems = []
-    for key, given, known in (
-            ("prune.keep", recipe.prune and recipe.prune.keep, pruned),
-            ("share.slots", recipe.share and recipe.share.slots, shared),
-            ("share.bits", recipe.share and recipe.share.bits, shared)):
-        for name in given if isinstance(given, dict) else ():
-            if name not in known:
-                problems.append(f"{key}.{name} is no layer; {did_you_mean(name, known)}"
-                                f"the layers are {', '.join(known)}")
+    if recipe.prune is not None:
+        problems += _unknown_layers("prune.keep", recipe.prune.keep, list(layers))
+    if recipe.share is not None:
+        shared = [node.name for node in graph.nodes if node.weight is not None]
+        problems += _unknown_layers("share.slots", recipe.share.slots, shared)
+        problems += _unknown_layers("share.bits", recipe.share.bits, shared)
     if problems:
         count = f"{len(problems)} layers are" if len(problems) > 1 else "a layer is"
         raise InputError("\n  ".join([f"recipe: {count} wrong:", *problems]))
 
 
+def _unknown_layers(key: str, given: Any, known: list[str]) -> list[str]:
+    """Messages about layers in a table of the recipe that do not exist."""
+    names = given if isinstance(given, dict) else ()
+    return [f"{key}.{name} is no layer; {did_you_mean(name, known)}"
+            f"the layers are {', '.join(known)}" for name in names if name not in known]
+
+
 def _run(title: str, module: nn.Module, images: np.ndarray, data: Dataset,
          advice: str = "data.shape in the recipe gives them another shape") -> int:
-    """Outputs of the module on images, float32 [batch, ...]."""
-    mode, batch = " while it is trained" if module.training else "", len(images)
+    """Number of outputs of the module on images float32 [batch, ...]; refuses a module that does
+    not run, or returns anything but one vector per image."""
+    mode = " while it is trained" if module.training else ""
     try:
         with torch.no_grad():
             outputs = module(torch.from_numpy(images))
@@ -153,23 +166,25 @@ def _run(title: str, module: nn.Module, images: np.ndarray, data: Dataset,
         raise InputError(f"{title} must run{mode} on images of shape {list(data.shape)} as data "
                          f"{data.name} has them, but raises {type(error).__name__}: {reason}; "
                          f"{advice}") from error
-    if not isinstance(outputs, torch.Tensor) or outputs.ndim != 2 or len(outputs) != batch:
-        found = list(outputs.shape) if isinstance(outputs, torch.Tensor) else type(outputs).__name__
-        raise InputError(f"{title} must return{mode} one tensor [batch, classes], not {found} of "
-                         f"a batch of {batch}")
-    return outputs.shape[1]
+    found: Any = type(outputs).__name__
+    if isinstance(outputs, torch.Tensor):
+        if outputs.ndim == 2 and len(outputs) == len(images):
+            return outputs.shape[1]
+        found = list(outputs.shape)
+    raise InputError(f"{title} must return{mode} one tensor [batch, classes], not {found} of a "
+                     f"batch of {len(images)}")
 
 
 def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dataset,
                     outputs: int) -> None:
-    """Refuses a module that cannot be trained as it is run otherwise, with the smallest batch that
-    it will see. Centroids are those of its graph, which runs as in eval mode."""
-    batches = {key: training.batch for key, training in (
-        ("train", None if source.has_weights else recipe.train),
-        ("prune.between", recipe.prune and recipe.prune.between),
-        ("retrain", recipe.retrain)) if training is not None}
+    """Refuse a module that does not run in training mode on the smallest batch that it will see,
+    or then has other outputs. Training of centroids is not checked: it uses the graph, which runs
+    as in eval mode."""
     if recipe.data.augment is not None:
-        _check_augmented(recipe, data)
+        _check_augmented(recipe.data.augment, data)
+    trainings = {"train": None if source.has_weights else recipe.train,
+                 "prune.between": _between(recipe), "retrain": recipe.retrain}
+    batches = {key: training.batch for key, training in trainings.items() if training is not None}
     if not batches:
         return
     key = min(batches, key=lambda one: batches[one])
@@ -183,62 +198,64 @@ def _check_training(source: Source, recipe: Recipe, module: nn.Module, data: Dat
                          f"{outputs}, not {found}")
 
 
-def _check_augmented(recipe: Recipe, data: Dataset) -> None:
-    """Refuses images that cannot be mapped."""
+def _check_augmented(augment: Augmentation, data: Dataset) -> None:
+    """Refuse images that cannot be augmented."""
     image = torch.from_numpy(data.floats(data.train[0][:1]))
     try:
-        recipe.data.augment.affine(image, torch.Generator())
+        augment.affine(image, torch.Generator())
     except InputError as error:
         raise InputError(f"data.augment: {error}; data.shape in the recipe gives them another "
                          f"shape") from error
 
 
 def _check_tied(title: str, module: nn.Module) -> None:
-    """Refuses weights that are another layer's, too: each step treats every layer by itself."""
+    """Refuse weights that belong to several layers: each step treats layers independently."""
     places: dict[object, list[str]] = {}
     for name, one in module.named_parameters(remove_duplicate=False):
         places.setdefault(one.data_ptr() or id(one), []).append(name)
     tied = [" = ".join(names) for names in places.values() if len(names) > 1]
     if tied:
         raise InputError(f"every weight of {title} must belong to one layer, to be pruned and "
-                         f"shared there; these are one and the same: {', '.join(tied)}")
+                         f"shared there; these are the same tensor: {', '.join(tied)}")
 
 
 def identity(source: Source, graph: FloatGraph, data: Dataset, *, seed: int, device: str,
              teacher: nn.Module | None) -> dict[str, Any]:
-    """Everything but the recipe that a run's result follows from, as JSON values.
+    """Everything except the recipe that a run's result depends on, as JSON values.
 
-    A module is known by its graph, its classes' code, what it prints as, its plain attributes, and
-    the weights that it starts from with this seed.
+    A module is identified by its graph, the code of its classes, its printed form, its plain
+    attributes, and its initial weights for this seed.
     """
-    torch.manual_seed(seed)                 # as the first step begins
+    torch.manual_seed(seed)                 # as at the beginning of the first step
     module = source.make()
-    return {"network": structure_digest(graph), "module": digest({}, _told(module)),
+    weights_name = "" if source.weights is None else source.weights.name
+    taught_by = "" if teacher is None else _teacher_digest(teacher)
+    return {"network": structure_digest(graph), "module": digest({}, _description(module)),
             "code": code_digest(source.make, module), "weights": source.weights_digest(module),
             "data": data.digest, "source": source.title, "data_name": data.name,
-            "weights_name": "" if source.weights is None else source.weights.name,
-            "seed": seed, "device": device,
-            "teacher": "" if teacher is None else _teacher_digest(teacher),
+            "weights_name": weights_name, "seed": seed, "device": device, "teacher": taught_by,
             "versions": versions()}
 
 
-def _told(module: nn.Module) -> str:
-    """What a module prints as, without addresses, and its parts' attributes that are plain."""
+def _description(module: nn.Module) -> str:
+    """The printed form of a module, without addresses, and the plain attributes of its parts."""
     printed = re.sub(r"\b0x[0-9a-fA-F]+", "", repr(module))
-    plain = {f"{name}.{key}": value for name, part in module.named_modules()
-             for key, value in vars(part).items()
-             if key != "training" and isinstance(value, (bool, int, float, str))}
+    plain = {}
+    for name, part in module.named_modules():
+        for key, value in vars(part).items():
+            if key != "training" and isinstance(value, (bool, int, float, str)):
+                plain[f"{name}.{key}"] = value
     return printed + repr(sorted(plain.items()))
 
 
 def _teacher_digest(teacher: nn.Module) -> str:
-    """Of its weights and buffers, its code, and what is told of it."""
+    """SHA-256 of a teacher's weights and buffers, its code and its description, hex."""
     tensors = dict(teacher.named_buffers()) | teacher.state_dict()
-    return digest(tensors, code_digest(None, teacher) + _told(teacher))
+    return digest(tensors, code_digest(None, teacher) + _description(teacher))
 
 
 def versions() -> dict[str, str]:
-    """Of the tools that a result depends on."""
+    """Versions of the tools that a result depends on."""
     try:
         ours = metadata.version("openeie")
     except metadata.PackageNotFoundError:  # run from a source tree that was never installed

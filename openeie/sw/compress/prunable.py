@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether what pruning takes from a module is what the network computes with."""
+"""Check that the weights to be pruned are really used, unmodified, by the forward pass."""
 import copy
 from collections.abc import Collection
 
@@ -16,21 +16,20 @@ __all__ = ["check_prunable"]
 
 def check_prunable(source: Source, module: nn.Module, example: np.ndarray,
                    names: Collection[str] | None = None) -> None:
-    """Refuse layers whose weights are not those that the network computes with.
+    """Refuse layers whose weights the network does not use, or not unmodified.
 
-    In a copy each layer gets ones and zeros in a pattern of its own for weights; the copy's graph
-    must have these zeros in its nodes.
+    In a copy of the module each layer's weights become ones and zeros in a random pattern; the
+    copy's graph must have these zeros in its nodes.
 
     Parameters
     ----------
     example : float inputs [batch, ...].
-    names : the layers to be pruned; None: all of the network, so that there must be no other
-        weights.
+    names : the layers to prune. None: all layers, and then the network must use no other weights.
 
     Raises
     ------
-    InputError : there is no layer to prune; the network does not use a layer's weights, or not as
-        they are; it uses others.
+    InputError : there is no layer to prune; the network does not use a layer's weights, or
+        modifies them; it uses other weights.
     """
     layers = weighted_layers(module)
     if not layers:
@@ -45,16 +44,19 @@ def check_prunable(source: Source, module: nn.Module, example: np.ndarray,
     used: set[str] = set()
     others = []
     for node in source.graph(marked, example).nodes:
-        if node.weight is not None:
-            here = [name for name, mask in zeros.items()
-                    if mask.shape == node.weight.shape and not node.weight[mask].any()]
-            used.update(here)
-            others += [] if here else [node.name]
+        if node.weight is None:
+            continue
+        here = [name for name, mask in zeros.items()
+                if mask.shape == node.weight.shape and not node.weight[mask].any()]
+        used.update(here)
+        if not here:
+            others.append(node.name)
     idle = [name for name in (layers if names is None else names) if name not in used]
     if idle or (others and names is None):
-        raise InputError(
-            f"{source.title} must compute with the weights of its Conv2d and Linear layers as "
-            f"they are, to be pruned"
-            + (f"; it does not with those of {', '.join(idle)}" if idle else "")
-            + (f"; others, or what is made from these, are used in {', '.join(others)}"
-               if others else ""))
+        message = (f"{source.title} must use the weights of its Conv2d and Linear layers "
+                   f"unmodified, to be pruned")
+        if idle:
+            message += f"; it does not use those of {', '.join(idle)}"
+        if others:
+            message += f"; others, or modified ones, are used in {', '.join(others)}"
+        raise InputError(message)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The recipe of a compression: every hyper-parameter of the pipeline, checked before it starts."""
+"""The recipe of a compression: all hyper-parameters of the pipeline, checked before it begins."""
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -11,22 +11,23 @@ __all__ = ["AUTO", "Section", "Training", "Augmentation", "Data", "Prune", "Shar
            "Quantise", "Recipe"]
 
 _MOST_SLOTS = 256                       # codes of eight bits
+_SLOTS = 16                             # of a layer for which the recipe gives none
 
 
 class Section(BaseModel):
-    """A table of a recipe: unknown keys are refused, and values of another type (an integer may
-    stand for a real number); nothing changes afterwards."""
+    """A table of a recipe. Unknown keys and values of a wrong type are refused, but an integer is a
+    real number. Immutable."""
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
 
 
 class Training(Section):
-    """One stretch of training: AdamW with a half-cosine learning rate.
+    """Training by AdamW, with a learning rate that falls along half a cosine.
 
     Attributes
     ----------
     epochs : passes over the training images.
     rate, final_rate : learning rate at the start and at the end.
-    batch : images in a step; what is left over in an epoch is skipped.
+    batch : images per step; an incomplete batch at the end of an epoch is skipped.
     decay : weight decay, decoupled from the gradient.
     """
     epochs: int = Field(ge=1)
@@ -37,7 +38,7 @@ class Training(Section):
 
     @property
     def schedule(self) -> Schedule:
-        """The same, as the training loop takes it."""
+        """The schedule for the training loop."""
         return Schedule(**self.model_dump())
 
 
@@ -51,20 +52,20 @@ class Augmentation(Section):
 
     @property
     def affine(self) -> Affine:
-        """The same, as the training loop takes it."""
+        """The augmentation for the training loop."""
         return Affine(**self.model_dump())
 
 
 class Data(Section):
-    """How images reach the network.
+    """How images become the network's inputs.
 
     Attributes
     ----------
-    hold_out : the last training images, kept from training: every decision is made on them.
-        None is a tenth, at most 5,000.
-    scale, offset : instead of the data's own: the network sees (x - offset) * scale. ``offset``
-        is one integer, or one for each channel.
-    shape : of an image as the network takes it, without the batch, where it is not the data's.
+    hold_out : number of training images, the last ones, that are not trained with: all decisions
+        are made on them. None is a tenth, at most 5,000.
+    scale, offset : replace the data's own: the network sees (x - offset) * scale. ``offset`` is
+        one integer, or one for each channel.
+    shape : of an image as the network takes it, without the batch; None: the data's.
     augment : random changes of training images.
     """
     hold_out: int | None = Field(default=None, ge=0)
@@ -77,16 +78,16 @@ class Data(Section):
 
 
 class Prune(Section):
-    """Which weights stay.
+    """Which weights are kept.
 
     Attributes
     ----------
-    keep : the share of the whole network's weights, by one threshold; of each named layer, the
-        others staying whole; or ``"auto"``, from what each layer's pruning costs on the held-out
-        images.
-    schedule : of the shares from round to round: ``geometric``, or ``gradual`` (cubic).
-    rounds : pruning steps.
-    balance : PEs that shall keep equally many weights of each layer; None: as the magnitudes are.
+    keep : share of the whole network's weights, by one threshold; or shares by layer, the other
+        layers not being pruned; or ``"auto"``: chosen by the sensitivity of each layer on the
+        held-out images.
+    schedule : of the shares from round to round, ``geometric`` or ``gradual`` (cubic).
+    rounds : number of pruning rounds.
+    balance : number of PEs that keep equally many weights of each layer; None: no balance.
     between : training after each round.
     """
     keep: Annotated[float | dict[str, float] | Literal["auto"], BeforeValidator(keep_rule)]
@@ -105,7 +106,7 @@ class Prune(Section):
     @model_validator(mode="after")
     def _scheduled(self) -> "Prune":
         if self.keep == AUTO and (self.rounds != 1 or self.schedule != "geometric"):
-            raise ValueError("keep = \"auto\" chooses its rounds by itself; leave out rounds and "
+            raise ValueError("keep = \"auto\" chooses its own rounds; leave out rounds and "
                              "schedule")
         if self.schedule != "geometric" and self.rounds == 1:
             raise ValueError(f"a schedule, {self.schedule!r}, needs rounds of 2 or more")
@@ -113,13 +114,16 @@ class Prune(Section):
 
 
 class Share(Section):
-    """How many values the weights of a layer may have.
+    """Number of different values of a layer's weights.
 
     Attributes
     ----------
-    slots : codebook size, slot 0 (zero) included, of all layers or by layer (others: 16).
-    bits : the same as a power of two, or ``"auto"``: the fewest that the held-out images allow.
-    init : where k-means starts: ``linear``, ``density`` or ``random`` (Deep Compression, 3.2).
+    slots : codebook size, slot 0 (zero) included, of all layers or by layer (others: 16); or
+        ``"auto"``.
+    bits : instead of ``slots``, bits of a code; or ``"auto"``: the fewest that the budget allows
+        on the held-out images.
+    init : initialisation of k-means, ``linear``, ``density`` or ``random`` (Deep Compression,
+        section 3.2).
     """
     slots: Annotated[int | dict[str, int] | Literal["auto"] | None,
                      slots_rule(2, _MOST_SLOTS)] = None
@@ -134,27 +138,34 @@ class Share(Section):
 
     @property
     def auto(self) -> bool:
-        """Whether the pipeline chooses."""
+        """True if the pipeline chooses the slots."""
         return AUTO in (self.slots, self.bits)
 
     def by_layer(self, names: list[str]) -> dict[str, int]:
-        """Slots of each layer, unless ``auto``."""
-        given = self.slots
-        if self.bits is not None:
-            given = {name: 1 << bits for name, bits in self.bits.items()} \
-                if isinstance(self.bits, dict) else 1 << self.bits
-        if isinstance(given, dict):
-            return {name: given.get(name, 16) for name in names}
-        return dict.fromkeys(names, given or 16)
+        """Slots of each layer in ``names``; not for ``auto``."""
+        if self.bits is None:
+            return _by_layer(self.slots, names, _SLOTS)
+        bits = _by_layer(self.bits, names, _SLOTS.bit_length() - 1)
+        return {name: 1 << width for name, width in bits.items()}
+
+
+def _by_layer(given: int | dict[str, int] | str | None, names: list[str], default: int
+              ) -> dict[str, int]:
+    """A number for each layer, from one for all or from some by name."""
+    if isinstance(given, dict):
+        return {name: given.get(name, default) for name in names}
+    if isinstance(given, str):
+        raise ValueError(f"{given!r} is chosen by the pipeline, and is no number")
+    return dict.fromkeys(names, default if given is None else given)
 
 
 class Distill(Section):
-    """The float network teaches the compressed one, wherever that is trained.
+    """Distillation: the float network teaches the compressed one in all of its training.
 
     Attributes
     ----------
-    temperature : at which both networks' outputs are compared.
-    soft : weight of that comparison; the labels' is 1 - soft.
+    temperature : at which the outputs of both networks are compared.
+    soft : weight of that comparison; the weight of the labels is 1 - soft.
     """
     temperature: float = Field(default=4.0, gt=0)
     soft: float = Field(default=0.7, ge=0, le=1)
@@ -165,8 +176,9 @@ class Quantise(Section):
 
     Attributes
     ----------
-    act_width, acc_width : bits of activations and accumulators; every preset has 40 at least.
-    calibration : the first training images; activations are scaled by what they reach on them.
+    act_width, acc_width : bits of activations and accumulators; the accumulators of all presets
+        have at least 40.
+    calibration : number of training images, the first ones, that set the activations' scales.
     """
     act_width: Literal[8, 16] = 16
     acc_width: int = Field(default=40, ge=16, le=48)
@@ -174,15 +186,15 @@ class Quantise(Section):
 
 
 class Recipe(Section):
-    """Every hyper-parameter of a compression; a section that is absent is a step left out.
+    """All hyper-parameters of a compression. A step whose section is missing is left out.
 
     Attributes
     ----------
-    name : of the network; None: as its class is called.
-    encoding : of the layers with shared weights; others are stored as ``csr``.
+    name : of the network; None: the name of its class.
+    encoding : of layers with shared weights; others are stored as ``csr``.
     data, train, prune, retrain, share, centroids, distill, quantise : see the sections. ``train``
-        makes the float network where there are no weights, ``retrain`` follows pruning, and
-        ``centroids`` trains the shared values.
+        trains a float network that has no weights, ``retrain`` follows pruning, and ``centroids``
+        trains the shared values.
     """
     name: str | None = Field(default=None, min_length=1)
     encoding: Literal["csr", "codebook", "huffman"] = "huffman"
@@ -200,29 +212,30 @@ class Recipe(Section):
         if self.centroids is not None and self.share is None:
             raise ValueError("[centroids] trains the values of [share], which is missing")
         if self.retrain is not None and self.prune is None:
-            raise ValueError("[retrain] trains what [prune] leaves, which is missing; [train] "
-                             "makes a float network")
+            raise ValueError("[retrain] trains what [prune] keeps, which is missing; [train] "
+                             "trains a float network")
         if self.distill is not None and self.train is None and not self.trains_compressed:
-            raise ValueError("[distill] says how is trained, and nothing is: add [retrain], "
+            raise ValueError("[distill] is for training, and nothing is trained: add [retrain], "
                              "[centroids], prune.between or [train]")
         if self.encoding == "codebook" and self.share is None:
-            raise ValueError("encoding \"codebook\" is of layers with shared weights: add [share]")
+            raise ValueError("encoding \"codebook\" is for layers with shared weights: add [share]")
         if self.data.augment is not None and self.train is None and not self.trains_compressed:
-            raise ValueError("data.augment is of images to train with, and nothing is trained: "
-                             "add [train], [retrain], [centroids] or prune.between")
+            raise ValueError("data.augment is for training, and nothing is trained: add [train], "
+                             "[retrain], [centroids] or prune.between")
         return self
 
     @property
     def trains_compressed(self) -> bool:
-        """Whether anything is trained after the float network."""
+        """True if anything is trained after the float network."""
         between = self.prune is not None and self.prune.between is not None
         return between or self.retrain is not None or self.centroids is not None
 
     @property
     def decides(self) -> bool:
-        """Whether something is left to the pipeline."""
-        return (self.prune is not None and self.prune.keep == AUTO) or (
-            self.share is not None and self.share.auto)
+        """True if the pipeline chooses shares of weights or slots."""
+        chooses_keep = self.prune is not None and self.prune.keep == AUTO
+        chooses_slots = self.share is not None and self.share.auto
+        return chooses_keep or chooses_slots
 
     def resolved(self, **sections: dict[str, Any]) -> "Recipe":
         """The recipe with fields of some sections replaced."""

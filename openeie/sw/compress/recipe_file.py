@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Recipes in files: TOML in, everything that is wrong at once, and TOML out again."""
+"""Recipes as TOML files: reading, with all errors in one message, and writing."""
 import json
 import os
 from collections.abc import Mapping
@@ -17,23 +17,31 @@ __all__ = ["read_recipe", "dump_recipe"]
 
 
 def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
-    """A recipe from a TOML file's path, the name of one that comes with the package, or a
-    mapping; one that is a recipe already stays.
+    """A recipe.
+
+    Parameters
+    ----------
+    source : the path of a TOML file, the name of a recipe in the package, a mapping of the
+        recipe's fields, or a recipe.
 
     Raises
     ------
-    InputError : the file cannot be read, or every key that is unknown, missing or out of range,
-        a line each.
+    InputError : the file cannot be read; keys are unknown, missing or out of range, listed one per
+        line.
     """
     if isinstance(source, Recipe):
         return source
-    where, fields = "recipe", source
-    if not isinstance(source, Mapping):
-        where = str(source)
-        try:
-            fields = read_toml(_find(where))
-        except UntrustedError as error:
-            raise InputError(f"cannot read the recipe {error}") from error
+    if isinstance(source, Mapping):
+        return _checked("recipe", source)
+    try:
+        fields = read_toml(_find(str(source)))
+    except UntrustedError as error:
+        raise InputError(f"cannot read the recipe {error}") from error
+    return _checked(str(source), fields)
+
+
+def _checked(where: str, fields: Mapping[str, Any]) -> Recipe:
+    """The recipe of some fields, which come from ``where``."""
     try:
         return Recipe.model_validate(dict(fields))
     except ValidationError as error:
@@ -41,9 +49,9 @@ def read_recipe(source: Recipe | Mapping[str, Any] | str | Path) -> Recipe:
 
 
 def _find(name: str) -> Any:
-    """A file, or the recipe of that name in the package."""
+    """The path of a file, or of the recipe of that name in the package."""
     shipped = resources.files(__package__.rpartition(".")[0]) / "recipes"
-    if name.endswith(".toml") or os.path.exists(name):     # False for what can be no name
+    if name.endswith(".toml") or os.path.exists(name):     # exists: False for impossible names
         return Path(name)
     names = sorted(file.name.removesuffix(".toml") for file in shipped.iterdir()
                    if file.name.endswith(".toml"))
@@ -54,13 +62,14 @@ def _find(name: str) -> Any:
 
 
 def _all_wrong(where: str, error: ValidationError) -> str:
+    """The message about all wrong keys."""
     problems = [_problem(one) for one in error.errors()]
     count = f"{len(problems)} keys are" if len(problems) > 1 else "a key is"
     return "\n  ".join([f"{where}: {count} wrong:", *problems])
 
 
 def _problem(error: Any) -> str:
-    """One wrong key: where, rule, and the value that breaks it."""
+    """One wrong key: its name, the rule, and the value that breaks it."""
     loc = [str(part) for part in error["loc"] if not str(part).startswith(("dict[", "list["))]
     key = ".".join(loc) or "the recipe"
     if error["type"] == "extra_forbidden":
@@ -70,8 +79,8 @@ def _problem(error: Any) -> str:
     if error["type"] == "missing":
         return f"{key} is missing"
     rule = error["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    if error["type"] == "value_error" and isinstance(error["input"], Mapping) \
-            and not rule.startswith("must"):
+    whole_table = error["type"] == "value_error" and isinstance(error["input"], Mapping)
+    if whole_table and not rule.startswith("must"):
         return f"{key}: {rule}"
     return f"{key} {rule}, not {error['input']!r}"
 
@@ -87,27 +96,31 @@ def _known(path: list[str]) -> list[str]:
 
 
 def dump_recipe(recipe: Recipe) -> str:
-    """The recipe as TOML, every key with its value; those that are not set are left out."""
+    """The recipe as TOML, with the defaults written out; keys that are None are left out."""
     return "\n".join(_table(recipe.model_dump(exclude_none=True, mode="json"), [])) + "\n"
 
 
 def _table(fields: Mapping[str, Any], path: list[str]) -> list[str]:
-    """A table's own keys, then its tables."""
-    own = [f"{_key(name)} = {_value(value)}" for name, value in fields.items()
-           if not isinstance(value, Mapping)]
-    lines = ([f"[{'.'.join(map(_key, path))}]"] if path and own else []) + own
+    """The lines of a table: its own keys, then its tables."""
+    lines = [f"{_key(name)} = {_value(value)}" for name, value in fields.items()
+             if not isinstance(value, Mapping)]
+    if path and lines:
+        lines.insert(0, f"[{'.'.join(map(_key, path))}]")
     for name, value in fields.items():
         if isinstance(value, Mapping):
             inner = _table(value, [*path, name])
-            lines += ([""] if lines and inner else []) + inner
+            if lines and inner:
+                lines.append("")
+            lines += inner
     return lines
 
 
 def _key(name: str) -> str:
+    """A key, quoted if TOML requires it."""
     bare = name and all(one.isascii() and (one.isalnum() or one in "-_") for one in name)
     return name if bare else _value(name)
 
 
 def _value(value: Any) -> str:
-    """Numbers, texts and lists: what JSON writes is TOML, too, but for one character."""
+    """Numbers, texts and lists, whose JSON is also TOML except for one character."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rules of a recipe's keys that take several kinds of values: one message for all of them."""
+"""Rules for a recipe's keys that take several kinds of values, with one message each."""
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,7 +7,7 @@ from pydantic import BeforeValidator
 
 __all__ = ["AUTO", "keep_rule", "slots_rule", "integers_rule"]
 
-#: Where the pipeline chooses by itself, from the held-out images.
+#: The value of keys that the pipeline is to choose, on the held-out images.
 AUTO = "auto"
 
 
@@ -15,23 +15,31 @@ def _number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def _integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _parts(value: Any) -> list[Any]:
+    """The values of a table, or the one value."""
+    return list(value.values()) if isinstance(value, Mapping) else [value]
+
+
 def keep_rule(value: Any) -> Any:
-    """A share of the weights, or one for each of some layers, or ``"auto"``."""
-    rule = "must be \"auto\", a number above 0 and at most 1 (of the whole network), or a table " \
-           "of such numbers by layer"
-    parts = list(value.values()) if isinstance(value, Mapping) else [value]
+    """A share of the weights, a table of shares by layer, or ``"auto"``."""
+    parts = _parts(value)
     if value == AUTO or (parts and all(_number(one) and 0 < one <= 1 for one in parts)):
         return value
-    raise ValueError(rule)
+    raise ValueError("must be \"auto\", a number above 0 and at most 1 (of the whole network), or "
+                     "a table of such numbers by layer")
 
 
 def slots_rule(least: int, most: int) -> BeforeValidator:
-    """Whole numbers in a range, as :func:`keep_rule` has shares."""
+    """An integer in ``least .. most``, a table of such integers by layer, ``"auto"``, or None."""
     def check(value: Any) -> Any:
-        parts = list(value.values()) if isinstance(value, Mapping) else [value]
-        if value == AUTO or value is None or (parts and all(
-                isinstance(one, int) and not isinstance(one, bool) and least <= one <= most
-                for one in parts)):
+        parts = _parts(value)
+        if value == AUTO or value is None:
+            return value
+        if parts and all(_integer(one) and least <= one <= most for one in parts):
             return value
         raise ValueError(f"must be \"auto\", an integer in {least} .. {most}, or a table of such "
                          f"integers by layer")
@@ -39,11 +47,12 @@ def slots_rule(least: int, most: int) -> BeforeValidator:
 
 
 def integers_rule(rule: str, *, alone: bool) -> BeforeValidator:
-    """One rule for a list of integers, and one integer ``alone``; a tuple is taken for a list."""
+    """A list or tuple of integers, which becomes a list, or None; with ``alone`` also a single
+    integer. ``rule`` is the message."""
     def check(value: Any) -> Any:
-        parts = value if isinstance(value, (list, tuple)) else [value] if alone else []
-        if value is None or (parts and all(isinstance(one, int) and not isinstance(one, bool)
-                                           for one in parts)):
-            return list(value) if isinstance(value, tuple) else value
+        if value is None or (alone and _integer(value)):
+            return value
+        if isinstance(value, (list, tuple)) and value and all(map(_integer, value)):
+            return list(value)
         raise ValueError(rule)
     return BeforeValidator(check)

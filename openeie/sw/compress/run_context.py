@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What all steps of a compression share: images, training, measuring, modules from states."""
+"""What all steps of a compression have in common: images, training, measuring, modules."""
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -13,25 +13,31 @@ from ..float.graph import FloatGraph
 from .checkpoint import StepState, digest
 from .graph_module import GraphModule
 from .methods.distill import distillation
-from .methods.prune import hold_zeros, kept, release, weighted_layers
+from .methods.prune import hold_zeros, kept, release, weight_parts, weighted_layers
 from .methods.share import set_shared
 from .methods.train import Loss, cross_entropy, error_rate, fit
 from .recipe import Recipe, Training
 from .source import Source
 
-__all__ = ["ScaledImages", "Watcher", "Silent", "Course"]
+__all__ = ["ScaledImages", "Watcher", "Silent", "RunContext"]
 
 
 class ScaledImages:
-    """Bytes that become the float network's inputs when they are taken; see
-    :class:`~openeie.sw.compress.methods.train.Inputs`."""
+    """Images kept as bytes, converted to the float network's inputs when a batch is selected; see
+    :class:`~openeie.sw.compress.methods.train.Inputs`.
+
+    Parameters
+    ----------
+    data : gives scale and offset.
+    images : uint8 [n, ...].
+    """
 
     def __init__(self, data: Dataset, images: np.ndarray, device: torch.device) -> None:
         writable = images if images.flags.writeable else images.copy()
         self._images = torch.from_numpy(writable).to(device)
-        offsets = data.offsets
-        self._offset = torch.from_numpy(offsets.astype(np.float32)).to(device) \
-            if offsets.any() else None
+        self._offset: Tensor | None = None
+        if data.offsets.any():
+            self._offset = torch.from_numpy(data.offsets.astype(np.float32)).to(device)
         self._scale = data.scale
 
     def __len__(self) -> int:
@@ -44,48 +50,50 @@ class ScaledImages:
         return values * self._scale
 
     def split(self, size: int) -> Iterable[Tensor]:
-        """All of them, in parts of ``size``."""
+        """All images, in parts of ``size``."""
         return (self[at:at + size] for at in range(0, len(self), size))
 
 
 class Watcher(Protocol):
-    """Who is told how a run goes on."""
+    """Follows the progress of a run."""
 
     def step(self, number: int, total: int, name: str) -> None:
-        """A step begins."""
+        """Called when a step begins; ``number`` from 1."""
 
     def epoch(self, done: int, total: int, loss: float) -> None:
-        """An epoch of its training is done."""
+        """Called after each epoch of a step's training, with its mean loss."""
 
-    def finished(self, facts: dict) -> None:
-        """A step is done; ``facts`` are what it is known by."""
+    def finished(self, facts: dict[str, Any]) -> None:
+        """Called when a step is done, with its notes: errors, weights kept, estimated bytes."""
 
 
 class Silent:
-    """A watcher that says nothing."""
+    """A watcher that does nothing."""
 
     def step(self, number: int, total: int, name: str) -> None:
-        """Nothing."""
+        """Do nothing."""
 
     def epoch(self, done: int, total: int, loss: float) -> None:
-        """Nothing."""
+        """Do nothing."""
 
-    def finished(self, facts: dict) -> None:
-        """Nothing."""
+    def finished(self, facts: dict[str, Any]) -> None:
+        """Do nothing."""
 
 
 @dataclass(kw_only=True, eq=False)
-class Course:
-    """A run's unchanging part; steps are functions of it and of a state.
+class RunContext:
+    """Everything about a run that its steps share; a step is a function of it and of a state.
 
     Attributes
     ----------
-    source, recipe, budget : as given; the budget is a share, or None.
+    source, recipe : as given.
     data : with the recipe's shape, scale and offset.
     train, held_out, test : images and labels.
-    device : where is trained.
-    generator : source of every random choice; each step goes on where the last one left it.
-    teacher : whom distillation follows; None while there is none.
+    device : torch device used for training.
+    budget : as given, a share, or None.
+    watch : follows the progress.
+    generator : source of all random choices; each step continues where the last one stopped.
+    teacher : of distillation; None until there is one.
     """
     source: Source
     recipe: Recipe
@@ -101,11 +109,11 @@ class Course:
     _graph: tuple[str, FloatGraph] | None = None
 
     def __post_init__(self) -> None:
-        self._on_device = {name: (ScaledImages(self.data, images, self.device),
-                                  torch.from_numpy(labels).to(self.device))
-                           for name, (images, labels) in (
-                               ("train", self.train), ("held_out", self.held_out),
-                               ("test", self.test))}
+        self._on_device: dict[str, tuple[ScaledImages, Tensor]] = {}
+        splits = {"train": self.train, "held_out": self.held_out, "test": self.test}
+        for name, (images, labels) in splits.items():
+            self._on_device[name] = (ScaledImages(self.data, images, self.device),
+                                     torch.from_numpy(labels).to(self.device))
         augment = self.recipe.data.augment
         self._augment = None if augment is None else augment.affine
 
@@ -115,9 +123,11 @@ class Course:
         return self.data.floats(self.train[0][:1])
 
     def fit(self, model: nn.Module, training: Training, section: str) -> float:
-        """Train a model, which ends on the CPU; returns the last epoch's mean loss.
+        """Train a model, and return it to the CPU; gives the last epoch's mean loss.
 
-        section : of the recipe that ``training`` is, for messages.
+        Parameters
+        ----------
+        section : name of the recipe's section ``training``, for messages.
         """
         model.to(self.device)
         loss = fit(model, *self._on_device["train"], training.schedule, generator=self.generator,
@@ -127,6 +137,7 @@ class Course:
         return loss
 
     def _loss(self) -> Loss:
+        """The loss to train with: distillation if there is a teacher."""
         distill = self.recipe.distill
         if distill is None or self.teacher is None:
             return cross_entropy
@@ -134,7 +145,8 @@ class Course:
                             soft=distill.soft)
 
     def error(self, model: nn.Module, split: str) -> float | None:
-        """Share of a split's images that a model, on the CPU, misreads; None of none."""
+        """Share of a split's images that a model misclassifies; None if the split is empty. The
+        model is on the CPU before and after."""
         images, labels = self._on_device[split]
         if not len(images):
             return None
@@ -143,19 +155,19 @@ class Course:
         return error
 
     def loss(self, model: nn.Module) -> float:
-        """Mean cross-entropy on the held-out images."""
+        """Mean cross-entropy of a model on the held-out images."""
         images, labels = self._on_device["held_out"]
         model.to(self.device).eval()
         total = 0.0
         with torch.no_grad():
             for x, y in zip(images.split(1000), labels.split(1000)):
-                total += float(nn.functional.cross_entropy(model(x).flatten(1), y,
-                                                           reduction="sum"))
+                outputs = model(x).flatten(1)
+                total += float(nn.functional.cross_entropy(outputs, y, reduction="sum"))
         model.cpu()
         return total / len(images)
 
-    def facts(self, model: nn.Module, **more) -> dict:
-        """What a step is known by: errors of a model, weights left, bytes they would take."""
+    def facts(self, model: nn.Module, **more: Any) -> dict[str, Any]:
+        """A step's notes: errors of its model, its non-zero and all weights, and ``more``."""
         left = kept(model)
         layers = weighted_layers(model)
         weights = sum(layer.weight.numel() for layer in layers.values())
@@ -165,7 +177,7 @@ class Course:
 
     # Modules from states ----------------------------------------------------------------------
     def live(self, state: StepState, *, masked: bool = True) -> nn.Module:
-        """The module that a state holds; pruned layers keep their zeros, unless not ``masked``."""
+        """The module of a state; with ``masked``, pruned weights stay zero in training."""
         model = self.source.empty()
         model.load_state_dict(state.part("model"))
         if masked:
@@ -176,21 +188,21 @@ class Course:
 
     @staticmethod
     def plain(model: nn.Module) -> dict[str, Tensor]:
-        """A module's tensors, masks applied."""
+        """A module's tensors, with masks applied and removed."""
         for layer in weighted_layers(model).values():
             release(layer)
         return model.state_dict()
 
     def graph(self, state: StepState) -> FloatGraph:
-        """The graph of the module that a state holds, batch normalisation folded."""
+        """The graph of a state's module, with batch normalisation folded."""
         model = self.live(state, masked=False)
         key = digest(state.part("model"))
-        if self._graph is None or self._graph[0] != key:        # tracing takes seconds
+        if self._graph is None or self._graph[0] != key:        # kept: tracing takes seconds
             self._graph = key, self.source.graph(model, self.example)
         return self._graph[1]
 
     def folded(self, state: StepState) -> nn.Module:
-        """The graph as a module, its weights shared if the state says so."""
+        """A state's graph as a module, with shared weights if the state has them."""
         model = GraphModule(self.graph(state)).eval()
         tensors = state.part("shared")
         for name, layer in weighted_layers(model).items():
@@ -206,8 +218,8 @@ class Course:
         """Codes, centroids and biases of a module with shared weights."""
         tensors: dict[str, Tensor] = {}
         for name, layer in weighted_layers(model).items():
-            holder: Any = layer.parametrizations.weight
-            tensors |= {f"{name}.codes": holder[0].codes, f"{name}.centroids": holder.original}
+            parts: Any = weight_parts(layer)
+            tensors |= {f"{name}.codes": parts[0].codes, f"{name}.centroids": parts.original}
             if layer.bias is not None:
                 tensors[f"{name}.bias"] = layer.bias
         return tensors

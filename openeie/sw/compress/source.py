@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float network that a compression starts from: how it is made, and what it becomes."""
+"""The float network that is to be compressed: how a module and a graph of it are made."""
 import functools
 import hashlib
 import inspect
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 from torch import nn
@@ -31,12 +32,12 @@ class Source:
 
     Attributes
     ----------
-    title : what the user called it, for provenance.
-    make : gives a new module of it, to be trained.
-    trained : whether ``make`` gives it with its weights.
+    title : the user's name for it, for messages and provenance.
+    make : gives a new module.
+    trained : the modules of ``make`` have their final weights.
     weights : file with the weights, or None.
-    imported : the graph of a network that was no module.
-    masked : layers whose weights torch's own pruning had masked in what ``make`` copies.
+    imported : the graph, if the network was given as one and not as a module.
+    masked : layers whose weights were masked by torch's own pruning in the given module.
     """
     title: str
     make: Callable[[], nn.Module]
@@ -47,7 +48,7 @@ class Source:
 
     @property
     def has_weights(self) -> bool:
-        """Whether it needs no training."""
+        """True if it needs no training."""
         return self.trained or self.weights is not None
 
     def module(self) -> nn.Module:
@@ -55,13 +56,15 @@ class Source:
         return self.start()[0]
 
     def start(self) -> tuple[nn.Module, tuple[str, ...]]:
-        """A new module, with its weights if it has any, all plain parameters; and the layers
-        whose zeros are to stay, because torch's own pruning had masked them.
+        """A new module, and the names of layers whose zeros must be kept.
+
+        The module has its weights, if there are any, as plain parameters. Zeros are kept in layers
+        that torch's own pruning had masked.
 
         Raises
         ------
-        InputError : the user's code raises, weights that do not fit, or are not finite, or are
-            computed from others though they are to be trained from nothing.
+        InputError : the user's code raises; weights that do not fit or are not finite; weights to
+            train that torch would compute from other tensors.
         """
         module = self.make()
         check_real(module)
@@ -76,54 +79,60 @@ class Source:
         return module, tuple(name for name in weighted_layers(module) if name in masked)
 
     def empty(self) -> nn.Module:
-        """A new module with plain parameters, whose values are to be replaced."""
+        """A new module with plain parameters of any values, to be replaced."""
         module = self.make()
         make_plain(module)
         return module
 
     def graph(self, module: nn.Module, example: np.ndarray) -> FloatGraph:
-        """What a module of this source computes now, batch normalisation folded; on the CPU.
+        """The graph of a module of this source, with batch normalisation folded.
+
+        Parameters
+        ----------
+        module : on the CPU.
+        example : a float input [1, ...], on which the module is traced.
 
         Raises
         ------
-        InputError : what the importer refuses, all at once.
+        InputError : lists everything that the importer refuses.
         """
         if self.imported is not None:
             return with_weights(self.imported, module)
         return load_module(module, np.repeat(example[:1], 2, axis=0))
 
     def weights_digest(self, module: nn.Module) -> str:
-        """SHA-256 of the weights it starts from, hex: a file's, or those of ``module``, which
-        :attr:`make` gave."""
+        """SHA-256 of the initial weights, hex: of the file, or of ``module``, made by
+        :attr:`make`."""
         if self.weights is not None:
             return hashlib.sha256(self.weights.read_bytes()).hexdigest()
         return digest(module.state_dict(), *self.masked)
 
 
-def code_digest(make: Callable | None, module: nn.Module) -> str:
-    """SHA-256 of the files that have the code of what made ``module``, if that is known, and of
-    the classes of its modules and their bases, hex. torch's own are not among them, nor what was
-    typed in."""
-    made = (*([] if make is None else [inspect.unwrap(make)]),
-            *(kind for one in module.modules() for kind in type(one).__mro__))
-    files = {file for thing in made if (file := _file_of(thing)) is not None}
+def code_digest(make: Callable[..., Any] | None, module: nn.Module) -> str:
+    """SHA-256 of source files, hex: those of the classes of a module and its parts, of their bases,
+    and of the function that made the module, if it is known. torch's own files and code without a
+    file are left out."""
+    code: list[Any] = [] if make is None else [inspect.unwrap(make)]
+    for part in module.modules():
+        code += type(part).__mro__
+    files = {file for thing in code if (file := _file_of(thing)) is not None}
     contents = sorted(hashlib.sha256(file.read_bytes()).hexdigest() for file in files)
     return hashlib.sha256(" ".join(contents).encode()).hexdigest()
 
 
-def _file_of(thing: Callable) -> Path | None:
-    """The file with the source of a class or function, if there is one and it is not torch's."""
+def _file_of(thing: Any) -> Path | None:
+    """The source file of a class or function, if there is one and it is not torch's."""
     if (getattr(thing, "__module__", None) or "").partition(".")[0] == "torch":
         return None
     try:
         file = inspect.getsourcefile(thing)
-    except (TypeError, OSError):        # of a builtin, of a call's partial, of what was typed in
+    except (TypeError, OSError):        # a builtin, a partial, or code typed at a prompt
         return None
     return Path(file) if file is not None and Path(file).is_file() else None
 
 
 def structure_digest(graph: FloatGraph) -> str:
-    """SHA-256 of operators, names and shapes, hex; not of weights."""
+    """SHA-256 of a graph's operators, names and shapes, hex; weights are left out."""
     rows = [(node.name, node.op, node.inputs, node.shape, node.kernel, node.stride, node.pad,
              node.groups, node.ceil, node.pad_counts,
              None if node.weight is None else node.weight.shape, node.bias is None)
@@ -133,7 +142,7 @@ def structure_digest(graph: FloatGraph) -> str:
 
 def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str | PathLike",
                 weights: "str | PathLike | None" = None) -> Source:
-    """The source that a user's words stand for.
+    """The source for the network that a user gives.
 
     Parameters
     ----------
@@ -143,7 +152,7 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
 
     Raises
     ------
-    InputError : no such thing, or weights beside a network that has its own.
+    InputError : something else, or a file of weights for a network that has its own.
     """
     file = None if weights is None else Path(weights)
     if file is not None and not file.is_file():
@@ -158,20 +167,26 @@ def find_source(network: "nn.Module | Callable[[], nn.Module] | FloatGraph | str
         return Source(title=type(network).__name__, make=lambda: copied(frozen),
                       trained=True, weights=file, masked=masked)
     if isinstance(network, (str, PathLike, FloatGraph)):
-        if file is not None:
-            raise InputError(f"{network if not isinstance(network, FloatGraph) else 'a graph'} has "
-                             f"its weights; leave out {file}")
-        title = Path(network).name if not isinstance(network, FloatGraph) else network.name
-        graph = as_graph(network, np.zeros((0,), np.float32))
-        return Source(title=title, make=lambda: GraphModule(graph), trained=True, imported=graph)
+        return _imported(network, file)
     if callable(network):
         return Source(title=getattr(network, "__name__", "network"), make=_checked(network),
                       trained=False, weights=file)
-    raise InputError(f"a network must be FILE.py:CLASS, MODULE:CLASS, an ONNX file, a module, or "
-                     f"what makes one, not {type(network).__name__}")
+    raise InputError(f"a network must be FILE.py:CLASS, MODULE:CLASS, an ONNX file, a module, or a "
+                     f"class or function that makes one, not {type(network).__name__}")
+
+
+def _imported(network: "FloatGraph | str | PathLike", file: Path | None) -> Source:
+    """The source for a graph, or for the path of an ONNX file."""
+    is_graph = isinstance(network, FloatGraph)
+    if file is not None:
+        raise InputError(f"{'a graph' if is_graph else network} has its weights; leave out {file}")
+    graph = as_graph(network, np.zeros((0,), np.float32))
+    title = graph.name if is_graph else Path(cast(str | PathLike, network)).name
+    return Source(title=title, make=lambda: GraphModule(graph), trained=True, imported=graph)
 
 
 def _checked(factory: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """The factory, with a check of what it makes."""
     def make() -> nn.Module:
         module = factory()
         if not isinstance(module, nn.Module):

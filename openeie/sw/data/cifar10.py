@@ -65,11 +65,10 @@ def _check_vector(path: Path, name: str, arrays: dict[str, np.ndarray]) -> None:
     if name not in arrays:
         raise InputError(f"{path} must have an array {name!r}; it has: {', '.join(arrays)}")
     array = arrays[name]
-    if name in _BYTES:
-        wanted, right = "bytes", array.dtype == np.uint8
-    else:
-        wanted, right = "integers", array.dtype.kind in "iu"
+    is_bytes = name in _BYTES
+    right = array.dtype == np.uint8 if is_bytes else array.dtype.kind in "iu"
     if array.ndim != 1 or not right:
+        wanted = "bytes" if is_bytes else "integers"
         raise InputError(f"{name} of {path} must be a vector of {wanted}, not {array.dtype} of "
                          f"shape {list(array.shape)}")
 

@@ -175,7 +175,8 @@ def _install(*options: str) -> str:
 
 
 def _digest(table: np.ndarray) -> str:
-    pixels, labels = table[:, :-1], table[:, -1]
+    pixels = table[:, :-1]
+    labels = table[:, -1]
     return hashlib.sha256(pixels.tobytes() + labels.tobytes()).hexdigest()
 
 

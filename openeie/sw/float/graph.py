@@ -135,7 +135,7 @@ class FloatGraph:
             except InputError as error:
                 problems.append(f"node {node.name!r} ({node.op}): {error}")
                 shapes.setdefault(node.name, ())
-        read = {name for node in self.nodes for name in node.inputs}
+        read: set[str] = set().union(*(node.inputs for node in self.nodes))
         problems += self._loop()
         problems += [f"node {node.name!r}: nobody reads it" for node in self.nodes[:-1]
                      if node.name not in read]
@@ -208,7 +208,8 @@ def _conv_shape(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
 
 
 def _linear_shape(node: Node, shapes: list[tuple[int, ...]]) -> tuple[int, ...]:
-    weight, inputs = node.weight, shapes[0]
+    weight = node.weight
+    inputs = shapes[0]
     if len(inputs) != 1:
         raise InputError(f"it takes a vector, not {inputs}; flatten it first")
     if weight is None or weight.ndim != 2 or weight.shape[1] != inputs[0]:

@@ -91,7 +91,7 @@ def make_plain(module: nn.Module) -> tuple[str, ...]:
     InputError : torch cannot remove a parametrisation.
     """
     masked = tuple(path for path, part in module.named_modules()
-                   if any(_masks_weight(hook) for hook in _hooks(part)))
+                   if any(map(_masks_weight, _hooks(part))))
     modes = {part: part.training for part in module.modules()}
     module.eval()                       # in training mode, a spectral norm would change
     try:

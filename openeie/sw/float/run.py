@@ -39,7 +39,9 @@ def outputs_of(graph: FloatGraph, x: np.ndarray) -> Iterator[tuple[Node, np.ndar
     if x.shape[1:] != shape:
         raise InputError(f"network {graph.name!r} takes inputs of shape "
                          f"[batch, {', '.join(map(str, shape))}], not {list(x.shape)}")
-    last_reader = {name: number for number, node in enumerate(graph.nodes) for name in node.inputs}
+    last_reader: dict[str, int] = {}
+    for number, node in enumerate(graph.nodes):
+        last_reader |= dict.fromkeys(node.inputs, number)
     _check_memory(graph, len(x))
     values: dict[str, torch.Tensor] = {}
     for number, node in enumerate(graph.nodes):

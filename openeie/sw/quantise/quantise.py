@@ -68,8 +68,8 @@ def quantise_graph(graph: FloatGraph, calibration: np.ndarray, *, input_range: t
     network, found = _quantise(_single_relus(graph), calibration, options)
     if report is not None:
         report(found)
-    for told in found.warnings:
-        warnings.warn(told, NumericWarning, stacklevel=3)     # of openeie.quantise
+    for message in found.warnings:
+        warnings.warn(message, NumericWarning, stacklevel=3)     # the caller of openeie.quantise
     return network
 
 

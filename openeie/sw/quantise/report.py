@@ -68,29 +68,29 @@ class QuantiseReport:
     @property
     def warnings(self) -> list[str]:
         """Warnings, as sentences that name layer and channel."""
-        told = []
+        messages = []
         if self.input_error > _INPUT:
-            told.append(f"inputs: rounding to integers changes them by up to "
-                        f"{self.input_error:.1%} of the largest; make input_scale smaller, and "
-                        f"input_range wider")
-        told += [f"layer {layer.name!r}: {layer.limit}" for layer in self.layers if layer.limit]
+            messages.append(f"inputs: rounding to integers changes them by up to "
+                            f"{self.input_error:.1%} of the largest; make input_scale smaller, and "
+                            f"input_range wider")
+        messages += [f"layer {layer.name!r}: {layer.limit}" for layer in self.layers if layer.limit]
 
         bounded = list(zip(self.layers, self._bounds()))
         beyond = [(layer, bound) for layer, bound in bounded if layer.error > sum(bound)]
         if beyond:
             first, bound = beyond[0]
             others = f", and {len(beyond) - 1} later ones" if beyond[1:] else ""
-            told.append(f"layer {first.name!r}{others}: channel {first.channel} is off by up to "
-                        f"{first.error:.2%} of the layer's largest value, more than "
-                        f"{sum(bound):.2%}; {self._advice(bound)}")
+            messages.append(f"layer {first.name!r}{others}: channel {first.channel} is off by up "
+                            f"to {first.error:.2%} of the layer's largest value, more than "
+                            f"{sum(bound):.2%}; {self._advice(bound)}")
 
         for layer, bound in bounded:
             quiet = layer.steps is not None and not layer.limit and layer.error <= sum(bound)
             if quiet and layer.own_error > _LOST:
-                told.append(f"layer {layer.name!r}: channel {layer.own_channel} is off by up to "
-                            f"{layer.own_error:.0%} of its own largest value; others with the "
-                            f"same scale are much larger; {self._advice(bound)}")
-        return told
+                messages.append(f"layer {layer.name!r}: channel {layer.own_channel} is off by up "
+                                f"to {layer.own_error:.0%} of its own largest value; others with "
+                                f"the same scale are much larger; {self._advice(bound)}")
+        return messages
 
     def _bounds(self) -> list[tuple[float, float]]:
         """For each layer, errors up to the sum of two parts are no warning: rounded activations,

@@ -1,22 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A figure as a picture; the same numbers give the same bytes. matplotlib loads when drawing."""
-from typing import Any
+"""Drawings of figures; the same numbers give the same bytes. matplotlib is imported when needed."""
+from typing import TYPE_CHECKING, Any
 
 from ...core.host.chart_style import (CHART_STYLE, COLOURS, MARKERS, NOTE_COLOUR, file_bytes,
                                       plain_number, tidy_axes)
 from ...core.host.extras import need
 from ...core.host.shown import label, shown
-from .figure import StudyFigure, Panel, Series
+from .figure import Panel, Series, StudyFigure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ["check_drawing", "draw"]
 
 #: Panels have small plain titles, since the figure has one of its own.
 _STYLE: dict[Any, Any] = CHART_STYLE | {"axes.titlesize": 9, "axes.titleweight": "normal"}
-_PANEL_INCHES, _HEIGHT_INCHES = 3.6, 3.4
+_PANEL_INCHES = 3.6
+_HEIGHT_INCHES = 3.4
 
 
 def check_drawing() -> None:
-    """Refuse before a long run what :func:`draw` would refuse after it.
+    """Raise, before a long run, what :func:`draw` would raise after it.
 
     Raises
     ------
@@ -26,7 +30,11 @@ def check_drawing() -> None:
 
 
 def draw(figure: StudyFigure, form: str = "svg") -> bytes:
-    """The picture of a figure, by default as SVG; ``form`` is a format of matplotlib.
+    """The bytes of a drawing.
+
+    Parameters
+    ----------
+    form : a file format of matplotlib: ``svg``, ``png`` or ``pdf``.
 
     Raises
     ------
@@ -39,11 +47,12 @@ def draw(figure: StudyFigure, form: str = "svg") -> bytes:
         canvas = Canvas(figsize=(_PANEL_INCHES * len(figure.panels) + 1.2, _HEIGHT_INCHES),
                         layout="constrained")
         colours = _colours(figure)
-        for axes, panel in zip(canvas.subplots(1, len(figure.panels), squeeze=False)[0],
-                               figure.panels):
+        places = canvas.subplots(1, len(figure.panels), squeeze=False)[0]
+        handles: dict[str, Any] = {}                # one entry of the legend for each name
+        for axes, panel in zip(places, figure.panels):
             _draw_panel(axes, panel, colours)
-        handles = {name: handle for axes in canvas.axes
-                   for handle, name in zip(*axes.get_legend_handles_labels())}
+            of_panel, names = axes.get_legend_handles_labels()
+            handles |= dict(zip(names, of_panel))
         if len(handles) > 1:
             canvas.legend(handles.values(), handles.keys(), loc="outside right center",
                           frameon=False)
@@ -54,13 +63,16 @@ def draw(figure: StudyFigure, form: str = "svg") -> bytes:
 
 
 def _colours(figure: StudyFigure) -> dict[str, int]:
-    """A name has one colour in all panels."""
-    names = dict.fromkeys(series.name for panel in figure.panels for series in panel.series)
-    return {name: number for number, name in enumerate(names)}
+    """The number of each name's colour, the same in all panels."""
+    numbers: dict[str, int] = {}
+    for panel in figure.panels:
+        for series in panel.series:
+            numbers.setdefault(series.name, len(numbers))
+    return numbers
 
 
-def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+def _draw_panel(axes: "Axes", panel: Panel, colours: dict[str, int]) -> None:
+    from matplotlib.ticker import MaxNLocator
     bars = [series for series in panel.series if series.style == "bars"]
     for series in panel.series:
         number = colours[series.name]
@@ -70,25 +82,38 @@ def _draw_panel(axes, panel: Panel, colours: dict[str, int]) -> None:
     axes.set_title(shown(panel.title), loc="left")
     axes.set_xlabel(panel.x_label + (", %" if "x" in panel.percent else ""))
     axes.set_ylabel(panel.y_label + (", %" if "y" in panel.percent else ""))
-    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-        if name in panel.log:
-            getattr(axes, f"set_{name}scale")("log")
-            axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-            axis.set_minor_locator(NullLocator())
-            axis.set_major_formatter(plain_number)
-        if name in panel.percent:
-            axis.set_major_formatter(lambda value, _: f"{100 * value:g}")
-    if "x" not in panel.log and all(float(value).is_integer() for series in panel.series
-                                    for value in series.x):
+    for name in ("x", "y"):
+        _set_axis(axes, name, logarithmic=name in panel.log, percent=name in panel.percent)
+    if "x" not in panel.log and all(map(_has_integers, panel.series)):
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if panel.y_range:
         axes.set_ylim(*panel.y_range)
     tidy_axes(axes)
 
 
-def _draw_series(axes, series: Series, colour: str, marker: str, place: tuple[int, int]) -> None:
-    """``place``: which of how many bars stand at each x."""
-    x, y, name = list(series.x), list(series.y), label(series.name)
+def _set_axis(axes: "Axes", name: str, *, logarithmic: bool, percent: bool) -> None:
+    """Scale and numbers of the axis ``x`` or ``y``."""
+    from matplotlib.ticker import LogLocator, NullLocator
+    axis = axes.xaxis if name == "x" else axes.yaxis
+    if logarithmic:
+        getattr(axes, f"set_{name}scale")("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(plain_number)
+    if percent:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:g}")
+
+
+def _has_integers(series: Series) -> bool:
+    return all(float(value).is_integer() for value in series.x)
+
+
+def _draw_series(axes: "Axes", series: Series, colour: str, marker: str, place: tuple[int, int]
+                 ) -> None:
+    """Draw a series; ``place`` is the number of a bar and how many bars are at each x."""
+    x = list(series.x)
+    y = list(series.y)
+    name = label(series.name)
     if series.style == "bars":
         number, count = place
         width = 0.8 / count

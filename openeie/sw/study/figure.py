@@ -1,32 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A figure as plain values: what is drawn is what is written as CSV and JSON."""
+"""Figures as plain values, which are drawn and also written as CSV and JSON."""
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 __all__ = ["STYLES", "NAMES", "Series", "Panel", "StudyFigure", "series"]
 
-#: How a series may be drawn.
+#: Styles of a series.
 STYLES = ("line", "dashed", "curve", "points", "bars", "filled", "stems")
 
-#: Figures of a float network on its way; see :mod:`.study`.
+#: Names of the figures that :mod:`.study` measures.
 NAMES = ("rates", "initialisation", "sensitivity", "weights")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Series:
-    """Points of one name, ``x`` ascending.
+    """Named points, with ``x`` ascending.
 
     Attributes
     ----------
-    style : one of :data:`STYLES`; a ``curve`` has no markers, ``points`` no line, ``bars`` of
-        several series stand side by side, ``filled`` is a histogram over the middles of its bins.
+    style : one of :data:`STYLES`. A ``curve`` has no markers, ``points`` have no line, ``bars`` of
+        several series are side by side, ``filled`` is a histogram over the centres of its bins.
 
     Raises
     ------
-    ValueError : an unknown style, or another number of y than of x.
+    ValueError : an unknown style, or different numbers of x and y.
     """
     name: str
     x: tuple[float, ...]
@@ -47,9 +47,9 @@ class Panel:
 
     Attributes
     ----------
-    log : axes that count by factors: "", "x", "y" or "xy".
-    percent : axes whose values are shares, written as per cent: "", "x", "y" or "xy".
-    y_range : what the vertical axis shows, all if None; points beyond stay in the numbers.
+    log : logarithmic axes: "", "x", "y" or "xy".
+    percent : axes whose values are shares, shown as per cent: "", "x", "y" or "xy".
+    y_range : range of the vertical axis, everything if None; applies to the drawing only.
     """
     title: str
     x_label: str
@@ -67,7 +67,7 @@ class StudyFigure:
     Attributes
     ----------
     name : of the files.
-    note : what must be known to read it; perhaps "".
+    note : explanation below the panels, or "".
     """
     name: str
     title: str
@@ -75,12 +75,15 @@ class StudyFigure:
     note: str = ""
 
     def rows(self) -> list[tuple[str, str, float, float]]:
-        """Every point: panel, series, x, y."""
-        return [(panel.title, series.name, x, y) for panel in self.panels
-                for series in panel.series for x, y in zip(series.x, series.y)]
+        """All points: panel, series, x, y."""
+        rows = []
+        for panel in self.panels:
+            for series in panel.series:
+                rows += [(panel.title, series.name, x, y) for x, y in zip(series.x, series.y)]
+        return rows
 
     def to_csv(self) -> str:
-        """:meth:`rows` under a head."""
+        """:meth:`rows` as CSV, with a row of headings."""
         text = io.StringIO()
         writer = csv.writer(text, lineterminator="\n")
         writer.writerows([("panel", "series", "x", "y"), *self.rows()])
@@ -91,6 +94,6 @@ class StudyFigure:
         return asdict(self)
 
 
-def series(name: str, x: Sequence[float], y: Sequence[float], style: str = "line") -> Series:
-    """A series of Python's own numbers, whatever numpy gave."""
+def series(name: str, x: Iterable[float], y: Iterable[float], style: str = "line") -> Series:
+    """A series, its points converted to Python's floats."""
     return Series(name=name, x=tuple(map(float, x)), y=tuple(map(float, y)), style=style)

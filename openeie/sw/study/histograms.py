@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distribution of a layer's weights in float, pruned, and shared."""
+"""Distribution of a layer's weights: float, pruned, and shared."""
 import numpy as np
 from torch import nn
 
@@ -11,14 +11,15 @@ __all__ = ["histogram", "codebook_stems", "weight_figure"]
 
 
 def histogram(values: np.ndarray, bins: int, span: float, name: str) -> Series:
-    """Counts of ``values`` in ``bins`` equal bins of -span .. span, at the bins' middles."""
+    """Counts of ``values`` in ``bins`` equal bins of -span .. span, at the bins' centres. Values
+    beyond are counted in the outermost bins."""
     counts, edges = np.histogram(np.clip(values, -span, span), bins, (-span, span))
     return series(name, (edges[1:] + edges[:-1]) / 2, counts, "filled")
 
 
 def codebook_stems(layer: nn.Linear | nn.Conv2d, name: str) -> Series:
-    """How many weights stand on each value of a shared layer's codebook, ascending; a slot that
-    no weight uses is left out."""
+    """The number of weights of each codebook value of a shared layer, by ascending value; unused
+    slots are left out."""
     codes, codebook = shared(layer)
     counts = np.bincount(codes.reshape(-1), minlength=len(codebook))[1:]
     order = np.argsort(codebook[1:], kind="stable")
@@ -28,26 +29,27 @@ def codebook_stems(layer: nn.Linear | nn.Conv2d, name: str) -> Series:
 
 def weight_figure(dense: nn.Sequential, pruned: nn.Sequential, started: nn.Sequential,
                   trained: nn.Sequential, layer: str, bins: int = 60) -> StudyFigure:
-    """One layer on its way.
+    """The weights of one layer after each step of a compression.
 
     Parameters
     ----------
-    dense, pruned : the float network, and pruned and retrained.
-    started, trained : shared, before and after its centroids were trained.
+    dense, pruned : the float network, and the pruned and retrained one.
+    started, trained : with shared weights, before and after training of the centroids.
     layer : its name.
     """
-    before, after, first, last = (weighted_layers(model)[layer]
-                                  for model in (dense, pruned, started, trained))
-    values = before.weight.detach().numpy().reshape(-1)
-    kept = after.weight.detach().numpy().reshape(-1)
+    values = weighted_layers(dense)[layer].weight.detach().numpy().reshape(-1)
+    kept = weighted_layers(pruned)[layer].weight.detach().numpy().reshape(-1)
     kept = kept[kept != 0]
     span = float(np.quantile(np.abs(kept), 0.999))
 
     def panel(title: str, *lines: Series) -> Panel:
         return Panel(title=title, x_label="weight", y_label="weights", series=lines)
-    return StudyFigure(name="weights", title=f"Weights of {layer}, LeNet-300-100", panels=(
+
+    panels = (
         panel(f"float: {len(values):,}", histogram(values, bins, span, "weights")),
         panel(f"pruned, retrained: {len(kept):,}", histogram(kept, bins, span, "weights")),
-        panel("shared", codebook_stems(first, "centroids as k-means found them"),
-              codebook_stems(last, "centroids trained"))),
-        note="what lies beyond the axis is counted in the outermost bins")
+        panel("shared",
+              codebook_stems(weighted_layers(started)[layer], "centroids as k-means found them"),
+              codebook_stems(weighted_layers(trained)[layer], "centroids trained")))
+    return StudyFigure(name="weights", title=f"Weights of {layer}, LeNet-300-100", panels=panels,
+                       note="values beyond the axis are counted in the outermost bins")

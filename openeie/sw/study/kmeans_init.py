@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the centroids start: linear, density, random (Deep Compression, section 3.2)."""
+"""Initialisations of the centroids: linear, density, random (Deep Compression, section 3.2)."""
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from ..compress.methods.share import share
 from .figure import StudyFigure, Panel, series
 from .subject import Subject
 
-__all__ = ["Start", "inertia", "best_inertia", "start_points", "start_figure"]
+__all__ = ["InitPoint", "inertia", "best_inertia", "init_points", "init_figure"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Start:
-    """One pruned network, shared.
+class InitPoint:
+    """One pruned network with shared weights.
 
     Attributes
     ----------
-    init : where k-means started.
+    init : initialisation of k-means.
     bits : of a code; one of the ``2 ** bits`` slots is zero.
-    error_shared, error : error rate before and after the centroids were trained.
-    inertia : sum of squared distances to the centroids found by k-means, all layers.
-    best : the least there is with as many centroids.
+    error_shared, error : error rate before and after training of the centroids.
+    inertia : sum of squared distances to the centroids found by k-means, over all layers.
+    best : the smallest possible sum with the same number of centroids.
     """
     init: str
     bits: int
@@ -39,47 +39,58 @@ class Start:
 
 def inertia(values: np.ndarray, centroids: np.ndarray) -> float:
     """Sum of squared distances of ``values`` to the nearest of ascending ``centroids``."""
-    values, centroids = np.asarray(values, np.float64), np.asarray(centroids, np.float64)
+    values = np.asarray(values, np.float64)
+    centroids = np.asarray(centroids, np.float64)
     nearest = np.searchsorted((centroids[1:] + centroids[:-1]) / 2, values)
     return float(np.square(values - centroids[nearest]).sum())
 
 
 def best_inertia(model: nn.Module, bits: int) -> float:
-    """The least sum over all layers' weights that are not zero, ``2 ** bits - 1`` centroids
-    each."""
+    """The smallest possible sum of squared distances of all non-zero weights, with
+    ``2 ** bits - 1`` centroids for each layer."""
     return sum(inertia(values, optimal(values, 2 ** bits - 1)) for values in _kept(model))
 
 
-def start_points(subject: Subject, pruned: nn.Module,
-                 progress: Callable[[str], None] = lambda line: None) -> list[Start]:
-    """Every initialisation at every number of bits; ``progress`` gets a line for each."""
+def init_points(subject: Subject, pruned: nn.Module,
+                progress: Callable[[str], None] = lambda line: None) -> list[InitPoint]:
+    """All initialisations with all numbers of bits; ``progress`` gets a line for each."""
     points = []
     for bits in subject.effort.bits:
         best = best_inertia(pruned, bits)
         for init in INITS:
-            model = copy.deepcopy(pruned)
-            share(model, slots=2 ** bits, init=init, generator=_generator(subject.seed))
-            error_shared = subject.error(model)
-            subject.retrain(model)
-            draw = _generator(subject.seed)
-            points.append(Start(
-                init=init, bits=bits, best=best, error_shared=error_shared,
-                error=subject.error(model), inertia=sum(
-                    inertia(values, kmeans(values, 2 ** bits - 1, init=init, generator=draw))
-                    for values in _kept(pruned))))
-            progress(f"{bits} bits, {init}: error {error_shared:.2%}, trained "
-                     f"{points[-1].error:.2%}")
+            point = _init_point(subject, pruned, init, bits, best)
+            points.append(point)
+            progress(f"{bits} bits, {init}: error {point.error_shared:.2%}, trained "
+                     f"{point.error:.2%}")
     return points
 
 
-def start_figure(points: Sequence[Start]) -> StudyFigure:
-    """Errors before and after the centroids' training, and how far k-means is from the optimum
-    (the paper's Figure 8)."""
-    def panel(title: str, y_label: str, value: Callable[[Start], float], **options) -> Panel:
-        return Panel(title=title, x_label="bits of a code", y_label=y_label, series=tuple(
-            series(init, [point.bits for point in points if point.init == init],
-                   [value(point) for point in points if point.init == init])
-            for init in INITS), **options)
+def _init_point(subject: Subject, pruned: nn.Module, init: str, bits: int, best: float
+                ) -> InitPoint:
+    """The pruned network, shared and trained."""
+    model = copy.deepcopy(pruned)
+    share(model, slots=2 ** bits, init=init, generator=_generator(subject.seed))
+    error_shared = subject.error(model)
+    subject.retrain(model)
+    draw = _generator(subject.seed)
+    distances = sum(inertia(values, kmeans(values, 2 ** bits - 1, init=init, generator=draw))
+                    for values in _kept(pruned))
+    return InitPoint(init=init, bits=bits, best=best, error_shared=error_shared,
+                     error=subject.error(model), inertia=distances)
+
+
+def init_figure(points: Sequence[InitPoint]) -> StudyFigure:
+    """Errors before and after training of the centroids (the paper's Figure 8), and how far k-means
+    is from the optimum."""
+    def panel(title: str, y_label: str, value: Callable[[InitPoint], float], **options: str
+              ) -> Panel:
+        lines = []
+        for init in INITS:
+            mine = [point for point in points if point.init == init]
+            lines.append(series(init, [point.bits for point in mine], map(value, mine)))
+        return Panel(title=title, x_label="bits of a code", y_label=y_label, series=tuple(lines),
+                     log=options.get("log", ""), percent=options.get("percent", ""))
+
     panels = (
         panel("before the centroids are trained", "test error",
               lambda point: point.error_shared, percent="y"),
@@ -87,7 +98,7 @@ def start_figure(points: Sequence[Start]) -> StudyFigure:
         panel("sum of squared distances", "of k-means / the least there is",
               lambda point: point.inertia / point.best, log="y"))
     return StudyFigure(name="initialisation", panels=panels,
-                       title="Where the centroids start, LeNet-300-100 pruned")
+                       title="Initialisation of the centroids, LeNet-300-100 pruned")
 
 
 def _kept(model: nn.Module) -> list[np.ndarray]:

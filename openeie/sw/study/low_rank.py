@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Low-rank approximation by the truncated singular value decomposition: what pruning is up
-against in Deep Compression's comparison."""
+"""Low-rank approximation by the truncated singular value decomposition, with which Deep Compression
+compares pruning."""
 import copy
 from collections.abc import Mapping
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -11,16 +12,18 @@ __all__ = ["ranks_for", "factorise", "low_rank"]
 
 
 def ranks_for(model: nn.Sequential, rate: float) -> dict[str, int | None]:
-    """Ranks of a chain's linear layers at which all factors take about ``rate`` of its weights.
+    """Ranks of a chain's linear layers with which all factors together have about ``rate`` times
+    as many numbers as the weights.
 
-    Singular values go in by their share of their layer's sum of squares for each number that
-    their vectors take, the best first; every layer has at least rank 1. A layer whose factors
-    would take as much as itself is left as it is: None.
+    Singular values are added in the order of their benefit: their share of their layer's sum of
+    squares, divided by the numbers in their two vectors. Each layer has at least rank 1. A layer
+    whose factors would have as many numbers as its weights is not factorised: None.
     """
     layers = {name: layer.weight.detach().double() for name, layer in model.named_children()
               if isinstance(layer, nn.Linear)}
     budget = rate * sum(weight.numel() for weight in layers.values())
-    ranks, gains = dict.fromkeys(layers, 1), []
+    ranks = dict.fromkeys(layers, 1)
+    gains = []
     for name, weight in layers.items():
         energy = torch.linalg.svdvals(weight).square()
         gains += [(float(-share) / sum(weight.shape), name)
@@ -34,13 +37,14 @@ def ranks_for(model: nn.Sequential, rate: float) -> dict[str, int | None]:
 
 
 def _numbers(weight: Tensor, rank: int) -> int:
+    """Numbers in the factors of a weight [m, n], or in the weight if that has fewer."""
     return min(rank * sum(weight.shape), weight.numel())
 
 
 def factorise(layer: nn.Linear, rank: int) -> nn.Sequential:
-    """Two linear layers whose product is the nearest matrix of that rank (Eckart and Young).
+    """Two linear layers whose product is the nearest matrix of a rank (Eckart and Young, 1936).
 
-    The singular values are split evenly between the factors; the bias goes with the second.
+    Each factor gets the square roots of the singular values; the bias goes to the second.
 
     Raises
     ------
@@ -62,10 +66,11 @@ def factorise(layer: nn.Linear, rank: int) -> nn.Sequential:
 
 
 def low_rank(model: nn.Sequential, ranks: Mapping[str, int | None]) -> nn.Sequential:
-    """A copy of a chain with the named linear layers factorised, those of None left."""
+    """A copy of a chain with linear layers factorised to the given ranks; None leaves a layer
+    unchanged."""
     made = copy.deepcopy(model)
     for name, layer in model.named_children():
         rank = ranks.get(name)
         if rank is not None:
-            setattr(made, name, factorise(layer, rank))
+            setattr(made, name, factorise(cast(nn.Linear, layer), rank))
     return made

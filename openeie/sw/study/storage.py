@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bits that weights take under each way of storing them; what rates of compression count.
+"""Bits of weights in several storage formats, for rates of compression.
 
-Weights alone: biases are as large under every way. A weight in float32 takes 32 bits, and so does
-a centroid (the ``b`` of Deep Compression, section 3).
+Only weights are counted; biases take the same bits in all formats. A float32 weight has 32 bits,
+and so has a centroid (``b`` in Deep Compression, section 3).
 """
 import numpy as np
 
@@ -12,7 +12,7 @@ from ...core.entries.huffman import MAX_LENGTH, CanonicalCode
 __all__ = ["FLOAT_BITS", "entries_of", "sparse_bits", "codebook_bits", "sparse_codebook_bits",
            "huffman_bits", "low_rank_bits"]
 
-#: Of a weight, and of a centroid.
+#: Bits of a float32 weight, and of a centroid.
 FLOAT_BITS = 32
 _RUN_WIDTHS = range(1, 9)
 
@@ -31,42 +31,54 @@ def entries_of(codes: np.ndarray, run_width: int) -> tuple[np.ndarray, np.ndarra
 
 
 def sparse_bits(weight: np.ndarray) -> int:
-    """Of a pruned matrix: each entry a run and a float32, the best width of a run."""
+    """Bits of a pruned matrix: a run and a float32 per entry, with the best width of runs."""
     return _best(weight != 0, FLOAT_BITS)
 
 
 def codebook_bits(weights: int, slots: int) -> int:
-    """Of ``weights`` dense weights that share ``slots`` values: ``n log2 k + k b``."""
+    """Bits of ``weights`` dense weights that share ``slots`` values: ``n log2 k + k b``."""
     return weights * _width(slots) + slots * FLOAT_BITS
 
 
 def sparse_codebook_bits(codes: np.ndarray, slots: int) -> int:
-    """Of a pruned matrix whose weights are shared: each entry a run and a code, and the codebook.
+    """Bits of a pruned matrix with shared weights: a run and a code per entry, and the codebook.
 
-    codes : slots of the codebook, 0 where there is no weight.
+    Parameters
+    ----------
+    codes : slots of the codebook [out, ...], 0 where there is no weight.
     """
     return _best(codes != 0, _width(slots)) + slots * FLOAT_BITS
 
 
 def huffman_bits(codes: np.ndarray, slots: int) -> int:
-    """The same with runs and codes Huffman coded, four bits a symbol for the codewords' lengths."""
+    """As :func:`sparse_codebook_bits`, with runs and codes Huffman coded, and four bits for the
+    length of each symbol's codeword."""
     sizes = []
     for width in _RUN_WIDTHS:
-        run, code = entries_of(codes, width)
-        sizes.append(sum(CanonicalCode.of(symbols, size, MAX_LENGTH).bits(symbols) + 4 * size
-                         for symbols, size in ((run, 1 << width), (code, slots))))
+        runs, kept = entries_of(codes, width)
+        sizes.append(_coded_bits(runs, 1 << width) + _coded_bits(kept, slots))
     return min(sizes) + slots * FLOAT_BITS
 
 
+def _coded_bits(symbols: np.ndarray, size: int) -> int:
+    """Bits of Huffman-coded symbols below ``size``, and of the codewords' lengths."""
+    return CanonicalCode.of(symbols, size, MAX_LENGTH).bits(symbols) + 4 * size
+
+
 def low_rank_bits(shape: tuple[int, int], rank: int | None) -> int:
-    """Of a matrix [m, n] as a product of ``[m, rank]`` and ``[rank, n]``; as it is for None."""
-    return (shape[0] * shape[1] if rank is None else rank * sum(shape)) * FLOAT_BITS
+    """Bits of a matrix [m, n] as a product of [m, rank] and [rank, n]; of the matrix itself for
+    None."""
+    numbers = shape[0] * shape[1] if rank is None else rank * sum(shape)
+    return numbers * FLOAT_BITS
 
 
 def _width(slots: int) -> int:
+    """Bits of a code."""
     return max(1, (slots - 1).bit_length())
 
 
-def _best(there: np.ndarray, payload: int) -> int:
-    return min((payload + width) * len(entries_of(there.astype(np.int64), width)[0])
-               for width in _RUN_WIDTHS)
+def _best(mask: np.ndarray, payload: int) -> int:
+    """Bits of the entries of a matrix, non-zero where ``mask``, with the best width of runs and
+    ``payload`` bits each."""
+    codes = mask.astype(np.int64)
+    return min((payload + width) * len(entries_of(codes, width)[0]) for width in _RUN_WIDTHS)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network under study: LeNet-300-100 in float, and how copies of it are retrained."""
+"""The network under study, LeNet-300-100 in float, and the retraining of its copies."""
 import copy
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,17 +22,17 @@ _SIZES = (784, 300, 100, 10)
 
 @dataclass(frozen=True, kw_only=True)
 class Effort:
-    """How much is trained and how many points are measured.
+    """Amount of training and points of the measurements.
 
     Attributes
     ----------
     dense, retrain : training of the float network, and of a copy after each change.
-    strengths : of pruning: 1 keeps what the paper keeps, see :func:`~.rates.fractions_kept`.
+    strengths : of pruning, see :func:`~.rates.fractions_kept`; 1 is the paper's.
     slots : codebook sizes for sharing alone.
     joint_slots : codebook sizes for sharing after pruning.
     rates : of compression, for the low-rank approximation.
     bits : of a code, for the comparison of initialisations.
-    fractions : kept, for the sensitivity of each layer.
+    fractions : of weights kept, for the sensitivity of each layer.
     """
     dense: Schedule
     retrain: Schedule
@@ -53,14 +53,14 @@ FULL = Effort(dense=Schedule(epochs=20, rate=2e-3, final_rate=5e-5, batch=256),
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """A trained float network, never changed; its copies are.
+    """A trained float network. It is never changed; only its copies are.
 
     Attributes
     ----------
     model : the network.
     train, test : images float32 [n, pixels] and labels int64 [n].
     effort : of retraining.
-    seed : every retraining starts its random choices from it, whatever was trained before.
+    seed : of each retraining, independent of what was trained before.
     error_float : error rate of the network itself on the test images.
     """
     model: nn.Sequential
@@ -88,12 +88,12 @@ class Subject:
 
     @property
     def weights(self) -> int:
-        """Weights of the network, biases apart."""
+        """Number of weights of the network, without biases."""
         return sum(layer.weight.numel() for layer in weighted_layers(self.model).values())
 
 
 def lenet(seed: int) -> nn.Sequential:
-    """LeNet-300-100 with random weights; its layers are called as the paper calls them."""
+    """LeNet-300-100 with random weights; its layers have the paper's names."""
     with deterministic(seed):
         model = nn.Sequential()
         for number, (name, inputs, outputs) in enumerate(zip(LAYER_NAMES, _SIZES, _SIZES[1:])):
@@ -104,7 +104,7 @@ def lenet(seed: int) -> nn.Sequential:
 
 
 def weights_of(model: nn.Sequential) -> dict[str, np.ndarray]:
-    """Arrays to save with ``numpy.savez``, as :func:`read_weights` takes them."""
+    """Arrays to save with ``numpy.savez``, for :func:`read_weights`."""
     return {name: value.numpy().copy() for name, value in model.state_dict().items()}
 
 
@@ -113,12 +113,12 @@ def read_weights(path: str | Path) -> nn.Sequential:
 
     Parameters
     ----------
-    path : of the file: ``ip1.weight`` [300, 784], ``ip1.bias`` [300], ..., ``ip3.bias`` [10].
+    path : of a file with ``ip1.weight`` [300, 784], ``ip1.bias`` [300], ..., ``ip3.bias`` [10].
 
     Raises
     ------
-    InputError : the file cannot be read, or an array is missing, has another shape, or holds
-        anything but finite floats.
+    InputError : the file cannot be read; an array is missing, has another shape, or holds anything
+        but finite floats.
     """
     model = lenet(0)
     wanted = model.state_dict()
@@ -126,8 +126,9 @@ def read_weights(path: str | Path) -> nn.Sequential:
     for name, value in wanted.items():
         array = arrays.get(name)
         shape = list(value.shape)
-        if array is None or list(array.shape) != shape or array.dtype.kind != "f" \
-                or not np.isfinite(array).all():
+        fits = array is not None and list(array.shape) == shape and array.dtype.kind == "f" \
+            and np.isfinite(array).all()
+        if not fits:
             found = "nothing" if array is None else f"{array.dtype} {list(array.shape)}"
             raise InputError(f"{path}: array {name!r} must be finite floats {shape}, not {found}")
     model.load_state_dict({name: torch.from_numpy(arrays[name].astype(np.float32))

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is stored: how often each code and run occurs, and their bits before and after Huffman
-coding (Deep Compression, section 4)."""
+"""Frequencies of codes and runs in an artefact, and their bits before and after Huffman coding
+(Deep Compression, section 4)."""
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from ...core.artefact.artefact import loads, read_bytes, read_header
 from ...core.artefact.gap_stream import Gaps, split_runs
 from ...core.artefact.layer_headers import MatrixHeader
 from ...core.entries.huffman import MAX_LENGTH, CanonicalCode
-from .figure import StudyFigure, Panel, series
+from .figure import Panel, StudyFigure, series
 
 __all__ = ["Symbols", "symbols_of", "symbol_figure"]
 
@@ -21,10 +21,12 @@ class Symbols:
 
     Attributes
     ----------
-    layer, kind : of which; ``code`` or ``run``.
-    counts : how often each symbol occurs, fillers included.
-    bits_fixed : of one symbol without coding.
-    bits_huffman, entropy : mean bits of one symbol, coded, and the bound for any code.
+    layer : its name.
+    kind : ``code`` or ``run``.
+    counts : number of occurrences of each symbol, fillers included.
+    bits_fixed : bits of a symbol without coding.
+    bits_huffman : mean bits of a Huffman-coded symbol.
+    entropy : the lower bound of that mean for any code, bits.
     """
     layer: str
     kind: str
@@ -35,7 +37,7 @@ class Symbols:
 
 
 def symbols_of(path: Path) -> list[Symbols]:
-    """Codes and runs of every layer with a codebook in an artefact.
+    """Codes and runs of all layers with a codebook in an artefact.
 
     Raises
     ------
@@ -66,22 +68,23 @@ def _measure(layer: str, kind: str, symbols: np.ndarray, size: int) -> Symbols:
 
 
 def symbol_figure(symbols: list[Symbols], network: str) -> StudyFigure:
-    """Shares of the codes and of the runs, layer by layer, and their bits (the paper's
-    Figure 5)."""
+    """Frequencies of codes and runs by layer, and their bits (the paper's Figure 5)."""
     def panel(kind: str, label: str, start: int, style: str, log: str) -> Panel:
         lines = []
-        for one in (one for one in symbols if one.kind == kind):
-            counts = np.array(one.counts)
-            there = np.flatnonzero(counts)
-            lines.append(series(one.layer, there + start, counts[there] / counts.sum(), style))
+        for one in symbols:
+            if one.kind == kind:
+                counts = np.array(one.counts)
+                used = np.flatnonzero(counts)
+                lines.append(series(one.layer, used + start, counts[used] / counts.sum(), style))
         return Panel(title=f"{kind}s", x_label=label, y_label="share of entries", log=log,
                      series=tuple(lines), percent="y")
-    note = "bits of a code: " + "; ".join(
-        f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
-        if one.kind == "code") + "\nbits of a run: " + "; ".join(
-        f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
-        if one.kind == "run")
+
+    def bits(kind: str) -> str:
+        layers = [f"{one.layer} {one.bits_fixed} -> {one.bits_huffman:.2f}" for one in symbols
+                  if one.kind == kind]
+        return f"bits of a {kind}: {'; '.join(layers)}"
+
+    panels = (panel("code", "slot of the codebook", 0, "bars", ""),
+              panel("run", "zeros before the weight + 1", 1, "curve", "xy"))
     return StudyFigure(name=f"symbols-{network}", title=f"Codes and runs, {network}",
-                       panels=(panel("code", "slot of the codebook", 0, "bars", ""),
-                                    panel("run", "zeros before the weight + 1", 1, "curve", "xy")),
-                       note=note)
+                       panels=panels, note=f"{bits('code')}\n{bits('run')}")

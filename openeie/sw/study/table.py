@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Deep Compression's Tables 2 and 3 beside the same columns of a file."""
+"""Deep Compression's Tables 2 and 3, with the same columns measured from a file."""
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +11,8 @@ __all__ = ["PAPER", "PAPER_ERRORS", "PaperRow", "CompressionRow", "compression_r
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRow:
-    """A row as it is printed in the paper; bits: before, after Huffman coding; rates:
-    without, and with it."""
+    """A row of the paper's tables. Bits are given before and after Huffman coding, rates without
+    (``rate_shared``) and with it (``rate_stored``)."""
     weights: str
     kept: float
     weight_bits: float
@@ -25,13 +25,14 @@ class PaperRow:
 
 def _row(weights: str, kept: float, bits: tuple[float, float], index: tuple[float, float],
          rates: tuple[float, float]) -> PaperRow:
+    """A row from the paper's numbers, where shares are in per cent."""
     return PaperRow(weights=weights, kept=kept / 100, weight_bits=bits[0],
                     weight_bits_huffman=bits[1], index_bits=index[0],
                     index_bits_huffman=index[1], rate_shared=rates[0] / 100,
                     rate_stored=rates[1] / 100)
 
 
-#: Table 2 (LeNet-300-100) and Table 3 (LeNet-5) of the paper, by our names of the networks.
+#: Table 2 (LeNet-300-100) and Table 3 (LeNet-5) of the paper, by the zoo's names of the networks.
 PAPER = {
     "lenet-300-100": {
         "ip1": _row("235K", 8, (6, 4.4), (5, 3.7), (3.1, 2.32)),
@@ -51,32 +52,34 @@ PAPER_ERRORS = {"lenet-300-100": (0.0164, 0.0158), "lenet-5": (0.0080, 0.0074)}
 
 @dataclass(frozen=True, kw_only=True)
 class CompressionRow:
-    """A layer, or the total: ours from the bytes of a file, and the paper's, if it has the
-    layer."""
+    """A layer, or the total: columns measured from a file, and the paper's if it has the layer."""
     network: str
     ours: LayerColumns
     paper: PaperRow | None
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: the columns of both."""
-        ours, names = self.ours, ("weights", "weight_bits", "weight_bits_huffman", "index_bits",
-                                  "index_bits_huffman", "rate_shared", "rate_stored", "fillers")
+        ours = self.ours
+        names = ("weights", "weight_bits", "weight_bits_huffman", "index_bits",
+                 "index_bits_huffman", "rate_shared", "rate_stored", "fillers")
         return {"network": self.network, "layer": ours.name, "kept": ours.kept_share,
                 **{name: getattr(ours, name) for name in names},
                 "paper": None if self.paper is None else asdict(self.paper)}
 
 
 def compression_rows(name: str, path: Path) -> tuple[list[CompressionRow], Contents]:
-    """Rows of a file's layers that have weights, and of their total; and what the file holds.
+    """Rows of a file's layers with weights and of their total, and the contents of the file.
 
     Parameters
     ----------
-    name : of the network in :data:`PAPER`; another has no row of the paper's.
+    name : of the network in :data:`PAPER`; rows of other networks have no numbers of the paper.
 
     Raises
     ------
     ArtefactError : the file is damaged.
     """
-    contents, paper = inspect(path), PAPER.get(name, {})
-    return [CompressionRow(network=name, ours=layer, paper=paper.get(layer.name))
-            for layer in (*contents.layers, contents.total) if layer.weights], contents
+    contents = inspect(path)
+    paper = PAPER.get(name, {})
+    rows = [CompressionRow(network=name, ours=layer, paper=paper.get(layer.name))
+            for layer in (*contents.layers, contents.total) if layer.weights]
+    return rows, contents

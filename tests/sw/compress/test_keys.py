@@ -14,10 +14,11 @@ ALL = {"name": "n", "train": QUICK, "prune": {"keep": 0.5, "rounds": 2, "between
 
 def read_by_steps(recipe, monkeypatch, teacher):
     """For each step the fields of the recipe that it asks for while it runs."""
-    found, original = {}, pipeline.steps_of
+    found = {}
+    original = pipeline.steps_of
 
     def watched(name, step):
-        def run(course, state):
+        def run(context, state):
             asked = found.setdefault(name, set())
 
             class Watched(Recipe):
@@ -25,12 +26,13 @@ def read_by_steps(recipe, monkeypatch, teacher):
                     if field in Recipe.model_fields:
                         asked.add(field)
                     return super().__getattribute__(field)
-            before, course.recipe = course.recipe, Watched(**course.recipe.model_dump())
+            before = context.recipe
+            context.recipe = Watched(**before.model_dump())
             asked.clear()                           # what its own checks asked for
             try:
-                return step(course, state)
+                return step(context, state)
             finally:
-                course.recipe = before
+                context.recipe = before
         return run
     monkeypatch.setattr(pipeline, "steps_of", lambda recipe: {
         name: watched(name, step) for name, step in original(recipe).items()})

@@ -54,8 +54,8 @@ def leave(x):
 
 
 @pytest.mark.parametrize("network, recipe, message", [
-    (Tied, {}, "must belong to one layer, .* one and the same: 2.weight = 3.weight$"),
-    (Turned, {}, "one and the same: 1.weight = 2.weight$"),
+    (Tied, {}, "must belong to one layer, .* the same tensor: 2.weight = 3.weight$"),
+    (Turned, {}, "the same tensor: 1.weight = 2.weight$"),
     (lambda: Training(lambda y: (y, y)), {}, "must return while it is trained one tensor .*not "
                                              "tuple of a batch of 50"),
     (lambda: Training(lambda y: y[:, :9]), {}, "same outputs while it is trained, 10, not 9"),
@@ -100,7 +100,7 @@ def test_a_layer_may_be_called_chain_but_not_as_modules_call_things():
 
 
 @pytest.mark.parametrize("teacher, message", [
-    (nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), "teacher must answer with the 10 .*, not 9"),
+    (nn.Sequential(nn.Flatten(), nn.Linear(64, 9)), "teacher must have the 10 .*, not 9"),
     (nn.Linear(32, 10), r"teacher must run on images of shape \[1, 8, 8\]")])
 def test_teachers_that_answer_otherwise(teacher, message):
     with pytest.raises(InputError, match=message):
@@ -155,11 +155,11 @@ class Bare(nn.Module):
 
 
 @pytest.mark.parametrize("network, message", [
-    (lambda: nn.Sequential(nn.Flatten(), Standardised(64, 10)), "with those of 1; others, .* 1$"),
-    (lambda: nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, mode="bwn")), "not with those of 1;"),
-    (Own, "as they are, to be pruned; others, or what is made from these, are used in linear"),
-    (Aside, "as they are, to be pruned; it does not with those of aux$"),
-    (Twice, "it does not with those of idle$"),
+    (lambda: nn.Sequential(nn.Flatten(), Standardised(64, 10)), "use those of 1; others, .* 1$"),
+    (lambda: nn.Sequential(nn.Flatten(), BinaryLinear(64, 10, mode="bwn")), "not use those of 1;"),
+    (Own, "unmodified, to be pruned; others, or modified ones, are used in linear"),
+    (Aside, "unmodified, to be pruned; it does not use those of aux$"),
+    (Twice, "it does not use those of idle$"),
     (Bare, "must have a torch.nn.Conv2d or Linear to be pruned, and has none")])
 def test_pruning_that_would_be_in_vain(network, message):
     source = find_source(network())

@@ -69,7 +69,7 @@ EPOCH = {"epochs": 1}
     ({"prune": {"keep": True}}, "prune.keep must be"),
     ({"share": {"bits": 9}}, r"share.bits must be \"auto\", an integer in 1 .. 8"),
     ({"retrain": {"epochs": 1, "rate": float("nan")}}, "retrain.rate must be"),
-    ({"prune": {"keep": "auto", "rounds": 7}}, "prune: keep = \"auto\" chooses its rounds by it"),
+    ({"prune": {"keep": "auto", "rounds": 7}}, "prune: keep = \"auto\" chooses its own rounds"),
     ({"prune": {"keep": "auto", "schedule": "gradual"}}, "leave out rounds and schedule"),
     ({"prune": {"keep": 0.5, "schedule": "gradual"}}, "a schedule, 'gradual', needs rounds of 2"),
     ({"train": EPOCH, "distill": {}, "prune": {"keep": 0.5}, "retrain": EPOCH | {"epochs": True}},
@@ -80,11 +80,11 @@ EPOCH = {"epochs": 1}
     ({"data": {"offset": [1, 2.5]}}, r"recipe: a key is wrong:\n  data.offset must be an integer, "
                                      r"or a list of one for each channel, not \[1, 2.5\]$"),
     ({"data": {"shape": 64}}, r"a key is wrong:\n  data.shape must be a list of integers, not 64$"),
-    ({"retrain": EPOCH}, r"\[retrain\] trains what \[prune\] leaves, which is missing"),
-    ({"prune": {"keep": 0.5}, "distill": {}}, r"\[distill\] says how is trained, and nothing is"),
-    ({"encoding": "codebook"}, "encoding \"codebook\" is of layers with shared weights: add"),
-    ({"prune": {"keep": 0.5}, "data": {"augment": {"flip": True}}}, "data.augment is of images "
-                                                                    "to train with, and nothing"),
+    ({"retrain": EPOCH}, r"\[retrain\] trains what \[prune\] keeps, which is missing"),
+    ({"prune": {"keep": 0.5}, "distill": {}}, r"\[distill\] is for training, and nothing is tr"),
+    ({"encoding": "codebook"}, "encoding \"codebook\" is for layers with shared weights: add"),
+    ({"prune": {"keep": 0.5}, "data": {"augment": {"flip": True}}}, "data.augment is for training, "
+                                                                    "and nothing is trained"),
     ({"encoding": "zip"}, "encoding must be 'csr', 'codebook' or 'huffman', not 'zip'"),
 ])
 def test_what_cannot_be(fields, message):

@@ -10,7 +10,7 @@ from openeie.sw.compress.methods.kmeans import INITS
 from openeie.sw.compress.methods.prune import prune, weighted_layers
 from openeie.sw.compress.methods.share import share
 from openeie.sw.study.histograms import codebook_stems, histogram, weight_figure
-from openeie.sw.study.kmeans_init import best_inertia, inertia, start_figure, start_points
+from openeie.sw.study.kmeans_init import best_inertia, inertia, init_figure, init_points
 from support.study_subject import EFFORT, small_subject
 
 
@@ -35,16 +35,16 @@ def test_inertia_is_the_sum_of_squares_to_the_nearest(values, centroids):
     assert inertia(np.array(values), np.array(centroids)) == pytest.approx(wanted, abs=1e-9)
 
 
-def test_every_start_is_measured_and_none_beats_the_optimum(subject, pruned):
-    points = start_points(subject, pruned)
+def test_every_initialisation_is_measured_and_none_beats_the_optimum(subject, pruned):
+    points = init_points(subject, pruned)
     assert [(point.bits, point.init) for point in points] == [
         (bits, init) for bits in EFFORT.bits for init in INITS]
     for point in points:
         assert point.best == pytest.approx(best_inertia(pruned, point.bits))
         assert point.inertia >= point.best * (1 - 1e-9)
     assert points[-1].best < points[0].best
-    assert start_points(subject, pruned) == points
-    figure = start_figure(points)
+    assert init_points(subject, pruned) == points
+    figure = init_figure(points)
     assert [len(panel.series) for panel in figure.panels] == [3, 3, 3]
     assert min(y for line in figure.panels[2].series for y in line.y) >= 1 - 1e-9
 

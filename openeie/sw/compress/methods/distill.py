@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Distillation (Hinton, Vinyals, Dean 2015): a student learns what its teacher answers."""
+"""Distillation (Hinton, Vinyals, Dean, 2015): a student learns from its teacher's outputs."""
 import math
 from numbers import Real
 
@@ -16,27 +16,27 @@ __all__ = ["distillation"]
 def distillation(teacher: nn.Module, *, temperature: float, soft: float) -> Loss:
     """The loss of a student, for :func:`~openeie.sw.compress.methods.train.fit`.
 
-    ``soft * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - soft) * cross-entropy``,
-    means over the batch, ``T`` the temperature (section 2 of the paper; section 2.1: the gradient
-    of the first term falls as ``1 / T^2``, which the factor undoes, so that ``soft`` means the
-    same at every temperature).
+    It is ``soft * T^2 * KL(softmax(teacher / T) || softmax(student / T)) + (1 - soft) *
+    cross-entropy``, averaged over the batch, where ``T`` is the temperature (section 2 of the
+    paper). The gradient of the first term falls as ``1 / T^2`` (section 2.1); the factor ``T^2``
+    compensates, so that ``soft`` means the same at every temperature.
 
     Parameters
     ----------
-    teacher : of a batch as the student gets it, logits [batch, classes]. Put into eval mode, and
-        neither trained nor asked for gradients.
-    temperature : positive; 1 compares the probabilities as they are.
-    soft : share of the teacher's part, 0 .. 1; at 1 labels are not looked at.
+    teacher : gives logits [batch, classes] of the student's batches. It is put into eval mode and
+        not trained.
+    temperature : positive; 1 compares the probabilities themselves.
+    soft : weight of the teacher's term, 0 .. 1; at 1 the labels are not used.
 
     Raises
     ------
-    InputError : a temperature or a share out of range; by the loss, a teacher that is the student
-        itself, or whose outputs have another shape than the student's.
+    InputError : a temperature or a weight out of range. The loss itself raises it for a teacher
+        that is the student, or whose outputs have another shape than the student's.
     """
     if not _is_number(temperature) or not 0 < temperature < math.inf:
         raise InputError(f"temperature must be a positive number, not {temperature!r}")
     if not _is_number(soft) or not 0 <= soft <= 1:
-        raise InputError(f"soft, the share of the teacher's part, must be a number in 0 .. 1, "
+        raise InputError(f"soft, the weight of the teacher's term, must be a number in 0 .. 1, "
                          f"not {soft!r}")
 
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:

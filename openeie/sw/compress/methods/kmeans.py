@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Clustering of weights: k-means in one dimension, from three beginnings, and its optimum."""
+"""Clustering of weights: one-dimensional k-means with three initialisations, and its optimum."""
 from collections.abc import Iterator
 
 import kmeans1d
@@ -10,11 +10,11 @@ from ....core.errors import InputError, must_be_one_of
 
 __all__ = ["INITS", "kmeans", "optimal", "assign"]
 
-#: Where the centroids start (Deep Compression, section 3.2).
+#: Initialisations of the centroids (Deep Compression, section 3.2).
 INITS = ("linear", "density", "random")
-#: Values worked on at a time: what a core's cache holds.
+#: Values processed at a time; they fit a core's cache.
 _CHUNK = 1 << 16
-#: Up to so many limits are compared one by one, which is faster than to search among them.
+#: Up to this many limits, comparing with each is faster than a binary search.
 _FEW = 48
 
 
@@ -22,31 +22,31 @@ def kmeans(values: np.ndarray, count: int, *, init: str = "linear",
            generator: torch.Generator | None = None, iterations: int = 100) -> np.ndarray:
     """Centroids of one-dimensional k-means by Lloyd's iterations, ascending, float64 [count].
 
-    Where they start (Deep Compression, section 3.2):
+    Initialisations (Deep Compression, section 3.2):
 
-    - ``linear``: evenly spaced from the smallest to the largest value; the few large weights get
-      centroids of their own. Best in the paper's comparison.
-    - ``density``: at the quantiles (k + 1/2) / count, where most values are.
-    - ``random``: at ``count`` of the values, drawn without replacement (Forgy).
+    - ``linear``: evenly spaced from the smallest to the largest value, so that the few large
+      weights get their own centroids. Best in the paper's comparison.
+    - ``density``: the quantiles (k + 1/2) / count, where most values are.
+    - ``random``: ``count`` of the values, drawn without replacement (Forgy).
 
-    A cluster that loses its members stays where it is. Beside ``values`` it takes the memory of a
-    sorted copy and of its sums, 8 bytes a value.
+    The centroid of an empty cluster does not move. Needs memory for a sorted copy of ``values``
+    and for their sums, 8 bytes per value.
 
     Parameters
     ----------
     values : any shape, float32 or float64.
-    generator : draws for ``random``.
-    iterations : at most; it stops when no centroid moves.
+    generator : random numbers for ``random``.
+    iterations : most iterations; fewer if no centroid moves any more.
 
     Raises
     ------
-    InputError : no centroid, no value, one that is not finite, an unknown ``init``, or
+    InputError : no centroid, no value, a value that is not finite, an unknown ``init``, or
         ``random`` without a generator.
     """
     values = np.sort(_checked(values, count))
-    centroids = _start(values, count, init, generator)
+    centroids = _initial(values, count, init, generator)
     sums = np.zeros(len(values) + 1)
-    for at in range(0, len(values), _CHUNK):    # in parts: float32 would be copied as a whole
+    for at in range(0, len(values), _CHUNK):    # in parts, or numpy converts all float32 at once
         part = sums[at:at + _CHUNK + 1]
         part[1:] = values[at:at + _CHUNK]
         np.cumsum(part, out=part)
@@ -62,25 +62,25 @@ def kmeans(values: np.ndarray, count: int, *, init: str = "linear",
 
 
 def optimal(values: np.ndarray, count: int) -> np.ndarray:
-    """Centroids with the least sum of squared distances there is, ascending, float64 [count].
+    """Centroids with the smallest possible sum of squared distances, ascending, float64 [count].
 
-    By dynamic programming (Wu, 1991), in O(count * n): exact in one dimension. Takes about
-    ``4 * count + 100`` bytes a value. Where fewer values than centroids differ, the last centroid
-    stands several times.
+    By dynamic programming (Wu, 1991), in O(count * n), which is exact in one dimension. Needs
+    about ``4 * count + 100`` bytes per value. If there are fewer different values than centroids,
+    the last centroid is repeated.
 
     Raises
     ------
-    InputError : no centroid, no value, or one that is not finite.
+    InputError : no centroid, no value, or a value that is not finite.
     """
     values = _checked(values, count).astype(np.float64)
-    distinct = np.unique(values)
-    best = distinct if len(distinct) <= count \
-        else np.sort(kmeans1d.cluster(values.tolist(), count).centroids)
+    best = np.unique(values)
+    if len(best) > count:
+        best = np.sort(kmeans1d.cluster(values.tolist(), count).centroids)
     return np.concatenate([best, np.full(count - len(best), best[-1])])
 
 
 def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
-    """Number of the nearest centroid for each value, of two equally near the smaller.
+    """Number of the nearest centroid for each value; of two equally near ones, the smaller.
 
     Parameters
     ----------
@@ -100,12 +100,12 @@ def assign(values: np.ndarray, centroids: np.ndarray) -> np.ndarray:
     values = np.asarray(values)
     limits = _rounded(_middles(centroids), values.dtype, down=True)
     codes = np.zeros(values.size, np.uint8)
-    for part, of in _chunks(values.reshape(-1), codes):
+    for part, numbers in _chunks(values.reshape(-1), codes):
         if len(limits) > _FEW:
-            of[:] = np.searchsorted(limits, part)
+            numbers[:] = np.searchsorted(limits, part)
         else:
             for limit in limits:
-                of += part > limit
+                numbers += part > limit
     return codes.reshape(values.shape)
 
 
@@ -124,9 +124,9 @@ def _checked(values: np.ndarray, count: int) -> np.ndarray:
     return values
 
 
-def _start(values: np.ndarray, count: int, init: str,
-           generator: torch.Generator | None) -> np.ndarray:
-    """Where the centroids start among sorted values."""
+def _initial(values: np.ndarray, count: int, init: str,
+             generator: torch.Generator | None) -> np.ndarray:
+    """Initial centroids of sorted values, float64 [count]."""
     if init == "linear":
         return np.linspace(np.float64(values[0]), np.float64(values[-1]), count)
     if init == "density":
@@ -142,7 +142,7 @@ def _start(values: np.ndarray, count: int, init: str,
 
 
 def _sample(population: int, count: int, generator: torch.Generator) -> list[int]:
-    """``count`` different numbers below ``population`` (Floyd's algorithm)."""
+    """``count`` different random numbers below ``population`` (Floyd's algorithm)."""
     chosen: list[int] = []
     for last in range(population - count, population):
         drawn = int(torch.randint(last + 1, (), generator=generator))
@@ -151,29 +151,31 @@ def _sample(population: int, count: int, generator: torch.Generator) -> list[int
 
 
 def _middles(centroids: np.ndarray) -> np.ndarray:
+    """Limits between neighbouring centroids, float64."""
     centroids = np.asarray(centroids, np.float64)
     return (centroids[1:] + centroids[:-1]) / 2
 
 
 def _below(values: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """How many of the sorted ``values`` are below each limit."""
+    """For each limit, how many of the sorted ``values`` are below it."""
     return np.searchsorted(values, _rounded(limits, values.dtype, down=False))
 
 
 def _rounded(limits: np.ndarray, dtype: np.dtype, *, down: bool) -> np.ndarray:
-    """Limits float64 in the type of the values, which would otherwise all be converted.
+    """Float64 limits in the type of the values, so that numpy need not convert all values.
 
-    Nothing else changes: what is above a limit is above it rounded down, what is below it is
-    below it rounded up.
+    Comparisons stay the same: a value is above a limit if it is above the limit rounded ``down``,
+    and below it if it is below the limit rounded up.
     """
     if dtype != np.float32:
         return limits
     rounded = limits.astype(np.float32)
-    wrong = rounded > limits if down else rounded < limits
-    return np.where(wrong, np.nextafter(rounded, np.float32(-np.inf if down else np.inf)), rounded)
+    if down:
+        return np.where(rounded > limits, np.nextafter(rounded, np.float32(-np.inf)), rounded)
+    return np.where(rounded < limits, np.nextafter(rounded, np.float32(np.inf)), rounded)
 
 
 def _chunks(*arrays: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-    """The same stretches of several vectors."""
+    """Corresponding parts of several vectors of one length."""
     for at in range(0, len(arrays[0]), _CHUNK):
         yield tuple(array[at:at + _CHUNK] for array in arrays)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Training of a float network from nothing: SGD in one cycle, on images kept as bytes."""
+"""Training of a float network from random weights: SGD in one cycle, on images kept as bytes."""
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +14,14 @@ __all__ = ["Cycle", "FlipShift", "fit_cycle", "predict", "smooth_cross_entropy"]
 
 @dataclass(frozen=True, kw_only=True)
 class Cycle:
-    """SGD with Nesterov momentum; the rate climbs from zero to its peak and falls, linearly.
+    """SGD with Nesterov momentum; the rate rises linearly from zero to its peak, and falls again.
 
     Attributes
     ----------
     epochs : passes over the data.
     rate : the largest learning rate.
     rise : fraction of all steps until the peak.
-    batch : images in a step; what is left over in an epoch is skipped.
+    batch : images per step; an incomplete batch at the end of an epoch is skipped.
     momentum : of SGD.
     decay : weight decay (added to the gradient, as usual for SGD).
     """
@@ -50,7 +50,7 @@ class Cycle:
 
 @dataclass(frozen=True, kw_only=True)
 class FlipShift:
-    """Mirrors every other image, on average, and shifts each by whole pixels; zero outside.
+    """Mirrors each image with probability 1/2, and shifts it by whole pixels; zero outside.
 
     Attributes
     ----------
@@ -70,7 +70,8 @@ class FlipShift:
 
 
 def smooth_cross_entropy(smoothing: float) -> Loss:
-    """Cross-entropy with labels that leave ``smoothing`` of their weight to all the classes."""
+    """Cross-entropy with smoothed labels: ``smoothing`` of a label's weight is spread evenly over
+    all classes."""
     def loss(model: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
         return functional.cross_entropy(model(images), labels, label_smoothing=smoothing)
     return loss
@@ -86,7 +87,7 @@ def fit_cycle(model: nn.Module, images: np.ndarray, labels: np.ndarray, cycle: C
     ----------
     images : uint8 [n, channels, height, width]; augmented as bytes.
     labels : uint8 [n].
-    scale : what one unit of a pixel is worth to the model.
+    scale : value of one unit of a pixel to the model.
     generator, loss, watch : as of :func:`~.train.fit`; ``loss`` gets float32 images.
 
     Returns
@@ -104,13 +105,20 @@ def fit_cycle(model: nn.Module, images: np.ndarray, labels: np.ndarray, cycle: C
 
 
 def _floats(pixels: Tensor, scale: float) -> Tensor:
-    """Bytes as the model takes them."""
+    """Pixels as the model takes them."""
     return channels_last(pixels).to(torch.float32) * scale
 
 
 def predict(model: nn.Module, images: np.ndarray, *, scale: float,
             batch: int = 500) -> np.ndarray:
-    """The class of the largest output of each image, uint8 [n, channels, height, width]."""
+    """The class of the largest output for each image, int64 [n].
+
+    Parameters
+    ----------
+    images : uint8 [n, channels, height, width].
+    scale : value of one unit of a pixel to the model.
+    batch : images at a time.
+    """
     model.eval()
     with torch.no_grad():
         return np.concatenate([

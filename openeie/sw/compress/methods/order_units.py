@@ -1,41 +1,48 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reordering of a chain's units, so that weights of a column lie together."""
+"""Reordering of a chain's units, so that the weights of a column are close together."""
 from collections import Counter
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from ....core.errors import InputError
 from ..graph_module import GraphModule, chain_of
-from .prune import WEIGHTED
+from .prune import WEIGHTED, weight_parts
 
 __all__ = ["unorderable", "order_units"]
 
-#: What keeps the order of channels, or flattens them in order.
+#: Modules that keep the order of channels, or flatten them in order.
 _BETWEEN = (nn.ReLU, nn.MaxPool2d, nn.AvgPool2d, nn.AdaptiveAvgPool2d, nn.Flatten, nn.Unflatten,
             nn.Dropout, nn.Identity)
 
 
 def unorderable(model: nn.Module) -> list[str]:
-    """The modules for which a network's units cannot be ordered; the network itself if it is no
-    chain."""
+    """The modules that prevent a network's units from being ordered, as "name (type)"; the network
+    itself if it is no chain."""
     chain = _chain(model)
-    readers = Counter(where for _, module in chain for where in _storages(module))
-    return [f"{name} ({type(module).__name__})" for number, (name, module) in enumerate(chain)
-            if not isinstance(module, (*WEIGHTED, *_BETWEEN))
-            or (isinstance(module, nn.Conv2d) and module.groups != 1)
-            or (isinstance(module, nn.Unflatten) and number > 0)
-            or any(readers[where] > 1 for where in _storages(module))]
+    readers: Counter[int] = Counter()
+    for _, module in chain:
+        readers.update(_storages(module))
+    wrong = []
+    for number, (name, module) in enumerate(chain):
+        known = isinstance(module, (*WEIGHTED, *_BETWEEN))
+        grouped = isinstance(module, nn.Conv2d) and module.groups != 1
+        inside = isinstance(module, nn.Unflatten) and number > 0
+        tied = any(readers[address] > 1 for address in _storages(module))
+        if not known or grouped or inside or tied:
+            wrong.append(f"{name} ({type(module).__name__})")
+    return wrong
 
 
 def _storages(module: nn.Module) -> set[int]:
-    """Where the parameters of a layer lie; those of two layers, or of one that runs twice, cannot
-    be moved for one of them alone."""
+    """Addresses of a layer's parameters. Parameters of two layers, or of one that runs twice,
+    cannot be reordered for one of them alone."""
     return {one.untyped_storage().data_ptr() for one in module.parameters() if one.numel()}
 
 
 def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
-    """What a model calls one after the other; the model itself unless it is such a chain."""
+    """The modules that a model runs one after another; the model itself if it is no such chain."""
     if isinstance(model, nn.Sequential) and type(model).forward is nn.Sequential.forward:
         return list(model._modules.items())
     chain = chain_of(model) if isinstance(model, GraphModule) else []
@@ -43,32 +50,32 @@ def _chain(model: nn.Module) -> list[tuple[str, nn.Module]]:
 
 
 def order_units(model: nn.Module, *, balance: int | None = None) -> None:
-    """Reorder hidden units and channels by how many weights they have left, most first, in place.
+    """Reorder hidden units and channels by their number of remaining weights, most first, in place.
 
-    The function computed stays the same. Weights of a column move closer together, so the file
-    needs fewer fillers and shorter runs; and since PE k owns the units k, k + N, ..., every PE
-    gets its share of the heavy ones. Call between pruning and sharing.
+    The network's function does not change. The weights of a column move closer together, so that
+    the file needs fewer fillers and shorter runs; and because PE k owns the units k, k + N, ...,
+    each PE gets a share of the heavy ones. Call between pruning and sharing.
 
     Parameters
     ----------
-    balance : of a network that was pruned evenly for so many PEs: units are ordered inside each
-        PE alone, which leaves every PE the weights it has.
+    balance : number of PEs for which the network was pruned evenly. Units are then ordered within
+        each PE, so that each keeps its weights.
 
     Raises
     ------
-    InputError : a module that cannot stand between the layers, a grouped convolution, a layer
-        that runs twice or whose weights are another's, too; all of them are named.
+    InputError : names all modules that cannot be between the layers, grouped convolutions, and
+        layers that run twice or share weights with others.
     """
     wrong = unorderable(model)
     if wrong:
         raise InputError(f"units can be ordered in a chain of ungrouped convolutions, linear "
-                         f"layers, ReLUs, pools and flattening, each with weights of its own, "
+                         f"layers, ReLUs, pools and flattening, each with its own weights, "
                          f"not {', '.join(wrong)}")
     layers = [module for _, module in _chain(model) if isinstance(module, WEIGHTED)]
     for before, after in zip(layers, layers[1:]):
         weights = torch.count_nonzero(before.weight.detach().flatten(1), dim=1)
         order = _heaviest_first(weights, balance or 1)
-        # Behind a flattened map, each channel is a block of columns.
+        # After a flattened map, each channel is a block of columns.
         block = after.weight.shape[1] // len(order)
         columns = (order[:, None] * block + torch.arange(block)).reshape(-1)
         with torch.no_grad():
@@ -79,7 +86,7 @@ def order_units(model: nn.Module, *, balance: int | None = None) -> None:
 
 
 def _heaviest_first(weights: Tensor, pes: int) -> Tensor:
-    """Order of the units; those of PE k stay at k, k + pes, ..."""
+    """Order of the units; the units of PE k stay among k, k + pes, ..."""
     order = torch.empty_like(weights)
     for pe in range(min(pes, len(weights))):
         order[pe::pes] = pe + pes * torch.argsort(weights[pe::pes], descending=True, stable=True)
@@ -87,11 +94,13 @@ def _heaviest_first(weights: Tensor, pes: int) -> Tensor:
 
 
 def _permute(layer: nn.Conv2d | nn.Linear, order: Tensor, *, dim: int) -> None:
-    """Reorder rows or columns of the weight and of whatever parametrises it."""
-    tensors = [layer.weight]
+    """Reorder rows or columns of the weight, and of the tensors it is computed from."""
+    tensors: list[Tensor] = [layer.weight]
     if hasattr(layer, "parametrizations"):
-        holder = layer.parametrizations.weight
-        tensors = [holder.original] + [buffer for part in holder for buffer in part.buffers()]
+        parts = weight_parts(layer)
+        tensors = [cast(Tensor, parts.original)]
+        for part in parts:
+            tensors += part.buffers()
     for tensor in tensors:
         if tensor.shape != layer.weight.shape:
             raise ValueError("units must be ordered before their weights are shared")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Magnitude pruning of any module's layers with weights: masks that training cannot undo."""
+"""Magnitude pruning of a module's layers, by masks that training cannot undo."""
 from collections.abc import Iterable, Mapping
+from typing import cast
 
 import numpy as np
 import torch
@@ -11,16 +12,17 @@ from ....core.errors import InputError, must_be_one_of
 from ...float.plain_weights import ADVICE, remove_parametrization
 from ...seed import is_integer
 
-__all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "release",
-           "kept"]
+__all__ = ["WEIGHTED", "weighted_layers", "prune", "prune_global", "hold_zeros", "weight_parts",
+           "release", "kept"]
 
 #: Modules whose ``weight`` is pruned and shared.
 WEIGHTED = (nn.Conv2d, nn.Linear)
-_PRUNED = -1.0              # score of a weight that was pruned before: below every magnitude
+_PRUNED = -1.0              # score of a weight that is pruned already; below every magnitude
 
 
 class _Mask(nn.Module):
     """``weight * mask``: a pruned weight is zero and receives no gradient."""
+    mask: Tensor
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__()
@@ -32,7 +34,7 @@ class _Mask(nn.Module):
 
 def weighted_layers(model: nn.Module, names: Iterable[str] | None = None
                     ) -> dict[str, nn.Conv2d | nn.Linear]:
-    """The convolutions and linear layers inside ``model`` by their dotted names, in the order of
+    """The convolutions and linear layers of ``model`` by their dotted names, in the order of their
     definition; all of them, or those in ``names``.
 
     Raises
@@ -52,11 +54,11 @@ def weighted_layers(model: nn.Module, names: Iterable[str] | None = None
 
 
 def _largest(scores: Tensor, count: int) -> Tensor:
-    """Boolean mask of the ``count`` largest of ``scores`` [n]; of equals the first.
+    """Mask bool [n] of the ``count`` largest of ``scores`` [n]; of equal ones, the first.
 
     Raises
     ------
-    ValueError : there are not so many.
+    ValueError : ``count`` exceeds n.
     """
     if not 0 <= count <= len(scores):
         raise ValueError(f"count must be in 0 .. {len(scores)}, not {count!r}")
@@ -72,22 +74,22 @@ def _largest(scores: Tensor, count: int) -> Tensor:
 def prune(model: nn.Module, keep: Mapping[str, float], *, balance: int | None = None) -> None:
     """Keep the largest weights of the named layers, in place; call again to keep fewer.
 
-    A weight once pruned stays pruned, even where more are asked for later. A layer that has a
-    weight keeps one at least.
+    A pruned weight stays pruned, also when a later call asks for more weights. A layer that has
+    weights keeps at least one.
 
     Parameters
     ----------
     keep : layer name -> fraction of its weights to keep, rounded to a count.
-    balance : number of PEs among which each layer's weights are to be spread evenly
-        (load-balance-aware pruning, ESE, section 3.2). PE k of N owns the rows (output channels)
-        i with i mod N = k, and the largest weights are chosen inside each PE's rows: no two PEs'
-        counts differ by more than one, unless a PE has fewer weights left than its share. By
-        default they are chosen among all of the layer.
+    balance : number of PEs over which each layer's weights are spread evenly (load-balance-aware
+        pruning, ESE, section 3.2). PE k of N owns the rows (output channels) i with i mod N = k,
+        and the largest weights are chosen within each PE's rows: the PEs' counts differ by at
+        most one, unless a PE has fewer weights left than its share. None: the largest weights of
+        the whole layer are chosen.
 
     Raises
     ------
     InputError : an unknown layer, a fraction outside 0 .. 1, a number of PEs that is no integer
-        of at least 1, a layer whose weights are shared already or are not all finite. Nothing is
+        of at least 1, a layer whose weights are shared already or not all finite. Nothing is
         pruned then.
     """
     layers = weighted_layers(model, keep)
@@ -110,16 +112,16 @@ def prune_global(model: nn.Module, keep: float, *, layers: Iterable[str] | None 
 
     Parameters
     ----------
-    keep : fraction of all their weights to keep; exactly ``round(keep * total)`` are kept,
-        fewer only if fewer were left before, and more only so that each layer keeps its largest
-        one. Of equal magnitudes the first are kept.
+    keep : fraction of all their weights to keep. Exactly ``round(keep * total)`` are kept: fewer
+        only if fewer were left before, more only if otherwise a layer would lose its largest
+        weight. Of equal magnitudes the first are kept.
     layers : names of the layers, by default all.
-    normalise : compare magnitudes divided by the root mean square of what is left of their
-        layer, so that layers with small weights are not pruned first.
+    normalise : divide magnitudes by the root mean square of their layer's remaining weights, so
+        that layers with small weights are not pruned first.
 
     Raises
     ------
-    InputError : as :func:`prune`.
+    InputError : as :func:`prune`, or a model without layers to prune.
     """
     chosen = weighted_layers(model, layers)
     if not chosen:
@@ -131,23 +133,26 @@ def prune_global(model: nn.Module, keep: float, *, layers: Iterable[str] | None 
     if normalise:
         scores = [torch.where(score < 0, score, score / _root_mean_square(score))
                   for score in scores]
-    for score in scores:                # each layer's largest one comes before all others
+    for score in scores:                # each layer's largest weight ranks first
         if score.numel() and float(score.max()) > 0:
             score[int(torch.nonzero(score == score.max())[0])] = torch.inf
+
     together = torch.cat(scores)
-    count = max(min(round(keep * len(together)), int((together >= 0).sum())),
-                int((together == torch.inf).sum()))
+    left = int((together >= 0).sum())
+    firsts = int((together == torch.inf).sum())
+    count = max(min(round(keep * len(together)), left), firsts)
     for layer, mask in zip(chosen.values(), _largest(together, count).split(sizes)):
         _set_mask(layer, mask.reshape(layer.weight.shape))
 
 
 def _root_mean_square(score: Tensor) -> float:
+    """Of the weights that are not pruned; 1 if these are all zero."""
     left = score[score >= 0].double()
     return float(left.square().mean().sqrt()) if len(left) and left.any() else 1.0
 
 
 def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
-    """Magnitudes, shaped as the weight; :data:`_PRUNED` where the weight was pruned before."""
+    """Magnitudes, shaped as the weight; :data:`_PRUNED` where a weight is pruned already."""
     if "weight" not in layer._parameters and not parametrize.is_parametrized(layer, "weight"):
         raise InputError(f"layer {name!r}: its weight must be a plain parameter to be pruned, not "
                          f"computed from others; {ADVICE}")
@@ -157,7 +162,7 @@ def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
                          f"{int((~torch.isfinite(magnitude)).sum())} are not")
     if not parametrize.is_parametrized(layer, "weight"):
         return magnitude
-    part = layer.parametrizations.weight[0]
+    part = weight_parts(layer)[0]
     if not isinstance(part, _Mask):
         raise InputError(f"layer {name!r} must be pruned before its weights are shared, or "
                          f"parametrised otherwise")
@@ -165,24 +170,36 @@ def _scores(name: str, layer: nn.Conv2d | nn.Linear) -> Tensor:
 
 
 def _balanced(scores: Tensor, count: int, pes: int) -> Tensor:
-    """Mask of the largest ``scores``, ``count`` in all, spread evenly over ``pes`` PEs' rows."""
+    """Mask of the largest ``scores``, ``count`` in all, spread evenly over the rows of ``pes``
+    PEs."""
     parts = [scores[pe::pes].reshape(-1) for pe in range(min(pes, len(scores)))]
     room = np.array([int((part >= 0).sum()) for part in parts])
     count = min(count, int(room.sum()))
-    # The level to which all are filled; some take one more.
-    low, high = 0, int(room.max())
-    while low < high:
-        middle = (low + high + 1) // 2
-        low, high = (middle, high) if np.minimum(room, middle).sum() <= count else (low, middle - 1)
-    quotas = np.minimum(room, low)
-    more = [_nth_largest(part, low + 1) if quota > low else _PRUNED
-            for part, quota in zip(parts, room)]
-    quotas[np.argsort(more, kind="stable")[::-1][:count - int(quotas.sum())]] += 1
+    quotas = _quotas(parts, room, count)
     mask = torch.zeros(scores.shape, dtype=torch.bool)
     for pe, (part, quota) in enumerate(zip(parts, quotas)):
         rows = mask[pe::pes]
         rows.copy_(_largest(part, int(quota)).reshape(rows.shape))
     return mask
+
+
+def _quotas(parts: list[Tensor], room: np.ndarray, count: int) -> np.ndarray:
+    """How many scores each PE keeps, int64 [PEs]: as evenly as their ``room`` [PEs] allows."""
+    low = 0
+    high = int(room.max())
+    while low < high:                   # the most that every PE with room can keep
+        middle = (low + high + 1) // 2
+        if np.minimum(room, middle).sum() <= count:
+            low = middle
+        else:
+            high = middle - 1
+    quotas = np.minimum(room, low)
+    # The rest go to the PEs whose next score is largest.
+    following = [_nth_largest(part, low + 1) if space > low else _PRUNED
+                 for part, space in zip(parts, room)]
+    rest = count - int(quotas.sum())
+    quotas[np.argsort(following, kind="stable")[::-1][:rest]] += 1
+    return quotas
 
 
 def _nth_largest(scores: Tensor, n: int) -> float:
@@ -195,12 +212,19 @@ def _set_mask(layer: nn.Conv2d | nn.Linear, mask: Tensor) -> None:
 
 
 def hold_zeros(layer: nn.Conv2d | nn.Linear) -> None:
-    """Weights of a layer that are zero now stay zero, as pruned ones do."""
+    """Make weights of a layer that are zero now stay zero, like pruned ones."""
     _set_mask(layer, layer.weight.detach() != 0)
 
 
+def weight_parts(layer: nn.Conv2d | nn.Linear) -> parametrize.ParametrizationList:
+    """What a layer's parametrised weight is computed from: the parametrisations in order, and
+    ``original``, the parameter that is trained."""
+    parts = cast(nn.ModuleDict, layer.parametrizations)
+    return cast(parametrize.ParametrizationList, parts["weight"])
+
+
 def release(layer: nn.Conv2d | nn.Linear) -> None:
-    """Make the weight of a layer a plain parameter again, of the values it has."""
+    """Make the weight of a layer a plain parameter again, of the values that it has."""
     if parametrize.is_parametrized(layer, "weight"):
         remove_parametrization(layer, "weight")
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The float training loop: seeded, deterministic, with affine augmentation of small images."""
+"""The training loop: seeded, deterministic, with affine augmentation of small images."""
 import contextlib
 import math
 from collections.abc import Callable, Iterable, Iterator
@@ -17,7 +17,7 @@ __all__ = ["Affine", "Augment", "Schedule", "TrainingSchedule", "Loss", "Watch",
            "deterministic", "channels_last", "labelled_tensors", "cross_entropy", "fit",
            "error_rate"]
 
-#: What training lowers: of a model on a batch of images and their labels, a scalar.
+#: What training minimises: ``loss(model, images, labels)`` of a batch, a scalar.
 Loss = Callable[[nn.Module, Tensor, Tensor], Tensor]
 #: Random changes of a batch of images, ``augment(images, generator)``.
 Augment = Callable[[Tensor, torch.Generator], Tensor]
@@ -26,24 +26,25 @@ Watch = Callable[[int, int, float], None]
 
 
 class Inputs(Protocol):
-    """Images that become float32 [batch, ...] when they are taken; a tensor is such a thing."""
+    """Images that are converted to what the model takes when a batch is selected; a tensor of
+    float32 [n, ...] is one kind of these."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, chosen: Tensor) -> Tensor: ...
 
     def split(self, size: int) -> Iterable[Tensor]:
-        """All of them, in parts of ``size``."""
+        """All images, in parts of ``size``."""
 
 
 class TrainingSchedule(Protocol):
-    """How long is trained, and how: what :func:`fit` asks of a schedule.
+    """What :func:`fit` needs of a schedule: length, optimiser and learning rates.
 
     Attributes
     ----------
     epochs : passes over the data.
     rate : the learning rate that messages name.
-    batch : images in a step; what is left over in an epoch is skipped.
+    batch : images per step; an incomplete batch at the end of an epoch is skipped.
     """
     @property
     def epochs(self) -> int: ...
@@ -63,7 +64,7 @@ class TrainingSchedule(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Affine:
-    """Random affine maps of an image, drawn anew for each one.
+    """Random affine maps, drawn anew for each image.
 
     Attributes
     ----------
@@ -71,7 +72,7 @@ class Affine:
     rotate : largest rotation, degrees.
     scale : largest relative change of size along each axis, e.g. 0.1.
     shear : largest shear, as a tangent.
-    flip : turn every second image, at random, to its mirror image.
+    flip : mirror each image with probability 1/2.
     """
     shift: float = 0.0
     rotate: float = 0.0
@@ -80,15 +81,16 @@ class Affine:
     flip: bool = False
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        """Mapped copies of ``images`` [batch, side * side] or [batch, channels, height, width],
-        bilinear, zero outside."""
+        """Mapped copies of ``images`` [batch, side * side] or [batch, channels, height, width];
+        bilinear, and zero outside."""
         shape = _map_shape(images)
-        # A map's coordinates run from -1 to 1 along both axes: where it is not square, a pixel is
-        # another step along one than along the other.
+        # torch's coordinates run from -1 to 1 along both axes: on a map that is not square, a
+        # pixel is a different step along each.
         tall = shape[2] / shape[3]
         draw = torch.rand(len(images), 6, generator=generator) * 2 - 1
         angle = draw[:, 0] * math.radians(self.rotate)
-        cos, sin = torch.cos(angle), torch.sin(angle)
+        cos = torch.cos(angle)
+        sin = torch.sin(angle)
         x_size, y_size = (1 + draw[:, 1:3] * self.scale).unbind(1)
         shear = draw[:, 3] * self.shear
         right = draw[:, 4] * (2 * self.shift / shape[3])
@@ -105,7 +107,7 @@ class Affine:
 
 
 def _map_shape(images: Tensor) -> list[int]:
-    """Batch, channels, height and width of images, which may be flat if they are square."""
+    """[batch, channels, height, width] of images, which may be flat if they are square."""
     if images.ndim == 4:
         return list(images.shape)
     side = math.isqrt(images.shape[1])
@@ -117,14 +119,14 @@ def _map_shape(images: Tensor) -> list[int]:
 
 @dataclass(frozen=True, kw_only=True)
 class Schedule:
-    """One stretch of training: AdamW with a half-cosine learning rate.
+    """Training by AdamW, with a learning rate that falls along half a cosine.
 
     Attributes
     ----------
     epochs : passes over the data.
     rate : learning rate at the start.
     final_rate : learning rate at the end.
-    batch : images in a step; what is left over in an epoch is skipped.
+    batch : images per step; an incomplete batch at the end of an epoch is skipped.
     decay : weight decay, decoupled from the gradient.
     """
     epochs: int
@@ -149,15 +151,15 @@ class Schedule:
 
 @contextlib.contextmanager
 def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator]:
-    """Everything torch does inside is repeatable bit for bit; yields a seeded generator.
+    """Make everything that torch computes inside repeatable bit for bit; yields a seeded generator.
 
-    One thread, deterministic algorithms, and torch's global generator seeded (modules draw their
-    initial weights from it); all three are put back afterwards. Where not ``strict``, operators
-    of which torch has no repeatable version run all the same, as there are on CUDA.
+    Inside, torch uses one thread and deterministic algorithms, and its global generator, from
+    which modules draw their initial weights, is seeded. All three are restored afterwards. Without
+    ``strict``, operators that have no deterministic version are allowed, as some on CUDA have not.
     """
     threads = torch.get_num_threads()
-    before = (torch.are_deterministic_algorithms_enabled(),
-              torch.is_deterministic_algorithms_warn_only_enabled())
+    enabled = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         torch.set_num_threads(1)
@@ -166,19 +168,19 @@ def deterministic(seed: int, *, strict: bool = True) -> Iterator[torch.Generator
             yield torch.Generator().manual_seed(seed)
         finally:
             torch.set_num_threads(threads)
-            torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+            torch.use_deterministic_algorithms(enabled, warn_only=warn_only)
 
 
 def labelled_tensors(images: np.ndarray, labels: np.ndarray, *, white: int = 255
                      ) -> tuple[Tensor, Tensor]:
-    """Pixels uint8 [n, ...] as float32, of which ``white`` is 1, and labels [n] as int64."""
+    """Pixels uint8 [n, ...] as float32, divided by ``white``, and labels [n] as int64."""
     return (torch.from_numpy(images.astype(np.float32)) / white,
             torch.from_numpy(labels.astype(np.int64)))
 
 
 def channels_last(images: Tensor) -> Tensor:
-    """The same maps in the layout that convolutions of several channels are fastest with, on a
-    processor by more than half; what is no map, or of one channel, as it is."""
+    """The same maps in the memory layout in which convolutions of several channels are fastest, on
+    a CPU by more than half; other tensors, and maps of one channel, unchanged."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 else images
 
 
@@ -276,7 +278,7 @@ def _train_epoch(model: nn.Module, optimiser: torch.optim.Optimizer, loss: Loss,
 
 
 def error_rate(model: nn.Module, images: Inputs, labels: Tensor) -> float:
-    """Fraction of images whose largest output is not their label."""
+    """Share of misclassified images: those whose largest output is not their label's."""
     model.eval()
     with torch.no_grad():
         answers = torch.cat([model(channels_last(part)).flatten(1).argmax(1)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fractions of weights to keep in each layer, chosen under an accuracy budget."""
+"""Choice of the fraction of weights to keep in each layer, within an accuracy budget."""
 import copy
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from torch import nn
 
@@ -14,18 +15,18 @@ from .sensitivity import Measure, scan
 
 __all__ = ["Trial", "Ratios", "stored_bits", "choose_ratios"]
 
-#: Of the weights a layer still has, what a round may leave.
+#: Fractions of a layer's remaining weights that a round may keep.
 FRACTIONS = (1.0, 0.95, 0.9, 0.85, 0.8, 0.75, 0.7, 0.6, 0.5, 0.4, 0.3)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One network that was pruned, retrained and measured.
+    """One pruned, retrained and measured network.
 
     Attributes
     ----------
     keep : layer name -> fraction of its weights kept.
-    bits : what its entries are estimated to take, see :func:`stored_bits`.
+    bits : estimated bits of its entries in a file, see :func:`stored_bits`.
     error : as measured.
     multiplier : price of a bit, in loss, at which its layers were pruned in this round.
     valid : the error is within the budget.
@@ -44,8 +45,8 @@ class Ratios:
     Attributes
     ----------
     keep, bits, error : of the best trial.
-    budget : that was given.
-    trials : all networks tried, in order; the first is the model as given.
+    budget : as given.
+    trials : all trials, in order; the first is the given model.
     model : the best network, pruned and retrained.
     """
     keep: dict[str, float]
@@ -55,19 +56,20 @@ class Ratios:
     trials: tuple[Trial, ...]
     model: nn.Module = field(repr=False, compare=False)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """Plain values, without the model."""
+        trials = [vars(trial) | {"keep": dict(trial.keep)} for trial in self.trials]
         return {"keep": dict(self.keep), "bits": self.bits, "error": self.error,
-                "budget": self.budget, "trials": [vars(trial) | {"keep": dict(trial.keep)}
-                                                  for trial in self.trials]}
+                "budget": self.budget, "trials": trials}
 
 
 def stored_bits(weights: int, kept: int, code_bits: float = 4.0) -> float:
-    """Bits that the entries of a layer take, estimated: the entropy of which weights are kept, if
-    each is with the same probability, and the codes."""
+    """Estimated bits of a layer's entries: ``code_bits`` for each kept weight, and the entropy of
+    the positions, if each weight is kept with the same probability."""
     share = kept / weights
-    entropy = 0.0 if share in (0.0, 1.0) else \
-        -share * math.log2(share) - (1 - share) * math.log2(1 - share)
+    entropy = 0.0
+    if 0 < share < 1:
+        entropy = -share * math.log2(share) - (1 - share) * math.log2(1 - share)
     return weights * entropy + kept * code_bits
 
 
@@ -79,25 +81,25 @@ def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.M
                   balance: int | None = None) -> Ratios:
     """Prune in rounds to the smallest network whose error stays within ``budget``.
 
-    Each round scans how much the loss rises when each layer alone is pruned further, prunes all
-    layers at one price of a bit (the smallest at which the network's bits fall to ``step`` of
-    what they were), and retrains. A round that ends outside the budget is taken back and tried
-    again with half the step (its square root), until steps are finer than ``finest``. Since every
-    scan starts from a retrained network, it need not tell what retraining can mend.
+    Each round measures how much the loss rises when each layer alone is pruned further. It then
+    prunes all layers at one price of a bit, the smallest at which the network's bits fall to the
+    share ``step``, and retrains. A round whose result exceeds the budget is undone and repeated
+    with a finer step (the square root), until steps are finer than ``finest``. Each scan starts
+    from a retrained network, and therefore need not predict what retraining recovers.
 
-    ``model`` is left as it was.
+    ``model`` does not change.
 
     Parameters
     ----------
-    measure : of a model, what the budget bounds, e.g. its error rate on held-out images.
-    retrain : trains a model for a short while, in place.
-    loss : of a model, what the scans compare, by default ``measure``; a smooth one, such as the
-        cross-entropy, tells more than an error rate.
+    measure : error of a model that the budget limits, e.g. its error rate on held-out images.
+    retrain : trains a model briefly, in place.
+    loss : measure for the scans, by default ``measure``; a smooth one, such as the cross-entropy,
+        is better than an error rate.
     layers : names of the layers to prune, by default all.
-    code_bits : what a weight's code takes, see :func:`stored_bits`; of all layers, or of each by
+    code_bits : bits of a weight's code, see :func:`stored_bits`; for all layers, or for each by
         its name.
-    fractions : what a round may leave of the weights that a layer still has.
-    step, finest : share of the bits that a round leaves, at first and at last.
+    fractions : of a layer's remaining weights that a round may keep.
+    step, finest : share of the bits that a round keeps, in the first round and at the finest.
     balance : as of :func:`~openeie.sw.compress.methods.prune.prune`.
 
     Raises
@@ -117,11 +119,13 @@ def choose_ratios(model: nn.Module, *, measure: Measure, retrain: Callable[[nn.M
         prune(candidate, keep, balance=balance)
         retrain(candidate)
         return candidate
+
     _descend(copy.deepcopy(model), search, pruned, step, finest)
     return search.result()
 
 
 def _by_layer(code_bits: float | Mapping[str, float], names: list[str]) -> dict[str, float]:
+    """Bits of a code for each layer to prune."""
     if not isinstance(code_bits, Mapping):
         return dict.fromkeys(names, code_bits)
     missing = [name for name in names if name not in code_bits]
@@ -134,7 +138,7 @@ def _by_layer(code_bits: float | Mapping[str, float], names: list[str]) -> dict[
 def _descend(state: nn.Module, search: "_Search",
              pruned: Callable[[nn.Module, dict[str, float]], nn.Module], step: float,
              finest: float) -> None:
-    """Rounds from ``state`` on until no step is left; ``pruned`` makes a retrained copy."""
+    """Rounds from ``state`` on until steps are too fine; ``pruned`` makes a retrained copy."""
     search.note(state, 0.0)
     while step <= finest:
         choice = _next(state, search, step)
@@ -150,26 +154,29 @@ def _descend(state: nn.Module, search: "_Search",
 
 def _next(state: nn.Module, search: "_Search",
           step: float) -> tuple[dict[str, float], float] | None:
-    """Fractions to keep next and the price of a bit; None if nothing can be given up."""
+    """Fractions to keep in the next round, and its price of a bit; None if no layer can be pruned
+    further."""
     found = scan(state, search.loss, search.fractions, search.names, relative=True)
     left = kept(state)
-    counts = {name: [max(min(1, left[name]), round(fraction * left[name]))
-                     for fraction in found.fractions]
-              for name in search.names}
-    bits = {name: [stored_bits(found.weights[name], count, search.code_bits[name])
-                   for count in counts[name]] for name in search.names}
+    counts: dict[str, list[int]] = {}
+    bits: dict[str, list[float]] = {}
+    for name, code in search.code_bits.items():
+        least = min(1, left[name])
+        counts[name] = [max(least, round(fraction * left[name])) for fraction in found.fractions]
+        bits[name] = [stored_bits(found.weights[name], count, code) for count in counts[name]]
     target = step * search.bits(state)
     options = choices(found.layers, bits)
     choice = next((one for one in options if one.bits <= target), options[-1])
     if choice.bits >= search.bits(state):
         return None
-    return ({name: counts[name][choice.option[name]] / found.weights[name]
-             for name in search.names}, choice.multiplier)
+    keep = {name: counts[name][choice.option[name]] / found.weights[name]
+            for name in search.names}
+    return keep, choice.multiplier
 
 
 @dataclass(kw_only=True)
 class _Search:
-    """Trials so far, and the best network."""
+    """A search, its trials so far and the best network; ``code_bits`` of each layer to prune."""
     measure: Measure
     loss: Measure
     budget: float
@@ -185,25 +192,28 @@ class _Search:
         return list(self.code_bits)
 
     def bits(self, model: nn.Module) -> float:
-        """What the entries of the layers to prune take, see :func:`stored_bits`."""
-        layers, left = weighted_layers(model), kept(model)
+        """Estimated bits of the entries of the layers to prune, see :func:`stored_bits`."""
+        layers = weighted_layers(model)
+        left = kept(model)
         return sum(stored_bits(layers[name].weight.numel(), left[name], bits)
                    for name, bits in self.code_bits.items())
 
     def note(self, model: nn.Module, multiplier: float) -> Trial:
         """Measure a network; keep it if it is the best so far."""
-        layers, left = weighted_layers(model), kept(model)
+        layers = weighted_layers(model)
+        left = kept(model)
         error = float(self.measure(model))
-        trial = Trial(keep={name: left[name] / layers[name].weight.numel()
-                            for name in self.names},
-                      bits=self.bits(model), error=error, multiplier=multiplier,
+        keep = {name: left[name] / layers[name].weight.numel() for name in self.names}
+        trial = Trial(keep=keep, bits=self.bits(model), error=error, multiplier=multiplier,
                       valid=error <= self.budget)
         self.trials.append(trial)
         if self.best is None or _rank(trial) < _rank(self.best):
-            self.best, self.model = trial, model
+            self.best = trial
+            self.model = model
         return trial
 
     def result(self) -> Ratios:
+        """The best trial; raises BudgetError if none is valid."""
         best = self.best
         assert best is not None and self.model is not None
         ratios = Ratios(keep=best.keep, bits=best.bits, error=best.error, budget=self.budget,
@@ -216,5 +226,5 @@ class _Search:
 
 
 def _rank(trial: Trial) -> tuple:
-    """Valid before invalid; among valid ones the smallest, among others the most accurate."""
+    """Sort key: valid trials first, by size; then the others, by error."""
     return (0, trial.bits, trial.error) if trial.valid else (1, trial.error, trial.bits)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What each layer should give up so that all together become small at the least loss."""
+"""Lagrangian bit allocation: the per-layer choice that minimises loss + multiplier * bits (Shoham
+and Gersho, 1988)."""
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -14,10 +15,10 @@ class Choice:
 
     Attributes
     ----------
-    multiplier : the price of a bit, in loss, from which on this choice is best.
+    multiplier : price of a bit, in loss; this choice is the best from it up to the next choice's.
     option : layer name -> number of its option.
-    bits : of all layers.
-    loss : sum of the layers' losses.
+    bits : sum over all layers.
+    loss : sum over all layers.
     """
     multiplier: float
     option: Mapping[str, int]
@@ -27,23 +28,26 @@ class Choice:
 
 def choices(loss: Mapping[str, Sequence[float]], bits: Mapping[str, Sequence[float]]
             ) -> list[Choice]:
-    """Every best choice ``argmin loss + multiplier * bits``, from multiplier 0 on, ever smaller.
+    """All choices that minimise ``loss + multiplier * bits`` for some multiplier, from 0 upwards,
+    in order of falling bits.
 
-    The losses of layers are taken to add up; then for one price of a bit each layer chooses by
-    itself, and what is chosen lies on the lower convex hull of its options (Shoham and Gersho,
-    1988). So the choices of all prices are the layers' steps along their hulls, cheapest first.
+    Losses are assumed to add up over layers. At a given price of a bit, each layer then chooses
+    independently, and its choice is on the lower convex hull of its options (Shoham and Gersho,
+    1988). The choices for all prices are therefore the layers' steps along their hulls, cheapest
+    first.
 
     Parameters
     ----------
-    loss, bits : layer name -> of each of its options, as many in both.
+    loss, bits : layer name -> values of its options, the same number in both.
 
     Raises
     ------
-    InputError : no layer, or one without options or with different numbers of them.
+    InputError : no layer, or a layer without options or with different numbers of them.
     """
     if not loss or any(not len(loss[name]) == len(bits[name]) >= 1 for name in loss):
         raise InputError("each layer must have at least one option, with its loss and its bits")
-    option, steps = {}, []
+    option = {}
+    steps = []
     for order, name in enumerate(loss):
         option[name], moves = _hull(loss[name], bits[name])
         steps += [(price, order, place, name, to) for place, (price, to) in enumerate(moves)]
@@ -54,16 +58,19 @@ def choices(loss: Mapping[str, Sequence[float]], bits: Mapping[str, Sequence[flo
     return found
 
 
-def _choice(multiplier: float, option: Mapping[str, int], loss, bits) -> Choice:
+def _choice(multiplier: float, option: Mapping[str, int], loss: Mapping[str, Sequence[float]],
+            bits: Mapping[str, Sequence[float]]) -> Choice:
     return Choice(multiplier=multiplier, option=dict(option),
                   bits=float(sum(bits[name][at] for name, at in option.items())),
                   loss=float(sum(loss[name][at] for name, at in option.items())))
 
 
 def _hull(loss: Sequence[float], bits: Sequence[float]) -> tuple[int, list[tuple[float, int]]]:
-    """The option of least loss, then ``(price, option)`` of each step to fewer bits."""
-    at = min(range(len(loss)), key=lambda one: (loss[one], bits[one]))
-    first, steps = at, []
+    """The option of least loss, and ``(price, option)`` of each further step along the hull, to
+    fewer bits."""
+    first = min(range(len(loss)), key=lambda one: (loss[one], bits[one]))
+    at = first
+    steps = []
     while smaller := [one for one in range(len(loss)) if bits[one] < bits[at]]:
         def price(one: int, here: int = at) -> float:
             return (loss[one] - loss[here]) / (bits[here] - bits[one])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How much each layer's pruning alone costs (Han et al. 2015, section 4, "sensitivity")."""
+"""Sensitivity of a network to pruning each layer alone (Han et al., 2015, section 4)."""
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,21 +11,21 @@ from ..methods.prune import kept, prune, weighted_layers
 
 __all__ = ["Measure", "Sensitivity", "scan"]
 
-#: What is lost by a model, e.g. its error rate or loss on held-out images: smaller is better.
+#: Error or loss of a model, e.g. its error rate on held-out images; smaller is better.
 Measure = Callable[[nn.Module], float]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sensitivity:
-    """What was measured with each layer pruned alone.
+    """Measurements with each layer pruned alone.
 
     Attributes
     ----------
-    baseline : of the model as it was.
+    baseline : of the unchanged model.
     fractions : of a layer's weights kept, descending.
-    relative : the fractions are of the weights that a layer had left, not of all.
-    layers : layer name -> what was measured at each fraction.
-    weights : layer name -> its weights, zeros included.
+    relative : fractions are of a layer's non-zero weights, not of all its weights.
+    layers : layer name -> the measurement at each fraction.
+    weights : layer name -> number of its weights, zeros included.
     """
     baseline: float
     fractions: tuple[float, ...]
@@ -44,15 +44,14 @@ def scan(model: nn.Module, measure: Measure, fractions: Sequence[float],
          layers: Iterable[str] | None = None, *, relative: bool = False) -> Sensitivity:
     """Prune each layer alone to each fraction, without retraining, and measure.
 
-    Copies are pruned and measured: ``model`` stays bit for bit what it was, whatever ``measure``
-    does to what it is given.
+    ``model`` does not change, whatever ``measure`` does: it gets copies.
 
     Parameters
     ----------
-    measure : of a model; smaller is better.
+    measure : error or loss of a model.
     fractions : of a layer's weights to keep.
-    layers : names, by default all convolutions and linear layers.
-    relative : the fractions are of the weights that a layer has left, not of all it has.
+    layers : names, by default of all convolutions and linear layers.
+    relative : fractions are of a layer's non-zero weights, not of all its weights.
 
     Raises
     ------
@@ -67,9 +66,13 @@ def scan(model: nn.Module, measure: Measure, fractions: Sequence[float],
 
     def pruned(name: str, fraction: float) -> float:
         trial = copy.deepcopy(model)
-        prune(trial, {name: fraction * left[name] / weights[name] if relative else fraction})
+        keep = fraction * left[name] / weights[name] if relative else fraction
+        prune(trial, {name: keep})
         return float(measure(trial))
-    return Sensitivity(
-        baseline=float(measure(copy.deepcopy(model))), fractions=steps,
-        layers={name: tuple(pruned(name, fraction) for fraction in steps) for name in chosen},
-        weights=weights, relative=relative)
+
+    baseline = float(measure(copy.deepcopy(model)))
+    measured = {}
+    for name in chosen:
+        measured[name] = tuple(pruned(name, fraction) for fraction in steps)
+    return Sensitivity(baseline=baseline, fractions=steps, layers=measured, weights=weights,
+                       relative=relative)

@@ -140,8 +140,12 @@ def _inputs(layer: Message, tops: Mapping[str, str], dropped: Mapping[str, str]
 
 def _layers(description: Message) -> list[Message]:
     """The layers that run at test time."""
-    return [layer for layer in description.all("layer") if isinstance(layer, Message)
-            and not any(include.one("phase") == "TRAIN" for include in layer.all("include"))]
+    return [layer for layer in description.all("layer")
+            if isinstance(layer, Message) and not _only_trains(layer)]
+
+
+def _only_trains(layer: Message) -> bool:
+    return any(include.one("phase") == "TRAIN" for include in layer.all("include"))
 
 
 def _input_name(description: Message) -> str:

@@ -78,9 +78,10 @@ def _export(module: nn.Module, example: torch.Tensor) -> torch.export.ExportedPr
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
     """Hide the graphs and tracebacks that torch logs and prints before it raises."""
-    handlers = [handler for name, logger in list(logging.root.manager.loggerDict.items())
-                if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger)
-                for handler in logger.handlers]
+    handlers: list[logging.Handler] = []
+    for name, logger in list(logging.root.manager.loggerDict.items()):
+        if name.partition(".")[0] == "torch" and isinstance(logger, logging.Logger):
+            handlers += logger.handlers
     for handler in handlers:
         handler.addFilter(_nothing)
     try:
