@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Engines: what runs a program (``golden``, ``fast``, ``rtl``), and how they are compared."""
+"""Engines that run a program (``golden``, ``fast``, ``rtl``), their comparison, and studies."""

@@ -86,7 +86,7 @@ def test_long_programs_run_as_a_whole_on_request(monkeypatch, asked, most, whole
 
 
 def test_all_pes_share_one_copy_of_their_code():
-    """Else a build takes twice as long, and the array runs at half the speed."""
+    """Otherwise a build takes twice as long, and the array runs at half the speed."""
     library = (build(TINY) / "array.so").read_bytes()
     copies = set(re.findall(rb"openeie_pe___nba_\w+?__DOT__pe(\d+)__DOT__pe__\d", library))
     assert copies == {b"0"}
@@ -113,7 +113,7 @@ def test_reset_in_mid_layer():
             rtl.command(Control.START, 2 << 16)
             rtl.tick(int(rng.integers(1, int(wanted.cycles[0]))))
             rtl.reset()
-            # Programs survive a reset; that they do is the host's to vouch for, by a CHECK.
+            # Programs survive a reset; the host confirms that with a CHECK.
             rtl.load(records)
             rtl.start(0, 2, 10_000)
             assert np.array_equal(read_outputs(rtl, program, 1), wanted.outputs)

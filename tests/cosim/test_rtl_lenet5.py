@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""LeNet-5 whole: ten images in the gateware; on MNIST's 10,000, the error that it states."""
+"""All of LeNet-5: ten images in the gateware, and on MNIST's 10,000 the error rate it states."""
 import numpy as np
 import openeie
 import pytest

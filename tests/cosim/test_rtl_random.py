@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The law on random layers x random configurations: golden = fast = rtl, to the last counter.
+"""Random layers on random configurations: golden = fast = rtl, down to the last counter.
 
 The same, larger: ``openeie verify --random 8500 --configurations 48 --seed 2026``.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Saved views name signals that the waveform has; its queues are as full as a trace says."""
+"""Saved views name signals of the waveform, whose queues are as full as in a trace."""
 import re
 
 import numpy as np
@@ -54,7 +54,7 @@ def test_every_signal_of_a_view_is_in_the_waveform(waveform):
 
 
 def levels(path, pe):
-    """Of a PE's queue and of the array's cycle counter: every change, (time, value)."""
+    """Every change (time, value) of a PE's queue level and of the array's cycle counter."""
     text = path.read_text()
     top = "TOP.openeie.accelerator"
     names = {f"{top}.array.pe{pe}.pe.blocks.queue.level": "level",

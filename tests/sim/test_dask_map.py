@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Work fanned out ends in results, the task's own error, or the loss of a worker named."""
+"""Tasks in other processes give results, their own errors, or an error that names a lost worker."""
 import os
 
 import pytest

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The comparison is shown to fail: one weight, one pointer, one cycle, one counter is enough."""
+"""The comparison of engines fails if a single weight, pointer, cycle or counter differs."""
 import dataclasses
 
 import numpy as np
@@ -18,7 +18,7 @@ PES = 4
 
 
 def program(encoding):
-    """Two layers on TINY, dense enough that every entry is used; hardly an output saturates."""
+    """Two layers on TINY, dense enough that every entry is used; few outputs saturate."""
     rng = np.random.default_rng(1)
     layers = tuple(
         Linear(name=name, weights=SparseWeights.from_codes(
@@ -74,7 +74,7 @@ FAULTS = {
 @pytest.mark.parametrize("engine", ["fast", "rtl"])
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_wrong_image_is_noticed(name, engine):
-    """Both engines execute the image, so neither can agree with the network behind it."""
+    """Both engines execute the image, so both differ from the network that it was made from."""
     encoding, fault = FAULTS[name]
     honest = program(encoding)
     verify(honest, X, engines=("golden", engine))
@@ -83,7 +83,7 @@ def test_a_wrong_image_is_noticed(name, engine):
 
 
 def tampered(run, layer, name, index):
-    """A copy of a run with one number one higher."""
+    """A copy of a run in which one number is higher by 1."""
     array = getattr(run.tiles[layer], name).copy()
     array[index] += 1
     layers = list(run.tiles)
@@ -109,7 +109,7 @@ def test_one_different_number_is_noticed(monkeypatch, layer, name, index, messag
     if name == "saturated":
         with pytest.raises(Mismatch, match="layer hidden, launch 2, PE 1, saturated outputs: fast"):
             verify(good, X, engines=("fast", "rtl"))
-    if name in ("cycles", "counters"):          # golden has no time: it cannot notice
+    if name in ("cycles", "counters"):          # golden has no cycles to compare
         verify(good, X, engines=("golden", "rtl"))
 
 
@@ -126,5 +126,5 @@ def test_a_missing_layer_or_input_is_noticed(monkeypatch):
 
 def test_what_is_compared_is_counted():
     verdict = verify(program("huffman"), X, engines=("golden", "fast"))
-    # Of counters, golden has only the sum of saturated outputs, for each start and layer.
+    # golden has one counter: the saturated outputs of each launch and layer.
     assert (verdict.words, verdict.cycles, verdict.counters) == (3 * (13 + 6), 0, 3 * 2)

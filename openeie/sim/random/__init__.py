@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Random cases for verification, and which corners they reached."""
+"""Random cases for verification, and the corner cases that they cover."""

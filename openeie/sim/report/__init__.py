@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run as one page to read, and as a timeline to look into."""
+"""A run as an HTML page and as a timeline."""

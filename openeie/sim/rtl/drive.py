@@ -160,7 +160,7 @@ def read_outputs(array: Ports, program: Program, tile: int) -> np.ndarray:
 
 
 def _read_rows(array: Ports, pe: int, first: int, count: int, half: int) -> np.ndarray:
-    """Rows of a PE's activation memory, whose two halves are read apart: int64 [count]."""
+    """Rows of a PE's activation memory, whose two halves are separate: int64 [count]."""
     in_a = max(0, min(count, half - first))
     words = []
     if in_a:

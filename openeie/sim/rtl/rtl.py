@@ -160,7 +160,7 @@ class Rtl:
         self.wait(self.config.acc_depth + 2)
 
     def tick(self, cycles: int = 1) -> None:
-        """Simulate so many cycles."""
+        """Simulate ``cycles`` cycles."""
         self._library.openeie_tick(self._handle, cycles)
 
     def wait(self, limit: int) -> int:

@@ -21,7 +21,7 @@ _ENTRIES_PER_WORD = 8
 
 
 def _per_event(milliwatts: float, cycles: int) -> float:
-    """pJ of an event that happens once in so many cycles."""
+    """pJ of an event that happens once every ``cycles`` cycles."""
     return milliwatts * 1e3 / _CLOCK_MHZ * cycles
 
 

@@ -33,7 +33,7 @@ def errors_by_precision(network: Network, x: ArrayLike, labels: ArrayLike,
     (EIE, section VI-C). Sums are exact.
 
     labels : the right class of each input, [batch].
-    precisions : of :data:`PRECISIONS`; a number stands for fixed point with so many bits.
+    precisions : of :data:`PRECISIONS`; a number N stands for fixed point with N bits.
 
     Raises
     ------

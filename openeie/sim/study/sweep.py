@@ -42,7 +42,7 @@ MEASURES = ("cycles", "us", "utilisation", *STALLS, "balance", "fillers", "energ
             "memory_bits", "luts")
 #: What the Pareto front compares.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
-#: Most points of a task: so many are lost if it fails, and cannot be shared among processes.
+#: Most points of a task; they are lost if it fails, and one process computes all of them.
 _MOST_TOGETHER = 16
 
 #: A row of the table by the names of its columns.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""numba keeps what it compiles for us in our folder, unless the user has named another."""
+"""Numba keeps our compiled functions in our cache folder, unless the user names another one."""
 import os
 import subprocess
 import sys

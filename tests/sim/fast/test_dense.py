@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A layer's time from its non-zero activations, and the same array run dense: against ``fast``."""
+"""A layer's cycles from its non-zero activations, and those of a dense run, against ``fast``."""
 import dataclasses
 
 from support import maps
@@ -18,7 +18,7 @@ from support.networks import CONFIG, branched, read_by, without_zeros
 
 
 def dense_run(network, config, vectors, clustered=None):
-    """Cycles of each layer when its shapes are really run without a zero, on ``fast``."""
+    """Cycles of each layer when ``fast`` really runs its shape without any zero."""
     full = without_zeros(network)
     run = fast.run(compile_network(full, config, vectors=vectors, encoding="csr",
                                    clustered=clustered), np.ones((vectors, full.inputs), int))
@@ -28,7 +28,7 @@ def dense_run(network, config, vectors, clustered=None):
 
 
 def dense(network, config, vectors, clustered=None):
-    """The same from the network with its zeros."""
+    """The same, predicted from the network with its zeros."""
     program = compile_network(network, config, vectors=vectors, encoding="csr",
                               clustered=clustered)
     return [dense_cycles(program, number) for number in range(len(program.tiles))]
@@ -99,7 +99,7 @@ def test_a_pool_run_dense_is_the_pool(rng):
 
 
 def test_one_weight_less_is_noticed(rng):
-    """The comparison above fails if the run it trusts has a single zero weight."""
+    """The comparison above fails if the dense network has a single zero weight."""
     layer = maps.layer(rng, maps.Window(height=1, width=1, channels=30), 6)
     network = Network(name="one", layers=(layer,))
     config = CONFIG.replace(pes=1)

@@ -24,7 +24,7 @@ CONFIG = ArrayConfig(pes=3, queue_depth=2, encodings=("csr",))
 
 
 def both(x, counts, fillers, config, outputs):
-    """Cycles and counters of one start from ``fast`` and from the stepper."""
+    """Cycles and counters of one launch, from ``fast`` and from the stepper."""
     x, counts, fillers = (np.asarray(array) for array in (x, counts, fillers))
     fetch = Timing(config).fetch
     stepped = step_layer(x.tolist(), counts.tolist(), fillers.tolist(), pes=config.pes,
@@ -36,7 +36,7 @@ def both(x, counts, fillers, config, outputs):
 
 
 def random_start(rng):
-    """Arguments of :func:`both`: any shape of work, crowded PEs and empty columns included."""
+    """Arguments of :func:`both`: any entries, including overloaded PEs and empty columns."""
     pes, n = int(rng.integers(1, 10)), int(rng.integers(1, 30))
     vectors = int(rng.integers(1, 5))
     density = rng.choice([0, 0.05, 0.3, 0.7, 1])
@@ -63,7 +63,7 @@ def test_equals_the_stepper_on_seeded_cases(block):
 
 @pytest.mark.parametrize("clusters", [2, 4, 8])
 def test_clusters_equal_the_stepper(clusters):
-    """Any shape of work, any number of vectors from one for each cluster on."""
+    """Any entries, and at least one vector for each cluster."""
     seen = np.zeros(len(COUNTERS), int)
     for seed in range(300):
         rng = np.random.default_rng([clusters, seed])
@@ -107,7 +107,7 @@ def test_equals_the_stepper_on_drawn_cases(data):
 
 @pytest.mark.parametrize("name", Latencies._fields)
 def test_every_latency_is_noticed(monkeypatch, name):
-    """One cycle more in any stage of ``fast``, and the stepper disagrees."""
+    """With one cycle more in any stage, ``fast`` disagrees with the stepper."""
     plain = Latencies.of(Timing(CONFIG))
     monkeypatch.setattr(fast.Latencies, "of", classmethod(
         lambda cls, timing: plain._replace(**{name: getattr(plain, name) + 1})))
@@ -116,7 +116,7 @@ def test_every_latency_is_noticed(monkeypatch, name):
 
 
 def test_one_column_by_hand():
-    """One PE, one input, two entries; docs/timing.md with a pencil."""
+    """One PE, one input, two entries: docs/timing.md worked out by hand."""
     config = CONFIG.replace(pes=1)
     first = Timing(config).first_scan
     cycles, counters = fast.layer_cycles(fast.broadcast_items([5]), [[2]], [[1]], config=config,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Predicted cycles: exact for what was drawn, never above the worst case, measured if asked."""
+"""Predicted cycles: exact for the drawn activations, never above the worst case, or measured."""
 import dataclasses
 
 import numpy as np
@@ -19,7 +19,7 @@ from support.networks import CONFIG, branched, read_by
 
 
 def test_it_is_the_time_of_the_activations_it_drew(rng):
-    """The first layer's are the network's input, so ``fast`` can run them."""
+    """The first layer's activations are the network's input, so ``fast`` can run them."""
     network = branched(rng)
     program = compile_network(network, CONFIG, vectors=2)
     drawn = np.random.default_rng([7, 0]).random((2, network.inputs)) < 0.3
@@ -59,7 +59,7 @@ def test_density_0_sends_only_tokens_where_nothing_pools(rng):
 
 
 def test_only_a_relu_makes_zeros(rng):
-    """Of six layers, two have a ReLU: what reads them, or their largest values, has zeros."""
+    """Two of six layers have a ReLU: only their outputs, and a max pool over them, have zeros."""
     network = branched(rng)
     network = dataclasses.replace(network, layers=tuple(
         dataclasses.replace(layer, relu=layer.name in ("narrow", "left"))

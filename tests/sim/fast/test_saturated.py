@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Outputs that saturate are counted alike in every engine, and told."""
+"""Every engine counts the same saturated outputs, and runs warn of them."""
 import json
 
 import numpy as np
@@ -50,7 +50,7 @@ def test_what_a_relu_makes_zero_has_lost_nothing():
 
 
 def test_a_last_start_that_is_not_full():
-    """Golden takes a batch that is no multiple of a start's inputs."""
+    """Golden takes a batch that is no multiple of the inputs per launch."""
     program = compile_network(linear([[4]]), preset("TINY"), vectors=3)
     run = simulate(program, np.full((4, 1), 30_000), "golden")
     assert run.tiles[0].saturated.tolist() == [[3], [1]]

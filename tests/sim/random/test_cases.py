@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The random generator: reproducible, fitting, and reaching every corner it promises."""
+"""The random cases: reproducible, they fit, and together they hit every corner bin."""
 import numpy as np
 import pytest
 from openeie.core.errors import InputError, Mismatch, OpenEIEError
@@ -10,7 +10,7 @@ from openeie.sim.verify import verify_random
 
 
 def same(a, b):
-    """Whether two cases are one, to the last bit of the image."""
+    """Whether two cases are the same, down to the last bit of the image."""
     return (a.program.config == b.program.config and np.array_equal(a.x, b.x)
             and np.array_equal(a.program.records(), b.program.records()))
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page in a browser: nothing to complain about, and nothing wider than a phone."""
+"""The page in a browser: no errors, and nothing wider than a phone."""
 import html
 import re
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this ma
 
 
 def browse(path, folder, *options):
-    """The finished browser, which has loaded a page without a display."""
+    """The result of a headless browser that has loaded a page."""
     return subprocess.run(
         [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr",
          "--v=0", f"--user-data-dir={folder / 'profile'}", *options, path.as_uri()],
@@ -22,7 +22,7 @@ def browse(path, folder, *options):
 
 
 def widths(page, folder, width):
-    """Of a page in a frame so wide: what it wants and what it has."""
+    """A page in a frame of a given width: the width it needs and the width it has."""
     path = folder / "frame.html"
     path.write_text(f'''<!doctype html><body><iframe width="{width}" height="800"
         style="border:0" srcdoc="{html.escape(page)}"></iframe><script>

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A trace is the run's start: its cycles, and every counter of every PE, come out of it again."""
+"""The cycles and every counter of every PE of a launch can be counted in its trace."""
 import dataclasses
 import json
 
@@ -38,7 +38,7 @@ def counted(trace, pe):
 
 
 def check(program, run, x):
-    """Every plan of the first and the last start; returns (plans, clustered ones)."""
+    """Every tile of the first and the last launch; returns (tiles, clustered tiles)."""
     plans = clustered = 0
     for start in {0, len(run.cycles) - 1}:
         for number, (plan, trace) in enumerate(traces(program, run, x, start)):

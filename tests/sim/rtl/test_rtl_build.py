@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cache of compiled arrays files a build only under the sources that it was made from."""
+"""The cache of compiled arrays keeps each build under the sources and options it was made from."""
 import itertools
 
 import pytest
@@ -22,7 +22,7 @@ def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
 
 
 def test_arrays_that_differ_have_builds_of_their_own(tmp_path, monkeypatch):
-    """Whatever differs in the Verilog or in how it is compiled is in the key."""
+    """The key covers everything that changes the Verilog or how it is compiled."""
     monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
     monkeypatch.setattr(rtl, "build_library", lambda folder, *_, **__: None)
     monkeypatch.setattr(verilog, "generate", lambda config: "")

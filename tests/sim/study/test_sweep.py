@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sweep's points are single answers; the front is the brute-force one; the LUT estimate."""
+"""A sweep's rows equal single timings; its front equals a brute-force one; the LUT estimate."""
 import dataclasses
 import json
 
@@ -114,7 +114,7 @@ def test_a_task_is_at_most_sixteen_points(tmp_path):
 
 
 def test_a_network_that_changed_is_another_sweep(tmp_path):
-    """The name stays; what it names does not."""
+    """The network changes, its name does not."""
     sweep = Sweep(base="TINY", grid={"queue_depth": [2]}, networks=["n"])
     network, journal = small_network(), tmp_path / "points.jsonl"
     x = np.ones((2, network.inputs), int)
@@ -173,7 +173,7 @@ def test_where_a_layers_cycles_went():
 
 
 def test_points_without_the_stalls_are_worked_out_again(tmp_path):
-    """A journal of before there were such columns."""
+    """A journal from a version without these columns."""
     sweep, journal = Sweep(grid={"pes": [4, 16]}, layer=[SPEC]), tmp_path / "points.jsonl"
     rows = run_sweep(sweep, {})
     owner = _owner(sweep, {})

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A workload's time is the engines' time, and its entries are the encoder's."""
+"""A workload's cycles are those of the engines, and its entries those of the encoder."""
 import numpy as np
 import pytest
 from hypothesis import given, settings

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The table by layers, and its picture: every number is the run's."""
+"""The table by layers and its picture: every number is that of the run."""
 import dataclasses
 import sys
 import xml.etree.ElementTree as ElementTree

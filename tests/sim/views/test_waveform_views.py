@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Views of waveforms that are made up: several clusters, signals that are not there."""
+"""Views of made-up waveforms: several clusters, missing signals."""
 import pytest
 from openeie.core.errors import InputError
 from openeie.sim.views.waveform_views import gtkwave_view, read_header, surfer_view, wanted
