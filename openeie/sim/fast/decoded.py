@@ -146,7 +146,8 @@ def _parts(program: Program, number: int, fields: dict[str, int], known: dict[by
 
     ``known`` has those of other tiles, by everything that decoding depends on.
     """
-    config, plan = program.config, program.tiles[number]
+    config = program.config
+    plan = program.tiles[number]
     size = config.cluster_pes if fields.get("clustered") else config.pes
     tables = program.descriptors[number, len(descriptor_layout(config)):]
     dependencies = [fields[name] for name in (
@@ -170,7 +171,8 @@ def decode_tile(program: Program, number: int, known: dict[bytes, tuple] | None 
     EncodingError : an entry lies outside the matrix, or the scan reads other columns than there
         are, so the image cannot be this program's.
     """
-    plan, config = program.tiles[number], program.config
+    plan = program.tiles[number]
+    config = program.config
     fields = read_descriptor(config, program.descriptors[number])
     is_local = bool(fields.get("local"))
     if is_local:

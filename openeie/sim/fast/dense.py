@@ -16,7 +16,8 @@ def dense_cycles(program: Program, number: int) -> int:
     places in a row of activations that hold no channel. The zeros between the groups of a
     convolution count as weights. A pool skips nothing: the result is its own time.
     """
-    plan, config = program.tiles[number], program.config
+    plan = program.tiles[number]
+    config = program.config
     if plan.local:
         counts, fillers = plan_entries(plan, config)
     else:

@@ -43,7 +43,8 @@ def _seen(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> np.ndar
     memory : int64 [launches, rows of activation memory, PEs].
     """
     launches, _, pes = memory.shape
-    walk, vectors = tile.walk, tile.vectors
+    walk = tile.walk
+    vectors = tile.vectors
     if walk.is_contiguous:
         part = memory[:, walk.origin:walk.origin + vectors * walk.rows]
         return part.reshape(launches, vectors, walk.rows * pes)
@@ -116,7 +117,9 @@ def _run_local(tile: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles:
     seen : int64 [launches, vectors, rows x PEs]; the other arrays are filled.
     """
     part, = tile.parts
-    vectors, rows, pes = seen.shape[1], tile.walk.rows, config.pes
+    vectors = seen.shape[1]
+    rows = tile.walk.rows
+    pes = config.pes
     # Every row is an item, whatever its values are, so all launches take the same cycles.
     items = np.ones((1, vectors, rows), np.int64)
     repeats = (1, rows // len(part.counts), 1)
@@ -133,7 +136,9 @@ def _run_local(tile: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles:
 
 def _run_tile(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
     """Run one tile on the activation memories int64 [launches, rows, PEs], which it changes."""
-    launches, pes, vectors = len(memory), config.pes, tile.vectors
+    launches = len(memory)
+    pes = config.pes
+    vectors = tile.vectors
     cycles = np.empty(launches, np.int64)
     counters = np.empty((launches, pes, len(COUNTERS)), np.int64)
     saturated = np.zeros((launches, pes), np.int64)

@@ -80,7 +80,8 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
     present : bool [inputs, n], which activations are not zero, of the whole map that the layer
         reads, even if the tile reads only a part of it.
     """
-    plan, pes = program.tiles[number], program.config.pes
+    plan = program.tiles[number]
+    pes = program.config.pes
     present = present[plan.part.vectors.start:plan.part.vectors.stop]
     if plan.local:                      # every row is an item, whatever its values are
         vector = np.append(np.arange(plan.walk.rows, dtype=np.int32), np.int32(TOKEN))

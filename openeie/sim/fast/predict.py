@@ -71,7 +71,8 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
 def _predict(program: Program, number: int, density: float, input_density: float,
              seed: int) -> Prediction:
     """The time of tile ``number``."""
-    plan, config = program.tiles[number], program.config
+    plan = program.tiles[number]
+    config = program.config
     shares = _read_shares(program.network, plan.layer, density, input_density)
     rng = np.random.default_rng([seed, plan.layer])     # all tiles of a layer read the same map
     present = rng.random((program.vectors, len(shares))) < shares

@@ -118,7 +118,8 @@ def _send(group, counts, column, leave, shape, lat, log):
 
     ``log`` is None in plain runs, for which Numba compiles no code to fill it.
     """
-    clock, pend = group.clock, group.pend
+    clock = group.clock
+    pend = group.pend
     token = column == TOKEN
     lag = lat.queue + lat.pointers + lat.entries + lat.decode
     slot = clock[_ITEMS] % shape.queue_depth
@@ -145,7 +146,8 @@ def _send(group, counts, column, leave, shape, lat, log):
     if token:
         pend[:] = group.read + lat.token + lat.row * shape.acc_rows
         clock[_PENDING] = 1
-    clock[_LEAVE], clock[_BROADCAST] = leave, broadcast
+    clock[_LEAVE] = leave
+    clock[_BROADCAST] = broadcast
     clock[_ITEMS] += 1
 
 

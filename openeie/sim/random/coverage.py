@@ -72,7 +72,9 @@ def _layer_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bo
 
 def _in_groups(layer: Conv) -> bool:
     """Whether outputs and input channels form groups without weights between them."""
-    m, channels, weights = layer.channels, layer.window.channels, layer.weights
+    m = layer.channels
+    channels = layer.window.channels
+    weights = layer.weights
     if not weights.nnz:
         return False
     for size in range(2, np.gcd(m, channels) + 1):
@@ -183,7 +185,8 @@ def _huffman_bins(plan: TilePlan, longest: int) -> dict[str, bool]:
 
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
-    config, network = program.config, program.network
+    config = program.config
+    network = program.network
     used = words_used(program)
     hits = {
         "queue of one": config.queue_depth == 1,

@@ -55,7 +55,10 @@ def _channels(rng: np.random.Generator, pes: int, limit: int) -> int:
 
 def _window(rng: np.random.Generator, height: int, width: int, channels: int) -> Window:
     """Any window on a map, with at least one position."""
-    kernel, stride, before, after = [], [], [], []
+    kernel = []
+    stride = []
+    before = []
+    after = []
     for size in (height, width):
         pad = [int(rng.choice([0, 0, 1, 2, int(rng.integers(0, 5))])) for _ in range(2)]
         largest = max(1, min(7, size + sum(pad), int((_COLUMNS / channels) ** 0.5)))

@@ -46,8 +46,7 @@ def render(report: RunReport, against: RunReport | None = None) -> bytes:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
     from markupsafe import Markup as markup
     reports = [report] if against is None else [report, against]
-    layer_names = {tuple(layer.name for layer in each.summary.layers) for each in reports}
-    if len(layer_names) > 1:
+    if against is not None and _layer_names(report) != _layer_names(against):
         raise InputError(f"two runs of one network can be compared, not {report.summary.network!r} "
                          f"and {against.summary.network!r}, whose layers differ")
     folder = Path(__file__).parent
@@ -56,8 +55,8 @@ def render(report: RunReport, against: RunReport | None = None) -> bytes:
     environment.filters |= {
         "count": lambda value: f"{value:,.0f}", "share": lambda value: f"{value:.1%}",
         "times": lambda value: f"{value:,.2f}", "short": lambda value: f"{value:,.1f}"}
-    shown = [share for share in SHARES
-             if any(each.summary.total.spent[share] for each in reports)]
+    totals = [each.summary.total for each in reports]
+    shown = [share for share in SHARES if any(total.spent[share] for total in totals)]
     text = environment.get_template("report.html.j2").render(
         style=markup((folder / "report.css").read_text()),
         runs=[_view(each, reports, markup) for each in reports],
@@ -67,6 +66,10 @@ def render(report: RunReport, against: RunReport | None = None) -> bytes:
         units=UNITS, unit_labels={unit: _UNIT_LABELS.get(unit, unit) for unit in UNITS},
         levels=range(LEVELS), busiest=_busiest(reports))
     return text.encode()
+
+
+def _layer_names(report: RunReport) -> list[str]:
+    return [layer.name for layer in report.summary.layers]
 
 
 def _facts(reports: list[RunReport]) -> list[dict[str, Any]]:
@@ -121,20 +124,26 @@ def _compared(reports: list[RunReport]) -> list[dict[str, Any]]:
 def _view(report: RunReport, reports: list[RunReport], markup: Markup) -> dict[str, Any]:
     """One run with its charts; all runs have the same scales."""
     summary = report.summary
-    longest = max(layer.cycles / each.summary.inputs for each in reports
-                  for layer in each.summary.layers)
+    longest = max(_longest(each) for each in reports)
     dearest = max(sum(layer.values()) for each in reports for layer in each.energy)
     busiest = _busiest(reports)
     layers = [_layer(layer, number, report, longest, dearest, busiest, markup)
               for number, layer in enumerate(summary.layers)]
     config = {name: ", ".join(value) if isinstance(value, list) else value
               for name, value in report.config.to_dict().items()}
-    unit_totals = {unit: sum(layer[unit] for layer in report.energy) / 1e3 for unit in UNITS}
+    unit_totals = {}
+    for unit in UNITS:
+        unit_totals[unit] = sum(layer[unit] for layer in report.energy) / 1e3
     return {"array": report.array, "pes": summary.pes, "engine": summary.engine,
             "inputs": summary.inputs, "vectors": report.vectors, "layers": layers,
             "total": summary.total, "queues": [_queue(queue, markup) for queue in report.queues],
             "not_traced": report.not_traced, "config": config, "digest": report.config.digest,
             "energy_nj": report.energy_nj, "unit_totals": unit_totals}
+
+
+def _longest(report: RunReport) -> float:
+    """Cycles of an input in the layer that takes the most."""
+    return max(layer.cycles for layer in report.summary.layers) / report.summary.inputs
 
 
 def _queue(queue: QueueTrace, markup: Markup) -> dict[str, Any]:

@@ -110,7 +110,8 @@ def _present(program: Program, read: Callable[[int], np.ndarray], number: int, l
 
 def _trace(program: Program, number: int, items: np.ndarray) -> Trace:
     """The trace of tile ``number`` on ``items``, int32 [items]."""
-    plan, config = program.tiles[number], program.config
+    plan = program.tiles[number]
+    config = program.config
     vector = np.cumsum(items == TOKEN) - (items == TOKEN)
     cluster = vector % plan.clusters
     log = _new_log(cluster, plan.clusters, config.pes // plan.clusters)

@@ -148,7 +148,8 @@ def read_counters(array: Ports, tile: int) -> tuple[int, np.ndarray, np.ndarray]
 
 def read_outputs(array: Ports, program: Program, tile: int) -> np.ndarray:
     """What tile number ``tile`` wrote for its inputs of a launch, int64 [vectors, m]."""
-    plan, config = program.tiles[tile], program.config
+    plan = program.tiles[tile]
+    config = program.config
     inputs = len(plan.part.vectors)
     positions = inputs * plan.walk.positions
     step = plan.memory_rows - 1 + plan.dst_step         # rows from a position to the next

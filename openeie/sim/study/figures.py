@@ -83,8 +83,10 @@ def _scaling_figures(scaled: dict[str, list[LayerTime]]) -> list[PaperFigure]:
     """Figures 11, 12 and 13, over the number of PEs."""
     def over_pes(value: Callable[[LayerTime, LayerTime], float]) -> dict[str, tuple[float, ...]]:
         """``value`` of each time and that of one PE."""
-        return {name: tuple(value(time, times[0]) for time in times)
-                for name, times in scaled.items()}
+        series = {}
+        for name, times in scaled.items():
+            series[name] = tuple(value(time, times[0]) for time in times)
+        return series
 
     return [
         PaperFigure(name="fig11", title="Speed-up over one PE", x_label="PEs", y_label="speed-up",

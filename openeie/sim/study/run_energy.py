@@ -46,7 +46,8 @@ def run_energy(program: Program, run: Run, x: np.ndarray, *,
 def _cluster_times(program: Program, run: Run, number: int, launch: int, items: np.ndarray,
                    entries: tuple[np.ndarray, np.ndarray]) -> Iterator[LayerTime]:
     """What each cluster did for tile ``number`` in one launch, whose items int32 [items] are."""
-    plan, measured = program.tiles[number], run.tiles[number]
+    plan = program.tiles[number]
+    measured = run.tiles[number]
     counts, fillers = entries
     pes = counts.shape[1]
     is_token = items == TOKEN

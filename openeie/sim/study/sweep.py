@@ -246,7 +246,13 @@ def run_sweep(sweep: Sweep, networks: Networks, *, journal: Path | None = None,
         raise InputError(f"no point of the sweep has an array; the first is "
                          f"{rows[0]['status']}")
     _mark_front(rows)
-    return [{name: row.get(name) for name in columns_of(sweep)} for row in rows]
+    columns = columns_of(sweep)
+    return [_with_keys(row, columns) for row in rows]
+
+
+def _with_keys(row: Row, columns: tuple[str, ...]) -> Row:
+    """The row with these keys in this order; what it lacks is None."""
+    return {name: row.get(name) for name in columns}
 
 
 def _is_measured(row: Row) -> bool:
@@ -257,6 +263,8 @@ def _mark_front(rows: list[Row]) -> None:
     """Set ``pareto``: whether a point is on the Pareto front of its layer or network."""
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = [row for row in rows if row["name"] == name and row["status"] == "ok"]
-        costs = np.array([[row[key] or 0 for key in OBJECTIVES] for row in mine], float)
-        for row, front in zip(mine, pareto_front(costs.reshape(-1, len(OBJECTIVES)))):
+        costs = np.zeros((len(mine), len(OBJECTIVES)))
+        for row, cost in zip(mine, costs):
+            cost[:] = [row[key] or 0 for key in OBJECTIVES]
+        for row, front in zip(mine, pareto_front(costs)):
             row["pareto"] = bool(front)

@@ -74,7 +74,10 @@ def _scatter(axes: "Axes", rows: list[dict[str, Any]], cost: str, *, labelled: b
         for front in (False, True):
             points = [row for row in rows if row["name"] == name and row["status"] == "ok"
                       and row["pareto"] == front]
+            look = {"s": 12, "facecolor": "none"}
+            if front:
+                look = {"s": 22, "facecolor": colour,
+                        "label": short_name(name) if labelled else None}
             axes.scatter([row[cost] for row in points], [row["cycles"] for row in points],
-                         s=22 if front else 12, marker=MARKERS[number % len(MARKERS)],
-                         facecolor=colour if front else "none", edgecolor=colour, linewidth=0.6,
-                         label=short_name(name) if front and labelled else None)
+                         marker=MARKERS[number % len(MARKERS)], edgecolor=colour, linewidth=0.6,
+                         **look)

@@ -105,8 +105,10 @@ def _weight(place: float, places: np.ndarray) -> str:
 
 def _shares(rows: list[LayerSummary]) -> np.ndarray:
     """What the PEs did, float [SHARES, rows]; each row's shares add up to 1."""
-    by_row = [[row.shares[name] for name in SHARES] for row in rows]
-    return np.array(by_row).T
+    shares = np.zeros((len(SHARES), len(rows)))
+    for row, column in zip(rows, shares.T):
+        column[:] = [row.shares[name] for name in SHARES]
+    return shares
 
 
 def _stack(axes: "Axes", places: np.ndarray, lengths: np.ndarray) -> None:

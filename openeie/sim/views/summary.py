@@ -187,6 +187,11 @@ def _sum(name: str, kind: str, parts: Sequence[LayerSummary]) -> LayerSummary:
     """Several layers together."""
     added = [field.name for field in dataclasses.fields(LayerSummary)
              if field.type is int and field.name != "pes"]
-    numbers = {field: sum(getattr(part, field) for part in parts) for field in added}
-    spent = {share: sum(part.spent[share] for part in parts) for share in SHARES}
+    numbers = {}
+    for field in added:
+        numbers[field] = sum(getattr(part, field) for part in parts)
+    spent = dict.fromkeys(SHARES, 0)
+    for part in parts:
+        for share in SHARES:
+            spent[share] += part.spent[share]
     return LayerSummary(name=name, kind=kind, pes=parts[0].pes, spent=spent, **numbers)
