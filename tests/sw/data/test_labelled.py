@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
 from openeie.sw.data.labelled import Dataset, load_dataset
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from support.pictures import arrays
 from support.study_subject import write_mnist
 
@@ -166,8 +166,8 @@ def test_mnist_without_the_demos_pictures(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="hold the demo's 5,000 images, .* not 300 of them"):
         load_dataset(f"mnist-without-demo:{folder}")
     whole = load_dataset(f"mnist:{folder}")
-    images, labels = demo_pictures()
-    monkeypatch.setattr("openeie.sw.data.mnist.demo_pictures",
+    images, labels = demo_images()
+    monkeypatch.setattr("openeie.sw.data.mnist.demo_images",
                         lambda: (images[:100], labels[:100]))
     one = load_dataset(f"mnist-without-demo:{folder}")
     assert one.name == "mnist-without-demo" and one.shape == (1, 28, 28)
