@@ -36,9 +36,8 @@ class Ice40(Family):
         from amaranth import Const, Instance
         pll = board.pll
         filter_range = next(number for limit, number in _FILTERS if pll.pfd_hz < limit * 1e6)
-        cell, clock = "SB_PLL40_CORE", "i_REFERENCECLK"
-        if board.pll_pad:
-            cell, clock = "SB_PLL40_PAD", "i_PACKAGEPIN"
+        cell = "SB_PLL40_PAD" if board.pll_pad else "SB_PLL40_CORE"
+        clock = "i_PACKAGEPIN" if board.pll_pad else "i_REFERENCECLK"
         return Instance(
             cell,
             p_FEEDBACK_PATH="SIMPLE",

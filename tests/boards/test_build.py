@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -187,18 +186,17 @@ def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch)
     router = tmp_path / "router"
     router.write_text("#!/bin/sh\nprintf '%s\\n' \"$@\" > arguments\n"
                       "case \"$*\" in *'--seed 2'*) echo 'ERROR: seed 2 fails'; exit 1; esac\n"
-                      "cat lines\nexec sleep 600\n")
+                      "cat lines\nsleep 600\necho converged\n")
     router.chmod(0o755)
     (tmp_path / "lines").write_text("\n".join(passes(90, 10, *range(11, 80))) + "\n")
     monkeypatch.setattr(tools, "find_tool", lambda name: str(router))
-    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: None)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     steps = []
-    begun = time.monotonic()
     with pytest.raises(ToolError, match="does not converge: overused wires fell to 10 in pass 2"):
         flow.build(ICEBREAKER, TINY, tmp_path, seeds=2,
                    progress=lambda step, count, what: steps.append(what))
-    assert time.monotonic() - begun < 60
+    assert "converged" not in (tmp_path / "seed-1.log").read_text()
     assert steps[-1] == "place and route, seed 2"
     assert "ERROR: seed 2 fails" in (tmp_path / "seed-2.log").read_text()
 

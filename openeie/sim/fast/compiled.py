@@ -13,6 +13,9 @@ __all__ = ["compiled"]
 # Numba's own types do not say that a compiled function is called like the original.
 _config: Any = numba.config
 _njit: Any = numba.njit
+#: Numba's index files name the modules of our types, and fail to load when one has moved: since
+#: then the folder has another name.
+_FOLDER = "numba-2"
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 
 
@@ -25,7 +28,7 @@ def compiled(function: _Function) -> _Function:
     """
     users = _config.CACHE_DIR
     try:
-        _config.CACHE_DIR = users or str(cache_folder() / "numba")
+        _config.CACHE_DIR = users or str(cache_folder() / _FOLDER)
         return _njit(cache=True, nogil=True)(function)
     except (ToolError, RuntimeError):   # no folder can be written, or not the one the user named
         return _njit(nogil=True)(function)

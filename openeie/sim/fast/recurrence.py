@@ -27,7 +27,7 @@ _BUSY, _FILLER, _EMPTY, _STARVED, _BLOCKED, _WRITEBACK, _DRAIN = range(len(COUNT
 
 
 @compiled
-def find_columns(x):
+def find_columns(x: np.ndarray) -> np.ndarray:
     """Items of one launch in broadcast order: each vector's non-zero columns, then a TOKEN.
 
     x int64 [vectors, n] -> int32 [items].
@@ -194,8 +194,9 @@ def _finish(group, cycles, lat):
 
 
 @compiled
-def launch_cycles(columns, counts, fillers, shape, lat, counters, log=None):
-    """One launch of a layer: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
+def launch_cycles(columns: np.ndarray, counts: np.ndarray, fillers: np.ndarray, shape: Shape,
+                  lat: Latencies, counters: np.ndarray, log: Log | None = None) -> int:
+    """One launch of a tile: returns its cycles, and adds to counters int64 [7, PEs] (zeros).
 
     columns int32 [items]; counts, fillers int32 [n, PEs]: entries, and fillers among them; log:
     a :class:`Log` to fill, if any.
@@ -231,8 +232,9 @@ def _run_row(acts, first, ends, scanned, counts, fillers, shape, lat, group, log
 
 
 @compiled
-def clustered_cycles(x, counts, fillers, shape, lat, counters, log=None):
-    """One launch of a layer whose vectors the clusters take in turn: returns its cycles.
+def clustered_cycles(x: np.ndarray, counts: np.ndarray, fillers: np.ndarray, shape: Shape,
+                     lat: Latencies, counters: np.ndarray, log: Log | None = None) -> int:
+    """One launch of a tile whose vectors the clusters take in turn: returns its cycles.
 
     x int64 [vectors, n]; counts, fillers int32 [clusters, n, PEs of a cluster]; adds to counters
     int64 [clusters, 7, PEs of a cluster] (zeros); log: a :class:`Log` to fill, if any.
@@ -250,7 +252,7 @@ def clustered_cycles(x, counts, fillers, shape, lat, counters, log=None):
                 ready[q] = _run_row(x[vector + q, first:end], first, row == shape.src_rows - 1,
                                     scanned, counts[q], fillers[q], shape, lat, groups[q],
                                     log)
-    cycles = np.int64(0)
+    cycles = 0
     for q in range(clusters):
         cycles = max(cycles, np.max(groups[q].pend) + lat.commit)
     for q in range(clusters):
@@ -259,7 +261,8 @@ def clustered_cycles(x, counts, fillers, shape, lat, counters, log=None):
 
 
 @compiled
-def all_cycles(x, counts, fillers, shape, lat, cycles, counters):
+def all_cycles(x: np.ndarray, counts: np.ndarray, fillers: np.ndarray, shape: Shape,
+               lat: Latencies, cycles: np.ndarray, counters: np.ndarray) -> None:
     """Every launch of a batch; fills cycles int64 [launches] and counters int64 [launches, PEs, 7].
 
     x int64 [launches, vectors, n]; counts, fillers int32 [clusters, n, PEs of a cluster].

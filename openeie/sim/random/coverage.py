@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corner bins: which corners of the array a verified program has been in."""
+"""Corner bins: which corner cases of the array a program covers."""
 import numpy as np
 
 from ...core import golden
@@ -26,7 +26,7 @@ _PER_LOCAL = ("a filler", "several parts")
 _PER_ENCODING = ("layer", "empty column", "filler", "longest run with a weight",
                  "several vectors", "no weight at all")
 
-#: Every bin there is. ``openeie verify --random`` reports those that stayed empty.
+#: All bins. ``openeie verify --random`` reports those that stayed empty.
 BINS = (
     *(f"{encoding}: {name}" for encoding in ENCODINGS for name in _PER_ENCODING),
     "huffman: codeword of 1 bit", "huffman: codeword of max_code_length bits",
@@ -51,10 +51,10 @@ BINS = (
 
 
 def _layer_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
-    """Bins of a tile whose layer has the inputs x int64 [batch, n]."""
-    number = plan.layer
-    layer, network = program.network.layers[number], program.network
-    sources = network.sources(number)
+    """Bins of a tile whose layer read x int64 [batch, n]."""
+    network = program.network
+    layer = network.layers[plan.layer]
+    sources = network.sources(plan.layer)
     before = [one for one in network.layers if one.name in sources]
     kind = kind_of(layer)
     bins = {f"{kind} after {kind_of(one)}": True for one in before}
@@ -65,22 +65,29 @@ def _layer_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bo
         bins["conv: groups"] = _in_groups(layer)
         x = layer.window.gather(x).reshape(-1, layer.window.columns)
     if isinstance(layer, Linear):
-        bins |= _cluster_bins(program, plan)
-    bins = {name: hit for name, hit in bins.items() if hit}
-    return bins | _product_bins(program, plan, x) if isinstance(layer, Linear) else bins
+        bins |= _cluster_bins(program, plan) | _weight_bins(program, plan, x)
+        bins |= _output_bins(program, plan, x)
+    return bins
 
 
 def _in_groups(layer: Conv) -> bool:
     """Whether outputs and input channels form groups without weights between them."""
     m, channels, weights = layer.channels, layer.window.channels, layer.weights
-    return weights.nnz > 0 and any(
-        np.array_equal(weights.rows * size // m, weights.columns % channels * size // channels)
-        for size in range(2, np.gcd(m, channels) + 1) if not m % size and not channels % size)
+    if not weights.nnz:
+        return False
+    for size in range(2, np.gcd(m, channels) + 1):
+        if m % size == 0 and channels % size == 0:
+            group_of_row = weights.rows * size // m
+            group_of_column = weights.columns % channels * size // channels
+            if np.array_equal(group_of_row, group_of_column):
+                return True
+    return False
 
 
 def _cluster_bins(program: Program, plan: TilePlan) -> dict[str, bool]:
     """Bins of how clusters share a layer."""
-    positions, clustered = len(plan.part.vectors) * plan.walk.positions, plan.clusters > 1
+    positions = len(plan.part.vectors) * plan.walk.positions
+    clustered = plan.clusters > 1
     return {"clustered": clustered,
             "clustered: positions left over": bool(positions % plan.clusters),
             "clustered: a pixel of several rows": clustered and plan.walk.pixel_rows > 1,
@@ -116,34 +123,44 @@ def _map_bins(program: Program, plan: TilePlan, kind: str) -> dict[str, bool]:
     return bins
 
 
-def _product_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
-    """Bins of a tile's matrix-vector products, if its layer's are of x int64 [vectors, n]."""
-    number = plan.layer
-    layer = program.network.layers[number]
+def _weight_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
+    """Bins of a tile's entries; its products take x int64 [vectors, n]."""
+    layer = program.network.layers[plan.layer]
     assert isinstance(layer, Linear)
-    config, weights = program.config, layer.weights
-    entries = encode_entries(weights, config.pes, config.max_run)
-    placed = program.network.placed_columns(number, config.pes)
+    config = program.config
+    entries = encode_entries(layer.weights, config.pes, config.max_run)
+    placed = program.network.placed_columns(plan.layer, config.pes)
     broadcast = plan.entry_count[:, placed[(x != 0).any(axis=0)]]
-    low, high = int_range(config.act_width)
-    result = round_shift((x @ weights.dense().T + layer.bias) * layer.multiplier.astype(np.int64),
-                         layer.shift)
-    non_zero = (x != 0).sum(axis=1)
-    rows = set(weights.rows.tolist())
+    longest = (entries.run == config.max_run) & ~entries.filler
     bins = {
-        "layer": True, "empty column": bool((broadcast == 0).any()),
+        "layer": True,
+        "empty column": bool((broadcast == 0).any()),
         "filler": bool(plan.filler_count.any()),
-        "longest run with a weight": bool(((entries.run == config.max_run)
-                                           & ~entries.filler).any()),
-        "several vectors": program.vectors > 1, "no weight at all": not len(entries.run),
+        "longest run with a weight": bool(longest.any()),
+        "several vectors": program.vectors > 1,
+        "no weight at all": not len(entries.run),
     }
-    return {f"{plan.encoding}: {name}": hit for name, hit in bins.items()} | {
+    return {f"{plan.encoding}: {name}": hit for name, hit in bins.items()}
+
+
+def _output_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, bool]:
+    """Bins of a layer's inputs and outputs; its products take x int64 [vectors, n]."""
+    layer = program.network.layers[plan.layer]
+    assert isinstance(layer, Linear)
+    low, high = int_range(program.config.act_width)
+    sums = x @ layer.weights.dense().T + layer.bias
+    result = round_shift(sums * layer.multiplier.astype(np.int64), layer.shift)
+    non_zero = (x != 0).sum(axis=1)
+    rows = set(layer.weights.rows.tolist())
+    return {
         "saturated high": bool((result > high).any()),
         "saturated low": bool((result < low).any()) and not layer.relu,
         "clamped by relu": bool((result < 0).any()) and layer.relu,
-        "shift 0": bool((layer.shift == 0).any()), "shift 62": bool((layer.shift == 62).any()),
-        "fewer rows than PEs": layer.channels < config.pes,
-        "one input": layer.inputs == 1, "one output": layer.outputs == 1,
+        "shift 0": bool((layer.shift == 0).any()),
+        "shift 62": bool((layer.shift == 62).any()),
+        "fewer rows than PEs": layer.channels < program.config.pes,
+        "one input": layer.inputs == 1,
+        "one output": layer.outputs == 1,
         "a negative activation": bool((x < 0).any()),
         "a vector of zeros": bool((non_zero == 0).any()),
         "a vector with a single non-zero": bool((non_zero == 1).any()),
@@ -153,6 +170,7 @@ def _product_bins(program: Program, plan: TilePlan, x: np.ndarray) -> dict[str, 
 
 
 def _huffman_bins(plan: TilePlan, longest: int) -> dict[str, bool]:
+    """Bins of a tile's codewords; ``longest``: the most bits that the array decodes."""
     if plan.run_lengths is None:
         return {}
     codes = [np.asarray(lengths)[np.asarray(lengths) > 0]
@@ -165,21 +183,23 @@ def _huffman_bins(plan: TilePlan, longest: int) -> dict[str, bool]:
 
 def bins_of(program: Program, x: np.ndarray, run: Run) -> set[str]:
     """The bins that ``program`` on inputs x [batch, n] hits; ``run`` is its verified run."""
-    config, plans, used = program.config, program.tiles, words_used(program)
+    config, network = program.config, program.network
+    used = words_used(program)
     hits = {
-        "queue of one": config.queue_depth == 1, "one bank": config.acc_banks == 1,
+        "queue of one": config.queue_depth == 1,
+        "one bank": config.acc_banks == 1,
         "one PE": config.pes == 1,
-        "several layers": len(program.network.layers) > 1,
+        "several layers": len(network.layers) > 1,
         **{name: used[field] == getattr(config, field) for field, name in _FULL.items()},
     }
     found = {name for name, hit in hits.items() if hit} | tile_bins(program)
-    network, described = program.network, set()
     values = {INPUT: network.check_inputs(x)}
-    values |= {layer.name: outputs
-               for layer, outputs in zip(network.layers, golden.network(network, x))}
-    for plan, tile in zip(plans, run.tiles):
+    for layer, outputs in zip(network.layers, golden.network(network, x)):
+        values[layer.name] = outputs
+    described = set()
+    for plan, tile in zip(program.tiles, run.tiles):
         hits = _huffman_bins(plan, config.max_code_length)
-        if plan.pointer_base not in described:          # tiles of one matrix differ in time alone
+        if plan.pointer_base not in described:          # tiles of a matrix differ only in time
             described.add(plan.pointer_base)
             hits |= _layer_bins(program, plan, network.read(plan.layer, values))
         if tile.counters is not None:

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Corner bins of tiling: which shapes of bands and slices a verified program had."""
-from ...core.compile.program import Program
+"""Corner bins of tiling: which shapes of bands and slices a program has."""
+from ...core.compile.program import Program, TilePlan
 from ...core.network.chain import Chain
 from ...core.network.graph import Add, Depthwise, Pool
 
 __all__ = ["TILE_BINS", "tile_bins"]
 
-#: Those of :data:`openeie.sim.random.coverage.BINS` that tell of tiles.
+#: The bins of :data:`openeie.sim.random.coverage.BINS` that are about tiles.
 TILE_BINS = (
     "tiled in lines", "tiled in channels", "tiled in lines and channels", "slices of a pool",
     "slices of a depthwise layer", "slices of an addition", "slices of a linear layer",
@@ -21,29 +21,38 @@ TILE_BINS = (
 
 def tile_bins(program: Program) -> set[str]:
     """The bins that a program hits."""
-    found: set[str] = set()
+    hits: list[dict[str, bool]] = []
     for plan in program.tiles:
-        layer, shape = program.network.layers[plan.layer], plan.part.shape
-        if plan.clusters > 1 and len(plan.part.lines) < shape[1]:
-            found.add("clustered bands")
-        if len(plan.part.channels) == shape[3]:
-            continue
-        joins = any(len(names) > 1 and layer.name in names for names in map(
-            program.network.sources, range(len(program.network.layers))))
-        hits = {"tiled in channels": True, "slices of a pool": isinstance(layer, Pool),
-                "slices of a depthwise layer": isinstance(layer, Depthwise),
-                "slices of an addition": isinstance(layer, Add),
-                "slices of a linear layer": layer.operation == "linear",
-                "slices of several inputs": len(plan.part.vectors) > 1,
-                "tiled in lines and channels": len(plan.part.lines) < shape[1],
-                "slices in a concatenation": joins, "clustered slices": plan.clusters > 1}
-        found |= {name for name, hit in hits.items() if hit}
-    for chain in program.chains:
-        found |= _chain_bins(program, chain)
-    return found
+        _, lines, _, channels = plan.part.shape
+        if len(plan.part.lines) < lines:
+            hits.append({"clustered bands": plan.clusters > 1})
+        if len(plan.part.channels) < channels:
+            hits.append(_slice_bins(program, plan))
+    hits += [_chain_bins(program, chain) for chain in program.chains]
+    return {name for bins in hits for name, hit in bins.items() if hit}
 
 
-def _chain_bins(program: Program, chain: Chain) -> set[str]:
+def _slice_bins(program: Program, plan: TilePlan) -> dict[str, bool]:
+    """Bins of a tile with a part of its layer's channels."""
+    network = program.network
+    layer = network.layers[plan.layer]
+    all_sources = [network.sources(number) for number in range(len(network.layers))]
+    return {
+        "tiled in channels": True,
+        "slices of a pool": isinstance(layer, Pool),
+        "slices of a depthwise layer": isinstance(layer, Depthwise),
+        "slices of an addition": isinstance(layer, Add),
+        "slices of a linear layer": layer.operation == "linear",
+        "slices of several inputs": len(plan.part.vectors) > 1,
+        "tiled in lines and channels": len(plan.part.lines) < plan.part.shape[1],
+        "slices in a concatenation": any(
+            len(sources) > 1 and layer.name in sources for sources in all_sources),
+        "clustered slices": plan.clusters > 1,
+    }
+
+
+def _chain_bins(program: Program, chain: Chain) -> dict[str, bool]:
+    """Bins of layers that run in bands together."""
     network = program.network
     layers = network.layers[chain.first:chain.last + 1]
     pools = [isinstance(layer, Pool) for layer in layers]
@@ -51,7 +60,7 @@ def _chain_bins(program: Program, chain: Chain) -> set[str]:
     spans = chain.lines(network)
     heights = spans[..., 1] - spans[..., 0]
     halo = [heights[k].sum() > windows[k].out_height for k in range(len(layers) - 1)]
-    hits = {
+    return {
         "tiled in lines": chain.bands > 1,
         "bands of conv, then pool": (False, True) in zip(pools, pools[1:]),
         "bands of a depthwise layer": any(isinstance(layer, Depthwise) for layer in layers),
@@ -69,4 +78,3 @@ def _chain_bins(program: Program, chain: Chain) -> set[str]:
         "lines that no band needs": any(
             spans[k, :, 1].max() < windows[k].out_height for k in range(len(layers) - 1)),
     }
-    return {name for name, hit in hits.items() if hit}

@@ -1,19 +1,24 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A workload from arrays that a user brings: dense weights, or EIE's own entries and pointers."""
+"""A workload from a user's arrays: dense weights, or entries and pointers as in EIE."""
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 
 from ...core.entries.encoding import Entries, decode_entries
 from ...core.errors import EncodingError, InputError
+from ...core.numbers.fixed import int_range
+from ...core.numbers.sparse import SparseWeights
 from .workload import Workload
 
 __all__ = ["ARRAYS", "workload_of"]
 
-#: Arrays that are understood; ``acts`` must be there, and either ``weights`` or the others.
+#: Names of arrays: ``acts``, and either ``weights`` or the others.
 ARRAYS = ("acts", "weights", "pointers", "runs", "codes", "codebook", "outputs")
+#: Arrays of which none may lack without ``weights``.
 _ENTRIES = ("pointers", "runs", "codes", "codebook")
 _MOST_OUTPUTS = 1 << 24
+_MOST_RUN = 255
 
 
 def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
@@ -21,63 +26,60 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
 
     Parameters
     ----------
-    arrays : ``acts`` [n] or [vectors, n], and either ``weights`` [m, n], integers or floats (see
-        :meth:`Workload.from_dense`); or the matrix as EIE holds it (section III): ``pointers``
-        [PEs, n + 1], where column j of PE k has the entries ``pointers[k, j]:pointers[k, j + 1]``
-        of that PE's; ``runs`` and ``codes`` [entries], all entries of the first PE, then of the
-        next; ``codebook`` [K], slot 0 holding 0. An entry of code 0 is a filler, which must have
-        the longest run that occurs. ``outputs`` m; otherwise the last row that has a weight.
+    arrays : ``acts`` [n] or [vectors, n], and the matrix in one of two forms.
+
+        Dense: ``weights`` [m, n], integers or floats (see :meth:`Workload.from_dense`).
+
+        As EIE holds it (section III): ``pointers`` [PEs, n + 1], where column j of PE k has the
+        entries ``pointers[k, j]:pointers[k, j + 1]`` of that PE; ``runs`` and ``codes`` [entries],
+        all entries of the first PE, then of the next; ``codebook`` [K], with 0 in slot 0. An entry
+        of code 0 is a filler and must have the longest run that occurs. ``outputs`` is m; without
+        it, m is the last row with a weight, plus 1.
+    name : of the layer.
 
     Raises
     ------
-    InputError : an array that is missing, too much, or contradicts another.
+    InputError : an array is missing, superfluous, or contradicts another.
     """
     if "acts" not in arrays:
         raise InputError(f"layer {name!r} has no array 'acts'; it has: "
                          f"{', '.join(arrays) or 'none'}")
-    entries = [key for key in _ENTRIES if key in arrays]
+    entries = [key for key in (*_ENTRIES, "outputs") if key in arrays]
     if "weights" in arrays:
-        more = [*entries, *(key for key in ("outputs",) if key in arrays)]
-        if more:
-            raise InputError(f"layer {name!r} has both 'weights' and {more[0]!r}; give its "
+        if entries:
+            raise InputError(f"layer {name!r} has both 'weights' and {entries[0]!r}; give its "
                              f"matrix one way")
         return Workload.from_dense(arrays["weights"], arrays["acts"], name=name)
     missing = [key for key in _ENTRIES if key not in arrays]
     if missing:
         raise InputError(f"layer {name!r} lacks {missing[0]!r}: its matrix is either 'weights' or "
                          f"{', '.join(_ENTRIES)}")
-    for key in (*_ENTRIES, "acts", *(key for key in ("outputs",) if key in arrays)):
-        if np.asarray(arrays[key]).dtype.kind not in "iu":
-            raise InputError(f"layer {name!r}: {key} must be integers, "
-                             f"not {np.asarray(arrays[key]).dtype}")
-    parts = [np.asarray(arrays[key], np.int64) for key in _ENTRIES]
+    for key in (*_ENTRIES, "acts", "outputs"):
+        dtype = np.asarray(arrays.get(key, 0)).dtype
+        if dtype.kind not in "iu":
+            raise InputError(f"layer {name!r}: {key} must be integers, not {dtype}")
+    parts = {key: np.asarray(arrays[key], np.int64) for key in _ENTRIES}
     return Workload(name=name, acts=arrays["acts"],
-                    weights=_matrix(name, parts, arrays.get("outputs")))
+                    weights=_matrix(name, **parts, outputs=arrays.get("outputs")))
 
 
-def _matrix(name: str, parts, outputs):
-    """The weights that the entries stand for; parts as in :data:`_ENTRIES`."""
-    pointers, runs, codes, codebook = parts
-    if codebook.ndim != 1 or not 1 <= len(codebook) <= 256 or codebook[0] != 0 \
-            or np.any(codebook[1:] == 0) or codebook.min() < -32768 or codebook.max() > 32767:
-        raise InputError(f"layer {name!r}: codebook must be [1 .. 256] of 16 bits, slot 0 and no "
-                         f"other holding 0")
+def _matrix(name: str, pointers: np.ndarray, runs: np.ndarray, codes: np.ndarray,
+            codebook: np.ndarray, outputs: Any) -> SparseWeights:
+    """The weights that the entries of layer ``name`` stand for."""
+    _check_codebook(name, codebook)
     count = _counts(name, pointers, runs, codes)
-    for key, values, most in (("runs", runs, 255), ("codes", codes, len(codebook) - 1)):
+    for key, values, most in (("runs", runs, _MOST_RUN), ("codes", codes, len(codebook) - 1)):
         if len(values) and not 0 <= values.min() <= values.max() <= most:
             raise InputError(f"layer {name!r}: {key} must be in 0 .. {most}, "
                              f"not {values.min()} .. {values.max()}")
-    filler, longest = codes == 0, runs.max(initial=0)
+    filler = codes == 0
+    longest = runs.max(initial=0)
     if np.any(runs[filler] != longest):
         raise InputError(f"layer {name!r}: an entry of code 0 is a filler, and must have the "
                          f"longest run {longest}, not {runs[filler].min()}")
     entries = Entries(count=count, run=runs.astype(np.uint8), filler=filler,
                       value=codebook[codes].astype(np.int16))
-    rows = entries.rows * len(count) + np.repeat(np.arange(len(count)), count.sum(axis=1))
-    least = int(rows[~filler].max(initial=0)) + 1
-    if outputs is not None and np.size(outputs) != 1:
-        raise InputError(f"layer {name!r}: outputs must be one number, not {np.shape(outputs)}")
-    m = least if outputs is None else int(np.asarray(outputs).item())
+    m = _outputs(entries) if outputs is None else _given_outputs(name, outputs)
     if not 1 <= m <= _MOST_OUTPUTS:
         raise InputError(f"layer {name!r}: outputs must be in 1 .. {_MOST_OUTPUTS}, not {m}")
     try:
@@ -86,7 +88,30 @@ def _matrix(name: str, parts, outputs):
         raise InputError(f"layer {name!r}, outputs {m}: {error}") from error
 
 
-def _counts(name: str, pointers, runs, codes) -> np.ndarray:
+def _check_codebook(name: str, codebook: np.ndarray) -> None:
+    low, high = int_range(16)
+    if codebook.ndim != 1 or not 1 <= len(codebook) <= 256 \
+            or codebook.min() < low or codebook.max() > high \
+            or codebook[0] != 0 or np.any(codebook[1:] == 0):
+        raise InputError(f"layer {name!r}: codebook must be [1 .. 256] of 16 bits, slot 0 and no "
+                         f"other holding 0")
+
+
+def _outputs(entries: Entries) -> int:
+    """The fewest outputs that hold all weights."""
+    pes = len(entries.count)
+    pe = np.repeat(np.arange(pes), entries.count.sum(axis=1))
+    rows = entries.rows * pes + pe
+    return int(rows[~entries.filler].max(initial=0)) + 1
+
+
+def _given_outputs(name: str, outputs: Any) -> int:
+    if np.size(outputs) != 1:
+        raise InputError(f"layer {name!r}: outputs must be one number, not {np.shape(outputs)}")
+    return int(np.asarray(outputs).item())
+
+
+def _counts(name: str, pointers: np.ndarray, runs: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Entries of each PE and column, int32 [PEs, n]."""
     if pointers.ndim != 2 or pointers.shape[1] < 2 or not len(pointers):
         raise InputError(f"layer {name!r}: pointers must be [PEs, n + 1], "
@@ -94,7 +119,7 @@ def _counts(name: str, pointers, runs, codes) -> np.ndarray:
     count = np.diff(pointers, axis=1)
     if np.any(pointers[:, 0]) or np.any(count < 0):
         raise InputError(f"layer {name!r}: each PE's pointers must begin at 0 and never fall")
-    total = sum(pointers[:, -1].tolist())       # of Python: they may be as large as they like
+    total = sum(pointers[:, -1].tolist())       # Python's integers cannot overflow
     for key, values in (("runs", runs), ("codes", codes)):
         if values.shape != (total,):
             raise InputError(f"layer {name!r}: the pointers end after {total} entries in all PEs, "

@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The timing of the simulator with which EIE's authors measured, as far as its behaviour is known.
+"""The timing of the simulator that EIE's authors used, as far as its behaviour is known.
 
-It differs from our array's in five things. Its lnzd loses a cycle when the last hit of a row of
-activations is not in the row's last lane. The bias is a column of its own, behind the padded last
-row, with an activation of 1 and a weight in every row. A queue of buffer size 8 holds 7. Nothing
-happens between the queue and the arithmetic unit but the entries themselves. A layer ends seven
-cycles after the last entry, without a writeback. What remains of it is a recurrence of the same
-form as ours (``docs/timing.md``), so published counts can be met without stepping cycles.
+It differs from our array's timing in five ways. Its lnzd loses a cycle when the last hit of a row
+of activations is not in the row's last lane. The bias is a column of its own after the padded last
+row, with an activation of 1 and a weight in every row. A queue with buffer size 8 holds 7 items.
+There are no pipeline stages between the queue and the arithmetic unit. A layer ends seven cycles
+after its last entry, without a writeback. The result is a recurrence of the same form as ours
+(``docs/timing.md``), so published counts can be reproduced without stepping cycles.
 """
 import numpy as np
 
@@ -22,16 +22,19 @@ TAIL = 7
 
 @compiled
 def _cycles(columns, counts, usable):
-    """Cycles of a vector: columns int32 [items] that are broadcast, counts int32 [n, PEs]."""
+    """Cycles of a vector: columns int32 [items] in broadcast order, counts int32 [n, PEs], usable
+    entries of a queue."""
     pes = counts.shape[1]
-    free = np.zeros(pes, np.int64)              # F: the cycle after a PE's last entry so far
+    free = np.zeros(pes, np.int64)              # the cycle after a PE's last entry so far
     pops = np.full(usable, -1, np.int64)        # last pop of the items still in a queue
-    sent, scanned, row = np.int64(-1), np.int64(0), np.int64(0)
+    sent = np.int64(-1)
+    scanned = np.int64(0)
+    row = np.int64(0)
     for k in range(len(columns)):
         column = columns[k]
         if column // pes != row:
-            # Rows in between are scanned too, one a cycle, and a scan that ends a row without a
-            # hit in its last lane costs its own.
+            # Rows in between take a cycle each, and so does the end of a row without a hit in its
+            # last lane.
             full = k > 0 and columns[k - 1] % pes == pes - 1
             scanned += column // pes - row - (1 if full else 0)
             row = column // pes
@@ -43,27 +46,29 @@ def _cycles(columns, counts, usable):
             free[i] = pop + max(counts[column, i], 1)
             last = max(last, pop)
         pops[k % usable] = last
-        sent, scanned = broadcast, broadcast + 1
+        sent = broadcast
+        scanned = broadcast + 1
     return np.max(free)
 
 
 def bias_column(n: int, pes: int) -> int:
-    """Number of the column in which the biases stand: behind the last, padded row."""
+    """Number of the column that holds the biases: the first one after the padded last row."""
     return -(-n // pes) * pes
 
 
 def authors_cycles(layer: Workload, pes: int, *, run_width: int = 4, buffer_size: int = 8,
                    bias: bool = True) -> int:
-    """Cycles of ``layer``, which has one vector.
+    """Cycles of ``layer``, which must have one vector.
 
     Parameters
     ----------
-    buffer_size : of each queue; one place of it stays empty.
-    bias : whether there is a column for it, full and always broadcast.
+    run_width : bits of a run.
+    buffer_size : of each queue; one place always stays empty.
+    bias : whether there is a column for the biases, which has all weights and is always broadcast.
 
     Raises
     ------
-    InputError : the layer has several vectors, which that simulator has not.
+    InputError : the layer has several vectors, which that simulator cannot take.
     """
     if len(layer.acts) != 1:
         raise InputError(f"layer {layer.name!r}: the authors' timing is of one vector, not of "

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a sweep asks: a grid over the array's fields, and the layers and networks to run on it."""
+"""The description of a sweep: a grid over the array's fields, and layers and networks to run."""
 import itertools
 import json
 import math
@@ -16,9 +16,9 @@ from ...core.host.untrusted import read_toml
 
 __all__ = ["RandomLayer", "Sweep", "read_sweep"]
 
-#: More points than a table can hold in a person's memory, or this program in the machine's.
+#: More points would need too much memory.
 _MOST_POINTS = 1_000_000
-#: Non-zero weights, or activations, of a random layer: they take some 20 bytes each.
+#: Non-zero weights, and activations, of a random layer; each takes about 20 bytes.
 _MOST_WEIGHTS = 1 << 28
 
 
@@ -27,7 +27,10 @@ class _Strict(BaseModel):
 
 
 class RandomLayer(_Strict):
-    """A random layer; see :func:`openeie.sim.study.workload.random_workload`."""
+    """A random layer; see :func:`openeie.sim.study.workload.random_workload`.
+
+    ``vectors`` is the number of its input vectors per launch.
+    """
     name: str = Field(min_length=1)
     inputs: int = Field(ge=1, le=1 << 24)
     outputs: int = Field(ge=1, le=1 << 24)
@@ -41,15 +44,15 @@ class Sweep(_Strict):
 
     Attributes
     ----------
-    base : preset from which every array of the sweep starts.
-    set : fields of it that are changed for all points.
-    grid : values of each field that is swept; the last one changes fastest.
-    layer : random layers.
+    base : name of the preset that all arrays are derived from.
+    set : fields that are changed in all arrays.
+    grid : the values of each swept field; the last field changes fastest.
+    layer : random layers to run.
     networks : names of networks, or paths of ``*.eie`` files.
-    images : inputs of each network, MNIST's or drawn ones; None: 10.
-    input : file with the inputs of the networks instead, all of which are run.
-    seed : of layers and inputs.
-    mhz : clock, which makes time of cycles.
+    images : number of inputs for each network, from MNIST or random ones; None: 10.
+    input : file with the networks' inputs instead; all of them are run.
+    seed : of random layers and inputs.
+    mhz : clock frequency that turns cycles into time.
     """
     base: str = "EIE64"
     set: dict[str, Any] = {}
@@ -62,12 +65,20 @@ class Sweep(_Strict):
     mhz: float = Field(default=800, gt=0, allow_inf_nan=False)
 
     def check(self) -> None:
-        """Refuse a sweep of nothing, of unknown fields, or of a base that does not exist.
+        """Refuse a sweep that cannot be run.
 
         Raises
         ------
-        InputError, ConfigError
+        InputError : it is empty, too large, or has unknown fields or values.
+        ConfigError : there is no such base, or no array with the fields in ``set``.
         """
+        self._check_grid()
+        self._check_names()
+        self._check_size()
+        preset(self.base).replace(**{name: tuple(value) if name in NAMES else value
+                                     for name, value in self.set.items()})
+
+    def _check_grid(self) -> None:
         for name, value in self.set.items():
             check_keys([name])
             _check_value(name, value, "set")
@@ -84,6 +95,8 @@ class Sweep(_Strict):
         if not self.grid:
             raise InputError("the grid is empty; sweep a field: --grid queue_depth=1,2,4,8, or "
                              "[grid] in the file")
+
+    def _check_names(self) -> None:
         names = [layer.name for layer in self.layer] + self.networks
         if not names:
             raise InputError("there is nothing to run; name layers (--layer, [[layer]]) or "
@@ -95,9 +108,12 @@ class Sweep(_Strict):
             raise InputError(f"images {self.images} counts MNIST's images or drawn inputs, but "
                              f"input {self.input} brings others; give one of the two")
         if self.input is not None and not self.networks:
-            raise InputError(f"input {self.input} is of networks, and the sweep has none: the "
-                             f"activations of a layer are drawn; leave it out")
-        count = len(names) * math.prod(map(len, self.grid.values()))
+            raise InputError(f"input {self.input} is for networks, and the sweep has none; the "
+                             f"activations of layers are random; leave it out")
+
+    def _check_size(self) -> None:
+        names = len(self.layer) + len(self.networks)
+        count = names * math.prod(map(len, self.grid.values()))
         if count > _MOST_POINTS:
             raise InputError(f"the sweep has {count:,} points, and may have {_MOST_POINTS:,}")
         for layer in self.layer:
@@ -106,11 +122,9 @@ class Sweep(_Strict):
                 raise InputError(f"layer {layer.name!r} would have {size:,.0f} weights and "
                                  f"{layer.inputs * layer.vectors:,} activations; each may be "
                                  f"{_MOST_WEIGHTS:,}")
-        preset(self.base).replace(**{name: tuple(value) if name in NAMES else value
-                                     for name, value in self.set.items()})
 
     def points(self) -> Iterable[dict[str, Any]]:
-        """Fields of each point of the grid, in order."""
+        """The swept fields of each point, in order."""
         return (dict(zip(self.grid, values))
                 for values in itertools.product(*self.grid.values()))
 
@@ -129,7 +143,7 @@ class Sweep(_Strict):
 
 
 def _check_value(name: str, value: Any, where: str) -> None:
-    """Integers as the table can hold them; lists of names for the fields that are such."""
+    """Integers must fit the table's 64 bits; some fields are lists of names."""
     if name in NAMES:
         if not (isinstance(value, (list, tuple)) and value
                 and all(isinstance(one, str) for one in value)):
@@ -140,13 +154,16 @@ def _check_value(name: str, value: Any, where: str) -> None:
 
 
 def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
-    """The sweep of a TOML file, with ``changes`` over it; lists and tables are added to the
-    file's.
+    """The sweep in a TOML file, with ``changes`` applied.
+
+    Changes that are lists or tables are added to the file's; others replace the file's values.
+
+    path : of the file; None: the changes alone describe the sweep.
 
     Raises
     ------
-    InputError : the file cannot be read, a key is unknown or a value out of range, or
-        :meth:`Sweep.check` finds something.
+    InputError : the file cannot be read, a key is unknown, or a value is out of range.
+    InputError, ConfigError : see :meth:`Sweep.check`.
     """
     fields: dict[str, Any] = {}
     if path is not None:
@@ -154,7 +171,7 @@ def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
             fields = read_toml(path)
         except UntrustedError as error:
             raise InputError(f"cannot read the sweep {error}") from error
-        _validated(fields, str(path))       # before options are added to what is no list or table
+        _validated(fields, str(path))       # so that lists and tables are such below
     for name, value in changes.items():
         if isinstance(value, dict):
             fields[name] = fields.get(name, {}) | value
@@ -168,6 +185,7 @@ def read_sweep(path: Path | None, changes: dict[str, Any]) -> Sweep:
 
 
 def _validated(fields: dict[str, Any], source: str) -> Sweep:
+    """``source``: the file that an error names."""
     try:
         return Sweep(**fields)
     except ValidationError as error:
@@ -175,7 +193,8 @@ def _validated(fields: dict[str, Any], source: str) -> Sweep:
 
 
 def _first(error: ValidationError) -> str:
-    """What is wrong, where, and with which value: an unknown key before what it may have hidden."""
+    """The first error: where, what, and which value. Unknown keys come first, since a misspelt key
+    can cause other errors."""
     problem = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
     where = ".".join(map(str, problem["loc"]))
     if problem["type"] == "extra_forbidden":

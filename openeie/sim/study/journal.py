@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sweep's finished points on disk: appended and synced as they come, so that none is lost."""
+"""The journal of a sweep: finished points are appended to a file and synced at once, so that none
+is lost."""
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,23 +15,28 @@ from ...core.host.journal import dump_line, dump_lines, read_journal
 
 __all__ = ["SweepJournal", "open_journal"]
 
+#: Rows by the numbers of their points.
 Rows = list[tuple[int, dict[str, Any]]]
+#: Whether a row that was read is one of the sweep's.
 Valid = Callable[[int, dict[str, Any]], bool]
 
 
 class SweepJournal:
-    """Points as lines of a file behind a first line that says whose they are; every line has its
-    own check (:mod:`openeie.core.host.journal`).
+    """A file of rows after a first line that names their owner; every line has a checksum
+    (:mod:`openeie.core.host.journal`).
 
     Attributes
     ----------
-    rows : of the points that are finished, by their numbers.
-    dropped : how many lines were damaged; their points are worked out again.
+    rows : of the finished points, by their numbers.
+    dropped : number of damaged lines; their points are computed again.
     """
 
-    def __init__(self, path: Path | None, owner: str, valid: Valid):
-        self._path, self._owner, self._valid = path, owner, valid
-        self.rows, self.dropped = dict[int, dict[str, Any]](), 0
+    def __init__(self, path: Path | None, owner: str, valid: Valid) -> None:
+        self.rows: dict[int, dict[str, Any]] = {}
+        self.dropped = 0
+        self._path = path
+        self._owner = owner
+        self._valid = valid
         if path is not None:
             self._read(path)
 
@@ -44,20 +50,25 @@ class SweepJournal:
         for line in lines.values:
             try:
                 rows = {number: row for number, row in line if self._valid(number, row)}
-            except (ValueError, TypeError):     # right by its check, and yet no points
+            except (ValueError, TypeError):     # the checksum is right, but it holds no points
                 self.dropped += 1
                 continue
             self.rows |= rows
 
     def start(self) -> None:
-        """Make the file end in a whole line."""
+        """Rewrite the file without its damaged lines."""
         if self._path is not None:
             text = dump_lines(self._owner, ([item] for item in self.rows.items()))
             with _kept(self._path):
                 replace_file(self._path, text.encode())
 
     def add(self, rows: Rows) -> None:
-        """Keep them, whatever happens next."""
+        """Append rows and sync the file.
+
+        Raises
+        ------
+        InputError : the journal cannot be written.
+        """
         self.rows |= dict(rows)
         if self._path is not None:
             with _kept(self._path), open(self._path, "a") as file:
@@ -68,7 +79,7 @@ class SweepJournal:
 
 @contextmanager
 def _kept(path: Path) -> Iterator[None]:
-    """Say of a journal that cannot be written that nothing in it is lost."""
+    """Turn an error of the file into one that says that nothing in it is lost."""
     try:
         yield
     except OSError as error:
@@ -79,17 +90,19 @@ def _kept(path: Path) -> Iterator[None]:
 @contextmanager
 def open_journal(path: Path | None, owner: str, valid: Valid, *,
                  restart: bool = False) -> Iterator[SweepJournal]:
-    """The journal of a sweep, this process's alone while it is open; without a path, of nothing.
+    """Open the journal of a sweep; while it is open, no other process can open it.
 
     Parameters
     ----------
-    owner : what the points in it depend on, as text: a digest.
-    valid : whether a row that was read is one of the sweep's; others are worked out again.
-    restart : forget what is in it.
+    path : of the file; None: rows are kept in memory only.
+    owner : digest of everything that the rows depend on.
+    valid : whether a row that was read is one of the sweep's; others are computed again.
+    restart : remove what is in the file.
 
     Raises
     ------
-    InputError : it has another owner's points, cannot be read or written, or is open already.
+    InputError : the rows belong to another owner, the file cannot be read or written, or another
+        process has it open.
     """
     if path is None:
         yield SweepJournal(None, owner, valid)
@@ -106,7 +119,7 @@ def open_journal(path: Path | None, owner: str, valid: Valid, *,
     except OSError as error:
         raise InputError(f"cannot write the journal {path}: {error.strerror}") from error
     with lock:
-        lock.release()          # entering took it once more
+        lock.release()          # `with` took it a second time
         if restart:
             remove_file(path)
         journal = SweepJournal(path, owner, valid)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A sweep's points, worked out by Dask and kept as they come.
+"""The points of a sweep, computed in parallel and kept as they are finished.
 
-A task is one layer or network on all arrays that hold its entries alike (same PEs, same run width):
-where the entries are is worked out once for them. What a task found is appended to a journal and
-synced before the next is looked at, so a killed sweep goes on where it was.
+A task is one layer or network on some arrays. The arrays of a layer's task have the same PEs and
+run width, so that its entries need to be counted only once. The rows of a task are appended to a
+journal and synced before those of the next, so a sweep that was killed goes on where it stopped.
 """
 import functools
 import hashlib
@@ -35,27 +35,32 @@ from .workload import LayerTime, Workload, load_balance, random_workload
 
 __all__ = ["MEASURES", "OBJECTIVES", "STALLS", "run_sweep", "columns_of"]
 
-#: Where the PEs' cycles went that were not ``utilisation``: shares by counter, 1 with it.
+#: Other shares of the PEs' cycles than ``utilisation``, by counter; all together are 1.
 STALLS = COUNTERS[1:]
-#: What is measured at each point.
+#: Columns with what is measured at each point.
 MEASURES = ("cycles", "us", "utilisation", *STALLS, "balance", "fillers", "energy_pj",
             "memory_bits", "luts")
-#: What a point on the Pareto front is not beaten in.
+#: What the Pareto front compares.
 OBJECTIVES = ("cycles", "energy_pj", "memory_bits", "luts")
-#: Points of a task: what is lost with it, and what one process has to itself.
+#: Most points of a task: so many are lost if it fails, and cannot be shared among processes.
 _MOST_TOGETHER = 16
+
+#: A row of the table by the names of its columns.
+Row = dict[str, Any]
+#: Networks by name, each with its inputs int64 [batch, n].
+Networks = Mapping[str, tuple[Network, np.ndarray]]
 
 
 @dataclass(frozen=True)
 class _Task:
-    """One layer, or a network with its inputs, on some points of the grid."""
+    """A layer, or a network with its inputs, on some points of the grid, which have numbers."""
     sweep: Sweep
     name: str
     what: RandomLayer | tuple[Network, np.ndarray]
     points: tuple[tuple[int, dict[str, Any]], ...]
 
 
-@functools.lru_cache(maxsize=2)         # a process is given the tasks of a layer in a row
+@functools.lru_cache(maxsize=2)         # a process gets the tasks of a layer one after another
 def _layer(spec: RandomLayer, seed: int) -> Workload:
     return random_workload(spec.name, (spec.outputs, spec.inputs), seed=seed,
                            weight_density=spec.weight_density, act_density=spec.act_density,
@@ -63,30 +68,32 @@ def _layer(spec: RandomLayer, seed: int) -> Workload:
 
 
 def columns_of(sweep: Sweep) -> tuple[str, ...]:
-    """Heads of the table, in order."""
+    """Names of the table's columns, in order."""
     return ("name", *sweep.grid, "status", *MEASURES, "pareto")
 
 
-def _work(task: _Task) -> list[tuple[int, dict[str, Any]]]:
-    """Rows of a task's points by their numbers; a point without an array says why."""
+def _work(task: _Task) -> list[tuple[int, Row]]:
+    """Rows of a task's points by their numbers; the status of a refused point says why."""
     rows = []
     for number, point in task.points:
         row = {"name": task.name, **point, "status": "ok"}
         try:
             config = task.sweep.config(point)
-            measured = (_measure_layer(task, config) if isinstance(task.what, RandomLayer)
-                        else _measure_network(*task.what, config))
-            row |= measured | {"us": measured["cycles"] / task.sweep.mhz,
-                               "luts": array_luts(config)}
+            if isinstance(task.what, RandomLayer):
+                row |= _measure_layer(_layer(task.what, task.sweep.seed), config)
+            else:
+                row |= _measure_network(*task.what, config)
+            row["us"] = row["cycles"] / task.sweep.mhz
+            row["luts"] = array_luts(config)
         except OpenEIEError as error:
             row["status"] = f"refused: {error}"
         rows.append((number, row))
     return rows
 
 
-def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
-    """The recurrence alone: no memory need hold the layer, and its own bits are what counts."""
-    layer = _layer(task.what, task.sweep.seed)
+def _measure_layer(layer: Workload, config: ArrayConfig) -> Row:
+    """By the recurrence alone: the layer need not fit into the memories, and ``memory_bits`` are
+    what it takes."""
     encoding = _encoding_on(layer, config)
     time = layer.time(config)
     if time.cycles >> config.counter_width:
@@ -99,18 +106,18 @@ def _measure_layer(task: _Task, config: ArrayConfig) -> dict[str, Any]:
 
 
 def _shares(counters: np.ndarray) -> dict[str, float]:
-    """Of the PEs' cycles, ``utilisation`` and :data:`STALLS`; counters [..., 7]."""
+    """Shares of the PEs' cycles: ``utilisation`` and :data:`STALLS`; counters [..., 7]."""
     totals = counters.reshape(-1, len(COUNTERS)).sum(axis=0)
     return dict(zip(("utilisation", *STALLS), (totals / totals.sum()).tolist()))
 
 
 def _encoding_on(layer: Workload, config: ArrayConfig) -> str:
-    """How the array holds the layer's entries.
+    """The encoding in which the array holds the layer's entries.
 
     Raises
     ------
-    CapacityError : its weights or activations do not fit the array's, or it decodes only huffman,
-        whose words this model does not count.
+    CapacityError : weights or activations are too wide for the array, or the array has only the
+        encoding huffman, which this model does not cover.
     """
     weights = layer.weights
     encoding = next((name for name in ("codebook", "csr") if name in config.encodings), None)
@@ -128,24 +135,29 @@ def _encoding_on(layer: Workload, config: ArrayConfig) -> str:
 
 
 def _signed_bits(values: np.ndarray) -> int:
-    """Of two's complement for all of them."""
-    return max(int(values.max(initial=0)), -1 - int(values.min(initial=0))).bit_length() + 1
+    """Bits in two's complement that hold all of the values."""
+    largest = max(int(values.max(initial=0)), -1 - int(values.min(initial=0)))
+    return largest.bit_length() + 1
 
 
 def _layer_bits(layer: Workload, time: LayerTime, encoding: str) -> int:
-    """Memory that the layer takes: words of entries, pointers, activations, accumulators and
-    channel words of its rows; as much in every PE as in the fullest."""
-    config, (m, n) = time.config, layer.shape
+    """Memory that the layer takes, in bits; every PE counts as much as the fullest one."""
+    config = time.config
+    m, n = layer.shape
     slots = config.word_width // config.entry_widths[encoding]
     words = -(-int(time.counts.sum(axis=0).max()) // slots)
-    inputs, rows = -(-n // config.pes), -(-m // config.pes)
-    return config.pes * (words * config.word_width + (n + 1) * config.pointer_width
-                         + (len(layer.acts) * inputs + rows) * config.act_width
-                         + rows * (config.acc_banks * config.acc_width + 64))
+    inputs = -(-n // config.pes)
+    rows = -(-m // config.pes)
+    entries = words * config.word_width
+    pointers = (n + 1) * config.pointer_width
+    activations = (len(layer.acts) * inputs + rows) * config.act_width
+    accumulators = rows * config.acc_banks * config.acc_width
+    channels = rows * 64
+    return config.pes * (entries + pointers + activations + accumulators + channels)
 
 
-def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, Any]:
-    """A network must fit; its memory is the array's."""
+def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> Row:
+    """The network must fit; ``memory_bits`` are the array's. Numbers are means over the inputs."""
     program = compile_network(network, config)
     done = run(program, x)
     picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
@@ -156,9 +168,9 @@ def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> di
         "energy_pj": picojoules / len(x), "memory_bits": sum(memory_bits(config).values())}
 
 
-def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> str:
-    """SHA-256, hex, of all that rows follow from: the sweep, its networks' contents and inputs
-    (wherever their file lies), this version."""
+def _owner(sweep: Sweep, networks: Networks) -> str:
+    """SHA-256, hex, of everything that the rows depend on: the sweep, the networks and their
+    inputs (but not where the file of the inputs is), and this version."""
     digest = hashlib.sha256(f"{VERSION} {sweep.model_dump_json(exclude={'input'})}"
                             .encode())
     for name, (network, x) in networks.items():
@@ -166,78 +178,83 @@ def _owner(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]) -> 
     return digest.hexdigest()
 
 
-def _asked(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]]
-           ) -> dict[str, RandomLayer | tuple[Network, np.ndarray]]:
+def _subjects(sweep: Sweep, networks: Networks
+              ) -> dict[str, RandomLayer | tuple[Network, np.ndarray]]:
     """What is run at every point, by name, in order."""
-    return {layer.name: layer for layer in sweep.layer} | {
-        name: networks[name] for name in sweep.networks}
+    layers = {layer.name: layer for layer in sweep.layer}
+    return layers | {name: networks[name] for name in sweep.networks}
 
 
-def _tasks(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]],
-           known: set[int]) -> list[_Task]:
-    """Work for the points that are not ``known``; points are numbered name by name."""
-    tasks, number = [], 0
-    for name, what in _asked(sweep, networks).items():
-        groups: dict[tuple, list] = {}
+def _tasks(sweep: Sweep, networks: Networks, known: set[int]) -> list[_Task]:
+    """Tasks for the points whose numbers are not ``known``; points are numbered name by name."""
+    tasks = []
+    number = 0
+    for name, what in _subjects(sweep, networks).items():
+        groups: dict[tuple, list] = {}          # points that may share a task
         for point in sweep.points():
             if number not in known:
-                key = (point.get("pes"), point.get("run_width")) if isinstance(what, RandomLayer) \
-                    else (number,)
+                is_layer = isinstance(what, RandomLayer)
+                key = (point.get("pes"), point.get("run_width")) if is_layer else (number,)
                 groups.setdefault(key, []).append((number, point))
             number += 1
-        tasks += [_Task(sweep, name, what, tuple(points[at:at + _MOST_TOGETHER]))
-                  for points in groups.values() for at in range(0, len(points), _MOST_TOGETHER)]
+        for points in groups.values():
+            for first in range(0, len(points), _MOST_TOGETHER):
+                together = points[first:first + _MOST_TOGETHER]
+                tasks.append(_Task(sweep, name, what, tuple(together)))
     return tasks
 
 
-def run_sweep(sweep: Sweep, networks: Mapping[str, tuple[Network, np.ndarray]], *,
-              journal: Path | None = None, restart: bool = False, jobs: int = 1,
-              scheduler: str | None = None,
+def run_sweep(sweep: Sweep, networks: Networks, *, journal: Path | None = None,
+              restart: bool = False, jobs: int = 1, scheduler: str | None = None,
               progress: Callable[[int, int], None] | None = None,
-              note: Callable[[str], None] | None = None) -> list[dict[str, Any]]:
-    """All rows of a sweep, in the order of its points; keys are :func:`columns_of`.
+              note: Callable[[str], None] | None = None) -> list[Row]:
+    """All rows of a sweep, in the order of its points, with the keys :func:`columns_of`.
 
     Parameters
     ----------
-    networks : each of ``sweep.networks`` with its inputs [batch, n].
-    journal : file that keeps finished points; those that are in it are not worked out again,
-        unless ``restart``.
+    networks : each of ``sweep.networks`` with its inputs int64 [batch, n].
+    journal : file that keeps finished points. Those in it are not computed again.
+    restart : remove what is in the journal first.
     jobs, scheduler : see :func:`openeie.sim.dask_map.spread`.
     progress : called with (points done, points).
-    note : called with what a person should know of the journal: that lines of it were damaged.
+    note : called with a text if lines of the journal were damaged.
 
     Raises
     ------
-    InputError : a journal of another sweep, or one that cannot be written; no point has an array.
+    InputError : the journal belongs to another sweep or cannot be written, or no point has an
+        array.
     ToolError : the scheduler does not answer, or it or a worker was lost.
     """
-    names = [name for name in _asked(sweep, networks) for _ in sweep.points()]
+    names = [name for name in _subjects(sweep, networks) for _ in sweep.points()]
 
-    def valid(number: int, row: dict[str, Any]) -> bool:
+    def is_valid(number: int, row: Row) -> bool:
         return isinstance(number, int) and 0 <= number < len(names) and isinstance(row, dict) \
             and row.get("name") == names[number] and "status" in row \
-            and (row["status"] != "ok" or all(isinstance(row.get(key), (int, float))
-                                              for key in MEASURES))
-    with open_journal(journal, _owner(sweep, networks), valid, restart=restart) as kept:
+            and (row["status"] != "ok" or _is_measured(row))
+
+    with open_journal(journal, _owner(sweep, networks), is_valid, restart=restart) as kept:
         if kept.dropped and note:
             note(damage_text(kept.dropped, "worked out"))
         tasks = _tasks(sweep, networks, set(kept.rows))
-        total = len(kept.rows) + sum(len(task.points) for task in tasks)
         if tasks:
-            for _, rows in spread(_work, tasks, jobs, scheduler):
-                kept.add(rows)
+            for _, finished in spread(_work, tasks, jobs, scheduler):
+                kept.add(finished)
                 if progress:
-                    progress(len(kept.rows), total)
-    rows = [kept.rows[number] for number in range(total)]
+                    progress(len(kept.rows), len(names))
+    rows = [kept.rows[number] for number in range(len(names))]
     if all(row["status"] != "ok" for row in rows):
         raise InputError(f"no point of the sweep has an array; the first is "
                          f"{rows[0]['status']}")
-    _mark(rows)
+    _mark_front(rows)
     return [{name: row.get(name) for name in columns_of(sweep)} for row in rows]
 
 
-def _mark(rows: list[dict[str, Any]]) -> None:
-    """Whether a point is on the Pareto front of its layer or network."""
+def _is_measured(row: Row) -> bool:
+    return all(isinstance(row.get(key), (int, float)) for key in MEASURES)
+
+
+def _mark_front(rows: list[Row]) -> None:
+    """Set ``pareto``: whether a point is on the Pareto front of its layer or network."""
     for name in dict.fromkeys(row["name"] for row in rows):
         mine = [row for row in rows if row["name"] == name and row["status"] == "ok"]
         costs = np.array([[row[key] or 0 for key in OBJECTIVES] for row in mine], float)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One matrix-vector layer to ask questions about: where its weights are, and what it is given.
+"""A single linear layer with its input vectors, to time on any array.
 
-A question about time needs no program: entries per column and PE follow from where the weights
-are, and everything else from the recurrence (``docs/timing.md``). So one workload answers for
-arrays of any number of PEs, queues and widths, whether or not their memories would hold it.
+Timing needs no program: the number of entries per column and PE follows from where the weights
+are, and the rest from the recurrence (``docs/timing.md``). So one workload can be timed on arrays
+with any number of PEs, any queues and widths, whether or not it fits into their memories.
 """
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ...core.array.config import ArrayConfig
 from ...core.array.counters import COUNTERS
@@ -21,15 +22,19 @@ from ..fast.fast import broadcast_items, layer_cycles
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
-_CODES = 16             # of EIE's codebook, 0 among them
-#: What a random workload's activations are at most, and its 15 weights: none is 0, and all fit
-#: the narrowest array that has activations.
-_LARGEST_ACT, _WEIGHTS = 127, np.arange(-7, 8) * 16 + 8
+#: Slots of EIE's codebook, of which one holds 0.
+_CODES = 16
+# Values of random workloads that fit the narrowest array; no weight is 0.
+_LARGEST_ACT = 127
+_WEIGHTS = np.arange(-7, 8) * 16 + 8
 
 
 @compiled
 def _count(indptr, rows, longest, counts, fillers):
-    """Fill counts and fillers, int32 [n, PEs]; ``longest`` run."""
+    """Fill counts and fillers, int32 [n, PEs].
+
+    indptr int64 [n + 1], rows [weights] in order; ``longest``: the longest run of an entry.
+    """
     pes = counts.shape[1]
     last = np.empty(pes, np.int64)
     for j in range(len(indptr) - 1):
@@ -45,7 +50,10 @@ def _count(indptr, rows, longest, counts, fillers):
 def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each column and PE, and the fillers among them, int32 [n, PEs] each.
 
-    They are those of :func:`openeie.core.entries.encoding.encode_entries`, without the entries.
+    They are the numbers of entries that :func:`openeie.core.entries.encoding.encode_entries`
+    would make.
+
+    run_width : bits of a run.
     """
     counts = np.zeros((weights.shape[1], pes), np.int32)
     fillers = np.zeros_like(counts)
@@ -54,10 +62,12 @@ def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndar
 
 
 def load_balance(counters: np.ndarray) -> float:
-    """Load balance as in EIE, section VI-D: 1 - bubbles / (PEs x cycles); counters [..., 7].
+    """Load balance as in EIE, section VI-D: 1 - bubbles / (PEs x cycles).
 
-    A bubble is a cycle in which a PE has no entry to work on; those of the writeback and the drain
-    behind it, which the paper's simulator has not, do not count.
+    A bubble is a cycle in which a PE has no entry to execute. Cycles of writeback and drain, which
+    the paper's simulator does not have, do not count.
+
+    counters : [..., 7].
     """
     total = dict(zip(COUNTERS, counters.reshape(-1, len(COUNTERS)).sum(axis=0).tolist()))
     spent = sum(total.values()) - total["writeback"] - total["drain"]
@@ -66,15 +76,15 @@ def load_balance(counters: np.ndarray) -> float:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LayerTime:
-    """One start of a workload on one array.
+    """One launch of a workload on one array.
 
     Attributes
     ----------
     config : the array.
-    cycles : of the start.
+    cycles : of the launch.
     counters : int64 [PEs, 7] in the order of :data:`COUNTERS`.
     counts, fillers : see :func:`occupancy`.
-    columns : broadcast columns, all vectors' together, int32.
+    columns : int32 [columns broadcast], of all vectors in order.
     """
     config: ArrayConfig
     cycles: int
@@ -89,7 +99,7 @@ class LayerTime:
 
     @property
     def entries(self) -> int:
-        """Entries executed, fillers among them."""
+        """Entries executed, including fillers."""
         return self.total("busy") + self.total("filler")
 
     @property
@@ -99,19 +109,23 @@ class LayerTime:
 
     @property
     def least_cycles(self) -> float:
-        """Entries / PEs: the time of PEs that never wait (EIE's "theoretical")."""
+        """Entries / PEs: the cycles of PEs that never wait (EIE's "theoretical" time)."""
         return self.entries / self.config.pes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Workload:
-    """A layer and the activations of one start.
+    """A linear layer and the activations of one launch.
 
     Attributes
     ----------
-    name : in tables.
+    name : of the layer.
     weights : its matrix [m, n].
-    acts : int64 [vectors, n]; the vectors of one start, one after the other.
+    acts : int64 [vectors, n], the vectors of one launch in order.
+
+    Raises
+    ------
+    InputError : activations that are not integers or do not fit the matrix.
     """
     name: str
     weights: SparseWeights
@@ -129,17 +143,18 @@ class Workload:
         object.__setattr__(self, "acts", acts.astype(np.int64))
 
     @classmethod
-    def from_dense(cls, weights, acts, *, name: str = "layer") -> "Workload":
-        """A layer from arrays: weights [m, n], activations [n] or [vectors, n].
+    def from_dense(cls, weights: ArrayLike, acts: ArrayLike, *, name: str = "layer"
+                   ) -> "Workload":
+        """A layer from weights [m, n] and activations [n] or [vectors, n].
 
-        Integers are taken as they are. Floats are scaled so that the largest becomes 32767, and
-        rounded; none that is not 0 becomes 0, since what is there decides the time. With at most
-        15 different weights they are a codebook's, otherwise they stand in place.
+        Integers stay as they are. Floats are scaled so that the largest becomes 32767, and
+        rounded; values other than 0 never become 0, since they decide the time. Up to 15 different
+        weights besides 0 are kept in a codebook; otherwise the weights are literal.
 
         Raises
         ------
-        InputError : weights of other than two dimensions, not finite, or beyond 16 bits;
-            activations that do not fit them.
+        InputError : weights that are not [m, n], not finite, or beyond 16 bits; activations that
+            do not fit the weights.
         """
         w = _integers(name, "weights", weights)
         if w.ndim != 2 or not w.size:
@@ -167,7 +182,7 @@ class Workload:
         return {}
 
     def occupancy(self, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
-        """See :func:`occupancy`; the last one asked for is kept, for the next queue depth."""
+        """See :func:`occupancy`; the latest result is kept for the next call."""
         key = (pes, run_width)
         if key not in self._occupancies:
             self._occupancies.clear()
@@ -175,14 +190,15 @@ class Workload:
         return self._occupancies[key]
 
     def time(self, config: ArrayConfig) -> LayerTime:
-        """Cycles and counters on ``config``, exactly those of its gateware with room for it.
+        """Cycles and counters on ``config``: those of its gateware, if that had enough memory.
 
-        ``pes``, ``queue_depth``, ``run_width``, ``acc_banks`` and what of the others changes the
-        descriptor's length count; depths of memories do not.
+        They depend on ``pes``, ``queue_depth``, ``run_width``, ``acc_banks``, and on fields that
+        change the length of a descriptor, but not on the depths of memories.
 
         Raises
         ------
-        ConfigError : several vectors on several clusters, whose sharing the compiler decides.
+        ConfigError : there are several vectors and several clusters; how clusters share vectors
+            is the compiler's choice.
         """
         if config.clusters > 1 and len(self.acts) > 1:
             raise ConfigError(f"layer {self.name!r} has {len(self.acts)} vectors, and clusters "
@@ -195,7 +211,7 @@ class Workload:
                          fillers=fillers, columns=self._items[self._items >= 0])
 
     def network(self) -> Network:
-        """The layer as a network of its own, for the engines that have values."""
+        """The layer as a network of its own, to run on any engine."""
         m = self.shape[0]
         encoding = "csr" if self.weights.codebook is None else "codebook"
         return Network(name=self.name, input_range=(int(self.acts.min()), int(self.acts.max())),
@@ -204,18 +220,15 @@ class Workload:
                                       multiplier=np.full(m, 1 << 14), shift=np.full(m, 30)),))
 
 
-def _integers(name: str, what: str, array) -> np.ndarray:
-    """int64: integers as they are, floats scaled to 16 bits."""
-    array = np.asarray(array)
+def _integers(name: str, what: str, values: ArrayLike) -> np.ndarray:
+    """``what`` of layer ``name`` as int64: integers as they are, floats scaled to 16 bits."""
+    array = np.asarray(values)
     if array.dtype.kind == "f":
         if not np.isfinite(array).all():
             where = np.argwhere(~np.isfinite(array))[0].tolist()
             raise InputError(f"layer {name!r}: {what} must be finite; {where} is "
                              f"{array[tuple(where)]}")
-        array = array.astype(np.float64)        # half precision would round the bound itself
-        largest = np.abs(array).max(initial=0)
-        scaled = np.rint(array / (largest or 1) * int_range(16)[1])
-        array = np.where((scaled == 0) & (array != 0), np.sign(array), scaled)
+        array = _scaled(array)
     elif array.dtype.kind not in "iu":
         raise InputError(f"layer {name!r}: {what} must be integers or floats, not {array.dtype}")
     low, high = int_range(16)
@@ -227,10 +240,21 @@ def _integers(name: str, what: str, array) -> np.ndarray:
     return array.astype(np.int64)
 
 
+def _scaled(array: np.ndarray) -> np.ndarray:
+    """Floats scaled and rounded so that the largest becomes 32767; only 0 becomes 0."""
+    array = array.astype(np.float64)        # half precision cannot hold 32767
+    largest = np.abs(array).max(initial=0)
+    scaled = np.rint(array / (largest or 1) * int_range(16)[1])
+    return np.where((scaled == 0) & (array != 0), np.sign(array), scaled)
+
+
 def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,
                     act_density: float, seed: int, vectors: int = 1) -> Workload:
-    """Weights and activations that are there or not each by itself: of a codebook of 16, and
-    positive as after a ReLU.
+    """A random layer of shape (m, n), in which each weight and activation is non-zero
+    independently of the others.
+
+    Weights are from a codebook of 16, activations are positive, as after a ReLU. The result
+    depends on the seed and the name.
 
     Raises
     ------
@@ -240,8 +264,9 @@ def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,
         if not 0 <= density <= 1:
             raise InputError(f"layer {name!r}: {what} must be in 0 .. 1, not {density!r}")
     rng = np.random.default_rng([seed, *name.encode()])
-    (m, n), codebook = shape, np.append(0, _WEIGHTS)
-    position = _bernoulli(m * n, weight_density, rng)
+    m, n = shape
+    codebook = np.append(0, _WEIGHTS)
+    position = _bernoulli(m * n, weight_density, rng)       # column by column
     codes = rng.integers(1, 16, len(position), dtype=np.uint8)
     weights = SparseWeights(
         shape=shape, rows=position % m, codes=codes, codebook=codebook, values=codebook[codes],
@@ -253,11 +278,12 @@ def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,
 
 
 def _bernoulli(size: int, density: float, rng: np.random.Generator) -> np.ndarray:
-    """Which of ``size`` places are taken, each with probability ``density``: int64, rising."""
+    """Places below ``size`` that are taken, each with probability ``density``: int64, in order."""
     if density == 0:
         return np.zeros(0, np.int64)
-    parts, last = [], -1
-    while last < size:                  # distances between neighbours are geometric
+    parts = []
+    last = -1
+    while last < size:                  # the distances between neighbours are geometric
         gaps = rng.geometric(density, int((size - last) * density * 1.01) + 64)
         parts.append(last + np.cumsum(np.minimum(gaps, size + 1)))
         last = int(parts[-1][-1])

@@ -17,7 +17,7 @@ assert ours(1) == 2 and ours.nopython_signatures
 
 
 @pytest.mark.parametrize(("variables", "kept"), [
-    ({"OPENEIE_CACHE": "ours"}, "ours/numba"),
+    ({"OPENEIE_CACHE": "ours"}, "ours/numba-2"),
     ({"OPENEIE_CACHE": "ours", "NUMBA_CACHE_DIR": "theirs"}, "theirs")])
 def test_where_compiled_functions_are_kept(tmp_path, variables, kept):
     (tmp_path / "module.py").write_text(MODULE)
