@@ -19,7 +19,7 @@ from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import write_atomically
 from openeie.core.artefact import artefact
 from openeie.core.network.graph import Network
-from openeie.sw.data.imagenet import load_pictures
+from openeie.sw.data.imagenet import load_images
 from openeie.sw.zoo import import_squeezenet
 
 
@@ -47,7 +47,7 @@ def main() -> None:
     parser.add_argument("pictures", type=Path)
     parser.add_argument("-o", "--out", type=Path, metavar="FOLDER")
     options = parser.parse_args()
-    network, _ = import_squeezenet(options.net, options.prototxt, load_pictures(options.pictures))
+    network, _ = import_squeezenet(options.net, options.prototxt, load_images(options.pictures))
     theirs = options.net.stat().st_size
     result = {"released_bytes": theirs, "layers": len(network.layers)}
     for encoding in ("codebook", "huffman"):

@@ -32,7 +32,7 @@ from openeie.core.network.graph import INPUT, Conv, Linear, Network
 from openeie.core.numbers.sparse import SparseWeights, permuted
 from openeie.sim.study.eie import paper_workloads
 from openeie.sim.study.workload import Workload, occupancy
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 
 NETWORKS = (("lenet-300-100", "EIE16", 200), ("lenet-300-100", "EIE64", 200),
             ("lenet-5", "NET16", 20))
@@ -175,7 +175,7 @@ def main() -> None:
     parser.add_argument("--markdown", action="store_true",
                         help="print the tables of docs/balance.md")
     options = parser.parse_args()
-    images, _ = demo_pictures()
+    images, _ = demo_images()
     result = {"seed": options.seed,
               "layers": [measure_layer(layer, options.pes)
                          for layer in paper_workloads(options.seed)],

@@ -25,7 +25,7 @@ from openeie.boards.link_time import link_seconds
 from openeie.cli.common import one_line_errors
 from openeie.core.errors import CapacityError, InputError, OpenEIEError
 from openeie.sim.fast import fast
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 
 COLUMNS = ("board", "PEs", "LUT %", "BRAM %", "DSP %", "Fmax MHz", "clock MHz", "cycles",
            "latency us", "link ms")
@@ -55,7 +55,7 @@ def lenet_times(board: Board, images: int) -> tuple[float, float] | tuple[None, 
         program, _ = compile_to_fit(network, board.config)
     except (CapacityError, InputError):
         return None, None
-    x = demo_pictures()[0][:images]
+    x = demo_images()[0][:images]
     seconds = sum(link_seconds(board, program, image[None]) for image in x) / len(x)
     return float(fast.run(program, x).cycles.mean()), 1e3 * seconds
 

@@ -32,7 +32,7 @@ from openeie.core.run import Run
 from openeie.sim.fast import fast
 from openeie.sim.views import picture
 from openeie.sim.views.summary import summarise
-from openeie.sw.data.imagenet import caffe_maps, load_pictures
+from openeie.sw.data.imagenet import caffe_maps, load_images
 from openeie.sw.zoo import import_squeezenet
 
 
@@ -82,7 +82,7 @@ def main() -> None:
     if options.picture:
         picture.check_picture(options.picture)
     check_writable(options.picture)
-    pictures = load_pictures(options.pictures)
+    pictures = load_images(options.pictures)
     labels = pictures.labels
     logits = pictures.float_logits
     if labels is None or logits is None:

@@ -10,7 +10,7 @@ import openeie
 import pytest
 import typer
 from openeie.cli import app
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -80,7 +80,7 @@ def test_the_demos_figures_are_measured(page):
     """What is kept and the size, from the file; cycles from ``fast`` on the demo's images."""
     rows = table_below(page.read_text(), "<!-- openeie demo -->")
     found = openeie.inspect(openeie.shipped("lenet-300-100"))
-    images, _ = demo_pictures()
+    images, _ = demo_images()
     done = openeie.simulate(openeie.shipped("lenet-300-100"), images, config="EIE16")
     means = [float(np.mean(layer.cycles)) for layer in done.layers]
     for row, layer, cycles in zip(rows, [*found.layers, found.total], [*means, sum(means)]):

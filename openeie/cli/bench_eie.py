@@ -160,11 +160,11 @@ def _figures(layers: list["Workload"], config: ArrayConfig, out: Path | None, li
     """The figures' numbers; with a folder, the figures are drawn to files there."""
     from ..sim.study.figures import figures, precision_figure
     from ..sim.study.precision import errors_by_precision
-    from ..sw.data.mnist import demo_pictures
+    from ..sw.data.mnist import demo_images
     with progress("figures", quiet=quiet) as update:
         charts = figures(layers, config, update)
     with working("figure 10", quiet=quiet):
-        errors = errors_by_precision(load_model(_PRECISION_NETWORK), *demo_pictures())
+        errors = errors_by_precision(load_model(_PRECISION_NETWORK), *demo_images())
         charts.append(precision_figure(errors, _PRECISION_NETWORK))
     if out is not None:
         from ..sim.study.charts import draw_chart

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.artefact.artefact import load
 from ..core.errors import InputError
 from ..core.network.graph import Network
-from ..sw.data.mnist import PIXELS, demo_pictures, load_mnist
+from ..sw.data.mnist import PIXELS, demo_images, load_mnist
 from .common import read_inputs
 
 __all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "training_warnings",
@@ -67,7 +67,7 @@ def inputs_for(network: Network, path: Path | None, images: int | None,
             f"network {network.name!r} takes {network.inputs} inputs, but its file does not say "
             f"that they are MNIST's images: give inputs with --input FILE{or_mnist}")
 
-    x, labels = demo_pictures()
+    x, labels = demo_images()
     count = images if images is not None else default or len(x)
     check_images(count, len(x))
     return x[:count], labels[:count]

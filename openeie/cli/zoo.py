@@ -13,7 +13,7 @@ from ..core.artefact.inspect import inspect
 from ..core.compile.compile import compile_network
 from ..core.errors import CapacityError, InputError
 from ..sim.engines import simulate
-from ..sw.data.mnist import demo_pictures
+from ..sw.data.mnist import demo_images
 from ..sw.zoo import ZOO, ZooReport, ZooSubject, entry, report, shipped_subject, squeezenet_subject
 from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
 from .invocation import invocation
@@ -79,7 +79,7 @@ def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int
              quiet: bool) -> tuple[list[ZooReport], dict[str, str]]:
     """Reports of one or all of the package's networks, and why the array cannot run the others."""
     if images is not None:
-        check_images(images, len(demo_pictures()[0]))
+        check_images(images, len(demo_images()[0]))
     entries = [entry(name)] if name else [one for one in ZOO.values() if not one.needs]
 
     reports = []

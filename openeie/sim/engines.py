@@ -34,8 +34,9 @@ def _golden_tile(plan: TilePlan, vectors: int, outputs: np.ndarray,
     counts = plan.part.cut(saturated).sum(axis=1)
     by_launch = np.zeros(launches * len(plan.part.vectors), np.int64)
     by_launch[:len(counts)] = counts                # the last launch may lack inputs
+    by_launch = by_launch.reshape(launches, len(plan.part.vectors)).sum(axis=1, keepdims=True)
     return LayerRun(name=plan.name, part=plan.part, outputs=plan.part.cut(outputs),
-                    saturated=by_launch.reshape(launches, -1).sum(axis=1, keepdims=True))
+                    saturated=by_launch)
 
 
 # The other engines load when they are used, since importing Numba takes its time.

@@ -12,8 +12,8 @@ from ..core.errors import InputError, did_you_mean
 from ..core.host.extras import missing
 from ..core.network.graph import Network
 from ..core.run import Run
-from .data.imagenet import CLASSES, MAP_RANGE, SIDE, ImageNetImages, caffe_maps, load_pictures
-from .data.mnist import demo_pictures
+from .data.imagenet import CLASSES, MAP_RANGE, SIDE, ImageNetImages, caffe_maps, load_images
+from .data.mnist import demo_images
 from .networks.shipped import shipped
 
 if TYPE_CHECKING:           # squeezenet-dc alone needs torch, and imports it when it is asked for
@@ -144,13 +144,13 @@ def shipped_subject(name: str, images: int | None = None) -> ZooSubject:
     Raises
     ------
     InputError : no such network in the package, or fewer images than asked for.
-    ToolError : see :func:`~openeie.sw.data.mnist.demo_pictures`.
+    ToolError : see :func:`~openeie.sw.data.mnist.demo_images`.
     """
     one = entry(name)
     if one.needs:
         raise InputError(f"{name}: {one.needs}")
     network = load(shipped(name))
-    x, labels = demo_pictures()
+    x, labels = demo_images()
     images = _count(images, len(x), "the demo's images of MNIST")
     stated = Score(pictures=_TEST_IMAGES, error=network.provenance["integer_error"],
                    float_error=network.provenance["float_error"])
@@ -158,23 +158,23 @@ def shipped_subject(name: str, images: int | None = None) -> ZooSubject:
                       stated=stated)
 
 
-def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
+def squeezenet_subject(net: Path, prototxt: Path, file: Path,
                        images: int | None = None) -> ZooSubject:
     """SqueezeNet, imported, and the first ``images`` of a file (100, or all if there are fewer).
 
     Parameters
     ----------
     net, prototxt : the files that Song Han released.
-    pictures : an ``.npz``, see :func:`~openeie.sw.data.imagenet.load_pictures`. Its last ten
-        images set the scales of the activations. If it has no float outputs, torch computes them.
+    file : an ``.npz`` of images, see :func:`~openeie.sw.data.imagenet.load_images`. Its last ten
+        set the scales of the activations. If it has no float outputs, torch computes them.
 
     Raises
     ------
     InputError : a file is damaged or of another kind, or has fewer images than asked for.
     ToolError : torch is not installed.
     """
-    given = load_pictures(pictures)
-    images = _count(images, len(given.images), f"the images in {pictures}")
+    given = load_images(file)
+    images = _count(images, len(given.images), f"the images in {file}")
     network, graph = import_squeezenet(net, prototxt, given)
     maps = caffe_maps(given.images[:images])
     logits = given.float_logits
@@ -188,12 +188,12 @@ def squeezenet_subject(net: Path, prototxt: Path, pictures: Path,
 
 
 def import_squeezenet(net: Path, prototxt: Path,
-                      pictures: ImageNetImages) -> tuple[Network, "FloatGraph"]:
+                      images: ImageNetImages) -> tuple[Network, "FloatGraph"]:
     """SqueezeNet as an integer network, Huffman coded, and its float graph.
 
     Parameters
     ----------
-    pictures : the last ten of them set the scales of the activations.
+    images : the last ten of them set the scales of the activations.
 
     Raises
     ------
@@ -213,7 +213,7 @@ def import_squeezenet(net: Path, prototxt: Path,
                          f"into {CLASSES} classes, not {reads} into {writes}")
     graph = replace(graph, name="squeezenet-dc",
                     provenance=graph.provenance | {"origin": ZOO["squeezenet-dc"].origin})
-    maps = caffe_maps(pictures.images[-_CALIBRATION:])
+    maps = caffe_maps(images.images[-_CALIBRATION:])
     network = quantise_graph(graph, _channels_first(maps), input_range=MAP_RANGE,
                              encoding="huffman")
     return network, graph

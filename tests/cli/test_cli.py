@@ -11,7 +11,7 @@ from openeie.cli.models import inputs_for, load_model
 from openeie.core import golden
 from openeie.core.array.config import preset
 from openeie.core.errors import InputError
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from support.commands import run, run_alone, run_json
 from support.damage import whole_network
 from support.study_subject import write_mnist
@@ -191,7 +191,7 @@ def test_one_input_without_a_batch(tmp_path):
 
 def test_mnists_test_set_is_an_input(tmp_path):
     folder = write_mnist(tmp_path, train=7, test=50)
-    x, labels = demo_pictures()
+    x, labels = demo_images()
     result = run_json("sim", LENET, "-e", "golden", "--input", f"mnist:{folder}")
     answers = golden.run(load_model(LENET), x[7:57]).outputs.argmax(axis=1)
     assert result["error_rate"] == np.mean(answers != labels[7:57])

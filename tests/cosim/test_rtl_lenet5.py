@@ -8,7 +8,7 @@ from openeie.core.compile.compile import compile_network
 from openeie.sim.engines import simulate
 from openeie.sim.fast import fast
 from openeie.sim.rtl import rtl
-from openeie.sw.data.mnist import demo_pictures, load_mnist
+from openeie.sw.data.mnist import demo_images, load_mnist
 from support.shared_data import MNIST, needs_mnist
 
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
@@ -33,7 +33,7 @@ def test_lenet5_misreads_what_it_says():
 
 def test_lenet5_whole_is_equal_on_rtl_and_fast():
     program = compile_network(openeie.load(openeie.shipped("lenet-5")), ARRAY)
-    x, labels = (array[:500] for array in demo_pictures())
+    x, labels = (array[:500] for array in demo_images())
     every = fast.run(program, x)
     assert np.mean(every.outputs.argmax(axis=1) != labels) <= 0.02
     truth = rtl.run(program, x[:RTL_IMAGES])

@@ -5,7 +5,7 @@ import gzip
 import numpy as np
 import torch
 from openeie.sw.compress.methods.train import Schedule, deterministic, fit
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from openeie.sw.study.subject import LAYER_NAMES, Effort, Subject
 from torch import nn
 
@@ -33,7 +33,7 @@ def small_subject(seed=0, sizes=(40, 30, 20, 5)):
 
 def write_mnist(folder, train=300, test=50):
     """The first of the demo's pictures as the four files of a small MNIST."""
-    images, labels = demo_pictures()
+    images, labels = demo_images()
     for kind, part in (("train", slice(train)), ("t10k", slice(train, train + test))):
         for what, array in (("images-idx3", images[part].reshape(-1, 28, 28)),
                             ("labels-idx1", labels[part])):

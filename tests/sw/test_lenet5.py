@@ -10,7 +10,7 @@ from openeie.core.network.layers import Weighted
 from openeie.sw.compress.graph_module import GraphModule, with_weights
 from openeie.sw.compress.methods.prune import prune
 from openeie.sw.compress.methods.share import share
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from openeie.sw.float.run import run_float
 from openeie.sw.importers.caffe.npz_weights import load_npz
 from openeie.sw.quantise.quantise import quantise_graph
@@ -21,7 +21,7 @@ def test_lenet5_in_integers_is_close_and_fits_32_bits(weights):
     model = GraphModule(graph)
     prune(model, {"conv1": 0.5, "conv2": 0.12, "ip1": 0.02, "ip2": 0.16})
     share(model)
-    x = demo_pictures()[0][:50]
+    x = demo_images()[0][:50]
     graph = with_weights(graph, model)
     maps = x.reshape(-1, 1, 28, 28).astype(np.float32) / 256
     net = quantise_graph(graph, maps, input_range=(0, 255), input_scale=1 / 256, acc_width=32,

@@ -10,8 +10,8 @@ from openeie.core.errors import InputError
 from openeie.core.network.layers import Weighted
 from openeie.sim.fast import fast
 from openeie.sw import zoo
-from openeie.sw.data.imagenet import MAP_RANGE, caffe_maps, load_pictures
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.imagenet import MAP_RANGE, caffe_maps, load_images
+from openeie.sw.data.mnist import demo_images
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 NET, PROTOTXT = DATA / "compressed_SqueezeNet.net", DATA / "SqueezeNet_deploy.prototxt"
@@ -25,7 +25,7 @@ def test_a_report_is_what_the_network_does(name):
     array = preset("NET16")
     path = openeie.shipped(name)
     subject = zoo.shipped_subject(name, 20)
-    x, labels = demo_pictures()
+    x, labels = demo_images()
     assert np.array_equal(subject.x, x[:20])
     run = openeie.simulate(path, x[:20], config=array)
     report = zoo.report(subject, openeie.inspect(path), run)
@@ -59,7 +59,7 @@ def test_preprocessing_is_caffes(tmp_path):
     arrays = images(labels=np.array([3, 999]))
     arrays["images"][0, 0, 0] = 255, 0, 0       # red
     np.savez(tmp_path / "p.npz", **arrays)
-    given = load_pictures(tmp_path / "p.npz")
+    given = load_images(tmp_path / "p.npz")
     maps = caffe_maps(given.images)
     assert maps[0, 0, 0].tolist() == [-104, -117, 255 - 123]
     assert MAP_RANGE == (-123, 151)
@@ -84,20 +84,20 @@ def test_preprocessing_is_caffes(tmp_path):
 def test_pictures_that_are_none_are_refused(tmp_path, changes, message):
     np.savez(tmp_path / "p.npz", **images(**changes))
     with pytest.raises(InputError) as raised:
-        load_pictures(tmp_path / "p.npz")
+        load_images(tmp_path / "p.npz")
     assert message in str(raised.value)
 
 
 def test_files_that_are_none_are_refused(tmp_path):
     with pytest.raises(InputError, match="cannot read images from .*p.npz: .*No such file"):
-        load_pictures(tmp_path / "p.npz")
+        load_images(tmp_path / "p.npz")
     np.save(tmp_path / "p.npy", np.zeros(3))
     with pytest.raises(InputError, match="must be an .npz with an array 'images', not one array"):
-        load_pictures(tmp_path / "p.npy")
+        load_images(tmp_path / "p.npy")
     np.savez(tmp_path / "p.npz", **images())
     (tmp_path / "p.npz").write_bytes((tmp_path / "p.npz").read_bytes()[:90_000])
     with pytest.raises(InputError, match="cannot read images from"):
-        load_pictures(tmp_path / "p.npz")
+        load_images(tmp_path / "p.npz")
 
 
 @needs_squeezenet

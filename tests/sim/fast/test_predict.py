@@ -14,7 +14,7 @@ from openeie.sim.fast import fast
 from openeie.sim.fast.dense import dense_cycles
 from openeie.sim.fast.predict import measure, predict
 from openeie.sim.random.cases import case
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from support.networks import CONFIG, branched, read_by
 
 
@@ -74,7 +74,7 @@ def test_only_a_relu_makes_zeros(rng):
 def test_a_forecast_of_lenet_5_is_near_the_truth():
     """Its convolutions have no ReLU: at a density of all maps it was a third too low."""
     program = compile_network(load(openeie.shipped("lenet-5")), preset("NET16"))
-    x, _ = demo_pictures()
+    x, _ = demo_images()
     truth = measure(program, x[:20])
     share = float(np.count_nonzero(x[:20]) / x[:20].size)
     drawn = predict(program, density=truth[-1].density, input_density=share)

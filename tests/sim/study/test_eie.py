@@ -14,7 +14,7 @@ from openeie.sim.study.eie import PAPER, measure, paper_array, paper_workloads
 from openeie.sim.study.figures import figures, precision_figure
 from openeie.sim.study.precision import errors_by_precision
 from openeie.sim.study.workload import random_workload
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +140,7 @@ def test_several_vectors_have_no_time_on_clusters_or_by_the_authors():
 
 def test_precision_costs_errors():
     network = openeie.load(openeie.shipped("lenet-300-100"))
-    x, labels = (array[:1000] for array in demo_pictures())
+    x, labels = (array[:1000] for array in demo_images())
     errors = errors_by_precision(network, x, labels)
     exact = openeie.simulate(network, x, engine="golden").outputs.argmax(axis=1)
     assert abs(errors["16-bit fixed"] - np.mean(exact != labels)) <= 0.002

@@ -68,21 +68,35 @@ def test_another_seed_gives_other_weights():
     assert not torch.equal(one[0].weight, other[0].weight)
 
 
-@pytest.mark.parametrize(("build", "shape", "binary"), [
-    (lenet5, (1, 28, 28), 50 * 500 + 500 * 800), (cifar_net, (3, 32, 32),
-                                                            64 * 288 + 128 * 576 + 256 * 2048)])
-def test_first_and_last_layers_are_real_and_the_others_binary(build, shape, binary):
-    for mode in NETWORK_MODES:
-        model = build(mode).eval()
-        assert model(torch.rand(2, *shape)).shape == (2, 10)
-        layers = [module for module in model if isinstance(module, (nn.Conv2d, nn.Linear))]
-        inner = [module for module in layers if isinstance(module, (BinaryConv2d, BinaryLinear))]
-        assert inner == ([] if mode == "float" else layers[1:-1])
-        assert mode == "float" or sum(layer.weight.numel() for layer in inner) == binary
-        assert all(layer.mode == mode for layer in inner)
-        for before, layer in zip(model, list(model)[1:]):
-            if mode == "xnor" and layer in inner:
-                assert isinstance(before, (nn.BatchNorm2d, nn.Flatten))
+LENET5 = (lenet5, (1, 28, 28), 50 * 500 + 500 * 800)
+CIFAR_NET = (cifar_net, (3, 32, 32), 64 * 288 + 128 * 576 + 256 * 2048)
+
+
+@pytest.mark.parametrize("mode", ["bwn", "xnor"])
+@pytest.mark.parametrize(("build", "shape", "binary"), [LENET5, CIFAR_NET])
+def test_first_and_last_layers_are_real_and_the_others_binary(build, shape, binary, mode):
+    model = build(mode).eval()
+    assert model(torch.rand(2, *shape)).shape == (2, 10)
+    layers = [module for module in model if isinstance(module, (nn.Conv2d, nn.Linear))]
+    inner = [module for module in layers if isinstance(module, (BinaryConv2d, BinaryLinear))]
+    assert inner == layers[1:-1]
+    assert sum(layer.weight.numel() for layer in inner) == binary
+    assert all(layer.mode == mode for layer in inner)
+
+
+@pytest.mark.parametrize(("build", "shape", "binary"), [LENET5, CIFAR_NET])
+def test_a_float_network_has_no_binary_layer(build, shape, binary):
+    model = build("float").eval()
+    assert model(torch.rand(2, *shape)).shape == (2, 10)
+    assert not [one for one in model if isinstance(one, (BinaryConv2d, BinaryLinear))]
+
+
+@pytest.mark.parametrize("build", [lenet5, cifar_net])
+def test_signs_are_of_normalised_values(build):
+    model = list(build("xnor"))
+    before = [one for one, layer in zip(model, model[1:])
+              if isinstance(layer, (BinaryConv2d, BinaryLinear))]
+    assert before and all(isinstance(one, (nn.BatchNorm2d, nn.Flatten)) for one in before)
 
 
 def test_an_unknown_mode_is_refused():

@@ -81,19 +81,36 @@ def test_a_disk_that_is_full_leaves_nothing_behind(tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
 
 
-def test_damage_is_seen(tmp_path):
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with one checkpoint, and that file."""
     store = Checkpoints(tmp_path, RUN, KEYS)
     store.save(1, "float", state())
-    path = next(tmp_path.glob("01-float-*"))
-    sound = path.read_bytes()
-    for damaged in (sound[:-1], sound[:40], b"", sound[:-3] + b"abc", bytes(len(sound))):
-        path.write_bytes(damaged)
-        with pytest.raises(ArtefactError, match="01-float-.*safetensors .*remove it, and the step"):
-            store.load(1, "float")
-    for notes in ("[" * 100_000, '{"a": 1e400}', "9" * 5000):
-        path.write_bytes(safetensors.torch.save({}, {"notes": notes, "digest": "0"}))
-        with pytest.raises(ArtefactError, match="01-float-.*safetensors cannot be read: its notes"):
-            store.load(1, "float")
+    return store, next(tmp_path.glob("01-float-*"))
+
+
+@pytest.mark.parametrize("damage", [
+    lambda sound: sound[:-1], lambda sound: sound[:40], lambda sound: b"",
+    lambda sound: sound[:-3] + b"abc", lambda sound: bytes(len(sound))],
+    ids=["cut", "header cut", "empty", "values", "zeros"])
+def test_damage_is_seen(saved, damage):
+    store, path = saved
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ArtefactError, match="01-float-.*safetensors .*remove it, and the step"):
+        store.load(1, "float")
+
+
+@pytest.mark.parametrize("notes", ["[" * 100_000, '{"a": 1e400}', "9" * 5000],
+                         ids=["deep", "infinite", "long"])
+def test_notes_that_cannot_be(saved, notes):
+    store, path = saved
+    path.write_bytes(safetensors.torch.save({}, {"notes": notes, "digest": "0"}))
+    with pytest.raises(ArtefactError, match="01-float-.*safetensors cannot be read: its notes"):
+        store.load(1, "float")
+
+
+def test_other_files_in_place_of_a_checkpoint(saved, tmp_path):
+    store, path = saved
     path.unlink()
     os.mkfifo(path)
     with pytest.raises(ArtefactError, match="it must be a regular file, not a pipe"):

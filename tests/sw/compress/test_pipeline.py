@@ -3,7 +3,6 @@
 import shutil
 
 import numpy as np
-from support import onnx_models
 import openeie
 import pytest
 import torch
@@ -14,6 +13,7 @@ from openeie.core.network.layers import Weighted
 from openeie.sw.compress.pipeline import compress
 from openeie.sw.compress.run_context import Silent
 from openeie.sw.float.graph import FloatGraph, Node
+from support.onnx_models import model, node
 from support.pictures import Chain, Residual, arrays
 from torch import nn
 
@@ -100,16 +100,16 @@ def test_a_run_goes_on_to_the_same_bytes(finished, tmp_path, done):
     assert torch.equal(torch_state, torch.get_rng_state())
 
 
-def test_checkpoints_of_another_run_are_refused(finished, tmp_path):
+@pytest.mark.parametrize("options, message", [
+    ({"seed": 4}, "seed is 4, and was 3"), ({"data": arrays(600, 199)}, "data is .*, and was"),
+    ({"network": Chain, "recipe": RECIPE | {"prune": {"keep": 0.5}, "share": {}}},
+     "network is .*, and was")])
+def test_checkpoints_of_another_run_are_refused(finished, tmp_path, options, message):
     folder = finished[2]
     before = {path: path.read_bytes() for path in folder.iterdir()}
-    for options, message in (({"seed": 4}, "seed is 4, and was 3"),
-                             ({"data": arrays(600, 199)}, "data is .*, and was"),
-                             ({"network": Chain, "recipe": RECIPE | {
-                                 "prune": {"keep": 0.5}, "share": {}}}, "network is .*, and was")):
-        with pytest.raises(InputError, match=f"checkpoints of another run: .*{message}"):
-            compress(**({"network": Residual, "data": DATA, "recipe": RECIPE, "seed": 3,
-                         "checkpoints": folder} | options))
+    with pytest.raises(InputError, match=f"checkpoints of another run: .*{message}"):
+        compress(**({"network": Residual, "data": DATA, "recipe": RECIPE, "seed": 3,
+                     "checkpoints": folder} | options))
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
@@ -211,8 +211,8 @@ def test_a_graph_with_branches():
 
 def test_an_onnx_file(tmp_path):
     rng, path = np.random.default_rng(0), tmp_path / "net.onnx"
-    path.write_bytes(onnx_models.model(
-        [onnx_models.node("Flatten", "x", "flat"), onnx_models.node("MatMul", "flat w", "y")],
+    path.write_bytes(model(
+        [node("Flatten", "x", "flat"), node("MatMul", "flat w", "y")],
         (None, 1, 8, 8), w=rng.normal(0, 0.1, (64, 10))).SerializeToString())
     result = compress(path, DATA, {"prune": {"keep": 0.25}, "share": {},
                                    "retrain": QUICK | {"epochs": 6, "rate": 2e-2}})

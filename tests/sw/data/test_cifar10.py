@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
 """The CIFAR-10 reader: what was written is read, and everything that is not it refused."""
-from support import cifar_files
 import numpy as np
 import pytest
 from openeie.core.errors import InputError
 from openeie.sw.data.cifar10 import load_cifar10
+from support.cifar_files import arrays, coloured, write
 
 
 def test_what_is_written_is_read(tmp_path):
-    cifar_files.write(tmp_path, "train")
-    cifar_files.write(tmp_path, "test")
+    write(tmp_path, "train")
+    write(tmp_path, "test")
     for split in ("train", "test"):
-        drawn, classes = cifar_files.coloured(20, seed=len(split))
+        drawn, classes = coloured(20, seed=len(split))
         images, labels = load_cifar10(tmp_path, split)
         assert images.dtype == labels.dtype == np.uint8
         assert images.shape == (20, 3, 32, 32) and np.array_equal(labels, classes)
@@ -26,7 +26,7 @@ def test_each_picture_is_its_own(tmp_path):
     images = np.zeros((3, 3, 32, 32), np.uint8)
     images[1] = np.random.default_rng(0).integers(0, 256, (3, 32, 32))
     images[2] = 255
-    cifar_files.write(tmp_path, "test", **cifar_files.arrays(images, labels))
+    write(tmp_path, "test", **arrays(images, labels))
     read, _ = load_cifar10(tmp_path, "test")
     assert read[0].max() < 3 and read[2].min() > 252 and read[1].std() > 20
 
@@ -47,18 +47,18 @@ DAMAGED = {
 
 @pytest.mark.parametrize(("changed", "message"), DAMAGED.values(), ids=DAMAGED)
 def test_damaged_files(tmp_path, changed, message):
-    cifar_files.write(tmp_path, "test", **changed)
+    write(tmp_path, "test", **changed)
     with pytest.raises(InputError, match=message):
         load_cifar10(tmp_path, "test")
 
 
 def test_a_cut_picture_is_named(tmp_path):
-    whole = cifar_files.arrays(*cifar_files.coloured(3))
+    whole = arrays(*coloured(3))
     lengths = whole["lengths"].astype(np.int64)
     begin = lengths[0] + lengths[1] // 2        # the second image loses its second half
     payload = np.concatenate([whole["payload"][:begin], whole["payload"][lengths[:2].sum():]])
     lengths[1] //= 2
-    cifar_files.write(tmp_path, "test", **whole | {"payload": payload, "lengths": lengths})
+    write(tmp_path, "test", **whole | {"payload": payload, "lengths": lengths})
     with pytest.raises(InputError, match="image 1 of .* must be a complete JPEG stream: "):
         load_cifar10(tmp_path, "test")
 
@@ -71,7 +71,7 @@ def test_other_sizes_splits_and_folders(tmp_path):
     (tmp_path / "cifar10_test_jpeg.npz").write_bytes(b"PK\3\4 and no more")
     with pytest.raises(InputError, match="cannot read the CIFAR-10 test set from"):
         load_cifar10(tmp_path, "test")
-    small = cifar_files.arrays(np.zeros((2, 3, 16, 24), np.uint8), np.zeros(2, np.uint8))
-    cifar_files.write(tmp_path, "test", **small)
+    small = arrays(np.zeros((2, 3, 16, 24), np.uint8), np.zeros(2, np.uint8))
+    write(tmp_path, "test", **small)
     with pytest.raises(InputError, match="image 0 of .* must have 32 x 32 pixels, not 24 x 16"):
         load_cifar10(tmp_path, "test")

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core.errors import InputError
 from openeie.sw.data.labelled import Dataset, load_dataset
-from openeie.sw.data.mnist import demo_pictures
+from openeie.sw.data.mnist import demo_images
 from support.pictures import arrays
 from support.study_subject import write_mnist
 
@@ -108,40 +108,57 @@ def test_files(tmp_path):
     np.savez(path, **arrays(20, 10), scale=[1, 2])
     with pytest.raises(InputError, match=r"scale must be a positive finite number, not \[1, 2\]"):
         load_dataset(path)
-    for offset in (np.nan, np.inf, [1, -np.inf]):
-        np.savez(path, **arrays(20, 10), offset=offset)
-        with pytest.raises(InputError, match="offset must be an integer of 16 bits, or one for"):
-            load_dataset(path)
+
+
+@pytest.mark.parametrize("offset", [np.nan, np.inf, [1, -np.inf]])
+def test_offsets_in_files_that_are_no_integers(tmp_path, offset):
+    np.savez(tmp_path / "d.npz", **arrays(20, 10), offset=offset)
+    with pytest.raises(InputError, match="offset must be an integer of 16 bits, or one for"):
+        load_dataset(tmp_path / "d.npz")
+
+
+@pytest.mark.parametrize("source, message", [
+    ("{folder}/a.npy", "must be mnist:FOLDER, mnist-without-d"), ("mnist", "must be mnist:FOLDER"),
+    ("mnist:/none", "MNIST file .*none"),
+    ("{folder}/no.npz", "cannot read images from .*no.npz"),
+    ("{folder}/one.npz", "must be an .npz with an array 'train_images', not one array")])
+def test_other_sources(tmp_path, source, message):
     np.save(tmp_path / "a.npy", IMAGES)
-    for source, message in ((tmp_path / "a.npy", "must be mnist:FOLDER, mnist-without-d"),
-                            ("mnist", "must be mnist:FOLDER"), ("mnist:/none", "MNIST file .*none"),
-                            (tmp_path / "no.npz", "cannot read images from .*no.npz")):
-        with pytest.raises(InputError, match=message):
-            load_dataset(source)
+    (tmp_path / "one.npz").write_bytes((tmp_path / "a.npy").read_bytes())
+    with pytest.raises(InputError, match=message):
+        load_dataset(source.format(folder=tmp_path))
 
 
-def test_held_out_pictures_of_their_own(tmp_path):
-    held = arrays(7, 5)
-    own = {"held_out_images": held["train_images"], "held_out_labels": held["train_labels"]}
-    one = load_dataset(arrays(20, 10) | own)
-    for count in (None, 0, 7):                  # 7: as a recipe says it that was run
-        train, held_out = one.held_out(count)
-        assert len(train[0]) == 20 and np.array_equal(held_out[0][:, 0], own["held_out_images"])
+HELD = arrays(7, 5)
+OWN = {"held_out_images": HELD["train_images"], "held_out_labels": HELD["train_labels"]}
+
+
+@pytest.mark.parametrize("count", [None, 0, 7])     # 7: in the recipe of a finished run
+def test_held_out_images_of_the_data(count):
+    train, held_out = load_dataset(arrays(20, 10) | OWN).held_out(count)
+    assert len(train[0]) == 20 and np.array_equal(held_out[0][:, 0], OWN["held_out_images"])
+
+
+@pytest.mark.parametrize("changes, message", [
+    ({"held_out_labels": OWN["held_out_labels"][:3]}, r"held_out_labels must be integers"),
+    ({"held_out_images": OWN["held_out_images"][:, :4]},
+     r"held_out_images must have the shape of train_images, \[1, 8, 8\] each, not"),
+    ({"held_out_images": OWN["held_out_images"][:0]}, "held_out_images must be uint8")])
+def test_held_out_images_that_do_not_fit(changes, message):
+    with pytest.raises(InputError, match=message):
+        load_dataset(arrays(20, 10) | OWN | changes)
+
+
+def test_held_out_images_are_part_of_the_data(tmp_path):
+    one = load_dataset(arrays(20, 10) | OWN)
     assert one.digest != load_dataset(arrays(20, 10)).digest
     assert one.shaped(shape=[64]).held_out(None)[1][0].shape == (7, 64)
-    np.savez(tmp_path / "d.npz", **arrays(20, 10), **own)
+    np.savez(tmp_path / "d.npz", **arrays(20, 10), **OWN)
     assert load_dataset(tmp_path / "d.npz").digest == one.digest
     with pytest.raises(InputError, match="hold_out must be 7 or left out, not 3: data of arr"):
         one.held_out(3)
-    for changes, message in (
-            ({"held_out_labels": own["held_out_labels"][:3]}, r"held_out_labels must be integers"),
-            ({"held_out_images": own["held_out_images"][:, :4]},
-             r"held_out_images must have the shape of train_images, \[1, 8, 8\] each, not"),
-            ({"held_out_images": own["held_out_images"][:0]}, "held_out_images must be uint8")):
-        with pytest.raises(InputError, match=message):
-            load_dataset(arrays(20, 10) | own | changes)
     with pytest.raises(InputError, match="must have the arrays .*; missing: held_out_labels"):
-        load_dataset(arrays(20, 10) | {"held_out_images": own["held_out_images"]})
+        load_dataset(arrays(20, 10) | {"held_out_images": OWN["held_out_images"]})
 
 
 def test_mnist_without_the_demos_pictures(tmp_path, monkeypatch):
@@ -149,8 +166,8 @@ def test_mnist_without_the_demos_pictures(tmp_path, monkeypatch):
     with pytest.raises(InputError, match="hold the demo's 5,000 images, .* not 300 of them"):
         load_dataset(f"mnist-without-demo:{folder}")
     whole = load_dataset(f"mnist:{folder}")
-    images, labels = demo_pictures()
-    monkeypatch.setattr("openeie.sw.data.mnist.demo_pictures",
+    images, labels = demo_images()
+    monkeypatch.setattr("openeie.sw.data.mnist.demo_images",
                         lambda: (images[:100], labels[:100]))
     one = load_dataset(f"mnist-without-demo:{folder}")
     assert one.name == "mnist-without-demo" and one.shape == (1, 28, 28)

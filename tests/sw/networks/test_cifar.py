@@ -2,7 +2,6 @@
 """CifarNet from nothing to an artefact, on a few images made here."""
 from collections import OrderedDict
 
-from support import cifar_files
 import numpy as np
 import openeie
 import pytest
@@ -19,6 +18,7 @@ from openeie.sw.compress.pipeline import compress
 from openeie.sw.importers.torch.module import load_module
 from openeie.sw.networks.cifar import CifarNet
 from openeie.sw.quantise.quantise import quantise_graph
+from support.cifar_files import coloured
 from torch import nn
 
 SCALE = 1 / 255
@@ -39,7 +39,7 @@ def test_the_shapes_that_are_documented():
 # Untrained, with an accumulator of 32 bits: its rounding is told.
 @pytest.mark.filterwarnings("ignore::openeie.NumericWarning")
 def test_from_nothing_to_an_artefact():
-    images, labels = cifar_files.coloured(120)
+    images, labels = coloured(120)
     floats = images.astype(np.float32) * np.float32(SCALE)
     with deterministic(0) as generator:
         model = CifarNet()
@@ -76,7 +76,7 @@ class Small(nn.Sequential):
 
 def test_units_are_ordered_once_normalisation_is_folded():
     """And the integer network still answers as the pruned one does."""
-    train, test = cifar_files.coloured(200), cifar_files.coloured(100, seed=1)
+    train, test = coloured(200), coloured(100, seed=1)
     result = compress(Small, {"train_images": train[0], "train_labels": train[1],
                               "test_images": test[0], "test_labels": test[1]},
                       {"data": {"hold_out": 0}, "train": {"epochs": 12, "batch": 20, "rate": 0.02},

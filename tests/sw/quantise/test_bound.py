@@ -13,7 +13,7 @@ from openeie.core.numbers.sparse import SparseWeights
 from openeie.sw.compress.methods.prune import prune
 from openeie.sw.compress.methods.share import share, shared
 from openeie.sw.compress.methods.train import deterministic
-from openeie.sw.data.mnist import demo_pictures, load_mnist
+from openeie.sw.data.mnist import demo_images, load_mnist
 from openeie.sw.quantise.integer_run import integer_error
 from support.float_nodes import integers_of, linear_stack
 from support.shared_data import MNIST, needs_mnist
@@ -129,7 +129,7 @@ def test_the_shipped_file_meets_the_paper():
     path = openeie.shipped("lenet-300-100")
     net = openeie.load(path)
     assert path.stat().st_size <= 27_000
-    assert integer_error(net, *demo_pictures()) <= 0.0158
+    assert integer_error(net, *demo_images()) <= 0.0158
 
 
 @needs_mnist

@@ -45,26 +45,43 @@ def test_options_of_numpy_are_plain_numbers(rng):
     assert type(net.input_scale) is float and type(net.act_width) is int
 
 
-def test_calibration_that_the_inputs_cannot_be(rng):
+PIXELS = np.full((1, 2, 3, 3), 200)
+
+
+@pytest.fixture
+def run(rng):
+    """Quantises a small network with some calibration inputs, which must be in 0 .. 1."""
     graph = FloatGraph(name="g", nodes=(Node(name="data", op="input", shape=(2, 3, 3)),
                                         conv("a", "data", rng)))
 
-    def run(calibration, **fields):
-        return quantise_graph(graph, calibration, input_range=(0, 255), input_scale=1 / 255,
-                              **fields)
-    pixels = np.full((1, 2, 3, 3), 200)
+    def quantised(calibration):
+        return quantise_graph(graph, calibration, input_range=(0, 255), input_scale=1 / 255)
+    return quantised
+
+
+def test_calibration_inputs_that_are_integers(run):
     with pytest.raises(InputError, match=r"must lie in input_range times input_scale, 0 \.\. 1, "
                                          r"not in 200 \.\. 200; .* multiply them by input_scale"):
-        run(pixels)
-    for bound, step in ((0, -1), (1, 1)):
-        x = np.full((1, 2, 3, 3), bound, np.float64)
-        x[0, 0, 0] = 0.6                           # beside it, rounding is small
-        run(x + step * 0.99 / 255)
-        with pytest.raises(InputError, match="times input_scale.*; choose both so that every in"):
-            run(x + step * 1.01 / 255)
-    for wrong in (pixels > 1, pixels * 1j, pixels.astype(str), pixels.astype(object), "images"):
-        with pytest.raises(InputError, match="must be an array of numbers, floats or integers"):
-            run(wrong)
-    for shape in ((2, 3, 3), (3,), (), (0, 2, 3, 3), (1, 1, 2, 3, 3)):
-        with pytest.raises(InputError, match=rf"must have the shape .*, not \{list(shape)}"):
-            run(np.zeros(shape))
+        run(PIXELS)
+
+
+@pytest.mark.parametrize("bound, step", [(0, -1), (1, 1)])
+def test_calibration_inputs_may_be_a_step_beyond(run, bound, step):
+    x = np.full((1, 2, 3, 3), bound, np.float64)
+    x[0, 0, 0] = 0.6                                # compared with it, rounding is small
+    run(x + step * 0.99 / 255)
+    with pytest.raises(InputError, match="times input_scale.*; choose both so that every in"):
+        run(x + step * 1.01 / 255)
+
+
+@pytest.mark.parametrize("wrong", [PIXELS > 1, PIXELS * 1j, PIXELS.astype(str),
+                                   PIXELS.astype(object), "images"])
+def test_calibration_inputs_that_are_no_numbers(run, wrong):
+    with pytest.raises(InputError, match="must be an array of numbers, floats or integers"):
+        run(wrong)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 3), (3,), (), (0, 2, 3, 3), (1, 1, 2, 3, 3)])
+def test_calibration_inputs_of_another_rank(run, shape):
+    with pytest.raises(InputError, match=rf"must have the shape .*, not \{list(shape)}"):
+        run(np.zeros(shape))

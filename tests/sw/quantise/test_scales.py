@@ -42,9 +42,9 @@ def test_what_is_concatenated_has_one_scale(kind, gain, rng):
     largest = {node.name: np.abs(value).max() for node, value in outputs_of(graph, real)}
     for group in groups:
         assert len({scales[name] for name in group}) == 1, group
-        if INPUT not in group:
-            most = max(largest[name] for name in group)
-            assert most <= (1 << 14) * scales[min(group)] < 2 * most
+    for group in (one for one in groups if INPUT not in one):
+        most = max(largest[name] for name in group)
+        assert most <= (1 << 14) * scales[min(group)] < 2 * most
     values = dict(zip(scales, golden.network(result, integers(x))))
     expected = run_float(graph, real).transpose(0, 2, 3, 1)
     got = values["end"].reshape(expected.shape) * scales["end"]

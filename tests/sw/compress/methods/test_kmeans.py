@@ -71,21 +71,21 @@ def test_float32_is_clustered_as_the_same_numbers_in_float64(values, count, init
     assert np.array_equal(assign(narrow, first), assign(wide, first))
 
 
-def test_stretches_and_many_centroids_change_nothing():
-    """Longer than what is worked on at a time; with 255 centroids limits are searched."""
+@pytest.mark.parametrize("count", [16, 255])
+def test_long_vectors_and_many_centroids_change_nothing(count):
+    """Longer than what is processed at a time; with 255 centroids limits are searched."""
     values = np.random.default_rng(2).standard_normal(200_001).astype(np.float32)
-    for count in (16, 255):
-        centroids = kmeans(values, count, iterations=5)
-        middles = (centroids[1:] + centroids[:-1]) / 2
-        assert np.array_equal(assign(values, centroids), np.searchsorted(middles, values))
-        ends = np.searchsorted(np.sort(values), middles)
-        after = kmeans(values, count, iterations=6)
-        means = [part.mean(dtype=np.float64) if len(part) else stays for part, stays in
-                 zip(np.split(np.sort(values), ends), centroids)]
-        assert np.allclose(after, np.sort(means), rtol=0, atol=1e-9)
+    centroids = kmeans(values, count, iterations=5)
+    middles = (centroids[1:] + centroids[:-1]) / 2
+    assert np.array_equal(assign(values, centroids), np.searchsorted(middles, values))
+    ends = np.searchsorted(np.sort(values), middles)
+    after = kmeans(values, count, iterations=6)
+    means = [part.mean(dtype=np.float64) if len(part) else stays for part, stays in
+             zip(np.split(np.sort(values), ends), centroids)]
+    assert np.allclose(after, np.sort(means), rtol=0, atol=1e-9)
 
 
-def test_where_centroids_start():
+def test_initialisations():
     values = np.array([0, 1, 2, 3, 4, 5, 6, 7, 100], np.float32)
     assert kmeans(values, 3, iterations=0).tolist() == [0, 50, 100]
     assert kmeans(values, 3, init="density", iterations=0).tolist() == [1, 4, 7]
@@ -106,25 +106,28 @@ def test_more_centroids_than_values():
     assert optimal(np.array([1.0, 3.0, 3.0]), 4).tolist() == [1, 3, 3, 3]
 
 
-@pytest.mark.parametrize("arguments, message", [
-    (([1.0], 0), "at least one centroid and one value, not 0 and 1"),
-    (([], 2), "at least one centroid and one value, not 2 and 0"),
-    (([1.0, np.nan, np.inf], 2), "must be finite numbers, and 2 of 3 are not"),
+@pytest.mark.parametrize("function", [kmeans, optimal])
+@pytest.mark.parametrize("values, count, message", [
+    ([1.0], 0, "at least one centroid and one value, not 0 and 1"),
+    ([], 2, "at least one centroid and one value, not 2 and 0"),
+    ([1.0, np.nan, np.inf], 2, "must be finite numbers, and 2 of 3 are not"),
 ])
-def test_refusals(arguments, message):
-    for function in (kmeans, optimal):
-        with pytest.raises(InputError, match=message):
-            function(np.array(arguments[0]), arguments[1])
+def test_refusals(function, values, count, message):
+    with pytest.raises(InputError, match=message):
+        function(np.array(values), count)
 
 
-def test_refused_beginnings_and_centroids():
+def test_refused_initialisations():
     with pytest.raises(InputError, match="init must be one of linear, density, random, not 'k'"):
         kmeans(np.ones(3), 2, init="k")
     with pytest.raises(InputError, match="init 'random' needs a seeded generator"):
         kmeans(np.ones(3), 2, init="random")
-    for count in (0, 257):
-        with pytest.raises(InputError, match=f"centroids must be 1 .. 256, not {count}"):
-            assign(np.ones(3), np.arange(count))
+
+
+@pytest.mark.parametrize("count", [0, 257])
+def test_refused_numbers_of_centroids(count):
+    with pytest.raises(InputError, match=f"centroids must be 1 .. 256, not {count}"):
+        assign(np.ones(3), np.arange(count))
 
 
 def test_clustering_is_lean():

@@ -53,7 +53,7 @@ class Doubled(nn.Sequential):
      "1 (Unflatten)")])
 def test_what_cannot_be_ordered_is_named_and_left(model, wrong):
     before = copy.deepcopy(model.state_dict())
-    with pytest.raises(InputError, match=re.escape(f"each with weights of its own, not {wrong}")):
+    with pytest.raises(InputError, match=re.escape(f"each with its own weights, not {wrong}")):
         order_units(model)
     assert all(torch.equal(one, before[name]) for name, one in model.state_dict().items())
 

@@ -34,7 +34,8 @@ def test_every_choice_is_the_best_at_its_price_and_none_is_missing(layers):
         assert one.loss + price * one.bits == pytest.approx(min(a + price * b for a, b in every))
 
 
-def test_refusals():
-    for loss, bits in [({}, {}), ({"a": []}, {"a": []}), ({"a": [1, 2]}, {"a": [1]})]:
-        with pytest.raises(InputError, match="each layer must have at least one option"):
-            choices(loss, bits)
+@pytest.mark.parametrize("loss, bits", [({}, {}), ({"a": []}, {"a": []}),
+                                        ({"a": [1, 2]}, {"a": [1]})])
+def test_refusals(loss, bits):
+    with pytest.raises(InputError, match="each layer must have at least one option"):
+        choices(loss, bits)

@@ -76,17 +76,17 @@ def test_a_layer_without_a_bias(arrays, tmp_path):
     assert np.allclose(run_float(graph, 0 * x)[0], arrays["ip_w"] @ arrays["c.bias"].repeat(4))
 
 
-def test_errors_of_the_description_name_the_description(arrays, tmp_path):
+@pytest.mark.parametrize("old, new, message", [
+    ("kernel_size: 3", "kernel_size: 3 group: 2 dilation: 2", "dilation must be 1"),
+    ('bottom: "c" top: "ip"', 'bottom: "z" top: "ip"', "reads 'z', which no layer"),
+    ("num_output: 5", "num_output: 5 bias_term: 3", "bias_term must be true or false"),
+    ("input_dim: 4 input_dim: 4", "input_dim: 2 input_dim: 2", "does not fit 2 x 2")])
+def test_errors_of_the_description_name_the_description(arrays, tmp_path, old, new, message):
     np.savez(tmp_path / "tiny.npz", **arrays)
-    for change, message in (
-            (("kernel_size: 3", "kernel_size: 3 group: 2 dilation: 2"), "dilation must be 1"),
-            (('bottom: "c" top: "ip"', 'bottom: "z" top: "ip"'), "reads 'z', which no layer"),
-            (("num_output: 5", "num_output: 5 bias_term: 3"), "bias_term must be true or false"),
-            (("input_dim: 4 input_dim: 4", "input_dim: 2 input_dim: 2"), "does not fit 2 x 2")):
-        (tmp_path / "bad.prototxt").write_text(PROTOTXT.replace(*change))
-        with pytest.raises(InputError, match=message) as raised:
-            load_npz(tmp_path / "tiny.npz", tmp_path / "bad.prototxt")
-        assert "bad.prototxt: " in str(raised.value) and "tiny.npz" not in str(raised.value)
+    (tmp_path / "bad.prototxt").write_text(PROTOTXT.replace(old, new))
+    with pytest.raises(InputError, match=message) as raised:
+        load_npz(tmp_path / "tiny.npz", tmp_path / "bad.prototxt")
+    assert "bad.prototxt: " in str(raised.value) and "tiny.npz" not in str(raised.value)
 
 
 def test_damaged_files(arrays, tmp_path, rng):

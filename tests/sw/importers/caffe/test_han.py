@@ -55,26 +55,30 @@ def small(tmp_path, rng):
 
 def test_a_file_is_decoded_exactly(small):
     net, description, expected = small
-    graph = load_han(net, description)
-    for node in graph.nodes:
-        if node.weight is not None:
-            assert np.array_equal(node.weight.reshape(-1), expected[node.name][0].reshape(-1))
-            assert np.array_equal(node.bias, expected[node.name][1])
-            assert np.array_equal(node.codebook[node.codes], node.weight)
+    weighted = [node for node in load_han(net, description).nodes if node.weight is not None]
+    assert {node.name for node in weighted} == set(expected)
+    for node in weighted:
+        assert np.array_equal(node.weight.reshape(-1), expected[node.name][0].reshape(-1))
+        assert np.array_equal(node.bias, expected[node.name][1])
+        assert np.array_equal(node.codebook[node.codes], node.weight)
 
 
-def test_files_that_do_not_belong_together(small, tmp_path):
+@pytest.mark.parametrize("damaged, message", [
+    (lambda data: data[:-1], r"the file must have [\d,]+ bytes for its 3 layers, not"),
+    (lambda data: data + b"\0", "cut short, or belongs to another network"),
+    (lambda data: b"", "cut short"),
+    (lambda data: data[:12] + b"\0\0\x80\x3f" + data[16:], "slot 0 must be 0, not 1.0"),
+    (lambda data: data[:16] + b"\0\0\xc0\x7f" + data[20:], "must be finite numbers")],
+    ids=["short", "long", "empty", "slot 0", "nan"])
+def test_files_that_do_not_belong_together(small, tmp_path, damaged, message):
     net, description, _ = small
-    data = net.read_bytes()
-    for name, content, message in (
-            ("short", data[:-1], r"the file must have [\d,]+ bytes for its 3 layers, not"),
-            ("long", data + b"\0", "cut short, or belongs to another network"),
-            ("empty", b"", "cut short"),
-            ("slot0", data[:12] + b"\0\0\x80\x3f" + data[16:], "slot 0 must be 0, not 1.0"),
-            ("nan", data[:16] + b"\0\0\xc0\x7f" + data[20:], "must be finite numbers")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=message):
-            load_han(tmp_path / name, description)
+    (tmp_path / "other.net").write_bytes(damaged(net.read_bytes()))
+    with pytest.raises(InputError, match=message):
+        load_han(tmp_path / "other.net", description)
+
+
+def test_files_that_are_missing_or_empty(small, tmp_path):
+    net, description, _ = small
     with pytest.raises(InputError, match="cannot read .*nowhere.net"):
         load_han(tmp_path / "nowhere.net", description)
     with pytest.raises(InputError, match="cannot read .*nowhere.prototxt"):

@@ -88,31 +88,39 @@ class Evil:
         return print, ("code of a pickle runs",)
 
 
-def test_damaged_and_hostile_files(tmp_path, capfd):
+@pytest.mark.parametrize("content", [pickle.dumps(Evil()), b"", b"PK\3\4 and nothing"],
+                         ids=["hostile", "empty", "cut"])
+def test_damaged_and_hostile_files(tmp_path, capfd, content):
     path = tmp_path / "w.pt"
-    for content in (pickle.dumps(Evil()), b"", b"PK\3\4 and nothing"):
-        path.write_bytes(content)
-        with pytest.raises(InputError, match="cannot read weights from .*w.pt") as caught:
-            load_weights(Residual(), path)
-        assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot read weights from .*w.pt") as caught:
+        load_weights(Residual(), path)
+    assert "weights_only" not in str(caught.value) and "\x1b" not in str(caught.value)
+    assert "code of a pickle" not in capfd.readouterr().out
+
+
+def test_a_file_of_something_else_than_a_state_dict(tmp_path):
+    path = tmp_path / "w.pt"
     torch.save(Residual(), path)                    # a whole module is a pickle
     with pytest.raises(InputError) as caught:
         load_weights(Residual(), path)
     assert str(caught.value) == (
         f"cannot read weights from {path}: it holds more than tensors, or is damaged; save "
         f"torch.save(module.state_dict(), file), or a .safetensors file")     # not torch's advice
-    assert "code of a pickle" not in capfd.readouterr().out
     torch.save([torch.zeros(2)], path)
     with pytest.raises(InputError, match="must hold a state_dict, tensors by name, not list"):
         load_weights(Residual(), path)
+
+
+@pytest.mark.parametrize("name, message", [
+    ("w.safetensors", "cannot read weights .*: .*must be complete"),
+    ("no.pt", "cannot read weights from .*no.pt: No such file"),
+    ("no.safetensors", "cannot read .*no.safetensors: No such file"),
+    ("w.h5", "must be a file .saf"), ("no.npz", "cannot read weights from .*no.npz")])
+def test_files_that_are_missing_or_of_another_kind(tmp_path, name, message):
     (tmp_path / "w.safetensors").write_bytes(b"\xff" * 50)
-    for name, message in (("w.safetensors", "cannot read weights .*: .*must be complete"),
-                          ("no.pt", "cannot read weights from .*no.pt: No such file"),
-                          ("no.safetensors", "cannot read .*no.safetensors: No such file"),
-                          ("w.h5", "must be a file .saf"),
-                          ("no.npz", "cannot read weights from .*no.npz")):
-        with pytest.raises(InputError, match=message):
-            load_weights(Residual(), tmp_path / name)
+    with pytest.raises(InputError, match=message):
+        load_weights(Residual(), tmp_path / name)
 
 
 def test_weights_that_are_not_finite():
@@ -125,7 +133,9 @@ def test_weights_that_are_not_finite():
         check_finite(module)
 
 
-def test_classes_of_files_and_modules(tmp_path, monkeypatch):
+@pytest.fixture
+def mine(tmp_path):
+    """A file with classes and functions that make networks, or do not."""
     (tmp_path / "parts.py").write_text("from torch import nn\nWIDTH = 5\n")
     (tmp_path / "mine.py").write_text(
         "import parts\nfrom torch import nn\n"
@@ -134,26 +144,36 @@ def test_classes_of_files_and_modules(tmp_path, monkeypatch):
         "def make():\n    return Net(7)\n"
         "def wrong():\n    return 3\n"
         "class Needs(nn.Module):\n    def __init__(self, x):\n        super().__init__()\n")
-    path = tmp_path / "mine.py"
-    assert load_factory(f"{path}:Net")().in_features == 5
-    assert load_factory(f"{path}:make")().in_features == 7
-    monkeypatch.chdir(tmp_path)
+    return tmp_path / "mine.py"
+
+
+def test_classes_of_files_and_modules(mine, monkeypatch):
+    assert load_factory(f"{mine}:Net")().in_features == 5
+    assert load_factory(f"{mine}:make")().in_features == 7
+    monkeypatch.chdir(mine.parent)
     assert load_factory("mine:Net")().in_features == 5
     assert load_factory("openeie.sw.networks.lenet:Lenet300")()[1].in_features == 784
-    (tmp_path / "broken.py").write_text("import nothing_of_that_name\n")
-    for target, message in (
-            (f"{path}:Nat", "has no class or function 'Nat'; did you mean Net\\? its networks are "
-                            "Net, Needs"),
-            (f"{path}", "a network must be FILE.py:CLASS"), (":Net", "a network must be FILE.py"),
-            (f"{tmp_path}/none.py:Net", "no such file: .*none.py"),
-            ("no_such_module:Net", "cannot be imported: ModuleNotFoundError"),
-            (f"{tmp_path}/broken.py:Net", "broken.py cannot be imported: ModuleNotFound.*nothing")):
-        with pytest.raises(InputError, match=message):
-            load_factory(target)
-    for name, message in (("wrong", "must make a torch.nn.Module, not int"),
-                          ("Needs", "must make a network without arguments; it raises TypeError")):
-        with pytest.raises(InputError, match=message):
-            load_factory(f"{path}:{name}")()
+
+
+@pytest.mark.parametrize("target, message", [
+    ("{folder}/mine.py:Nat", "has no class or function 'Nat'; did you mean Net\\? its networks are "
+                             "Net, Needs"),
+    ("{folder}/mine.py", "a network must be FILE.py:CLASS"), (":Net", "a network must be FILE.py"),
+    ("{folder}/none.py:Net", "no such file: .*none.py"),
+    ("no_such_module:Net", "cannot be imported: ModuleNotFoundError"),
+    ("{folder}/broken.py:Net", "broken.py cannot be imported: ModuleNotFound.*nothing")])
+def test_targets_that_cannot_be_loaded(mine, target, message):
+    (mine.parent / "broken.py").write_text("import nothing_of_that_name\n")
+    with pytest.raises(InputError, match=message):
+        load_factory(target.format(folder=mine.parent))
+
+
+@pytest.mark.parametrize("name, message", [
+    ("wrong", "must make a torch.nn.Module, not int"),
+    ("Needs", "must make a network without arguments; it raises TypeError")])
+def test_factories_that_make_no_network(mine, name, message):
+    with pytest.raises(InputError, match=message):
+        load_factory(f"{mine}:{name}")()
 
 
 def test_a_file_s_code_runs_as_python_runs_a_module(tmp_path):
