@@ -74,7 +74,7 @@ def _scatter(axes: "Axes", rows: list[dict[str, Any]], cost: str, *, labelled: b
         for front in (False, True):
             points = [row for row in rows if row["name"] == name and row["status"] == "ok"
                       and row["pareto"] == front]
-            look = {"s": 12, "facecolor": "none"}
+            look: dict[str, Any] = {"s": 12, "facecolor": "none"}
             if front:
                 look = {"s": 22, "facecolor": colour,
                         "label": short_name(name) if labelled else None}
