@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from ..array.config import ArrayConfig, half_rows, preset_name
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
+from ..errors import InputError
 from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
@@ -134,6 +136,20 @@ class Program:
         if self.vectors > 1:
             facts.append(f"{self.vectors} vectors per launch")
         return f"<{', '.join(facts)}>"
+
+    def check_inputs(self, x: npt.ArrayLike) -> np.ndarray:
+        """``x`` as the network takes it, int64 [batch, n], in whole launches.
+
+        Raises
+        ------
+        InputError : not what :meth:`Network.check_inputs` takes, or a batch that is no multiple
+            of ``vectors``.
+        """
+        inputs = self.network.check_inputs(x)
+        if len(inputs) % self.vectors:
+            raise InputError(f"the program takes {self.vectors} inputs per launch, so the batch "
+                             f"must be a multiple of {self.vectors}, not {len(inputs)}")
+        return inputs
 
     def input_records(self, x: np.ndarray) -> np.ndarray:
         """Load records of the inputs x, int64 [vectors, n], of one launch; their order matters.

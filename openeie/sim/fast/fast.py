@@ -185,11 +185,8 @@ def run(program: Program, x: ArrayLike, *, jobs: int = 1,
         ``program.vectors``.
     EncodingError : the memory images are malformed.
     """
-    x = program.network.check_inputs(x)
+    x = program.check_inputs(x)
     vectors = program.vectors
-    if len(x) % vectors:
-        raise InputError(f"the program takes {vectors} inputs per launch, so the batch must be a "
-                         f"multiple of {vectors}, not {len(x)}")
     tiles = decode(program) if tiles is None else tiles
     launches = len(x) // vectors
     chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * program.config.pes)))

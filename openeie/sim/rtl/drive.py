@@ -9,7 +9,7 @@ from ...core.array.config import ArrayConfig, half_rows
 from ...core.array.counters import COUNTERS, SATURATED
 from ...core.array.load_port import Target
 from ...core.compile.program import Program, TilePlan
-from ...core.errors import ArrayFault, InputError
+from ...core.errors import ArrayFault
 from ...core.run import LayerRun, Run
 
 __all__ = ["Ports", "execute", "read_counters", "read_outputs", "UNATTENDED_CYCLES"]
@@ -66,11 +66,8 @@ def execute(array: Ports, program: Program, x: np.ndarray, *, engine: str,
     InputError : inputs of the wrong shape, type or range.
     ArrayFault : the array reports an error, or contradicts itself.
     """
-    x = program.network.check_inputs(x)
+    x = program.check_inputs(x)
     vectors = program.vectors
-    if len(x) % vectors:
-        raise InputError(f"the program takes {vectors} inputs per launch, so their number must be "
-                         f"a multiple of {vectors}, not {len(x)}")
     launches = []
     array.load(program.records())
     for first in range(0, len(x), vectors):
