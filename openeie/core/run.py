@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from .array.config import ArrayConfig, preset_name
+from .array.config import ArrayConfig
 from .array.counters import COUNTERS
 from .errors import Mismatch
 from .host.table import Table
-from .network.one_line import count_text, short_name
+from .network.one_line import count_text, preset_name, short_name
 from .network.tile_part import Part, joined
 
 __all__ = ["LayerRun", "Run", "SATURATED_SHARE"]

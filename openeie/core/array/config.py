@@ -11,7 +11,7 @@ from ..errors import ConfigError, did_you_mean
 from .limits import CLUSTERS, ENCODINGS, NAMES, OPERATIONS, check_fields, choice, names, ranged
 
 __all__ = ["ArrayConfig", "CLUSTERS", "ENCODINGS", "OPERATIONS", "PRESETS", "check_keys",
-           "half_rows", "preset", "preset_name"]
+           "half_rows", "preset"]
 
 
 
@@ -308,9 +308,3 @@ def preset(name: str) -> ArrayConfig:
 def half_rows(config: ArrayConfig) -> int:
     """Row at which activation memory B begins; memory A begins at row 0."""
     return 1 << config.act_address_width
-
-
-def preset_name(config: ArrayConfig) -> str:
-    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
-    names = [name for name, known in PRESETS.items() if known == config]
-    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"

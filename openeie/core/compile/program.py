@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from ..array.config import ArrayConfig, half_rows, preset_name
+from ..array.config import ArrayConfig, half_rows
 from ..array.descriptor import descriptor_stride
 from ..array.load_port import BROADCAST_PE, LOAD_RECORD, Target
 from ..errors import InputError
 from ..network.address_walk import AddressWalk
 from ..network.chain import Chain
 from ..network.graph import INPUT, Network
-from ..network.one_line import count_text, short_name
+from ..network.one_line import count_text, preset_name, short_name
 from ..network.tile_part import Part
 
 __all__ = ["TilePlan", "Program"]

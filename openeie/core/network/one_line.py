@@ -6,9 +6,11 @@ Nothing is computed here that would take long: a prompt shows these lines withou
 import reprlib
 from typing import Any
 
+from ..array.config import PRESETS, ArrayConfig
 from ..host.table import Table
 
-__all__ = ["short_name", "count_text", "map_texts", "layer_line", "network_line", "network_table"]
+__all__ = ["short_name", "count_text", "preset_name", "map_texts", "layer_line",
+           "network_line", "network_table"]
 
 #: Sizes that a network's line shows at most, and how many of them stand on both sides of dots.
 _MOST_SIZES = 6
@@ -24,6 +26,12 @@ def short_name(name: str) -> str:
 def count_text(count: int, what: str) -> str:
     """``"1 layer"``, ``"1,000 layers"``."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
+def preset_name(config: ArrayConfig) -> str:
+    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
+    names = [name for name, known in PRESETS.items() if known == config]
+    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"
 
 
 def map_texts(layer: Any) -> tuple[str, str]:
