@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Phase-locked loops: the dividers for a wanted clock, within each family's limits."""
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 
 from ..core.errors import ConfigError
 
@@ -46,7 +48,7 @@ class PllLimits:
     vco: tuple[float, float]
     output: tuple[float, float]
     references: Iterable[int]
-    feedbacks: Iterable[int]
+    feedbacks: range
     outputs: Iterable[int]
     vco_feedback: bool
 
@@ -71,15 +73,24 @@ class PllLimits:
             if not self.pfd[0] <= pfd <= self.pfd[1]:
                 continue
             for output in self.outputs:
-                for feedback in self.feedbacks:
-                    vco = pfd * feedback * (1 if self.vco_feedback else output)
+                factor = 1 if self.vco_feedback else output
+                for feedback in self._near(pfd * factor):
+                    vco = pfd * feedback * factor
                     result = vco / output
                     if self.vco[0] <= vco <= self.vco[1] \
                             and self.output[0] <= result <= self.output[1]:
                         yield Pll(input_hz=input_hz, pfd_hz=pfd, vco_hz=vco, output_hz=result,
                                   reference=reference, feedback=feedback, output=output)
 
+    def _near(self, step: float) -> range:
+        """The feedback dividers that may reach the oscillator's range, if each adds ``step`` to its
+        frequency. Most of the others would be tried in vain."""
+        lowest = max(math.floor(self.vco[0] / step), self.feedbacks.start)
+        highest = min(math.ceil(self.vco[1] / step), self.feedbacks.stop - 1)
+        return range(lowest, highest + 1)
 
+
+@cache                                  # a board asks several times, with the same answer
 def best_pll(limits: PllLimits, input_hz: float, wanted_hz: float) -> Pll:
     """The setting nearest to ``wanted_hz``.
 
