@@ -1,7 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The array on which a network runs if the user does not name one."""
+from typing import TYPE_CHECKING
+
 from .array.config import preset
-from .network.graph import Network
+
+if TYPE_CHECKING:
+    from .network.graph import Network
 
 __all__ = ["WHOLE_NETWORKS", "default_preset"]
 
@@ -9,7 +13,7 @@ __all__ = ["WHOLE_NETWORKS", "default_preset"]
 WHOLE_NETWORKS = "NET16"
 
 
-def default_preset(network: Network, *, linear: str) -> str:
+def default_preset(network: "Network", *, linear: str) -> str:
     """Name of the preset on which ``network`` runs if the user does not name one.
 
     Parameters

@@ -50,8 +50,11 @@ def numbers_of(window: Window) -> list[int]:
 
 
 class Model(pydantic.BaseModel):
-    """A part of the header. Fields have exactly the stated types, and there are no other fields."""
-    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True)
+    """A part of the header. Fields have exactly the stated types, and there are no other fields.
+
+    Its checks are built when the first header needs them: most files have few kinds of layers.
+    """
+    model_config = pydantic.ConfigDict(strict=True, extra="forbid", frozen=True, defer_build=True)
 
 
 class LayerHeader(Model):

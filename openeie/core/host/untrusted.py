@@ -9,7 +9,6 @@ import math
 import os
 import re
 import stat
-import tomllib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,6 +77,8 @@ def parse_json(text: str | bytes, source: str, limits: Limits = _USUAL) -> Any:
 
 def parse_toml(text: str | bytes, source: str, limits: Limits = _USUAL) -> dict[str, Any]:
     """The table in a TOML text; parameters and errors as for :func:`parse_json`."""
+    import tomllib                      # only a few verbs read TOML
+
     def parse(text: str) -> Any:
         return tomllib.loads(text, parse_float=_finite)
     table: dict[str, Any] = _parse(text, source, limits, _TOML, parse)
