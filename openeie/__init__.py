@@ -8,40 +8,38 @@
 """
 from os import PathLike as _PathLike
 from typing import TYPE_CHECKING as _TYPE_CHECKING
-from warnings import warn as _warn
 
-from .core.array.config import PRESETS, ArrayConfig, preset
-from .core.array.counters import COUNTERS
-from .core.artefact.artefact import load, save
-from .core.artefact.inspect import Contents, inspect
-from .core.compile.balance import balanced
-from .core.compile.compile import compile_network as compile
-from .core.compile.program import Program
-from .core.defaults import default_preset as _default_preset
-from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
-                          EncodingError, InputError, LinkError, Mismatch, NumericWarning,
-                          OpenEIEError, ToolError, UntrustedError)
-from .core.golden import column_rates, run as _run_golden
-from .core.host.table import Table
-from .core.network.array_order import to_array_order
-from .core.network.graph import (INPUT, Add, beyond_arrays as _beyond_arrays, Conv, Depthwise,
-                                 Linear, Network, Pool, SignConv, SignLinear)
-from .core.network.window import Window
-from .core.numbers.signs import SignMatrix
-from .core.numbers.sparse import SparseWeights
-from .core.run import LayerRun, Run
 from .core.version import VERSION as _VERSION
-from .sw.networks.shipped import shipped
 
 if _TYPE_CHECKING:
+    from .core.array.config import PRESETS, ArrayConfig, preset
+    from .core.array.counters import COUNTERS
+    from .core.artefact.artefact import load, save
+    from .core.artefact.inspect import Contents, inspect
+    from .core.compile.balance import balanced
+    from .core.compile.compile import compile_network as compile
+    from .core.compile.program import Program
+    from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
+                              EncodingError, InputError, LinkError, Mismatch, NumericWarning,
+                              OpenEIEError, ToolError, UntrustedError)
+    from .core.golden import column_rates
+    from .core.host.table import Table
+    from .core.network.array_order import to_array_order
+    from .core.network.graph import (INPUT, Add, Conv, Depthwise, Linear, Network, Pool, SignConv,
+                                     SignLinear)
+    from .core.network.window import Window
+    from .core.numbers.signs import SignMatrix
+    from .core.numbers.sparse import SparseWeights
+    from .core.run import LayerRun, Run
     from .sim.study.energy import Energy, energy
     from .sim.study.workload import LayerTime, Workload
     from .sim.verify import Verdict
     from .sim.views.summary import Summary, summarise
-    from .sw.compress.run_context import Watcher
-    from .sw.data.labelled import Dataset
     from .sw.compress.pipeline import Compressed
     from .sw.compress.recipe import Recipe
+    from .sw.compress.run_context import Watcher
+    from .sw.data.labelled import Dataset
+    from .sw.networks.shipped import shipped
     from .sw.quantise.report import QuantiseReport
 
 __version__ = _VERSION
@@ -63,15 +61,37 @@ __all__ = [
     "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError",
     "Mismatch", "NumericWarning"]
 
-#: Names that load when they are asked for, and their modules: numba and torch take their time.
+#: Every other public name, and its module. They load when they are asked for: ``openeie --help``
+#: needs none of them, and numpy, torch and the compiled loops of ``fast`` take their time.
 _LATER = {
+    "ArrayConfig": "core.array.config", "PRESETS": "core.array.config",
+    "preset": "core.array.config", "COUNTERS": "core.array.counters",
+    "load": "core.artefact.artefact", "save": "core.artefact.artefact",
+    "Contents": "core.artefact.inspect", "inspect": "core.artefact.inspect",
+    "balanced": "core.compile.balance", "compile": "core.compile.compile",
+    "Program": "core.compile.program",
+    "ArrayFault": "core.errors", "ArtefactError": "core.errors", "BudgetError": "core.errors",
+    "CapacityError": "core.errors", "ConfigError": "core.errors", "EncodingError": "core.errors",
+    "InputError": "core.errors", "LinkError": "core.errors", "Mismatch": "core.errors",
+    "NumericWarning": "core.errors", "OpenEIEError": "core.errors", "ToolError": "core.errors",
+    "UntrustedError": "core.errors",
+    "column_rates": "core.golden", "Table": "core.host.table",
+    "to_array_order": "core.network.array_order",
+    "Add": "core.network.graph", "Conv": "core.network.graph", "Depthwise": "core.network.graph",
+    "INPUT": "core.network.graph", "Linear": "core.network.graph",
+    "Network": "core.network.graph", "Pool": "core.network.graph",
+    "SignConv": "core.network.graph", "SignLinear": "core.network.graph",
+    "Window": "core.network.window", "SignMatrix": "core.numbers.signs",
+    "SparseWeights": "core.numbers.sparse", "LayerRun": "core.run", "Run": "core.run",
     "Energy": "sim.study.energy", "energy": "sim.study.energy",
     "LayerTime": "sim.study.workload", "Workload": "sim.study.workload",
-    "Summary": "sim.views.summary", "summarise": "sim.views.summary",
-    "Verdict": "sim.verify",
-    "Dataset": "sw.data.labelled", "QuantiseReport": "sw.quantise.report",
+    "Verdict": "sim.verify", "Summary": "sim.views.summary", "summarise": "sim.views.summary",
     "Compressed": "sw.compress.pipeline", "Recipe": "sw.compress.recipe",
-    "Watcher": "sw.compress.run_context"}
+    "Watcher": "sw.compress.run_context", "Dataset": "sw.data.labelled",
+    "shipped": "sw.networks.shipped", "QuantiseReport": "sw.quantise.report"}
+
+#: Those of them whose modules call them otherwise.
+_CALLED = {"compile": "compile_network"}
 
 #: Those of them whose modules cannot load without torch.
 _TRAINING = ("Compressed", "Recipe", "Watcher")
@@ -84,7 +104,9 @@ def __getattr__(name: str):
     if name in _TRAINING:
         from .core.host.extras import need
         need("train", f"openeie.{name}", "torch")
-    return getattr(import_module(f"{__name__}.{_LATER[name]}"), name)
+    module = import_module(f"{__name__}.{_LATER[name]}")
+    found = globals()[name] = getattr(module, _CALLED.get(name, name))
+    return found
 
 
 def __dir__() -> list[str]:
@@ -131,7 +153,7 @@ def compress(network, data, recipe, *, weights=None, budget: float | None = None
 
 
 def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: float = 1.0,
-             act_width: int = 16, acc_width: int = 48, report=None) -> Network:
+             act_width: int = 16, acc_width: int = 48, report=None) -> "Network":
     """The integer network of a trained float network; needs the extra ``train``.
 
     Parameters
@@ -172,22 +194,27 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
 
 
 def _program(model, config, vectors: int, encoding: str | None, balance: bool, *,
-             linear: str) -> Program:
+             linear: str) -> "Program":
     """Compiled for ``config``; None: for the default array, ``linear`` if its layers are such."""
+    from .core.array.config import preset
+    from .core.artefact.artefact import load
+    from .core.compile.compile import compile_network
+    from .core.compile.program import Program
+    from .core.defaults import default_preset
     if isinstance(model, Program):
         return model
     if isinstance(model, (str, _PathLike)):
         model = load(model)
     if config is None:
-        config = _default_preset(model, linear=linear)
+        config = default_preset(model, linear=linear)
     if isinstance(config, str):
         config = preset(config)
-    return compile(model, config, vectors=vectors, encoding=encoding, balance=balance)
+    return compile_network(model, config, vectors=vectors, encoding=encoding, balance=balance)
 
 
-def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str = "fast",
+def simulate(model, x, *, config: "str | ArrayConfig | None" = None, engine: str = "fast",
              vectors: int = 1, encoding: str | None = None, balance: bool = False,
-             **options) -> Run:
+             **options) -> "Run":
     """Run inputs through one engine.
 
     Parameters
@@ -214,24 +241,30 @@ def simulate(model, x, *, config: str | ArrayConfig | None = None, engine: str =
     NumericWarning : more than one in 10,000 of a layer's outputs saturated; ``Run.warnings``
         has the same lines.
     """
+    from .core.artefact.artefact import load
+    from .core.golden import run as run_golden
+    from .core.network.graph import Network, beyond_arrays
     from .sim.engines import simulate as execute
     if isinstance(model, (str, _PathLike)):
         model = load(model)
     if engine == "golden" and config is None and isinstance(model, Network) \
-            and _beyond_arrays(model):
-        return _told(_run_golden(model, x))
+            and beyond_arrays(model):
+        return _told(run_golden(model, x))
     program = _program(model, config, vectors, encoding, balance, linear="EIE64")
     return _told(execute(program, x, engine, **options))
 
 
-def _told(run: Run) -> Run:
+def _told(run: "Run") -> "Run":
     """The run, after a Python warning for each of its own."""
+    from warnings import warn
+
+    from .core.errors import NumericWarning
     for line in run.warnings:
-        _warn(line, NumericWarning, stacklevel=3)
+        warn(line, NumericWarning, stacklevel=3)
     return run
 
 
-def verify(model, x, *, config: str | ArrayConfig | None = None, vectors: int = 1,
+def verify(model, x, *, config: "str | ArrayConfig | None" = None, vectors: int = 1,
            encoding: str | None = None, balance: bool = False,
            engines: tuple[str, ...] = ("golden", "fast", "rtl")):
     """Run inputs through several engines and compare every word, cycle and counter.

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a user sees of the package: its public names, and what a prompt says about its objects."""
 import ast
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -49,15 +50,28 @@ def test_all_layers_and_errors_are_public():
 def test_type_checkers_see_the_same_later_names():
     """The imports that only they follow name the modules of the table."""
     block = next(node for node in ast.parse(SOURCE).body if isinstance(node, ast.If))
-    seen = {alias.name: node.module for node in block.body for alias in node.names}
+    seen = {}
+    called = {}
+    for node in block.body:
+        for alias in node.names:
+            seen[alias.asname or alias.name] = node.module
+            if alias.asname:
+                called[alias.asname] = alias.name
     assert seen == openeie._LATER
+    assert called == openeie._CALLED
     assert set(openeie._LATER) < set(openeie.__all__)
     assert set(openeie._TRAINING) < set(openeie._LATER)
 
 
+def test_a_name_is_what_its_module_calls_so():
+    for name, module in openeie._LATER.items():
+        found = importlib.import_module(f"openeie.{module}")
+        assert getattr(openeie, name) is getattr(found, openeie._CALLED.get(name, name))
+
+
 def test_listing_the_names_loads_nothing():
-    code = ("import sys, openeie; dir(openeie); "
-            "print([m for m in ('torch', 'amaranth', 'numba', 'rich') if m in sys.modules])")
+    code = ("import sys, openeie; dir(openeie); print([m for m in "
+            "('numpy', 'pydantic', 'torch', 'amaranth', 'numba', 'rich') if m in sys.modules])")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
 
