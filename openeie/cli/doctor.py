@@ -10,10 +10,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from ..core.array.config import preset
 from ..core.errors import ToolError
@@ -23,11 +22,16 @@ from ..sim.rtl.toolchain import compiler, verilator
 from .common import AsJson, Out, Quiet, emit
 from .outputs import check_writable
 
+if TYPE_CHECKING:
+    from rich.table import Table
+
 __all__ = ["command", "Check", "run_checks"]
 
 Deep = Annotated[bool, typer.Option("--deep", help="Also build a small array and reset it.")]
 
 _MIN_FREE_BYTES = 1 << 30
+#: Needs C++20 of the language and of the library, whose other headers take long to read.
+_CPP = "#include <version>\ntemplate <class T> concept Anything = true;\nint main() {}\n"
 #: Debian's packages for the shared libraries of openFPGALoader.
 _PACKAGES = {"libusb-1.0.so.0": "libusb-1.0-0", "libftdi1.so.2": "libftdi1-2",
              "libhidapi-hidraw.so.0": "libhidapi-hidraw0", "libhidapi-libusb.so.0":
@@ -117,9 +121,8 @@ def _program(name: str) -> str:
 
 def _compiler() -> str:
     path = compiler()
-    done = subprocess.run([path, "-std=c++20", "-x", "c++", "-fsyntax-only", "-"],
-                          input="#include <memory>\nint main() {}\n", capture_output=True,
-                          text=True)
+    done = subprocess.run([path, "-std=c++20", "-x", "c++", "-fsyntax-only", "-"], input=_CPP,
+                          capture_output=True, text=True)
     if done.returncode:
         raise ToolError(f"{path} cannot compile C++20")
     return path
@@ -198,7 +201,8 @@ def _build() -> str:
         return f"TINY was built, and left reset after {rtl.cycles} cycles"
 
 
-def _table(checks: list[Check]) -> Table:
+def _table(checks: list[Check]) -> "Table":
+    from rich.table import Table
     table = Table(title="openeie doctor")
     for name in ("need", "", "found", "fix"):
         table.add_column(name, overflow="fold")     # never cut off a command
