@@ -68,6 +68,7 @@ def test_every_option_of_every_command_exists():
             command, rest = verbs, words
             while hasattr(command, "commands"):
                 command, rest = command.commands[rest[0]], rest[1:]
+            command = command.load()
             known = {name for one in command.params for name in (*one.opts, *one.secondary_opts)}
             given = {word.partition("=")[0] for word in rest if word.startswith("-")}
             assert given <= known, f"{page.name}: openeie {shlex.join(words)}"

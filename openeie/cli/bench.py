@@ -2,11 +2,16 @@
 """``openeie bench``: reproduce the measurements of a paper, next to its own numbers."""
 import typer
 
-from . import bench_compression, bench_eie
+from .later import add_later
 
-__all__ = ["app"]
+__all__ = ["SUBJECTS", "app"]
+
+#: The papers, each with the first line of its command's docstring, which a test compares.
+SUBJECTS = {
+    "eie": "Reproduce the measurements of EIE's paper, next to its own numbers.",
+    "compression": "Reproduce Deep Compression's tables and figures, next to its own numbers.",
+}
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None,
                   help="Reproduce a paper's measurements: eie, or compression.")
-app.command("eie")(bench_eie.command)
-app.command("compression")(bench_compression.command)
+add_later(app, SUBJECTS, prefix="bench_")

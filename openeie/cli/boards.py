@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """``openeie boards``: the boards, and whether LeNet-300-100 fits their arrays."""
-from rich import box
-from rich.table import Table
+from typing import TYPE_CHECKING
 
 from ..boards import BOARDS
 from ..boards.board import Board
@@ -10,6 +9,9 @@ from ..core.errors import CapacityError, InputError
 from ..core.network.graph import Network
 from .common import AsJson, Out, Quiet, emit
 from .models import load_model
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 __all__ = ["command", "fits"]
 
@@ -48,8 +50,10 @@ def _describe(board: Board, network: Network) -> dict:
             "notes": list(board.notes)}
 
 
-def _table(rows: list[dict]) -> Table:
+def _table(rows: list[dict]) -> "Table":
     """One row for each board. Block RAMs and large RAMs share a column, to fit in 80 characters."""
+    from rich import box
+    from rich.table import Table
     table = Table(title="openeie boards", box=box.SIMPLE, pad_edge=False, padding=0)
     for name in ("board", "FPGA"):
         table.add_column(name)

@@ -1,30 +1,32 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options, output and errors that are shared by all verbs."""
+"""Options, output and errors that are shared by all verbs.
+
+Every verb imports this, ``--help`` and ``--version``, too. So what takes long to load, numpy and
+rich first of all, is imported by the functions that need it.
+"""
 import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from rich.console import RenderableType
-from rich.measure import Measurement
-from rich.progress import Progress, TextColumn
-from rich.text import Text
 
 from ..core.array.config import PRESETS, ArrayConfig, check_keys, preset
 from ..core.array.limits import NAMES
 from ..core.defaults import WHOLE_NETWORKS, default_preset
 from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
 from ..core.host.shown import shown
-from ..core.host.untrusted import read_json, read_toml
-from ..core.network.graph import Network
-from ..sw.data.npz import read_arrays
-from .console import PlainConsole
 from .outputs import write_atomically
 from .streams import guarded_streams, is_stdout
+
+if TYPE_CHECKING:
+    import numpy as np
+    from rich.console import RenderableType
+
+    from ..core.network.graph import Network
+    from .console import PlainConsole
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
@@ -92,7 +94,7 @@ def resolve_config(name: str | None, changes: list[str] | None,
     return ArrayConfig.from_dict(config.to_dict() | fields) if fields else config
 
 
-def config_for(network: Network, name: str | None, changes: list[str] | None, *,
+def config_for(network: "Network", name: str | None, changes: list[str] | None, *,
                linear: str) -> ArrayConfig:
     """The configuration that the options ask for, with a default that depends on the network.
 
@@ -108,6 +110,7 @@ def _read_config(name: str) -> ArrayConfig:
     path = Path(name)
     if path.suffix not in (".toml", ".json"):
         return preset(name)
+    from ..core.host.untrusted import read_json, read_toml
     try:
         fields = read_toml(path) if path.suffix == ".toml" else read_json(path)
     except UntrustedError as error:
@@ -120,7 +123,7 @@ def _read_config(name: str) -> ArrayConfig:
         raise ConfigError(f"{path}: {error}") from error
 
 
-def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def read_inputs(path: Path) -> "tuple[np.ndarray, np.ndarray | None]":
     """Inputs [batch, n], and labels [batch] or None, from a file.
 
     A ``.npy`` file holds the inputs, an ``.npz`` file the array ``inputs`` and perhaps ``labels``.
@@ -129,6 +132,9 @@ def read_inputs(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     ------
     InputError : the file cannot be read, has no inputs, or its labels are not integers [batch].
     """
+    import numpy as np
+
+    from ..sw.data.npz import read_arrays
     arrays = read_arrays(path, "inputs", ("inputs", "labels"))
     if isinstance(arrays, np.ndarray):
         arrays = {"inputs": arrays}
@@ -166,15 +172,7 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
     if as_json:
         print(text)
     elif not quiet and not is_stdout(out):
-        console = _console()
-        terminal = console.width
-        for part in tables():
-            if isinstance(part, str):
-                # Not markup, as a line may have brackets; not wrapped, as it may be a command.
-                console.print(Text(shown(part)), soft_wrap=True)
-            else:
-                console.width = _room(part, console, terminal)
-                console.print(part, crop=False)
+        _print_parts(tables())
     for line in result.get("warnings", ()):
         print(f"warning: {line}", file=sys.stderr)
     if failure is not None:
@@ -182,11 +180,23 @@ def emit(result: dict, tables: Callable[[], list], *, as_json: bool, quiet: bool
         raise failure
 
 
-def _room(part: RenderableType, console: PlainConsole, terminal: int) -> int:
+def _print_parts(parts: list) -> None:
+    """Print lines of text and tables."""
+    for part in parts:
+        if isinstance(part, str):       # not wrapped, as it may be a command
+            print(shown(part))
+            continue
+        console = _console()
+        console.width = _room(part, console)
+        console.print(part, crop=False)
+
+
+def _room(part: "RenderableType", console: "PlainConsole") -> int:
     """Columns for a table: those of the terminal, or more if the numbers need them. A number must
     never lose digits."""
+    from rich.measure import Measurement
     options = console.options.update(max_width=_WIDEST)
-    return max(terminal, Measurement.get(console, options, part).minimum)
+    return max(console.width, Measurement.get(console, options, part).minimum)
 
 
 def describe_error(error: OpenEIEError) -> dict[str, str]:
@@ -205,8 +215,9 @@ def one_line_errors() -> Iterator[None]:
             sys.exit(error.exit_code)
 
 
-def _console() -> PlainConsole:
+def _console() -> "PlainConsole":
     """A console with colours on a terminal; elsewhere plain text, wide enough for all tables."""
+    from .console import PlainConsole
     if sys.stdout.isatty():
         return PlainConsole()
     return PlainConsole(width=140, color_system=None, highlight=False)
@@ -214,6 +225,9 @@ def _console() -> PlainConsole:
 
 def working(what: str, *, quiet: bool) -> AbstractContextManager:
     """Show on stderr what is going on while the block runs; on a terminal only."""
+    from rich.text import Text
+
+    from .console import PlainConsole
     console = PlainConsole(stderr=True)
     if quiet or not console.is_terminal:
         return nullcontext()
@@ -223,6 +237,9 @@ def working(what: str, *, quiet: bool) -> AbstractContextManager:
 @contextmanager
 def progress(what: str, *, quiet: bool) -> Iterator[Callable[[int, int], None]]:
     """A progress bar on stderr, on a terminal only; yields ``update(done, total)``."""
+    from rich.progress import Progress, TextColumn
+
+    from .console import PlainConsole
     console = PlainConsole(stderr=True)
     columns = (TextColumn("{task.description}", markup=False), *Progress.get_default_columns()[1:])
     with Progress(*columns, console=console, disable=quiet or not console.is_terminal,

@@ -7,7 +7,7 @@ import numpy as np
 from ..core.artefact.artefact import load
 from ..core.errors import InputError
 from ..core.network.graph import Network
-from ..sw.data.mnist import PIXELS, demo_images, load_mnist
+from ..sw.networks.shipped import shipped
 from .common import read_inputs
 
 __all__ = ["find_model", "load_model", "is_for_mnist", "inputs_for", "training_warnings",
@@ -19,7 +19,6 @@ _MNIST = ("mnist", "mnist-without-demo")
 
 def find_model(name: str) -> Path:
     """Path of a file, or of the network ``name`` in the package."""
-    from openeie import shipped
     if Path(name).suffix == ".eie" or Path(name).exists():
         return Path(name)
     return shipped(name)
@@ -51,6 +50,7 @@ def inputs_for(network: Network, path: Path | None, images: int | None,
     InputError : both options are given, a file cannot be read, or the inputs do not fit the
         network.
     """
+    from ..sw.data.mnist import PIXELS, demo_images
     if path is not None:
         if images is not None:
             raise InputError(f"--images {images} asks for the demo's images, but --input {path} "
@@ -77,6 +77,7 @@ def _read(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """Inputs and labels from a file, or from ``mnist:FOLDER``."""
     kind, colon, folder = str(path).partition(":")
     if colon and kind == "mnist":
+        from ..sw.data.mnist import load_mnist
         return load_mnist(folder, "test")
     return read_inputs(path)
 

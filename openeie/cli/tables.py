@@ -4,16 +4,14 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import numpy as np
-from rich import box
-from rich.table import Table
-
 from ..core.array.counters import COUNTERS
-from ..core.artefact.inspect import Contents, LayerColumns
-from ..core.network.window import Window
-from ..core.run import LayerRun, Run
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from ..core.artefact.inspect import Contents, LayerColumns
+    from ..core.network.window import Window
+    from ..core.run import LayerRun, Run
     from ..sw.quantise.report import QuantiseReport
 
 __all__ = ["plain_table", "counter_heads", "window_text", "compression_tables",
@@ -24,7 +22,7 @@ _HEADS = {"empty_column": "empty\ncolumn", "writeback": "write-\nback"}
 
 
 def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",),
-                ranges: tuple[str, ...] = ()) -> Table:
+                ranges: tuple[str, ...] = ()) -> "Table":
     """An empty table with the columns ``names``.
 
     Parameters
@@ -32,6 +30,8 @@ def plain_table(title: str, *names: str, left: tuple[str, ...] = ("layer",),
     left : columns of words, which are aligned left.
     ranges : columns of ranges. All other columns are numbers, which are never wrapped or cut off.
     """
+    from rich import box
+    from rich.table import Table
     table = Table(title=title, box=box.SIMPLE, pad_edge=False, padding=(0, 1, 0, 0))
     for name in names:
         table.add_column(name, justify="left" if name in left else "right",
@@ -44,7 +44,7 @@ def counter_heads(names: Iterable[str]) -> list[str]:
     return [_HEADS.get(name, name) for name in names]
 
 
-def window_text(window: Window) -> str:
+def window_text(window: "Window") -> str:
     """A kernel, and its stride if that is not 1: ``3x3``, ``3x3/2``, ``3x3/2,1``."""
     text = "x".join(map(str, window.kernel))
     down, across = window.stride
@@ -53,7 +53,7 @@ def window_text(window: Window) -> str:
     return f"{text}/{down}" if down == across else f"{text}/{down},{across}"
 
 
-def compression_tables(contents: Contents) -> list[Table]:
+def compression_tables(contents: "Contents") -> "list[Table]":
     """Sizes in the columns of Deep Compression: weights kept, bits before and after Huffman
     coding, and compression rates; before it kernels and maps, if there are any."""
     tables = [_compression(contents)]
@@ -66,7 +66,7 @@ def compression_tables(contents: Contents) -> list[Table]:
     return tables
 
 
-def quantisation_table(report: "QuantiseReport") -> Table:
+def quantisation_table(report: "QuantiseReport") -> "Table":
     """Errors of each layer due to quantisation."""
     heads, *rows = report.rows()
     table = plain_table(f"errors on {report.inputs} calibration inputs, as shares of the largest "
@@ -76,7 +76,7 @@ def quantisation_table(report: "QuantiseReport") -> Table:
     return table
 
 
-def _compression(contents: Contents) -> Table:
+def _compression(contents: "Contents") -> "Table":
     table = plain_table(
         f"{contents.name}: {contents.file_bytes:,} bytes on disk, "
         f"{contents.factor:.1f}x smaller than float32",
@@ -84,7 +84,7 @@ def _compression(contents: Contents) -> Table:
         "weight\nbits\n(P+Q)", "weight\nbits\n(P+Q+H)", "index\nbits\n(P+Q)",
         "index\nbits\n(P+Q+H)", "rate\n(P+Q)", "rate\n(P+Q+H)")
 
-    def row(layer: LayerColumns, *, style: str | None = None) -> None:
+    def row(layer: "LayerColumns", *, style: str | None = None) -> None:
         if not layer.weights:
             table.add_row(layer.name, style=style)
             return
@@ -101,7 +101,7 @@ def _compression(contents: Contents) -> Table:
     return table
 
 
-def _kernel(layer: LayerColumns) -> str:
+def _kernel(layer: "LayerColumns") -> str:
     """A kernel, the kind of layer unless it is a convolution, and the input map, such as
     ``3x3/2 max, 111x111x96``."""
     window = layer.window
@@ -113,7 +113,7 @@ def _kernel(layer: LayerColumns) -> str:
     return f"{text}, {window.height}x{window.width}x{window.channels}"
 
 
-def run_tables(run: Run, *, title: str) -> list[Table]:
+def run_tables(run: "Run", *, title: str) -> "list[Table]":
     """Cycles and entries of each layer, as means per input, and the shares of the PEs' cycles.
 
     A PE is busy in the cycles in which it executes an entry, also one of a pool.
@@ -123,7 +123,7 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
                        "saturated")
     rest = plain_table("other cycles of the PEs", "layer", *counter_heads(COUNTERS[1:]))
 
-    def row(layer: LayerRun, *, style: str | None = None) -> None:
+    def row(layer: "LayerRun", *, style: str | None = None) -> None:
         cycles = int(layer.cycles.sum())
         totals = {counter: layer.total(counter) for counter in COUNTERS}
         busy, *others = (f"{total / (cycles * run.config.pes):.1%}" for total in totals.values())
@@ -141,8 +141,11 @@ def run_tables(run: Run, *, title: str) -> list[Table]:
     return [work, rest]
 
 
-def _all_layers(run: Run) -> LayerRun:
+def _all_layers(run: "Run") -> "LayerRun":
     """All layers of a run as one: their cycles, counters and saturated outputs added up."""
+    import numpy as np
+
+    from ..core.run import LayerRun
     layers = run.layers
     return LayerRun(name="all", outputs=run.outputs, cycles=run.cycles,
                     counters=np.sum([layer.counters for layer in layers], axis=0),
@@ -157,7 +160,7 @@ def share_text(share: float) -> str:
     return f"{share:.2%}" if share >= 1e-4 else "< 0.01%"
 
 
-def run_dict(run: Run, *, per_pe: bool = False) -> dict:
+def run_dict(run: "Run", *, per_pe: bool = False) -> dict:
     """A run as plain values; numbers are sums over all launches."""
     layers = []
     tiles = Counter(number if layer.part is None else layer.part.layer
