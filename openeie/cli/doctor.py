@@ -19,7 +19,8 @@ from ..core.array.config import preset
 from ..core.errors import ToolError
 from ..core.host.cache import cache_folder
 from ..core.host.extras import EXTRAS, install_command, is_installed, pip
-from ..sim.rtl.toolchain import compiler, verilator
+from ..sim.compiler import compiler
+from ..sim.rtl.toolchain import verilator
 from .common import AsJson, Out, Quiet, emit
 from .outputs import check_writable
 

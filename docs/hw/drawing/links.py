@@ -26,7 +26,7 @@ LINKS = {
     "array": ((_GOLDEN, "layer"), (_RECURRENCE, "launch_cycles")),
     "scan": (("openeie/core/network/address_walk.py", "addresses"), (_RECURRENCE, "_run_items")),
     "address_walk": (("openeie/core/network/address_walk.py", "addresses"), (_FAST, "_seen")),
-    "lnzd": (None, (_RECURRENCE, "find_columns")),
+    "lnzd": (None, (_RECURRENCE, "find_items")),
     "broadcast": (None, (_RECURRENCE, "_send")),
     "pe": ((_GOLDEN, "layer"), (_RECURRENCE, "_advance")),
     "queue": (None, (_RECURRENCE, "_advance")),

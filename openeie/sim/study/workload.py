@@ -17,8 +17,8 @@ from ...core.errors import ConfigError, InputError
 from ...core.network.graph import Linear, Network
 from ...core.numbers.fixed import int_range
 from ...core.numbers.sparse import SparseWeights
-from ..fast.compiled import compiled
 from ..fast.fast import broadcast_items, layer_cycles
+from ..fast.native.library import library
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
@@ -29,24 +29,6 @@ _LARGEST_ACT = 127
 _WEIGHTS = np.arange(-7, 8) * 16 + 8
 
 
-@compiled
-def _count(indptr, rows, longest, counts, fillers):
-    """Fill counts and fillers, int32 [n, PEs].
-
-    indptr int64 [n + 1], rows [weights] in order; ``longest``: the longest run of an entry.
-    """
-    pes = counts.shape[1]
-    last = np.empty(pes, np.int64)
-    for j in range(len(indptr) - 1):
-        last[:] = -1
-        for k in range(indptr[j], indptr[j + 1]):
-            local, pe = np.divmod(np.int64(rows[k]), np.int64(pes))
-            padding = (local - last[pe] - 1) // (longest + 1)
-            counts[j, pe] += padding + 1
-            fillers[j, pe] += padding
-            last[pe] = local
-
-
 def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each column and PE, and the fillers among them, int32 [n, PEs] each.
 
@@ -55,10 +37,31 @@ def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndar
 
     run_width : bits of a run.
     """
-    counts = np.zeros((weights.shape[1], pes), np.int32)
+    n = weights.shape[1]
+    native = library()
+    if native is None:
+        return _occupancy_in_numpy(weights, pes, run_width)
+    counts = np.zeros((n, pes), np.int32)
     fillers = np.zeros_like(counts)
-    _count(weights.indptr, weights.rows, (1 << run_width) - 1, counts, fillers)
+    native.occupancy(weights.indptr, weights.rows, n, pes, (1 << run_width) - 1, counts, fillers)
     return counts, fillers
+
+
+def _occupancy_in_numpy(weights: SparseWeights, pes: int, run_width: int
+                        ) -> tuple[np.ndarray, np.ndarray]:
+    """The same without a compiler."""
+    n = weights.shape[1]
+    row, pe = np.divmod(weights.rows.astype(np.int64), pes)
+    group = weights.columns * pes + pe
+    order = np.argsort(group, kind="stable")
+    row = row[order]
+    group = group[order]
+    gap = row.copy()
+    gap[1:] -= np.where(group[1:] == group[:-1], row[:-1] + 1, 0)
+    padding = gap >> run_width
+    fillers = np.bincount(group, weights=padding, minlength=n * pes).astype(np.int32)
+    counts = np.bincount(group, minlength=n * pes).astype(np.int32) + fillers
+    return counts.reshape(n, pes), fillers.reshape(n, pes)
 
 
 def load_balance(counters: np.ndarray) -> float:

@@ -16,7 +16,7 @@ from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.fast import fast
 from openeie.sim.fast.decoded import decode
-from openeie.sim.fast.recurrence import Latencies, Shape, all_cycles
+from openeie.sim.fast.recurrence import Latencies, Shape, find_items, time_launches
 from openeie.sim.random.cases import case
 from support.stepper import step_layer
 
@@ -83,8 +83,8 @@ def test_clusters_equal_the_stepper(clusters):
                       acc_banks=config.acc_banks, queue_depth=config.queue_depth)
         parts = [np.ascontiguousarray(array.reshape(len(array), clusters, size).swapaxes(0, 1),
                                       dtype=np.int32) for array in (counts, fillers)]
-        cycles, counters = np.zeros(1, np.int64), np.zeros((1, config.pes, len(COUNTERS)), np.int64)
-        all_cycles(x[None], *parts, shape, Latencies.of(timing), cycles, counters)
+        cycles, counters = time_launches(find_items(x != 0), len(x), *parts, shape,
+                                         Latencies.of(timing))
         assert (int(cycles[0]), counters[0].tolist()) == stepped, f"seed {seed}"
         seen += counters[0].sum(axis=0)
     assert seen.all(), "a counter was never compared with anything but 0"
