@@ -15,6 +15,7 @@ from ...core.errors import InputError
 from ...core.network.graph import INPUT
 from ...core.numbers.fixed import clamp, int_range, is_saturated, rescale
 from ...core.run import LayerRun, Run
+from .blas import one_blas_thread
 from .decoded import DecodedTile, DecodedPart, decode
 from .recurrence import TOKEN, Latencies, Launches, Shape, find_items, time_launches
 from .values import accumulate_channels, multiply
@@ -85,21 +86,24 @@ def _accumulators(tile: DecodedTile, part: DecodedPart, x: np.ndarray, config: A
                                lowest=int_range(config.act_width)[0])
 
 
-def _time(tile: DecodedTile, seen: np.ndarray, config: ArrayConfig) -> Launches:
-    """Cycles and counters of launches that read ``seen``, int16 [launches, vectors, rows x PEs]."""
-    launches, vectors, _ = seen.shape
+def _items(tile: DecodedTile, seen: np.ndarray) -> np.ndarray:
+    """What is broadcast in launches that read ``seen``, int16 [launches, vectors, rows x PEs]; in a
+    channel-wise tile, where every row is an item whatever its values are, in one of them."""
+    if tile.local:
+        return find_items(np.ones((tile.vectors, tile.walk.rows), bool))
+    n = tile.counts.shape[1]
+    return find_items((seen[..., :n] != 0).reshape(-1, n))
+
+
+def _time(tile: DecodedTile, items: np.ndarray, launches: int, config: ArrayConfig) -> Launches:
+    """Cycles and counters of launches with these items."""
     lat = Latencies.of(Timing(config))
     if not tile.local:
-        n = tile.counts.shape[1]
-        items = find_items((seen[..., :n] != 0).reshape(-1, n))
-        return time_launches(items, vectors, tile.counts, tile.fillers, tile.shape, lat,
+        return time_launches(items, tile.vectors, tile.counts, tile.fillers, tile.shape, lat,
                              launches=launches)
-    # Every row is an item, whatever its values are, so all launches take the same cycles.
-    rows = tile.walk.rows
-    repeats = (1, rows // tile.counts.shape[1], 1)
-    one = time_launches(find_items(np.ones((vectors, rows), bool)), vectors,
-                        np.tile(tile.counts, repeats), np.tile(tile.fillers, repeats),
-                        tile.shape, lat)
+    repeats = (1, tile.walk.rows // tile.counts.shape[1], 1)
+    one = time_launches(items, tile.vectors, np.tile(tile.counts, repeats),
+                        np.tile(tile.fillers, repeats), tile.shape, lat)
     return Launches(np.repeat(one.cycles, launches), np.repeat(one.counters, launches, axis=0))
 
 
@@ -126,7 +130,8 @@ def _run_tile(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig, timers
     for first in range(0, launches, max(1, step)):
         mine = slice(first, first + step)
         seen = _seen(tile, memory[mine], config)
-        times.append(timers.submit(_time, tile, seen, config))
+        # Times need no values: other threads may compute them while the next tile runs.
+        times.append(timers.submit(_time, tile, _items(tile, seen), len(seen), config))
         for number, part in enumerate(tile.parts):
             taken = seen[:, number::clusters]           # vectors that this cluster takes
             outputs, ends = _outputs(tile, part, taken.reshape(-1, seen.shape[2]), config)
@@ -184,7 +189,7 @@ def run(program: Program, x: ArrayLike, *, jobs: int = 1,
     chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * program.config.pes)))
     tasks = max(1, -(-launches // chunk), min(jobs, launches))
     edges = [vectors * (launches * task // tasks) for task in range(tasks + 1)]
-    with ThreadPoolExecutor(max(1, jobs)) as pool, _timers(jobs) as timers:
+    with one_blas_thread(), ThreadPoolExecutor(max(1, jobs)) as pool, _timers(jobs) as timers:
         parts = list(pool.map(
             lambda first, end: _run_launches(program, tiles, x[first:end], timers),
             edges, edges[1:]))
