@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..fast.native.library import library
 from .workload import LayerTime
 
 __all__ = ["EVENT_PJ", "WORD_FIXED_PJ", "WORD_BIT_PJ", "LNZD_MW", "Energy", "events", "energy",
@@ -52,8 +53,17 @@ def word_pj(width: int) -> float:
 def _words(columns: np.ndarray, counts: np.ndarray, slots: int) -> int:
     """Reads of the entry memory: a PE keeps a word until it reads another one.
 
-    columns int32 [columns broadcast]; counts int32 [n, PEs]; ``slots`` entries a word.
+    columns int32 [columns broadcast], rising inside a vector; counts int32 [n, PEs]; ``slots``
+    entries a word.
     """
+    native = library()
+    if native is None:
+        return _words_in_numpy(columns, counts, slots)
+    return native.words(columns, len(columns), counts, counts.shape[1], slots)
+
+
+def _words_in_numpy(columns: np.ndarray, counts: np.ndarray, slots: int) -> int:
+    """The same without a compiler."""
     ends = np.cumsum(counts, axis=0, dtype=np.int64)
     total = 0
     for end_of_column, count in zip(ends.T, counts.T):

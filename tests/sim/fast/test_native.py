@@ -18,7 +18,7 @@ from openeie.sim.fast.native.library import library
 from openeie.sim.fast.recurrence import TOKEN, Latencies, Shape, find_items, time_launches
 from openeie.sim.fast.recurrence_state import Log
 from openeie.sim.random.cases import case
-from openeie.sim.study import authors, workload
+from openeie.sim.study import authors, energy, workload
 
 CONFIG = ArrayConfig(pes=4, encodings=("csr",))
 
@@ -29,7 +29,7 @@ def without_compiler(monkeypatch):
     def nothing():
         return None
     from openeie.sim.fast import decoded, entry_columns, values
-    for module in (recurrence, decoded, entry_columns, values, workload, authors):
+    for module in (recurrence, decoded, entry_columns, values, workload, authors, energy):
         monkeypatch.setattr(module, "library", nothing)
 
 
@@ -169,6 +169,17 @@ def test_the_authors_timing_without_a_compiler(n, pes, usable, seed):
     if len(columns):
         assert authors._cycles(columns, counts, usable) \
             == authors._cycles_in_numpy(columns, counts, usable)
+
+
+@settings(max_examples=80)
+@given(n=st.integers(1, 40), pes=st.integers(1, 9), slots=st.integers(1, 8),
+       vectors=st.integers(1, 3), seed=st.integers(0, 1000))
+def test_words_read_without_a_compiler(n, pes, slots, vectors, seed):
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(0, 5, (n, pes), dtype=np.int32)
+    columns = np.nonzero(rng.random((vectors, n)) < 0.6)[1].astype(np.int32)
+    assert energy._words(columns, counts, slots) \
+        == energy._words_in_numpy(columns, counts, slots)
 
 
 RUN = """

@@ -140,6 +140,34 @@ void openeie_occupancy(const int64_t* indptr, const int32_t* rows, int64_t n, in
     }
 }
 
+// Reads of the entry memory by all PEs: a PE keeps a word until it reads another one. columns
+// int32 [count] rise inside a vector; counts int32 [n, pes]; `slots` entries a word.
+int64_t openeie_words(const int32_t* columns, int64_t count, const int32_t* counts, int64_t pes,
+                      int64_t slots) {
+    const uint32_t size = uint32_t(slots);
+    std::vector<uint32_t> first(pes);               // a PE's first entry of column `next`
+    std::vector<uint32_t> held(pes, UINT32_MAX);    // the word that a PE read last
+    int64_t total = 0;
+    int32_t next = 0;
+    for (int64_t k = 0; k < count; k++) {
+        if (columns[k] < next) {                    // another vector
+            std::fill(first.begin(), first.end(), 0);
+            next = 0;
+        }
+        for (; next < columns[k]; next++)
+            for (int64_t i = 0; i < pes; i++) first[i] += uint32_t(counts[next * pes + i]);
+        const int32_t* entries = counts + int64_t(columns[k]) * pes;
+        for (int64_t i = 0; i < pes; i++) {
+            if (!entries[i]) continue;
+            const uint32_t begin = first[i] / size;
+            const uint32_t end = (first[i] + uint32_t(entries[i]) - 1) / size;
+            total += end - begin + (begin != held[i]);
+            held[i] = end;
+        }
+    }
+    return total;
+}
+
 // The timing of EIE's authors, as ../../study/authors.py describes it: the cycle after the last
 // entry. items int32 [count]; counts int32 [n, pes]; usable entries of a queue.
 int64_t openeie_authors(const int32_t* items, int64_t count, const int32_t* counts, int64_t pes,

@@ -48,6 +48,7 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
     "fill_words": (None, _U64, _INT, _U32, _INT, _INT, _I16, _I64, _FLAG, _ROWS, _I16),
     "accumulate": (None, _I32, _INT, _I32, _INT, _I64, _ROWS, _FLAG, _I16, _I64, _INT),
     "occupancy": (None, _I64, _I32, _INT, _INT, _INT, _I32, _I32),
+    "words": (_INT, _I32, _INT, _I32, _INT, _INT),
     "authors": (_INT, _I32, _INT, _I32, _INT, _INT),
 }
 
