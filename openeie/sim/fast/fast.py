@@ -172,7 +172,8 @@ def run(program: Program, x: ArrayLike, *, jobs: int = 1,
 
     Parameters
     ----------
-    jobs : threads that share the launches; the result does not depend on it.
+    jobs : threads that share the launches, and as many for the times, which run beside the values;
+        the result does not depend on it.
     tiles : what :func:`openeie.sim.fast.decoded.decode` returned for this program, to save
         decoding it again.
 
