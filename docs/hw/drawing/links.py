@@ -8,6 +8,7 @@ _VALUES = "openeie/sim/fast/values.py"
 _FAST = "openeie/sim/fast/fast.py"
 _COLUMNS = "openeie/sim/fast/entry_columns.py"
 _ENCODING = "openeie/core/entries/encoding.py"
+_UNPACK = "openeie/core/compile/unpack.py"
 _HUFFMAN = "openeie/core/entries/huffman.py"
 _FRAMES = "openeie/core/array/link_frames.py"
 _GOLDEN = "openeie/core/golden.py"
@@ -33,8 +34,8 @@ LINKS = {
     "queue": (None, (_RECURRENCE, "send")),
     "pointers": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "send")),
     "entries": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "send")),
-    "huffman": ((_HUFFMAN, "match"), ("openeie/core/compile/unpack.py", "_codeword")),
-    "codebook": (("openeie/core/numbers/sparse.py", "from_codes"), ("openeie/core/compile/unpack.py", "_read_fixed")),
+    "huffman": ((_HUFFMAN, "match"), (_UNPACK, "_codeword")),
+    "codebook": (("openeie/core/numbers/sparse.py", "from_codes"), (_UNPACK, "_read_fixed")),
     "address": ((_ENCODING, "rows"), (_COLUMNS, "columns_of_entries")),
     "multiply": ((_GOLDEN, "layer"), (_VALUES, "multiply")),
     "accumulators": ((_GOLDEN, "layer"), (_VALUES, "multiply")),

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -15,7 +16,7 @@ __all__ = ["one_blas_thread"]
 
 _lock = threading.Lock()
 _runs: list[object] = []            # those that go on
-_limits: list[object] = []          # what the first of them set, and the last one takes back
+_limits: list[Any] = []          # what the first of them set, and the last one takes back
 
 
 @cache
