@@ -62,7 +62,7 @@ __all__ = [
     "Mismatch", "NumericWarning"]
 
 #: Every other public name, and its module. They load when they are asked for: ``openeie --help``
-#: needs none of them, and numpy, torch and the compiled loops of ``fast`` take their time.
+#: needs none of them, and numpy, torch and Amaranth take their time.
 _LATER = {
     "ArrayConfig": "core.array.config", "PRESETS": "core.array.config",
     "preset": "core.array.config", "COUNTERS": "core.array.counters",

