@@ -7,16 +7,20 @@ import numpy as np
 
 from ...core.entries.encoding import Entries, decode_entries
 from ...core.errors import EncodingError, InputError
-from ...core.numbers.fixed import int_range
 from ...core.numbers.sparse import SparseWeights
+from .integers import integers, unit_of
 from .workload import Workload
 
-__all__ = ["ARRAYS", "workload_of"]
+__all__ = ["ARRAYS", "units_of", "workload_of"]
 
 #: Names of arrays: ``acts``, and either ``weights`` or the others.
 ARRAYS = ("acts", "weights", "pointers", "runs", "codes", "codebook", "outputs")
 #: Arrays of which none may lack without ``weights``.
 _ENTRIES = ("pointers", "runs", "codes", "codebook")
+#: Those of them that count or number something.
+_INDICES = ("pointers", "runs", "codes", "outputs")
+#: Arrays that may hold floats.
+_VALUES = ("acts", "weights", "codebook")
 _MOST_OUTPUTS = 1 << 24
 _MOST_RUN = 255
 
@@ -26,9 +30,11 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
 
     Parameters
     ----------
-    arrays : ``acts`` [n] or [vectors, n], and the matrix in one of two forms.
+    arrays : ``acts`` [n] or [vectors, n], and the matrix in one of two forms. Activations,
+        weights and codebook may be integers of 16 bits, which stay as they are, or floats, which
+        are scaled so that the largest becomes 32767, and rounded; only 0 becomes 0.
 
-        Dense: ``weights`` [m, n], integers or floats (see :meth:`Workload.from_dense`).
+        Dense: ``weights`` [m, n].
 
         As EIE holds it (section III): ``pointers`` [PEs, n + 1], where column j of PE k has the
         entries ``pointers[k, j]:pointers[k, j + 1]`` of that PE; ``runs`` and ``codes`` [entries],
@@ -54,19 +60,26 @@ def workload_of(arrays: Mapping[str, np.ndarray], name: str) -> Workload:
     if missing:
         raise InputError(f"layer {name!r} lacks {missing[0]!r}: its matrix is either 'weights' or "
                          f"{', '.join(_ENTRIES)}")
-    for key in (*_ENTRIES, "acts", "outputs"):
+    for key in _INDICES:
         dtype = np.asarray(arrays.get(key, 0)).dtype
         if dtype.kind not in "iu":
             raise InputError(f"layer {name!r}: {key} must be integers, not {dtype}")
-    parts = {key: np.asarray(arrays[key], np.int64) for key in _ENTRIES}
-    return Workload(name=name, acts=arrays["acts"],
-                    weights=_matrix(name, **parts, outputs=arrays.get("outputs")))
+    parts = {key: np.asarray(arrays[key], np.int64) for key in ("pointers", "runs", "codes")}
+    weights = _matrix(name, **parts, codebook=_codebook(name, arrays["codebook"]),
+                      outputs=arrays.get("outputs"))
+    return Workload(name=name, weights=weights, acts=integers(name, "acts", arrays["acts"]))
+
+
+def units_of(arrays: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """What one unit of the integers stands for, of each array of floats among ``arrays``; integers
+    stand for themselves and are not in it."""
+    units = {key: unit_of(np.asarray(arrays[key])) for key in _VALUES if key in arrays}
+    return {key: unit for key, unit in units.items() if unit is not None}
 
 
 def _matrix(name: str, pointers: np.ndarray, runs: np.ndarray, codes: np.ndarray,
             codebook: np.ndarray, outputs: Any) -> SparseWeights:
     """The weights that the entries of layer ``name`` stand for."""
-    _check_codebook(name, codebook)
     count = _counts(name, pointers, runs, codes)
     for key, values, most in (("runs", runs, _MOST_RUN), ("codes", codes, len(codebook) - 1)):
         if len(values) and not 0 <= values.min() <= values.max() <= most:
@@ -88,13 +101,14 @@ def _matrix(name: str, pointers: np.ndarray, runs: np.ndarray, codes: np.ndarray
         raise InputError(f"layer {name!r}, outputs {m}: {error}") from error
 
 
-def _check_codebook(name: str, codebook: np.ndarray) -> None:
-    low, high = int_range(16)
-    if codebook.ndim != 1 or not 1 <= len(codebook) <= 256 \
-            or codebook.min() < low or codebook.max() > high \
-            or codebook[0] != 0 or np.any(codebook[1:] == 0):
-        raise InputError(f"layer {name!r}: codebook must be [1 .. 256] of 16 bits, slot 0 and no "
-                         f"other holding 0")
+def _codebook(name: str, values: Any) -> np.ndarray:
+    """The codebook of layer ``name`` as integers."""
+    codebook = np.asarray(values)
+    if codebook.ndim != 1 or not 1 <= len(codebook) <= 256 or codebook[0] != 0 \
+            or not np.all(codebook[1:]):
+        raise InputError(f"layer {name!r}: codebook must be [1 .. 256], slot 0 and no other "
+                         f"holding 0")
+    return integers(name, "codebook", codebook)
 
 
 def _outputs(entries: Entries) -> int:

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The timing of the simulator that EIE's authors used, as far as its behaviour is known.
 
-It differs from our array's timing in five ways. Its lnzd loses a cycle when the last hit of a row
-of activations is not in the row's last lane. The bias is a column of its own after the padded last
-row, with an activation of 1 and a weight in every row. A queue with buffer size 8 holds 7 items.
-There are no pipeline stages between the queue and the arithmetic unit. A layer ends seven cycles
-after its last entry, without a writeback. The result is a recurrence of the same form as ours
-(``docs/timing.md``), so published counts can be reproduced without stepping cycles.
+It differs from our array's timing in six ways. Its lnzd loses a cycle when the last hit of a row
+of activations is not in the row's last lane, and passes over negative activations. The bias is a
+column of its own after the padded last row, with an activation of 1 and a weight in every row. A
+queue with buffer size 8 holds 7 items. There are no pipeline stages between the queue and the
+arithmetic unit. A layer ends seven cycles after its last entry, without a writeback. The result is
+a recurrence of the same form as ours (``docs/timing.md``), so published counts can be reproduced
+without stepping cycles.
 """
 import numpy as np
 
@@ -14,7 +15,7 @@ from ...core.errors import InputError
 from ..fast.native.library import library
 from .workload import Workload, occupancy
 
-__all__ = ["TAIL", "authors_cycles", "bias_column"]
+__all__ = ["TAIL", "authors_cycles", "bias_column", "may_have_bias"]
 
 #: Cycles from the last entry to the end of a layer.
 TAIL = 7
@@ -69,17 +70,22 @@ def authors_cycles(layer: Workload, pes: int, *, run_width: int = 4, buffer_size
     ----------
     run_width : bits of a run.
     buffer_size : of each queue; one place always stays empty.
-    bias : whether there is a column for the biases, which has all weights and is always broadcast.
+    bias : whether to add a column for the biases, which has all weights and is always broadcast.
+        False if the layer has none, or its last column is that one already.
 
     Raises
     ------
-    InputError : the layer has several vectors, which that simulator cannot take.
+    InputError : the layer has several vectors, or the buffers hold nothing; that simulator takes
+        neither.
     """
     if len(layer.acts) != 1:
         raise InputError(f"layer {layer.name!r}: the authors' timing is of one vector, not of "
                          f"{len(layer.acts)}; give its activations as [n]")
+    if buffer_size < 2:
+        raise InputError(f"the authors' timing needs queues of at least 2, of which one place "
+                         f"stays empty, not {buffer_size}")
     counts, _ = occupancy(layer.weights, pes, run_width)
-    columns = np.flatnonzero(layer.acts[0]).astype(np.int32)
+    columns = np.flatnonzero(layer.acts[0] > 0).astype(np.int32)
     m, n = layer.shape
     if bias:
         place = bias_column(n, pes)
@@ -89,3 +95,11 @@ def authors_cycles(layer: Workload, pes: int, *, run_width: int = 4, buffer_size
     if not len(columns):
         return TAIL
     return int(_cycles(columns, counts, buffer_size - 1)) + TAIL
+
+
+def may_have_bias(layer: Workload) -> bool:
+    """Whether the last column looks like one of biases: all weights in it, an activation in each
+    vector, and weights missing elsewhere."""
+    m, n = layer.shape
+    last = int(layer.weights.indptr[-1] - layer.weights.indptr[-2])
+    return last == m and bool(layer.acts[:, -1].all()) and layer.weights.nnz < m * n

@@ -15,10 +15,10 @@ from ...core.array.config import ArrayConfig
 from ...core.array.counters import COUNTERS
 from ...core.errors import ConfigError, InputError
 from ...core.network.graph import Linear, Network
-from ...core.numbers.fixed import int_range
 from ...core.numbers.sparse import SparseWeights, by_column
 from ..fast.fast import broadcast_items, layer_cycles
 from ..fast.native.library import library
+from .integers import check_numbers, integers, whole
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
@@ -162,15 +162,15 @@ class Workload:
         w = np.asarray(weights)
         if w.ndim != 2 or not w.size:
             raise InputError(f"layer {name!r}: weights must be [m, n], not {list(w.shape)}")
-        _check_numbers(name, "weights", w)
+        check_numbers(name, "weights", w)
         indptr, rows, kept = by_column(w)
-        kept = _whole(kept).astype(np.int16)
+        kept = whole(kept).astype(np.int16)
         table = np.unique(kept)
         codes = codebook = None
         if len(table) < _CODES:
             codebook = np.append(0, table)
             codes = np.searchsorted(table, kept) + 1
-        return cls(name=name, acts=_integers(name, "activations", acts),
+        return cls(name=name, acts=integers(name, "activations", acts),
                    weights=SparseWeights(shape=w.shape, indptr=indptr, rows=rows, values=kept,
                                          codes=codes, codebook=codebook))
 
@@ -224,45 +224,6 @@ class Workload:
                        layers=(Linear(name=self.name, weights=self.weights, encoding=encoding,
                                       bias=np.zeros(m, np.int64),
                                       multiplier=np.full(m, 1 << 14), shift=np.full(m, 30)),))
-
-
-def _check_numbers(name: str, what: str, array: np.ndarray) -> None:
-    """``what`` of layer ``name`` must be finite floats, or integers of 16 bits.
-
-    The extremes tell whether they are, without a copy of the array.
-    """
-    if array.dtype.kind not in "fiu":
-        raise InputError(f"layer {name!r}: {what} must be integers or floats, not {array.dtype}")
-    low, high = int_range(16)
-    smallest = array.min(initial=0)
-    largest = array.max(initial=0)
-    if array.dtype.kind == "f":
-        if not (np.isfinite(smallest) and np.isfinite(largest)):
-            where = np.argwhere(~np.isfinite(array))[0].tolist()
-            raise InputError(f"layer {name!r}: {what} must be finite; {where} is "
-                             f"{array[tuple(where)]}")
-    elif smallest < low or largest > high:
-        where = np.argwhere((array < low) | (array > high))[0].tolist()
-        raise InputError(f"layer {name!r}: {what} must be in {low} .. {high}; {where} is "
-                         f"{array[tuple(where)]}")
-
-
-def _integers(name: str, what: str, values: ArrayLike) -> np.ndarray:
-    """``what`` of layer ``name`` as int64: integers as they are, floats scaled to 16 bits."""
-    array = np.asarray(values)
-    _check_numbers(name, what, array)
-    return _whole(array).astype(np.int64)
-
-
-def _whole(array: np.ndarray) -> np.ndarray:
-    """Integers as they are; floats scaled and rounded so that the largest becomes 32767. Only 0
-    becomes 0."""
-    if array.dtype.kind != "f":
-        return array
-    array = array.astype(np.float64)        # half precision cannot hold 32767
-    largest = np.abs(array).max(initial=0)
-    scaled = np.rint(array / (largest or 1) * int_range(16)[1])
-    return np.where((scaled == 0) & (array != 0), np.sign(array), scaled)
 
 
 def random_workload(name: str, shape: tuple[int, int], *, weight_density: float,
