@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user's layers: floats in either form, empty rows at the top, any array, and the page on them."""
+"""A layer of one's own: floats, empty rows at the top, any array, biases, and the page on it."""
 import re
 from pathlib import Path
 
