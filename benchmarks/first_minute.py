@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a new user waits for, as JSON: processor seconds and peak memory of the first commands.
+
+    python benchmarks/first_minute.py [--case NAME ...] [--repeat N] [--baseline FOLDER]
+
+Commands that compute nothing are run ``--repeat`` times, and the least is kept. ``sim`` and
+``demo`` run with an empty OPENEIE_CACHE (``cold``) and again with what that run left in it
+(``warm``). Seconds are those of the process and all that it starts, user and system, so another
+load on the machine matters little; megabytes are those of the largest of these processes.
+
+With ``--baseline FOLDER``, a checkout of another commit with its own environment (``make
+.venv/.dev``), every command runs there, too, in turns, and the ratios ours / theirs follow.
+"""
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from baseline import ratios
+
+from openeie.cli.common import one_line_errors
+from openeie.core.errors import InputError, ToolError, must_be_one_of
+
+HERE = Path(__file__).resolve().parents[1]
+#: Commands that compute nothing.
+LIGHT = {"--help": ("--help",), "--version": ("--version",), "inspect": ("inspect", "lenet-5"),
+         "boards": ("boards",), "doctor": ("doctor",)}
+#: Commands that fill the cache.
+CACHED = {"sim": ("sim", "lenet-300-100", "--images", "1"), "demo": ("demo",)}
+CASES = (*LIGHT, *CACHED)
+#: Of the two numbers of a run, as ``os.wait4`` gives them in kilobytes, or on macOS in bytes.
+_PER_MB = 1 << (20 if sys.platform == "darwin" else 10)
+
+
+def measure(python: Path, folder: Path, words: Iterable[str], cache: Path) -> dict[str, float]:
+    """Run ``openeie WORDS`` of a checkout once.
+
+    Returns
+    -------
+    ``cpu_s``, of it and its children, and ``peak_mb``, of the largest of them.
+
+    Raises
+    ------
+    ToolError : it fails.
+    """
+    command = [str(python), "-m", "openeie", *words]
+    with tempfile.TemporaryFile() as told:
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=told,
+                                   env=os.environ | {"OPENEIE_CACHE": str(cache)})
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            told.seek(0)
+            last = told.read().decode(errors="replace").strip().splitlines()[-1:]
+            raise ToolError(f"{' '.join(command)} in {folder} ends with exit code "
+                            f"{process.returncode}: {' '.join(last)}")
+    return {"cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+            "peak_mb": round(usage.ru_maxrss / _PER_MB, 1)}
+
+
+def least(runs: list[dict[str, float]]) -> dict[str, float]:
+    """The least of each number."""
+    return {key: min(run[key] for run in runs) for key in runs[0]}
+
+
+def light(checkouts: list[tuple[Path, Path]], words: tuple[str, ...], repeat: int) -> list[dict]:
+    """A command that computes nothing, in each checkout, after a run that loads the disk's
+    cache."""
+    runs: list[list[dict[str, float]]] = [[] for _ in checkouts]
+    with tempfile.TemporaryDirectory() as cache:
+        for turn in range(repeat + 1):
+            for mine, (python, folder) in zip(runs, checkouts):
+                run = measure(python, folder, words, Path(cache))
+                if turn:
+                    mine.append(run)
+    return [least(mine) for mine in runs]
+
+
+def cached(checkouts: list[tuple[Path, Path]], words: tuple[str, ...]) -> list[dict]:
+    """A command that fills the cache, in each checkout: with an empty one, and again."""
+    results = []
+    for python, folder in checkouts:
+        with tempfile.TemporaryDirectory() as cache:
+            cold = measure(python, folder, words, Path(cache))
+            warm = measure(python, folder, words, Path(cache))
+        results.append({"cold": cold, "warm": warm})
+    return results
+
+
+def checkout(folder: Path) -> tuple[Path, Path]:
+    """The Python and the folder of a checkout.
+
+    Raises
+    ------
+    InputError : it has no environment.
+    """
+    python = folder / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise InputError(f"--baseline {folder}: there is no {python}; check out the commit, and "
+                         f"run make .venv/.dev there")
+    return python, folder
+
+
+def main() -> None:
+    """Print one JSON object."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--case", action="append", metavar="NAME", help="one of "
+                        f"{', '.join(CASES)}; repeatable; all by default")
+    parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--baseline", type=Path, metavar="FOLDER")
+    options = parser.parse_args()
+    for name in options.case or ():
+        if name not in CASES:
+            raise InputError(f"--case {must_be_one_of(name, CASES)}")
+    if options.repeat < 1:
+        raise InputError(f"--repeat must be at least 1, not {options.repeat}")
+    checkouts = [(Path(sys.executable), HERE)]
+    if options.baseline is not None:
+        checkouts.append(checkout(options.baseline.resolve()))
+
+    results: list[dict] = [{} for _ in checkouts]
+    for name in options.case or CASES:
+        if name in LIGHT:
+            measured = light(checkouts, LIGHT[name], options.repeat)
+        else:
+            measured = cached(checkouts, CACHED[name])
+        for result, numbers in zip(results, measured):
+            result[name] = numbers
+    ours = results[0]
+    shown = {"commands": ours}
+    if options.baseline is not None:
+        shown |= {"baseline": results[1], "ratios": ratios(ours, results[1])}
+    print(json.dumps(shown, indent=1))
+
+
+if __name__ == "__main__":
+    with one_line_errors():
+        main()
