@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from openeie.core.errors import InputError
+from openeie.core.errors import InputError, ToolError
 from openeie.sw.binary.train import Task
 from openeie.sw.compress.methods.train import Schedule
 from torch import nn
@@ -23,6 +23,7 @@ def script(monkeypatch, capsys):
 
     def run(name, *words):
         monkeypatch.setattr(sys, "argv", [name, *map(str, words)])
+        monkeypatch.syspath_prepend(FOLDER)
         with pytest.raises(SystemExit) as ended:
             runpy.run_path(str(FOLDER / name), run_name="__main__")
         return ended.value.code, capsys.readouterr().err
@@ -39,6 +40,9 @@ def script(monkeypatch, capsys):
     (("cifar.py", "/nope", "-o", "{}/no/net.safetensors"), "there is no folder .*/no; make it"),
     (("distill.py", "--mnist", "/nope"), "MNIST file .* cannot be read from /nope"),
     (("distill.py", "--mnist", "/nope", "-o", "{}"), "cannot write .*: it is a folder"),
+    (("first_minute.py", "--case", "simm"), "--case must be one of --help, .*; did you mean sim"),
+    (("first_minute.py", "--repeat", "0"), "--repeat must be at least 1, not 0"),
+    (("first_minute.py", "--baseline", "/nope"), "there is no /nope/.venv/bin/python; check out"),
     (("ratios.py", "/nope"), "MNIST file .* cannot be read from /nope"),
     (("clustering.py", "--part", "clustering"),
      "--case of --part clustering must be one of linear, density, random, not None"),
@@ -49,6 +53,18 @@ def test_bad_input_is_refused_in_a_line(script, tmp_path, words, message):
     assert code == 2 and "Traceback" not in err
     assert re.search(f"error: .*{message}", err.splitlines()[-1])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_first_minute_is_measured(tmp_path, monkeypatch):
+    """Two commands as a user types them, and one that fails."""
+    monkeypatch.syspath_prepend(FOLDER)
+    names = runpy.run_path(str(FOLDER / "first_minute.py"))
+    here = (Path(sys.executable), FOLDER.parent)
+    one, two = names["light"]([here, here], ("--version",), 1)
+    for run in (one, two):
+        assert run["cpu_s"] > 0 and 5 < run["peak_mb"] < 2000
+    with pytest.raises(ToolError, match="-m openeie sim nowhere .* exit code 2: error: .*nowhere"):
+        names["measure"](*here, ("sim", "nowhere"), tmp_path)
 
 
 def small(mode):
