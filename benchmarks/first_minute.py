@@ -9,7 +9,8 @@ Commands that compute nothing are run ``--repeat`` times, and the least is kept.
 load on the machine matters little; megabytes are those of the largest of these processes.
 
 With ``--baseline FOLDER``, a checkout of another commit with its own environment (``make
-.venv/.dev``), every command runs there, too, in turns, and the ratios ours / theirs follow.
+.venv/.dev``), every command runs there, too, in turns, and the ratios ours / theirs follow. A
+command that fails there, or that it does not have, is null.
 """
 import argparse
 import json
@@ -62,31 +63,43 @@ def measure(python: Path, folder: Path, words: Iterable[str], cache: Path) -> di
             "peak_mb": round(usage.ru_maxrss / _PER_MB, 1)}
 
 
-def least(runs: list[dict[str, float]]) -> dict[str, float]:
-    """The least of each number."""
-    return {key: min(run[key] for run in runs) for key in runs[0]}
+def attempt(number: int, checkout: tuple[Path, Path], words: Iterable[str], cache: Path
+            ) -> dict[str, float] | None:
+    """:func:`measure` in checkout ``number``; None if it fails in another than the first."""
+    try:
+        return measure(*checkout, words, cache)
+    except ToolError:
+        if number == 0:
+            raise
+        return None
 
 
-def light(checkouts: list[tuple[Path, Path]], words: tuple[str, ...], repeat: int) -> list[dict]:
-    """A command that computes nothing, in each checkout, after a run that loads the disk's
-    cache."""
-    runs: list[list[dict[str, float]]] = [[] for _ in checkouts]
+def least(runs: list[dict[str, float] | None]) -> dict[str, float] | None:
+    """The least of each number; None if a run failed."""
+    there = [run for run in runs if run is not None]
+    if len(there) < len(runs):
+        return None
+    return {key: min(run[key] for run in there) for key in ("cpu_s", "peak_mb")}
+
+
+def light(checkouts: list[tuple[Path, Path]], words: tuple[str, ...], repeat: int) -> list:
+    """A command that computes nothing, in each checkout: the least of ``repeat`` runs, after one
+    that loads the disk's cache."""
+    runs: list[list[dict[str, float] | None]] = [[] for _ in checkouts]
     with tempfile.TemporaryDirectory() as cache:
-        for turn in range(repeat + 1):
-            for mine, (python, folder) in zip(runs, checkouts):
-                run = measure(python, folder, words, Path(cache))
-                if turn:
-                    mine.append(run)
-    return [least(mine) for mine in runs]
+        for _ in range(repeat + 1):
+            for number, where in enumerate(checkouts):
+                runs[number].append(attempt(number, where, words, Path(cache)))
+    return [least(mine[1:]) for mine in runs]
 
 
-def cached(checkouts: list[tuple[Path, Path]], words: tuple[str, ...]) -> list[dict]:
+def cached(checkouts: list[tuple[Path, Path]], words: tuple[str, ...]) -> list:
     """A command that fills the cache, in each checkout: with an empty one, and again."""
     results = []
-    for python, folder in checkouts:
+    for number, where in enumerate(checkouts):
         with tempfile.TemporaryDirectory() as cache:
-            cold = measure(python, folder, words, Path(cache))
-            warm = measure(python, folder, words, Path(cache))
+            cold = attempt(number, where, words, Path(cache))
+            warm = attempt(number, where, words, Path(cache))
         results.append({"cold": cold, "warm": warm})
     return results
 
