@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,6 +31,12 @@ def built(tmp_path_factory):
     result = flow.build(ICEBREAKER, TINY, folder,
                         progress=lambda step, count, what: steps.append((step, count, what)))
     return folder, result, steps
+
+
+@pytest.fixture(scope="module")
+def gateware():
+    """What a build of TINY starts from."""
+    return generate(ICEBREAKER, TINY)
 
 
 def test_steps_are_numbered(built):
@@ -143,9 +150,9 @@ def test_memories_beyond_the_chip_are_refused_before_anything_is_written(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
+def test_the_fastest_seed_is_kept(tmp_path, monkeypatch, gateware):
     fmax = {1: 30.0, 2: 33.0, 3: 31.0}
-    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: gateware)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     monkeypatch.setattr(flow, "_place", lambda *a: {"fmax_mhz": fmax[a[-1]]})
     monkeypatch.setattr(flow, "_pack", lambda *a: f"of seed {a[-1]}")
@@ -154,12 +161,12 @@ def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
     assert result["seeds"] == {"1": 30.0, "2": 33.0, "3": 31.0} and not result["failed_seeds"]
 
 
-def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch):
+def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch, gateware):
     def place(*arguments):
         if arguments[-1] in failing:
             raise ToolError(f"seed {arguments[-1]} cannot be routed")
         return {"fmax_mhz": 30.0}
-    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: gateware)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     monkeypatch.setattr(flow, "_place", place)
     monkeypatch.setattr(flow, "_pack", lambda *a: f"of seed {a[-1]}")
@@ -217,7 +224,7 @@ def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch)
     assert "ERROR: seed 2 fails" in (tmp_path / "seed-2.log").read_text()
 
 
-def test_a_memory_that_became_flip_flops_is_named(tmp_path):
+def test_a_memory_that_became_flip_flops_is_named(tmp_path, gateware):
     """The words are those of the installed yosys."""
     (tmp_path / "top.v").write_text("""
         module top(input clk, input [5:0] a, input [31:0] d, output [31:0] q);
@@ -229,9 +236,7 @@ def test_a_memory_that_became_flip_flops_is_named(tmp_path):
                             tmp_path, "synth.log")
     mapping = report.memory_mapping(log)
     assert mapping == {"lost": "FF"}
-    gateware = generate(ICEBREAKER, TINY)
-    gateware.memories.clear()
-    gateware.memories.update(lost=2048, small=100)
+    gateware = replace(gateware, memories={"lost": 2048, "small": 100})
     with pytest.raises(ToolError, match=r"made lost \(2048 bits\) as FF; see synth.log"):
         report.check_memories(ICEBREAKER, gateware, mapping)
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's side of the cocotb benches: builds, cached by content, and runs."""
-import fcntl
-import hashlib
 import importlib.metadata
 import json
 import os
@@ -14,7 +12,6 @@ from unittest import mock
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
-from openeie.core.host.cache import cache_folder
 from openeie.sim.rtl.toolchain import cached_build, verilator as find_verilator
 from openeie.sim.rtl.verilog import PE_MODULE
 
@@ -35,11 +32,7 @@ def build(simulator: str, verilog: str, top: str) -> Path:
         pytest.skip("iverilog is not on PATH (Debian: apt install iverilog)")
     key = "\0".join(["cocotb", importlib.metadata.version("cocotb"), simulator, verilog, top,
                      *_VERILATE, _MAKEFLAGS])
-    locks = cache_folder() / "cocotb"
-    locks.mkdir(parents=True, exist_ok=True)
-    with open(locks / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)    # tests that run side by side build once
-        return cached_build(key, lambda folder: _build(folder, simulator, verilog, top))
+    return cached_build(key, lambda folder: _build(folder, simulator, verilog, top))
 
 
 def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
