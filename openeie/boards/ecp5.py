@@ -24,7 +24,7 @@ class Ecp5(Family):
     routed_suffix = ".config"
     used = {"LUT": {"TRELLIS_COMB": 1}, "BRAM": {"DP16KD": 1}, "DSP": {"MULT18X18D": 1}}
     ff_cells = ("TRELLIS_FF",)
-    cell_models = "+/ecp5/cells_sim.v"
+    cell_models = "ecp5/cells_sim.v"
     ram_cells = ("$__DP16KD_", "$__PDPW16KD_")
 
     def pll_instance(self, board: BoardLike, clk: "Value", out: "Value",

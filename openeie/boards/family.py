@@ -54,8 +54,8 @@ class Family(ABC):
     routed_suffix : of the file with the routed design, which is ``seed-N`` and this.
     used : for each resource, nextpnr's cell names and how much of the resource one cell takes.
     ff_cells : prefixes of yosys' flip-flop cell names.
-    cell_models : yosys' simulation models of the cells, as an argument of ``read_verilog``; empty
-        if there are none.
+    cell_models : file with yosys' simulation models of the cells, below its folder of shared
+        files; empty if there are none.
     ram_cells : names of block RAM and large RAM in the log of yosys' memory mapper.
     """
     name: ClassVar[str]

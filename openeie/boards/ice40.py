@@ -29,7 +29,7 @@ class Ice40(Family):
     used = {"LUT": {"ICESTORM_LC": 1}, "BRAM": {"ICESTORM_RAM": 1},
             "SPRAM": {"ICESTORM_SPRAM": 1}, "DSP": {"ICESTORM_DSP": 1}}
     ff_cells = ("SB_DFF",)
-    cell_models = "+/ice40/cells_sim.v"
+    cell_models = "ice40/cells_sim.v"
     ram_cells = ("$__ICE40_RAM4K_", "$__ICE40_SPRAM_")
 
     def pll_instance(self, board: BoardLike, clk: "Value", out: "Value",

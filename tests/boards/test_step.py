@@ -162,9 +162,8 @@ def test_a_step_reads_no_other_files_than_it_says(name, steps, tmp_path):
     assert set(pack.reads) < set(place.writes)
 
 
-def test_netlists_are_made_from_what_their_steps_say(steps):
+def test_netlists_are_made_from_what_their_step_says(steps):
     it = board("icebreaker")
-    assert netlist.netlist(it, it.config) == ""
-    cells, whole = steps
+    netlist.netlist(it, it.config)
+    cells, = steps
     assert cells.reads == ("cells.ys", "top.v") and cells.writes == ("cells.v",)
-    assert whole.reads == ("netlist.ys", "cells.v", "models.v") and whole.writes == ("netlist.v",)

