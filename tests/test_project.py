@@ -24,8 +24,8 @@ ALLOWED = {"core": set(), "hw": {"core"}, "sw": {"core"}, "sim": {"core"},
 ROOMS = {
     "core": ("errors", "host", "sources", "numbers", "array", "entries", "network", "run", "golden",
              "defaults", "compile", "artefact"),
-    "sim": ("dask_map", "processes", "compiler", "fast", "rtl", "engines", "views", "random",
-            "verify", "study", "report"),
+    "sim": ("dask_map", "processes", "build_cache", "compiler", "fast", "rtl", "engines", "views",
+            "random", "verify", "study", "report"),
     "sw": ("host_memory", "seed", "data", "float", "quantise", "importers", "compress", "networks",
            "binary", "study", "zoo"),
 }

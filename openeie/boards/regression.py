@@ -39,19 +39,22 @@ class Regression:
     target : what is tested, for the journal: a port's name, or ``virtual``.
     seed : seed of all random numbers.
     layers : random networks per encoding.
+    identities : how often the identity is read.
 
     Attributes
     ----------
     dropped : damaged lines of the journal; their checks are run again.
     """
     def __init__(self, device: Device, network: Network, images: np.ndarray, *,
-                 target: str = "", seed: int = 1, layers: int = 5) -> None:
+                 target: str = "", seed: int = 1, layers: int = 5,
+                 identities: int = 50) -> None:
         self._device = device
         self._network = network
         self._images = images
         self._target = target
         self._seed = seed
         self._layers = layers
+        self._identities = identities
         self.dropped = 0
 
     def checks(self) -> list[tuple[str, Callable[[], str]]]:
@@ -92,7 +95,7 @@ class Regression:
         network = hashlib.sha256(dumps(self._network) + self._images.tobytes()).hexdigest()
         return json.dumps([self._target, identity.board, f"{identity.design:016x}",
                            identity.clock_hz, identity.config.digest, self._seed, self._layers,
-                           len(self._images), network])
+                           self._identities, len(self._images), network])
 
     def _one(self, name: str, check: Callable[[], str]) -> Outcome:
         """Run one check."""
@@ -113,10 +116,10 @@ class Regression:
 
     def _link(self) -> str:
         """The identity can be read again and again."""
-        for _ in range(50):
+        for _ in range(self._identities):
             if self._device.identify() != self._device.identity:
                 raise Mismatch("the identity changes from one reading to the next")
-        return "50 identities"
+        return f"{self._identities} identities"
 
     def _memory(self) -> str:
         """Every activation word of every PE, twice: random words, then their complements."""

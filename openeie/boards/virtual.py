@@ -20,7 +20,7 @@ from ..sim.rtl.library import BYTES, INT, POINTER, U32, U64, load_library
 from ..sim.rtl.toolchain import build_library, cached_build
 from ..sim.rtl.verilog import PE_MODULE, SharedPE, convert
 from .board import LED_ROLES, Board
-from .netlist import netlist, netlist_inputs
+from .netlist import netlist
 from .top import BoardTop
 
 __all__ = ["VirtualBoard", "Terminal", "compile_board"]
@@ -74,7 +74,7 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
     """
     harness = _HERE / "virtual.cpp"
     if below_rtl:
-        description = netlist_inputs(board, config)
+        description = netlist(board, config) + _pins_verilog(board)
     else:
         from ..hw.pe import PE
         # Registers have their power-up values, as set by the chip's configuration.
@@ -82,17 +82,11 @@ def compile_board(board: Board, config: ArrayConfig, *, below_rtl: bool = False)
             rtlil.convert(_Pins(board, config), name=_TOP, emit_src=False))
 
     def make(folder: Path) -> None:
-        if below_rtl:
-            # -O2 takes minutes longer for a netlist, more than it saves in a regression.
-            sources = netlist(board, config) + _pins_verilog(board)
-            build_library(folder, sources, harness, top=_TOP, trace=False, shared=None,
-                          level="-O1")
-        else:
-            build_library(folder, description, harness, top=_TOP, trace=False, shared=PE_MODULE,
-                          level="-O2")
+        # -O2 takes minutes longer for a netlist, more than it saves in a regression.
+        build_library(folder, description, harness, top=_TOP, trace=False,
+                      shared=None if below_rtl else PE_MODULE, level="-O1" if below_rtl else "-O2")
 
-    return cached_build("\0".join(["board", description, _pins_verilog(board),
-                                   harness.read_text()]), make)
+    return cached_build("\0".join(["board", description, harness.read_text()]), make)
 
 
 def _pins_verilog(board: Board) -> str:

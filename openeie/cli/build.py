@@ -21,10 +21,13 @@ Folder = Annotated[Path | None, typer.Option(
 Seeds = Annotated[int, typer.Option("--seeds", min=1, help="Place-and-route runs; the fastest "
                                                            "is kept.")]
 
+NoCache = Annotated[bool, typer.Option("--no-cache", help="Run every tool, also where the cache "
+                                                          "has what it makes.")]
+
 
 def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes = None,
-            clock: Clock = None, out: Folder = None, seeds: Seeds = 1, as_json: AsJson = False,
-            quiet: Quiet = False) -> None:
+            clock: Clock = None, out: Folder = None, seeds: Seeds = 1, no_cache: NoCache = False,
+            as_json: AsJson = False, quiet: Quiet = False) -> None:
     """Build a board's bitstream; exit 3 if its clock is missed."""
     from ..boards.build import build, slower_build
     check_folder(out)
@@ -36,7 +39,7 @@ def command(name: BoardName, config: Array = None, changes: Set = None, pes: Pes
         if not quiet:
             console.print(f"[{step}/{steps}] {what}")
 
-    result = build(board, folder=folder, seeds=seeds, progress=progress)
+    result = build(board, folder=folder, seeds=seeds, cached=not no_cache, progress=progress)
 
     missed = None
     if not result["met"]:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -143,7 +144,17 @@ def _cache() -> str:
     free = shutil.disk_usage(folder).free
     if free < _MIN_FREE_BYTES:
         raise ToolError(f"{folder} has only {free >> 20} MiB free, a build may need 1 GiB")
-    return f"{folder}, {free >> 30} GiB free"
+    return (f"{folder}, {_bytes_in(folder) >> 20} MiB used, {free >> 30} GiB free; it can be "
+            f"removed at any time")
+
+
+def _bytes_in(folder: Path) -> int:
+    """Size of all files in a folder; what another process removes meanwhile does not count."""
+    total = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            total += path.lstat().st_size
+    return total
 
 
 def _extra(name: str) -> str:

@@ -6,15 +6,17 @@ import os
 import re
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from openeie.boards import board, build as flow, report, tools
+from openeie.boards import board, build as flow, report, step, tools
 from openeie.boards.program import program
 from openeie.boards.routing import PATIENCE, RoutingWatch
 from openeie.boards.verilog import generate
 from openeie.core.array.config import ArrayConfig, preset
 from openeie.core.errors import CapacityError, InputError, LinkError, ToolError
+from openeie.sim.build_cache import cached_folder
 
 TINY = ArrayConfig(pes=1, queue_depth=2, word_width=32, entry_depth=128, pointer_depth=64,
                    act_depth=32, acc_depth=16, channel_depth=16, max_layers=1, acc_width=24,
@@ -29,6 +31,12 @@ def built(tmp_path_factory):
     result = flow.build(ICEBREAKER, TINY, folder,
                         progress=lambda step, count, what: steps.append((step, count, what)))
     return folder, result, steps
+
+
+@pytest.fixture(scope="module")
+def gateware():
+    """What a build of TINY starts from."""
+    return generate(ICEBREAKER, TINY)
 
 
 def test_steps_are_numbered(built):
@@ -67,24 +75,38 @@ def test_folder(built):
     assert not [path for path in folder.iterdir() if "partial" in path.name]
 
 
-def test_the_same_bytes_in_another_folder(built, tmp_path):
+@pytest.fixture
+def second_cache(monkeypatch):
+    """Another cache for what tools make, so that all of it is made a second time, independently.
+
+    It lasts as the first one does: what the same tools made twice from the same files need not be
+    made twice again.
+    """
+    monkeypatch.setattr(step, "cached_folder",
+                        lambda kind, key, build: cached_folder(f"{kind}-again", key, build))
+
+
+def test_the_same_bytes_in_another_folder(built, second_cache, tmp_path):
     again = flow.build(ICEBREAKER, TINY, tmp_path / "deeper" / "a folder")
     assert again == built[1]
 
 
 @pytest.mark.timeout(2400)         # minutes of place and route, on a machine that does other things
 @pytest.mark.parametrize("name", ["ulx3s-25f", "tangnano9k"])
-def test_the_same_bytes_of_another_family(tmp_path, name):
+def test_the_same_bytes_of_another_family(tmp_path, name, request):
     """Place and route takes minutes, so that it is run once, on files that are equal in both."""
-    it, one, other = board(name).replace(config=TINY), tmp_path / "one", tmp_path / "2 nd"
+    it = board(name).replace(config=TINY)
+    one = tmp_path / "one"
+    other = tmp_path / "2 nd"
     result = flow.build(it, None, one)
+    request.getfixturevalue("second_cache")
     other.mkdir()
-    flow._synthesise(it, flow._write_sources(it, other), other)
+    flow._synthesise(it, flow._write_sources(it, other), other, True)
     for file in ("top.v", it.family.constraints_name, "top.json"):
         assert (one / file).read_bytes() == (other / file).read_bytes()
     for placed in one.glob("seed-1*"):
         shutil.copy(placed, other)
-    assert flow._pack(it, other, 1) == result["sha256"]
+    assert flow._pack(it, other, True, 1) == result["sha256"]
 
 
 def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
@@ -128,26 +150,26 @@ def test_memories_beyond_the_chip_are_refused_before_anything_is_written(tmp_pat
     assert not (tmp_path / "out").exists()
 
 
-def test_the_fastest_seed_is_kept(tmp_path, monkeypatch):
+def test_the_fastest_seed_is_kept(tmp_path, monkeypatch, gateware):
     fmax = {1: 30.0, 2: 33.0, 3: 31.0}
-    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: gateware)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     monkeypatch.setattr(flow, "_place", lambda *a: {"fmax_mhz": fmax[a[-1]]})
-    monkeypatch.setattr(flow, "_pack", lambda board, folder, seed: f"of seed {seed}")
+    monkeypatch.setattr(flow, "_pack", lambda *a: f"of seed {a[-1]}")
     result = flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
     assert (result["seed"], result["sha256"]) == (2, "of seed 2")
     assert result["seeds"] == {"1": 30.0, "2": 33.0, "3": 31.0} and not result["failed_seeds"]
 
 
-def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch):
+def test_a_seed_that_fails_costs_only_itself(tmp_path, monkeypatch, gateware):
     def place(*arguments):
         if arguments[-1] in failing:
             raise ToolError(f"seed {arguments[-1]} cannot be routed")
         return {"fmax_mhz": 30.0}
-    monkeypatch.setattr(flow, "_write_sources", lambda *a: generate(ICEBREAKER, TINY))
+    monkeypatch.setattr(flow, "_write_sources", lambda *a: gateware)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     monkeypatch.setattr(flow, "_place", place)
-    monkeypatch.setattr(flow, "_pack", lambda board, folder, seed: f"of seed {seed}")
+    monkeypatch.setattr(flow, "_pack", lambda *a: f"of seed {a[-1]}")
     failing = {1, 3}
     result = flow.build(ICEBREAKER, TINY, tmp_path, seeds=3)
     assert result["seed"] == 2 and result["failed_seeds"] == {
@@ -189,7 +211,8 @@ def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch)
                       "cat lines\nsleep 600\necho converged\n")
     router.chmod(0o755)
     (tmp_path / "lines").write_text("\n".join(passes(90, 10, *range(11, 80))) + "\n")
-    monkeypatch.setattr(tools, "find_tool", lambda name: str(router))
+    for module in (tools, step):
+        monkeypatch.setattr(module, "find_tool", lambda name: str(router))
     monkeypatch.setattr(flow, "_write_sources", lambda *a: None)
     monkeypatch.setattr(flow, "_synthesise", lambda *a: ({}, {}))
     steps = []
@@ -201,7 +224,7 @@ def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch)
     assert "ERROR: seed 2 fails" in (tmp_path / "seed-2.log").read_text()
 
 
-def test_a_memory_that_became_flip_flops_is_named(tmp_path):
+def test_a_memory_that_became_flip_flops_is_named(tmp_path, gateware):
     """The words are those of the installed yosys."""
     (tmp_path / "top.v").write_text("""
         module top(input clk, input [5:0] a, input [31:0] d, output [31:0] q);
@@ -213,9 +236,7 @@ def test_a_memory_that_became_flip_flops_is_named(tmp_path):
                             tmp_path, "synth.log")
     mapping = report.memory_mapping(log)
     assert mapping == {"lost": "FF"}
-    gateware = generate(ICEBREAKER, TINY)
-    gateware.memories.clear()
-    gateware.memories.update(lost=2048, small=100)
+    gateware = replace(gateware, memories={"lost": 2048, "small": 100})
     with pytest.raises(ToolError, match=r"made lost \(2048 bits\) as FF; see synth.log"):
         report.check_memories(ICEBREAKER, gateware, mapping)
 

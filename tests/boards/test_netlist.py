@@ -30,7 +30,7 @@ def test_regression(name, config, seed):
             Device(terminal.url, fast.baud, expect=config, timeout=30) as device:
         drawn = case(seed, 0, 0, config)
         regression = Regression(device, drawn.program.network, np.array(drawn.x)[:1], seed=seed,
-                                layers=1)
+                                layers=1, identities=5)
         outcomes = list(regression.run())
     assert [o.result for o in outcomes if o.result != "skipped"][:3 + len(config.encodings)] \
         == ["passed"] * (3 + len(config.encodings)), outcomes

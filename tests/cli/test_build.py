@@ -63,7 +63,7 @@ def test_program_without_a_bitstream(tmp_path):
 @pytest.mark.parametrize("name", BOARDS)
 def test_a_missed_clock_names_the_command_that_works(monkeypatch, tmp_path, name):
     """Whatever a build reaches, the command that its error prints meets its clock."""
-    def build(board, *, folder, seeds, progress):
+    def build(board, *, folder, seeds, cached, progress):
         return RESULT | {"target_mhz": board.clock_out_hz / 1e6, "fmax_mhz": fmax,
                          "met": board.clock_out_hz / 1e6 <= fmax, "config": board.config.to_dict()}
     fmax = find_board(name).clock_out_hz / 1e6 * 0.93

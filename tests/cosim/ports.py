@@ -11,7 +11,7 @@ import os
 import cocotb
 import numpy as np
 from cocotb.clock import Clock
-from cocotb.triggers import FallingEdge, ReadOnly
+from cocotb.triggers import FallingEdge, ReadOnly, RisingEdge
 
 #: What :func:`cosim.runner.run` was given.
 PARAMETERS = json.loads(os.environ.get("OPENEIE_COSIM", '{"seed": 1}'))
@@ -61,12 +61,13 @@ class Source:
             await FallingEdge(self.clk)
         self.payload.value = payload
         self.valid.value = 1
-        while True:
+        await ReadOnly()
+        while not self.ready.value:
+            await RisingEdge(self.ready)        # cheaper than to look in every cycle
+            if self.clk.value:
+                await FallingEdge(self.clk)
             await ReadOnly()
-            taken = bool(self.ready.value)
-            await FallingEdge(self.clk)
-            if taken:
-                break
+        await FallingEdge(self.clk)
         self.valid.value = 0
 
 
@@ -83,12 +84,13 @@ class Sink:
         while self.rng is not None and self.rng.random() < STALL:
             await FallingEdge(self.clk)
         self.ready.value = 1
-        while True:
+        await ReadOnly()
+        while not self.valid.value:
+            await RisingEdge(self.valid)
+            if self.clk.value:
+                await FallingEdge(self.clk)
             await ReadOnly()
-            offered = bool(self.valid.value)
-            payload = int(self.payload.value) if offered else None
-            await FallingEdge(self.clk)
-            if offered:
-                break
+        payload = int(self.payload.value)
+        await FallingEdge(self.clk)
         self.ready.value = 0
         return payload

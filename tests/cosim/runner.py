@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """pytest's side of the cocotb benches: builds, cached by content, and runs."""
-import fcntl
-import hashlib
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -14,7 +13,6 @@ from unittest import mock
 import pytest
 from cocotb_tools.check_results import get_results
 from cocotb_tools.runner import get_runner
-from openeie.core.host.cache import cache_folder
 from openeie.sim.rtl.toolchain import cached_build, verilator as find_verilator
 from openeie.sim.rtl.verilog import PE_MODULE
 
@@ -33,13 +31,13 @@ def build(simulator: str, verilog: str, top: str) -> Path:
     """The folder of a compiled simulation, made once for the same Verilog and tools."""
     if simulator == "icarus" and shutil.which("iverilog") is None:
         pytest.skip("iverilog is not on PATH (Debian: apt install iverilog)")
-    key = "\0".join(["cocotb", importlib.metadata.version("cocotb"), simulator, verilog, top,
-                     *_VERILATE, _MAKEFLAGS])
-    locks = cache_folder() / "cocotb"
-    locks.mkdir(parents=True, exist_ok=True)
-    with open(locks / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)    # tests that run side by side build once
-        return cached_build(key, lambda folder: _build(folder, simulator, verilog, top))
+    return cached_build(_key(simulator, verilog, top),
+                        lambda folder: _build(folder, simulator, verilog, top))
+
+
+def _key(*what: str) -> str:
+    return "\0".join(["cocotb", importlib.metadata.version("cocotb"), *what, *_VERILATE,
+                      _MAKEFLAGS])
 
 
 def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
@@ -51,14 +49,35 @@ def _build(folder: Path, simulator: str, verilog: str, top: str) -> None:
     path = os.pathsep.join([str(tool.program.parent), str(Path(sys.executable).parent),
                             os.environ["PATH"]])
     environment = tool.environment | {"PATH": path, "MAKEFLAGS": _MAKEFLAGS}
+    if verilator:
+        _take_runtime(folder)
     with mock.patch.dict(os.environ, environment if verilator else {}):
         get_runner(simulator).build(
             sources=[hints, source] if verilator and PE_MODULE in verilog else [source],
             hdl_toplevel=top, build_dir=folder, timescale=("1ns", "1ps"),
             build_args=list(_VERILATE) if verilator else [])
+    if verilator:
+        cached_build(_key("runtime"), lambda kept: _copy_runtime(folder, kept))
     for path in folder.iterdir():           # objects and precompiled headers are large
         if path.name not in (top, "sim.vvp", source.name):
             path.unlink()
+
+
+def _take_runtime(folder: Path) -> None:
+    """Put the objects of Verilator's runtime where make finds them, if there are any yet: they
+    are the same in all benches, and take half of a build."""
+    class _NoneYet(Exception):
+        pass
+
+    def refuse(_: Path) -> None:
+        raise _NoneYet
+    with contextlib.suppress(_NoneYet):
+        _copy_runtime(cached_build(_key("runtime"), refuse), folder)
+
+
+def _copy_runtime(source: Path, target: Path) -> None:
+    for path in source.glob("verilated*.o"):
+        shutil.copyfile(path, target / path.name)       # newer than its source
 
 
 def run(simulator: str, verilog: str, top: str, bench: str, *, seed: int, tests: str | None = None,

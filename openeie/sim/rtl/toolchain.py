@@ -1,41 +1,34 @@
 # SPDX-License-Identifier: Apache-2.0
 """From Verilog to a shared library: Verilator and the C++ compiler, with a cache of builds."""
-import hashlib
 import importlib.metadata
 import importlib.util
 import os
 import re
 import shutil
 import subprocess
-import tempfile
-import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...core.errors import ToolError
-from ...core.host.cache import cache_folder
 from ...core.host.extras import pip
 from ...core.sources import source_digest
+from ..build_cache import cached_folder
 from ..compiler import compiler
-from ..processes import ended_by_signals, run_all
+from ..processes import run_all
 
 __all__ = ["Verilator", "cached_build", "verilator", "build_library"]
 
 #: The oldest Verilator that has all of the options below; pyproject.toml requires it, too.
 _VERILATOR = (5, 40)
-#: Seconds after which the folder of an interrupted build may be removed.
-_STALE = 24 * 3600
-#: What the folders of unfinished builds are called.
-_SCRATCH = "building-"
 
-# Without dfg and table: both number their temporaries through the whole design, and instances
-# whose code differs in a name cannot share it (see `build_library`).
-_VERILATE = ("--cc", "-O3", "-fno-dfg", "-fno-table", "--no-timing", "--x-initial", "unique",
+_VERILATE = ("--cc", "-O3", "--no-timing", "--x-initial", "unique",
              "-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-std", "--unroll-count", "256",
              "--output-split", "200000")
+# Without dfg and table: both number their temporaries through the whole design, and instances
+# whose code differs in a name cannot share it (see `build_library`).
+_SHARED = ("-fno-dfg", "-fno-table")
 _COMPILE = ("-std=c++20", "-fPIC", "-w", "-fno-strict-aliasing", "-DVL_IGNORE_UNKNOWN_ARCH")
 
 
@@ -102,48 +95,17 @@ def _dotted(version: tuple[int, int]) -> str:
 
 
 def cached_build(key: str, build: Callable[[Path], None]) -> Path:
-    """The folder in the cache that ``build`` filled for ``key``; it is built at most once.
+    """The folder in the cache that ``build`` filled for ``key``; see
+    :func:`~openeie.sim.build_cache.cached_folder`.
 
-    Versions and options of the tools are part of the key. ``build`` fills a temporary folder,
-    which gets its final name when it is complete: an interrupted build leaves nothing under that
-    name, and if two processes build at once, one of the two results is kept. A signal that ends
-    this process also ends the build and removes its folder. What a crash of the machine leaves is
-    removed by a build a day later.
+    Versions and options of the tools are part of the key.
 
     Raises
     ------
     ToolError : the cache cannot be written, or a tool is missing.
     """
     versions = [importlib.metadata.version("amaranth"), verilator().version]
-    whole_key = "\0".join([key, *versions, *_VERILATE, *_COMPILE])
-    parent = cache_folder() / "rtl"
-    final = parent / hashlib.sha256(whole_key.encode()).hexdigest()[:32]
-    if final.is_dir():
-        return final
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        _sweep(parent)
-        with ended_by_signals(), tempfile.TemporaryDirectory(prefix=_SCRATCH, dir=parent) as made:
-            scratch = Path(made, "build")
-            scratch.mkdir()
-            build(scratch)
-            try:
-                scratch.rename(final)
-            except OSError:
-                if not final.is_dir():
-                    raise
-    except OSError as error:
-        raise ToolError(f"cannot write the cache folder {parent}: {error.strerror}; name another "
-                        f"one in OPENEIE_CACHE") from error
-    return final
-
-
-def _sweep(parent: Path) -> None:
-    """Remove old folders of builds that were killed."""
-    for path in parent.glob(f"{_SCRATCH}*"):
-        with suppress(OSError):         # another process may remove it at the same time
-            if time.time() - path.stat().st_mtime > _STALE:
-                shutil.rmtree(path, ignore_errors=True)
+    return cached_folder("rtl", [key, *versions, *_VERILATE, *_SHARED, *_COMPILE], build)
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,
@@ -173,7 +135,8 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     source.write_text(verilog.replace("\\$", "\\_$") if trace else verilog)
     hints.write_text(_hints(shared))
     traced = ["--trace-vcd"] if trace else []
-    _run([[tool.program, *_VERILATE, *traced, "--prefix", f"V{top}", "--top-module", top,
+    sharing = _SHARED if shared else ()
+    _run([[tool.program, *_VERILATE, *sharing, *traced, "--prefix", f"V{top}", "--top-module", top,
            "--Mdir", objects, hints, source]], env=tool.environment)
 
     slow = sorted(objects.glob("*__Slow.cpp"))          # runs once, at power-up
