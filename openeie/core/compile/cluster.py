@@ -37,7 +37,8 @@ def clustered_tiles(groups: Sequence[Sequence[Tile]], config: ArrayConfig) -> li
 def estimate_cycles(tiles: Sequence[Tile], count: np.ndarray, config: ArrayConfig) -> float:
     """Approximate cycles of all tiles of a matrix, for comparing ways to run them.
 
-    The slowest of three stages counts: the scan, the busiest PE's entries, and the writeback.
+    The slowest of three stages counts: the scan, the busiest PE's entries, and the writeback. With
+    two banks of accumulators, a position's writeback overlaps the next one's entries.
 
     count : entries of each PE in each column, fillers included, [PEs, columns].
     """
@@ -48,12 +49,13 @@ def estimate_cycles(tiles: Sequence[Tile], count: np.ndarray, config: ArrayConfi
         work *= first.walk.rows // count.shape[1]
     else:
         work *= _DENSITY
-    each_position = max(work, Timing.row * first.acc_rows(config))
+    writeback = Timing.row * first.acc_rows(config)
+    next_position = max(work, writeback) if config.acc_banks > 1 else work + writeback
     total = 0.0
     for tile in tiles:
         scan = tile.positions * tile.walk.rows
         turns = -(-tile.positions // tile.clusters)
-        total += max(scan, turns * each_position)
+        total += max(scan, work + (turns - 1) * next_position) + writeback
     return total
 
 

@@ -19,8 +19,9 @@ from .area import array_luts
 
 __all__ = ["Advice", "Change", "Setting", "advise", "all_together"]
 
-#: How many inputs a start takes in the change that is tried, as a multiple.
-_MORE_VECTORS = 8
+#: How many times as many inputs a start to try: down to the first that the memories hold. A network
+#: with convolutions has many positions an input, which already overlap: of it, the last alone.
+_MORE_VECTORS = (8, 4, 2)
 _DEEPEST_QUEUE = 256
 _MOST_PES = 1024
 _WIDEST_RUN = 8
@@ -167,9 +168,7 @@ def _changes(network: Network, setting: Setting, program: Program, batch: int, i
     if config.acc_banks == 1:
         yield Change(kind="accumulator banks", fields={"acc_banks": 2})
     yield from _cluster_changes(config)
-    more = _more_vectors(setting, batch, inputs)
-    if more is not None:
-        yield Change(kind="inputs a start", options={"vectors": more})
+    yield from _vector_changes(network, setting, batch, inputs)
     yield Change(kind="balance", options={"balance": not program.choices.is_balanced})
     for encoding in config.encodings:
         if encoding != setting.encoding:
@@ -190,13 +189,27 @@ def _cluster_changes(config: ArrayConfig) -> Iterator[Change]:
         yield Change(kind="clusters", fields=fields)
 
 
-def _more_vectors(setting: Setting, batch: int, inputs: Inputs) -> int | None:
-    """The largest number of inputs a start to try, for which there are activations."""
-    for times in range(_MORE_VECTORS, 1, -1):
+def _vector_changes(network: Network, setting: Setting, batch: int, inputs: Inputs
+                    ) -> Iterator[Change]:
+    """More inputs a start: as many as the memories hold, and most in larger memories."""
+    is_linear = all(layer.positions == 1 for layer in network.layers)
+    for times in _MORE_VECTORS if is_linear else _MORE_VECTORS[-1:]:
         vectors = times * setting.vectors
-        if _in_launches(batch, vectors, inputs) is not None:
-            return vectors
-    return None
+        change = Change(kind="inputs a start", options={"vectors": vectors})
+        if _in_launches(batch, vectors, inputs) is None:
+            continue
+        if _compiled(network, setting, change) is not None:
+            yield change
+            return
+        yield replace(change, fields={"act_depth": times * setting.array.config.act_depth})
+
+
+def _compiled(network: Network, setting: Setting, change: Change) -> Program | None:
+    """The program with a change; None if there is no such array, or if it does not fit."""
+    try:
+        return change.applied(setting).compile(network)
+    except (CapacityError, ConfigError, EncodingError, InputError):
+        return None
 
 
 def _in_launches(batch: int, vectors: int, inputs: Inputs) -> int | None:
@@ -214,9 +227,8 @@ def _tried(network: Network, setting: Setting, program: Program, change: Change,
     program : the network's in ``setting``.
     known : the cycles an input that ``program`` takes, by the number of inputs; is filled.
     """
-    try:
-        other = change.applied(setting).compile(network)
-    except (CapacityError, ConfigError, EncodingError, InputError):
+    other = _compiled(network, setting, change)
+    if other is None:
         return None
     count = _in_launches(batch, other.vectors, inputs)
     present = None if count is None else inputs(count)
