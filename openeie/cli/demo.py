@@ -119,6 +119,7 @@ def _tables(contents: Contents, fast: Run, rtl: Run | None) -> list:
         if run is not None:
             tables += run_tables(run, title=f"{run.engine}, {run.config.pes} PEs: mean of "
                                             f"{len(run.outputs):,} images")
+    tables.append(f"latency {fast.cycles.mean():,.1f} cycles an image, one image a start")
     return tables
 
 

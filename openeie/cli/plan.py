@@ -19,7 +19,8 @@ from .tables import plain_table, window_text
 if TYPE_CHECKING:
     from ..sim.fast.predict import Prediction
 
-__all__ = ["ProgramForecast", "choice_lines", "plan_tables", "plan_dict"]
+__all__ = ["ProgramForecast", "choice_lines", "plan_dict", "plan_tables",
+           "wider_run_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +73,23 @@ def choice_lines(program: Program) -> list[str]:
                      "similar loads")
     if choices.unbalanced_because:
         lines.append(f"not balanced: {choices.unbalanced_because}")
-    if len(choices.run_widths) > 1:
-        lines.append(_run_width_line(choices, program.config.run_width))
-    return lines
+    wider = wider_run_lines(program)
+    if choices.run_widths and not wider:
+        lines.append(f"run width {program.config.run_width}, the array's own: none up to "
+                     f"{max(choices.run_widths)} is worth a change")
+    return lines + wider
 
 
-def _run_width_line(choices: Choices, chosen: int) -> str:
-    """The run width that was chosen, and what it saves over the array's own."""
-    own = min(choices.run_widths)
+def wider_run_lines(program: Program) -> list[str]:
+    """A line about the run width if the compiler has not kept the array's own."""
+    choices = program.choices
+    chosen = program.config.run_width
+    own = min(choices.run_widths, default=chosen)
     if chosen == own:
-        return (f"run width {own}, the array's own: none up to {max(choices.run_widths)} is worth "
-                f"a change")
-    return (f"run width {chosen} instead of {own}, chosen from {own} to "
+        return []
+    return [f"run width {chosen} instead of {own}, chosen from {own} to "
             f"{max(choices.run_widths)}: about {_saved_share(choices, chosen):.1%} fewer cycles in "
-            f"the same memories; --set run_width={own} keeps {own}")
+            f"the same memories; --set run_width={own} keeps {own}"]
 
 
 def _saved_share(choices: Choices, chosen: int) -> float:

@@ -21,7 +21,7 @@ from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quie
 from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model, training_warnings
 from .outputs import check_format, check_writable, write_atomically
-from .plan import choice_lines
+from .plan import wider_run_lines
 from .speed import launch_speed
 from .streams import is_stdout
 from .tables import run_dict, run_tables
@@ -85,7 +85,7 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
         speed = launch_speed(network, program, float(run.cycles.mean()),
                              seen_in(program, run, x), encoding=encoding)
         result["speed"] = speed.to_dict()
-        lines += [*choice_lines(program), *speed.lines()]
+        lines += [*wider_run_lines(program), *speed.lines()]
     tables = partial(_tables, run, network.name)
     if layers or picture:
         from ..sim.views.summary import summarise

@@ -69,6 +69,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
     result = {"config": array.config.to_dict(), "networks": [one.to_dict() for one in reports],
               "refused": refused, "to_bring": [asdict(one) for one in absent]}
     emit(result, lambda: [_table(reports, refused, array),
+                          "cycles an image: latency, one image a start",
                           *(f"{one.name}: {one.origin}" for one in reports),
                           *(f"{refusal}: {reason}" for refusal, reason in refused.items()),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
