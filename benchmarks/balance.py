@@ -4,8 +4,9 @@
     python benchmarks/balance.py [--pes 64] [--seed 1] [--markdown]
 
 ``layers``: EIE's nine layers (Table III: shape and densities; weights and activations are random),
-with the preset's queues and with queues of 256. ``networks``: LeNet-300-100 on EIE16 and EIE64,
-LeNet-5 on NET16; ``rates`` are measured on 200 other images than those that are run.
+with queues of 8, the paper's, and of 256. ``networks``: LeNet-300-100 on EIE16 and EIE64, LeNet-5
+on NET16, with queues of 8 and without clusters; ``rates`` are measured on 200 other images than
+those that are run.
 
 ``work`` is a lower bound of cycles for any assignment of rows: the mean over the PEs of
 max(weights, PEs), summed over the broadcast columns, since a column costs each PE at least a cycle.
@@ -67,7 +68,7 @@ def bound(weights: SparseWeights, columns: np.ndarray, config: ArrayConfig, *,
 
 def measure_layer(layer: Workload, pes: int) -> dict:
     """One of the nine layers."""
-    config = preset("EIE64").replace(pes=pes)
+    config = preset("EIE64").replace(pes=pes, queue_depth=8)
     columns = np.flatnonzero(layer.acts[0])
     result: dict = {"layer": layer.name, "pes": pes,
                     "weights_by_pes": np.diff(layer.weights.indptr)[columns].sum() / pes,
@@ -120,7 +121,7 @@ def _layers(network: Network, x: np.ndarray, config: ArrayConfig) -> dict[str, d
 def measure_network(name: str, array: str, images: int, all_images: np.ndarray) -> dict:
     """A network in the package, in each order; its outputs must not change."""
     network = openeie.load(openeie.shipped(name))
-    config = preset(array)
+    config = preset(array).replace(queue_depth=8, clusters=1)
     x = all_images[:images]
     rates = column_rates(network, all_images[images:images + _CALIBRATION])
     expected = openeie.simulate(network, x, config=config, engine="golden").outputs

@@ -8,9 +8,10 @@ A small form of the experiment of Hinton, Vinyals and Dean (2015, section 3). On
 (784-800-800-10, dropout) is trained with distorted images; the students (784-30-30-10) are not.
 For each seed two students start with the same weights: one learns from the labels, the other from
 the teacher as well. Both are pruned, shared and quantised; every retraining uses cross-entropy for
-the first and the distillation loss for the second. The integer networks run on EIE16: ``fast`` on
-all test images, and for one network ``rtl`` on the first few, equal in every word, cycle and
-counter. ``--seed`` is the teacher's seed and the first seed of the students.
+the first and the distillation loss for the second. The integer networks run on EIE16 with queues of
+8, their channels as they are: ``fast`` on all test images, and for one network ``rtl`` on the first
+few, equal in every word, cycle and counter. ``--seed`` is the teacher's seed and the first seed of
+the students.
 """
 import argparse
 import json
@@ -111,13 +112,14 @@ def taught(train: Labelled, seed: int) -> nn.Sequential:
 
 def on_the_array(network: Network, test: Labelled, rtl_images: int) -> dict:
     """Cycles and errors on EIE16; ``rtl`` is compared with ``fast`` on the first images."""
-    run = openeie.simulate(network, test[0], config="EIE16", engine="fast")
+    array = openeie.preset("EIE16").replace(queue_depth=8)
+    run = openeie.simulate(network, test[0], config=array, balance=False, engine="fast")
     result = {"cycles_per_picture": float(run.cycles.sum()) / len(test[0]),
               "error": float(np.mean(run.outputs.argmax(1) != test[1]))}
     if rtl_images:
         few = test[0][:rtl_images]
-        truth = openeie.simulate(network, few, config="EIE16", engine="rtl")
-        again = openeie.simulate(network, few, config="EIE16", engine="fast")
+        truth = openeie.simulate(network, few, config=array, balance=False, engine="rtl")
+        again = openeie.simulate(network, few, config=array, balance=False, engine="fast")
         result["rtl"] = {"pictures": rtl_images, "equal": True, "compared": truth.compare(again)}
     return result
 

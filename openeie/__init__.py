@@ -17,7 +17,7 @@ if _TYPE_CHECKING:
     from .core.artefact.artefact import load, save
     from .core.artefact.inspect import Contents, inspect
     from .core.compile.balance import balanced
-    from .core.compile.compile import compile_network as compile
+    from .core.compile.automatic import compile_for as compile
     from .core.compile.program import Program
     from .core.errors import (ArrayFault, ArtefactError, BudgetError, CapacityError, ConfigError,
                               EncodingError, InputError, LinkError, Mismatch, NumericWarning,
@@ -68,7 +68,7 @@ _LATER = {
     "preset": "core.array.config", "COUNTERS": "core.array.counters",
     "load": "core.artefact.artefact", "save": "core.artefact.artefact",
     "Contents": "core.artefact.inspect", "inspect": "core.artefact.inspect",
-    "balanced": "core.compile.balance", "compile": "core.compile.compile",
+    "balanced": "core.compile.balance", "compile": "core.compile.automatic",
     "Program": "core.compile.program",
     "ArrayFault": "core.errors", "ArtefactError": "core.errors", "BudgetError": "core.errors",
     "CapacityError": "core.errors", "ConfigError": "core.errors", "EncodingError": "core.errors",
@@ -91,7 +91,7 @@ _LATER = {
     "shipped": "sw.networks.shipped", "QuantiseReport": "sw.quantise.report"}
 
 #: Those of them whose modules call them otherwise.
-_CALLED = {"compile": "compile_network"}
+_CALLED = {"compile": "compile_for"}
 
 #: Those of them whose modules cannot load without torch.
 _TRAINING = ("Compressed", "Recipe", "Watcher")
@@ -193,12 +193,12 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
     return quantise_graph(graph, inputs, report=report, **vars(options))
 
 
-def _program(model, config, vectors: int, encoding: str | None, balance: bool, *,
+def _program(model, config, vectors: int, encoding: str | None, balance: bool | None, *,
              linear: str) -> "Program":
     """Compiled for ``config``; None: for the default array, ``linear`` if its layers are such."""
     from .core.array.config import preset
     from .core.artefact.artefact import load
-    from .core.compile.compile import compile_network
+    from .core.compile.automatic import compile_for
     from .core.compile.program import Program
     from .core.defaults import default_preset
     if isinstance(model, Program):
@@ -209,11 +209,11 @@ def _program(model, config, vectors: int, encoding: str | None, balance: bool, *
         config = default_preset(model, linear=linear)
     if isinstance(config, str):
         config = preset(config)
-    return compile_network(model, config, vectors=vectors, encoding=encoding, balance=balance)
+    return compile_for(model, config, vectors=vectors, encoding=encoding, balance=balance)
 
 
 def simulate(model, x, *, config: "str | ArrayConfig | None" = None, engine: str = "fast",
-             vectors: int = 1, encoding: str | None = None, balance: bool = False,
+             vectors: int = 1, encoding: str | None = None, balance: bool | None = None,
              **options) -> "Run":
     """Run inputs through one engine.
 
@@ -222,14 +222,17 @@ def simulate(model, x, *, config: "str | ArrayConfig | None" = None, engine: str
     model : a :class:`Network`, the path of an artefact, or a :class:`Program` (then ``config``,
         ``vectors``, ``encoding`` and ``balance`` do not apply).
     x : integers [batch, n]; see :meth:`Network.check_inputs`.
-    config : a preset's name or an :class:`ArrayConfig`; None, as on the command line: ``"EIE64"``,
-        ``"NET16"`` for a network with more than linear layers, or no array at all for a binary
-        network, which the engine ``"golden"`` alone runs.
+    config : a preset's name, whose run the compiler may widen, or an :class:`ArrayConfig`, which is
+        taken as it is; None, as on the command line: ``"EIE64"``, ``"NET16"`` for a network with
+        more than linear layers, or no array at all for a binary network, which the engine
+        ``"golden"`` alone runs.
     engine : ``"golden"`` (values), ``"fast"`` or ``"rtl"`` (values, cycles, counters).
-    vectors : inputs of one start; the batch must be a multiple.
+    vectors : inputs of one start; the batch must be a multiple. One input a start gives the
+        latency, many the throughput.
     encoding : of every layer, instead of the layers' own.
-    balance : order the channels inside the network so that the PEs have like loads; the
-        outputs stay as they are.
+    balance : order the channels inside the network so that the PEs have similar loads; None:
+        unless it then does not fit. All outputs are as without it, those of inner layers, too,
+        unless ``model`` is a :class:`Program`: then theirs are in its order.
     options : ``jobs`` of ``fast``; ``trace`` and ``seed`` of ``rtl``.
 
     Raises
@@ -242,6 +245,7 @@ def simulate(model, x, *, config: "str | ArrayConfig | None" = None, engine: str
         has the same lines.
     """
     from .core.artefact.artefact import load
+    from .core.compile.given_order import in_given_order
     from .core.golden import run as run_golden
     from .core.network.graph import Network, beyond_arrays
     from .sim.engines import simulate as execute
@@ -251,7 +255,8 @@ def simulate(model, x, *, config: "str | ArrayConfig | None" = None, engine: str
             and beyond_arrays(model):
         return _told(run_golden(model, x))
     program = _program(model, config, vectors, encoding, balance, linear="EIE64")
-    return _told(execute(program, x, engine, **options))
+    run = execute(program, x, engine, **options)
+    return _told(run if program is model else in_given_order(program, run))
 
 
 def _told(run: "Run") -> "Run":
@@ -265,7 +270,7 @@ def _told(run: "Run") -> "Run":
 
 
 def verify(model, x, *, config: "str | ArrayConfig | None" = None, vectors: int = 1,
-           encoding: str | None = None, balance: bool = False,
+           encoding: str | None = None, balance: bool | None = None,
            engines: tuple[str, ...] = ("golden", "fast", "rtl")):
     """Run inputs through several engines and compare every word, cycle and counter.
 

@@ -15,7 +15,7 @@ import typer
 
 from ..core.array.config import PRESETS, ArrayConfig, check_keys, preset
 from ..core.array.limits import NAMES
-from ..core.defaults import WHOLE_NETWORKS, default_preset
+from ..core.defaults import WHOLE_NETWORKS, AskedArray, default_preset
 from ..core.errors import ConfigError, InputError, OpenEIEError, UntrustedError
 from ..core.host.shown import shown
 from .outputs import write_atomically
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "AsJson", "Out", "Quiet", "Verbose", "Jobs", "Seed", "Config",
            "Config16", "Config64", "Set", "Model", "Engine", "emit", "describe_error",
-           "resolve_config", "config_for", "read_inputs", "working", "progress",
+           "resolve_config", "array_for", "asked_array", "read_inputs", "working", "progress",
            "one_line_errors"]
 
 #: Most columns of a table, however wide the terminal is.
@@ -94,21 +94,34 @@ def resolve_config(name: str | None, changes: list[str] | None,
     return ArrayConfig.from_dict(config.to_dict() | fields) if fields else config
 
 
-def config_for(network: "Network", name: str | None, changes: list[str] | None, *,
-               linear: str) -> ArrayConfig:
-    """The configuration that the options ask for, with a default that depends on the network.
+def array_for(network: "Network", name: str | None, changes: list[str] | None, *,
+              linear: str) -> AskedArray:
+    """The array that the options ask for, with a default that depends on the network.
 
     Without ``--config``, it is that of :func:`openeie.core.defaults.default_preset`; ``linear`` is
     the preset for networks of linear layers.
     """
     if name is None:
         name = default_preset(network, linear=linear)
-    return resolve_config(name, changes)
+    return asked_array(name, changes)
+
+
+def asked_array(name: str, changes: list[str] | None) -> AskedArray:
+    """The array that the options ask for. Of a preset the compiler may widen the run, unless
+    ``--set`` gives one; a file is taken as it is."""
+    is_set = any(change.partition("=")[0] == "run_width" for change in changes or ())
+    return AskedArray(resolve_config(name, changes),
+                      free_run_width=not _is_file(name) and not is_set)
+
+
+def _is_file(name: str) -> bool:
+    """Whether the value of ``--config`` is a file, and not a preset's name."""
+    return Path(name).suffix in (".toml", ".json")
 
 
 def _read_config(name: str) -> ArrayConfig:
     path = Path(name)
-    if path.suffix not in (".toml", ".json"):
+    if not _is_file(name):
         return preset(name)
     from ..core.host.untrusted import read_json, read_toml
     try:

@@ -8,12 +8,12 @@ import typer
 
 from ..core.artefact.artefact import load
 from ..core.artefact.inspect import Contents, inspect
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
 from ..core.compile.program import Program
 from ..core.errors import InputError, ToolError
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, emit, resolve_config, working
+from .common import AsJson, Config, Jobs, Out, Quiet, Seed, Set, asked_array, emit, working
 from .invocation import invocation
 from .models import find_model, inputs_for
 from .outputs import check_writable
@@ -51,7 +51,7 @@ def command(images: Images = 5_000, rtl_images: RtlImages = None, gateware: Gate
     contents = inspect(path)
     x, labels = inputs_for(network, None, images)
     count = _rtl_images(images, rtl_images, gateware)
-    program = compile_network(network, resolve_config(config, changes))
+    program = compile_for(network, asked_array(config, changes))
     calm = quiet or as_json
 
     with working(f"golden: {images:,} images", quiet=calm):
@@ -119,6 +119,7 @@ def _tables(contents: Contents, fast: Run, rtl: Run | None) -> list:
         if run is not None:
             tables += run_tables(run, title=f"{run.engine}, {run.config.pes} PEs: mean of "
                                             f"{len(run.outputs):,} images")
+    tables.append(f"latency {fast.cycles.mean():,.1f} cycles an image, one image a start")
     return tables
 
 

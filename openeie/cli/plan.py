@@ -10,15 +10,17 @@ from rich.table import Table
 
 from ..core.array.config import half_rows
 from ..core.compile.capacity import words_used
-from ..core.compile.program import Program, TilePlan
+from ..core.compile.program import Choices, Program, TilePlan
 from ..core.network.graph import Layer, Pool, kind_of
 from ..core.network.tile_part import Part
+from .speed import LaunchSpeed
 from .tables import plain_table, window_text
 
 if TYPE_CHECKING:
     from ..sim.fast.predict import Prediction
 
-__all__ = ["ProgramForecast", "plan_tables", "plan_dict"]
+__all__ = ["ProgramForecast", "choice_lines", "plan_dict", "plan_tables",
+           "wider_run_lines"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +32,13 @@ class ProgramForecast:
     tiles : the prediction of each tile of the program.
     basis : plain values that tell which activations it is for.
     words : the same as a sentence.
+    speed : latency and throughput.
     clock : MHz, or None.
     """
     tiles: Sequence["Prediction"]
     basis: dict
     words: str
+    speed: LaunchSpeed
     clock: float | None = None
 
     def to_dict(self) -> dict:
@@ -43,6 +47,7 @@ class ProgramForecast:
         result = self.basis | {
             "cycles": cycles, "dense_cycles": sum(tile.dense_cycles for tile in self.tiles),
             "utilisation": sum(tile.utilisation * tile.cycles for tile in self.tiles) / cycles}
+        result |= self.speed.to_dict()
         if self.clock is not None:
             result |= {"clock_mhz": self.clock, "seconds": cycles / (self.clock * 1e6)}
         return result
@@ -55,8 +60,57 @@ def plan_tables(program: Program, forecast: ProgramForecast) -> list:
     for name, used in words_used(program).items():
         available = getattr(program.config, name)
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
-    return [_layers(program), _times(program, forecast), forecast.words, "", _places(program),
-            _entries(program), memories]
+    return [_layers(program), *choice_lines(program), "", _times(program, forecast), forecast.words,
+            *forecast.speed.lines(), "", _places(program), _entries(program), memories]
+
+
+def choice_lines(program: Program) -> list[str]:
+    """What the compiler chose of what nobody told it, and what that saves."""
+    choices = program.choices
+    lines = []
+    if choices.is_balanced:
+        lines.append("balanced: the inner layers' channels are ordered so that the PEs have "
+                     "similar loads")
+    if choices.unbalanced_because:
+        lines.append(f"not balanced: {choices.unbalanced_because}")
+    wider = wider_run_lines(program)
+    if choices.run_widths and not wider:
+        lines.append(f"run width {program.config.run_width}, the array's own: none up to "
+                     f"{max(choices.run_widths)} is worth a change")
+    return lines + wider
+
+
+def wider_run_lines(program: Program) -> list[str]:
+    """A line about the run width if the compiler has not kept the array's own."""
+    choices = program.choices
+    chosen = program.config.run_width
+    own = min(choices.run_widths, default=chosen)
+    if chosen == own:
+        return []
+    return [f"run width {chosen} instead of {own}, chosen from {own} to "
+            f"{max(choices.run_widths)}: about {_saved_share(choices, chosen):.1%} fewer cycles in "
+            f"the same memories; --set run_width={own} keeps {own}"]
+
+
+def _saved_share(choices: Choices, chosen: int) -> float:
+    """Share of the estimated cycles that the chosen run width saves over the array's own."""
+    own = min(choices.run_widths)
+    return 1 - choices.run_widths[chosen] / choices.run_widths[own]
+
+
+def _choice_dict(program: Program) -> dict:
+    """The contents of :func:`choice_lines` as plain values."""
+    choices = program.choices
+    result: dict = {"balanced": choices.is_balanced, "run_width": None}
+    if choices.unbalanced_because:
+        result["unbalanced_because"] = choices.unbalanced_because
+    if choices.run_widths:
+        chosen = program.config.run_width
+        result["run_width"] = {
+            "chosen": chosen, "own": min(choices.run_widths),
+            "estimated_cycles": dict(choices.run_widths),
+            "saved_share": _saved_share(choices, chosen)}
+    return result
 
 
 def _layers(program: Program) -> Table:
@@ -187,6 +241,7 @@ def plan_dict(program: Program, forecast: ProgramForecast) -> dict:
             "predicted": predicted})
     return {"network": program.network.name, "config": program.config.to_dict(),
             "vectors": program.vectors, "layers": layers, "predicted": forecast.to_dict(),
+            "choices": _choice_dict(program), "balance": program.choices.is_balanced,
             "memories": {name: {"used": used, "available": getattr(program.config, name)}
                          for name, used in words_used(program).items()}}
 

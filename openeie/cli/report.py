@@ -6,18 +6,18 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from ..core.array.config import PRESETS, ArrayConfig
+from ..core.array.config import PRESETS
 from ..core.artefact.artefact import loads, read_bytes
 from ..core.artefact.inspect import inspect
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
 from ..core.compile.program import Program
-from ..core.defaults import default_preset
+from ..core.defaults import AskedArray, default_preset
 from ..core.errors import CapacityError, InputError, must_be_one_of
 from ..core.network.graph import Network
 from ..core.run import Run
 from ..sim.engines import simulate
-from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, config_for, emit,
-                     resolve_config, working)
+from .common import (AsJson, Config64, Jobs, Model, Quiet, Seed, Set, array_for, asked_array, emit,
+                     working)
 from .compile import Encoding, Vectors
 from .models import find_model, inputs_for
 from .outputs import check_format, check_writable, write_atomically
@@ -108,12 +108,12 @@ def _check(engine: str, mhz: float, out: Path, timeline: Path | None,
 
 
 def _arrays(network: Network, config: str | None, changes: list[str] | None,
-            against: str | None) -> list[tuple[str, ArrayConfig]]:
+            against: str | None) -> list[tuple[str, AskedArray]]:
     """Names and configurations of the arrays to run on; ``--set`` changes only the first."""
-    first = config_for(network, config, changes, linear="EIE64")
+    first = array_for(network, config, changes, linear="EIE64")
     arrays = [(_name(network, config, changes), first)]
     if against is not None:
-        arrays.append((_stem(against), resolve_config(against, None)))
+        arrays.append((_stem(against), asked_array(against, None)))
         if arrays[1][1] == first:
             raise InputError(f"--against {against} is the array of the run itself; choose another "
                              f"one")
@@ -122,11 +122,11 @@ def _arrays(network: Network, config: str | None, changes: list[str] | None,
     return arrays
 
 
-def _program(network: Network, name: str, array: ArrayConfig, vectors: int,
+def _program(network: Network, name: str, array: AskedArray, vectors: int,
              encoding: str | None) -> Program:
     """The network compiled for an array; an error names the array."""
     try:
-        return compile_network(network, array, vectors=vectors, encoding=encoding)
+        return compile_for(network, array, vectors=vectors, encoding=encoding)
     except CapacityError as error:
         raise CapacityError(f"array {name}: {error}") from error
 

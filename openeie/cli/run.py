@@ -63,6 +63,8 @@ def command(model: Model, port: Port, name: Name = None, baud: Baud = None, imag
         "latency_us": 1e6 * cycles / identity.clock_hz, "checked": check}
     line = (f"a launch takes {cycles:,.1f} cycles, {result['latency_us']:,.1f} us at "
             f"{identity.clock_hz / 1e6:g} MHz")
+    if vectors > 1:
+        line += f", for {vectors:,} inputs: throughput {cycles / vectors:,.1f} cycles an input"
     if check:
         line += f"; equal to fast in every word, cycle and counter on {len(x):,} inputs"
     lines = [line]

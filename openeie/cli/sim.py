@@ -10,16 +10,19 @@ import numpy as np
 import typer
 
 from ..core import golden
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
+from ..core.compile.given_order import in_given_order
 from ..core.errors import InputError
 from ..core.network.graph import beyond_arrays
 from ..core.run import Run
 from ..sim.engines import simulate
 from .common import (SCHEMA_VERSION, AsJson, Config64, Engine, Jobs, Model, Quiet, Seed, Set,
-                     Verbose, config_for, emit, working)
+                     Verbose, array_for, emit, working)
 from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model, training_warnings
 from .outputs import check_format, check_writable, write_atomically
+from .plan import wider_run_lines
+from .speed import launch_speed
 from .streams import is_stdout
 from .tables import run_dict, run_tables
 
@@ -49,7 +52,7 @@ Picture = Annotated[Path | None, typer.Option(
 
 def command(model: Model, engine: Engine = "fast", images: Images = None, inputs: InputFile = None,
             config: Config64 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, balance: Balance = False, seed: Seed = 1, jobs: Jobs = 1,
+            vectors: Vectors = 1, balance: Balance = None, seed: Seed = 1, jobs: Jobs = 1,
             layers: Layers = False, picture: Picture = None, as_json: AsJson = False,
             out: RunOut = None, quiet: Quiet = False, verbose: Verbose = False) -> None:
     """Simulate a network: its outputs, and the cycles of each layer and their use."""
@@ -60,13 +63,13 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
     x, labels = inputs_for(network, inputs, images, _IMAGES)
 
     # If any array option is given, compile for an array, even with engine golden;
-    # compile_network explains why a network cannot run on one.
-    asked = bool(config or changes or encoding or balance) or vectors != 1 or engine != "golden"
+    # compile_for explains why a network cannot run on one.
+    asked = bool(config or changes or encoding) or balance is not None or vectors != 1 \
+        or engine != "golden"
     program = None
     if asked or not beyond_arrays(network):
-        program = compile_network(
-            network, config_for(network, config, changes, linear="EIE64"), vectors=vectors,
-            encoding=encoding, balance=balance)
+        program = compile_for(network, array_for(network, config, changes, linear="EIE64"),
+                              vectors=vectors, encoding=encoding, balance=balance)
     options = {"fast": {"jobs": jobs}, "rtl": {"seed": seed}}.get(engine, {})
     with working(f"{engine}: {len(x):,} inputs", quiet=quiet or as_json):
         if program is None:
@@ -74,8 +77,15 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
         else:
             run = simulate(program, x, engine, **options)
 
-    result = run_dict(run, per_pe=verbose) | {"network": network.name, "balance": balance}
+    is_balanced = program is not None and program.choices.is_balanced
+    result = run_dict(run, per_pe=verbose) | {"network": network.name, "balance": is_balanced}
     lines: list = []
+    if program is not None and run.tiles[0].cycles is not None:
+        from ..sim.fast.predict import seen_in
+        speed = launch_speed(network, program, float(run.cycles.mean()),
+                             seen_in(program, run, x), encoding=encoding)
+        result["speed"] = speed.to_dict()
+        lines += [*wider_run_lines(program), *speed.lines()]
     tables = partial(_tables, run, network.name)
     if layers or picture:
         from ..sim.views.summary import summarise
@@ -92,7 +102,8 @@ def command(model: Model, engine: Engine = "fast", images: Images = None, inputs
         result["warnings"] += training_warnings(network, inputs)
         lines.append(f"error rate {result['error_rate']:.2%} on {len(x):,} inputs")
     if out is not None:
-        write_atomically(out, _dump(run, result, form))
+        given = run if program is None else in_given_order(program, run)
+        write_atomically(out, _dump(given, result, form))
     emit(result, lambda: tables() + lines, as_json=as_json, quiet=quiet or is_stdout(out))
 
 

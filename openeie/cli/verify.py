@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
 from ..core.errors import InputError
 from ..sim.verify import ENGINES, RandomVerdict, verify, verify_random
-from .common import (AsJson, Config16, Jobs, Out, Quiet, Seed, Set, config_for, emit, progress,
+from .common import (AsJson, Config16, Jobs, Out, Quiet, Seed, Set, array_for, emit, progress,
                      working)
 from .compile import Balance, Encoding, Vectors
 from .models import inputs_for, load_model
@@ -37,16 +37,17 @@ def command(model: OptionalModel = None, random: Random = None,
             configurations: Configurations = None, only: Only = None, seed: Seed = 1,
             engines: Engines = ",".join(ENGINES), images: Images = None, inputs: InputFile = None,
             config: Config16 = None, changes: Set = None, encoding: Encoding = None,
-            vectors: Vectors = 1, balance: Balance = False, jobs: Jobs = 1,
+            vectors: Vectors = 1, balance: Balance = None, jobs: Jobs = 1,
             scheduler: Scheduler = None, as_json: AsJson = False, out: Out = None,
             quiet: Quiet = False) -> None:
     """Compare engines on a model's inputs, or on random layers; exit 1 at the first difference."""
     chosen = tuple(engines.split(","))
     if (model is None) == (random is None and only is None):
         raise InputError("give either a MODEL or --random N")
-    if model is None and balance:
-        raise InputError("--balance changes the order of a MODEL's channels, and --random draws "
-                         "layers as they are; give one of the two")
+    if model is None and balance is not None:
+        given = "--balance" if balance else "--no-balance"
+        raise InputError(f"{given} is about the order of a MODEL's channels, and --random draws "
+                         f"layers as they are; give one of the two")
 
     if model is None:
         with progress("layers", quiet=quiet or as_json) as update:
@@ -58,12 +59,13 @@ def command(model: OptionalModel = None, random: Random = None,
 
     network = load_model(model)
     x, _ = inputs_for(network, inputs, images, _IMAGES)
-    program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
-                              vectors=vectors, encoding=encoding, balance=balance)
+    program = compile_for(network, array_for(network, config, changes, linear="EIE16"),
+                          vectors=vectors, encoding=encoding, balance=balance)
     with working(f"{', '.join(chosen)}: {len(x):,} inputs", quiet=quiet or as_json):
         result = verify(program, x, engines=chosen)
     emit(asdict(result) | {"equal": True, "network": network.name, "inputs": len(x),
-                           "balance": balance, "config": program.config.to_dict()},
+                           "balance": program.choices.is_balanced,
+                           "config": program.config.to_dict()},
          lambda: [f"equal: {' = '.join(chosen)} on {len(x)} inputs of {network.name}: "
                   f"{result.words:,} words, {result.cycles:,} cycle counts and "
                   f"{result.counters:,} counters compared"],

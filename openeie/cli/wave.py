@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import numpy as np
 import typer
 
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
 from ..core.compile.program import Program
 from ..core.errors import ArrayFault, InputError, ToolError
 from ..core.host.files import is_stream, replacing
-from .common import AsJson, Config16, Model, Quiet, Seed, Set, config_for, emit, working
+from .common import AsJson, Config16, Model, Quiet, Seed, Set, array_for, emit, working
 from .compile import Encoding
 from .models import inputs_for, load_model
 from .outputs import check_format, check_writable, write_atomically
@@ -72,8 +72,8 @@ def command(model: Model, out: WaveOut = Path("wave.vcd"), image: Image = 0,
         raise InputError(f"--image must be in 0 .. {len(x) - 1}, not {image}")
 
     x = x[image:image + 1]
-    program = compile_network(network, config_for(network, config, changes, linear="EIE16"),
-                              encoding=encoding)
+    program = compile_for(network, array_for(network, config, changes, linear="EIE16"),
+                          encoding=encoding)
     expected = forecast(program, x, choice)
     told = f"about {expected.bytes / _MB:,.1f} MB (.vcd), {expected.cycles:,} cycles"
     if expected.bytes > most_mb * _MB:

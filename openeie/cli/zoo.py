@@ -7,15 +7,15 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from ..core.array.config import ArrayConfig
 from ..core.artefact.artefact import dumps
 from ..core.artefact.inspect import inspect
-from ..core.compile.compile import compile_network
+from ..core.compile.automatic import compile_for
+from ..core.defaults import AskedArray
 from ..core.errors import CapacityError, InputError
 from ..sim.engines import simulate
 from ..sw.data.mnist import demo_images
 from ..sw.zoo import ZOO, ZooReport, ZooSubject, entry, report, shipped_subject, squeezenet_subject
-from .common import AsJson, Config, Jobs, Quiet, Set, emit, resolve_config, working
+from .common import AsJson, Config, Jobs, Quiet, Set, asked_array, emit, working
 from .invocation import invocation
 from .models import check_images, find_model
 from .outputs import check_format, check_writable, write_atomically
@@ -43,7 +43,7 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
             config: Config = "NET16", changes: Set = None, jobs: Jobs = 1,
             as_json: AsJson = False, quiet: Quiet = False) -> None:
     """List the networks with their size, errors and cycles; or import SqueezeNet."""
-    array = resolve_config(config, changes)
+    array = asked_array(config, changes)
     files = {"--net": net, "--prototxt": prototxt, "--pictures": pictures, "-o": out}
     given = [option for option, path in files.items() if path is not None]
     calm = quiet or as_json
@@ -66,16 +66,17 @@ def command(name: Name = None, net: Net = None, prototxt: Prototxt = None,
         reports, refused = _shipped(name, images, array, jobs, quiet=calm)
 
     absent = [one for one in ZOO.values() if name is None and one.needs]
-    result = {"config": array.to_dict(), "networks": [one.to_dict() for one in reports],
+    result = {"config": array.config.to_dict(), "networks": [one.to_dict() for one in reports],
               "refused": refused, "to_bring": [asdict(one) for one in absent]}
     emit(result, lambda: [_table(reports, refused, array),
+                          "cycles an image: latency, one image a start",
                           *(f"{one.name}: {one.origin}" for one in reports),
                           *(f"{refusal}: {reason}" for refusal, reason in refused.items()),
                           *(f"{one.name} ({one.origin}): {one.needs}" for one in absent),
                           *_agreement(reports)], as_json=as_json, quiet=quiet or is_stdout(out))
 
 
-def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int, *,
+def _shipped(name: str | None, images: int | None, array: AskedArray, jobs: int, *,
              quiet: bool) -> tuple[list[ZooReport], dict[str, str]]:
     """Reports of one or all of the package's networks, and why the array cannot run the others."""
     if images is not None:
@@ -87,7 +88,7 @@ def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int
     for one in entries:
         subject = shipped_subject(one.name, images)
         try:
-            compile_network(subject.network, array)
+            compile_for(subject.network, array)
         except (CapacityError, InputError) as error:
             if name:
                 raise
@@ -98,19 +99,19 @@ def _shipped(name: str | None, images: int | None, array: ArrayConfig, jobs: int
     return reports, refused
 
 
-def _measured(subject: ZooSubject, array: ArrayConfig, path: Path, jobs: int, *,
+def _measured(subject: ZooSubject, array: AskedArray, path: Path, jobs: int, *,
               write: bool = False) -> ZooReport:
     """Report of a network run on ``fast``; ``write`` first writes its artefact to ``path``."""
-    program = compile_network(subject.network, array)
+    program = compile_for(subject.network, array)
     data = dumps(subject.network) if write else path.read_bytes()
     if write:
         write_atomically(path, data)
     return report(subject, inspect(data), simulate(program, subject.x, "fast", jobs=jobs))
 
 
-def _table(reports: list[ZooReport], refused: dict[str, str], array: ArrayConfig) -> Table:
+def _table(reports: list[ZooReport], refused: dict[str, str], array: AskedArray) -> Table:
     """One row for each network, also for those that the array cannot run."""
-    table = plain_table(f"openeie zoo: {array.pes} PEs", "network", "bytes", "rate",
+    table = plain_table(f"openeie zoo: {array.config.pes} PEs", "network", "bytes", "rate",
                         "float\nerror", "error", "on\nimages", "cycles\nan image", "busy",
                         "mean\nof", left=("network",))
     for one in reports:

@@ -1,16 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The array on which a network runs if the user does not name one."""
+"""The array on which a network runs if the user does not name one, and what is free of one that he
+names."""
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from .array.config import preset
+from .array.config import ArrayConfig, preset
 
 if TYPE_CHECKING:
     from .network.graph import Network
 
-__all__ = ["WHOLE_NETWORKS", "default_preset"]
+__all__ = ["WHOLE_NETWORKS", "AskedArray", "default_preset"]
 
 #: The preset for networks that are more than a chain of linear layers.
 WHOLE_NETWORKS = "NET16"
+
+
+@dataclass(frozen=True)
+class AskedArray:
+    """An array as somebody asked for it.
+
+    Attributes
+    ----------
+    config : the configuration.
+    free_run_width : whether the compiler may choose a wider run, since the user named a preset and
+        did not set ``run_width``. An array that exists, such as a board's, is never changed.
+    """
+    config: ArrayConfig
+    free_run_width: bool = False
+
+    @classmethod
+    def of(cls, array: "str | ArrayConfig | AskedArray") -> "AskedArray":
+        """A preset by its name, with a free run width; a configuration as it is.
+
+        Raises
+        ------
+        ConfigError : no preset of this name.
+        """
+        if isinstance(array, AskedArray):
+            return array
+        if isinstance(array, str):
+            return cls(preset(array), free_run_width=True)
+        return cls(array)
 
 
 def default_preset(network: "Network", *, linear: str) -> str:

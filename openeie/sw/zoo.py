@@ -112,9 +112,9 @@ class ZooReport:
     ----------
     file_bytes, float_bytes : size on disk, and size of its weights and biases as float32.
     score : on all its test images; where the file states none, on the images of this run.
-    pictures, pes : number of images of this run, and PEs of the array.
+    pictures, pes, run_width : number of images of this run, and the array's PEs and bits of a run.
     run_error : share of these images that the array misclassified; None without labels.
-    cycles : per image, the mean.
+    cycles : per image, the mean; one image a start, so it is the latency.
     utilisation : useful entries / (PEs x cycles).
     """
     name: str
@@ -124,6 +124,7 @@ class ZooReport:
     score: Score
     pictures: int
     pes: int
+    run_width: int
     run_error: float | None
     cycles: float
     utilisation: float
@@ -255,6 +256,7 @@ def report(subject: ZooSubject, contents: Contents, run: Run) -> ZooReport:
     busy = sum(layer.total("busy") for layer in run.tiles)
     return ZooReport(name=subject.entry.name, origin=subject.entry.origin,
                      file_bytes=contents.file_bytes, float_bytes=contents.float_bytes, score=score,
-                     pictures=len(answers), pes=run.config.pes, run_error=error,
+                     pictures=len(answers), pes=run.config.pes,
+                     run_width=run.config.run_width, run_error=error,
                      cycles=float(run.cycles.mean()),
                      utilisation=busy / (run.config.pes * int(run.cycles.sum())))

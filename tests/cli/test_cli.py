@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import openeie
 import pytest
-from openeie.cli.common import config_for, read_inputs
+from openeie.cli.common import array_for, read_inputs
 from openeie.cli.models import inputs_for, load_model
 from openeie.core import golden
 from openeie.core.array.config import preset
@@ -238,10 +238,12 @@ def test_usage_errors_as_json(arguments, message):
 def test_the_default_array_suits_the_network():
     linear, whole = load_model(LENET), whole_network()
     for preset_name in ("EIE16", "EIE64"):
-        assert config_for(linear, None, None, linear=preset_name) == preset(preset_name)
-        assert config_for(whole, None, None, linear=preset_name) == preset("NET16")
-    assert config_for(whole, None, ["pes=8"], linear="EIE64") == preset("NET16").replace(pes=8)
-    assert config_for(whole, "EIE16", None, linear="EIE64") == preset("EIE16")
+        assert array_for(linear, None, None, linear=preset_name).config == preset(preset_name)
+        assert array_for(whole, None, None, linear=preset_name).config == preset("NET16")
+    wider = array_for(whole, None, ["pes=8"], linear="EIE64")
+    assert wider.config == preset("NET16").replace(pes=8) and wider.free_run_width
+    assert array_for(whole, "EIE16", None, linear="EIE64").config == preset("EIE16")
+    assert not array_for(whole, None, ["run_width=4"], linear="EIE64").free_run_width
     assert run_json("sim", "lenet-5", "--images", 1)["config"]["pes"] == 16
     assert "NET16 for networks with more than linear layers" in " ".join(
         run("sim", "--help").stdout.split())

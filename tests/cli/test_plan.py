@@ -13,6 +13,12 @@ from support.networks import CONFIG, branched
 from rich.console import Console, Group
 
 
+def forecast(network, program, *, density=0.5, input_density=None, seed=1, clock=None):
+    """The time of a launch on random activations."""
+    return _drawn(network, program, None, clock, density=density, input_density=input_density,
+                  seed=seed)[0]
+
+
 def test_rows_are_those_of_the_placements_and_of_the_walk(rng):
     network, vectors = branched(rng), 2
     program = compile_network(network, CONFIG, vectors=vectors)
@@ -24,7 +30,7 @@ def test_rows_are_those_of_the_placements_and_of_the_walk(rng):
         pixels = vectors * network.layout(names[0]).pixels
         return (maps[0].origin, maps[0].origin + (pixels - 1) * maps[0].stride
                 + sum(placed.rows for placed in maps) - 1)
-    layers = plan_dict(program, _drawn(program, 0.5, None, 1, None))["layers"]
+    layers = plan_dict(program, forecast(network, program))["layers"]
     for number, (layer, plan) in enumerate(zip(layers, program.tiles, strict=True)):
         assert layer["source_rows"] == span(network.sources(number))
         assert layer["destination_rows"] == span((plan.name,))
@@ -36,17 +42,18 @@ def test_rows_are_those_of_the_placements_and_of_the_walk(rng):
 
 
 def test_shapes_windows_and_totals_as_text(rng):
-    program = compile_network(branched(rng), CONFIG)
-    forecast = _drawn(program, 0.5, 1.0, 1, 100.0)
+    network = branched(rng)
+    program = compile_network(network, CONFIG)
+    drawn = forecast(network, program, input_density=1.0, clock=100.0)
     console = Console(width=140, color_system=None, file=io.StringIO())
-    console.print(Group(*plan_tables(program, forecast)))
+    console.print(Group(*plan_tables(program, drawn)))
     rows = {line.split()[0]: line.split() for line in console.file.getvalue().splitlines()[::-1]
             if line.split()}
     assert rows["right"][1:6] == ["conv", "7x6x4", "3x3", "+1", "7x6x6"]
     assert rows["largest"][1:6] == ["max", "pool", "7x6x13", "3x2/2", "3x3x13"]
     assert rows["mean"][1:6] == ["sum", "pool", "3x3x13", "2x2", "2x2x13"]
     assert rows["last"][1:5] == ["linear", "52", "-", "11"]
-    total = forecast.to_dict()
+    total = drawn.to_dict()
     assert rows["all"][1] == f"{total['cycles']:,}"
     assert rows["all"][2] == f"{total['cycles'] / 100:,.1f}"
     assert total["seconds"] == pytest.approx(total["cycles"] / 100e6)
@@ -56,7 +63,7 @@ def test_totals_of_a_measurement_are_those_of_the_simulation(rng):
     network = branched(rng)
     program = compile_network(network, CONFIG, vectors=2)
     x = rng.integers(-3, 4, (4, network.inputs))
-    total = _measured(program, x, None).to_dict()
+    total = _measured(network, program, x, None, None)[0].to_dict()
     run = simulate(program, x, "fast")
     assert total["cycles"] == run.cycles.mean()
     assert total["utilisation"] == pytest.approx(

@@ -16,7 +16,8 @@ from ..network.graph import INPUT, Add, Depthwise, Layer, Linear, Network, Pool,
 from ..network.layers import Weighted
 from ..numbers.sparse import SparseWeights, permuted
 
-__all__ = ["GOALS", "balance_rows", "balanced", "loads"]
+__all__ = ["GOALS", "balance_rows", "balanced", "balanced_orders", "can_be_balanced", "loads",
+           "read_order", "reordered"]
 
 #: What :func:`balance_rows` can even out: the PEs' loads in each column, or their total loads.
 GOALS = ("columns", "entries")
@@ -172,6 +173,16 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
         array runs; a channel-wise layer of a kind that cannot be reordered; and whatever
         :func:`balance_rows` refuses.
     """
+    return reordered(network, balanced_orders(network, pes, rates, by=by, clusters=clusters))
+
+
+def balanced_orders(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None = None, *,
+                    by: str = "columns", clusters: int = 1) -> dict[str, np.ndarray]:
+    """The order of each map's channels in :func:`balanced`, by the layer's name and for ``INPUT``:
+    int64 [channels], element i is the channel that moves to place i.
+
+    Parameters and errors as of :func:`balanced`.
+    """
     check_runnable(network)
     if clusters < 1 or pes % clusters:
         raise InputError(f"clusters must divide the {pes} PEs, but {clusters} do not")
@@ -179,11 +190,9 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
     _check_names(network, rates)
     fixed = _fixed_layers(network)
     orders = {INPUT: np.arange(network.layout(INPUT).channels)}
-    layers = []
     for number, layer in enumerate(network.layers):
-        source = _side_by_side([orders[name] for name in network.sources(number)])
         if isinstance(layer, (Pool, Depthwise)):
-            order = source
+            order = read_order(network, orders, number)
         elif isinstance(layer, Linear) and layer.name not in fixed:
             share = clusters if layer.positions >= clusters else 1
             order = balance_rows(layer.weights, pes // share, rates.get(layer.name), by=by)
@@ -194,8 +203,24 @@ def balanced(network: Network, pes: int, rates: Mapping[str, np.ndarray] | None 
                              f"a layer of kind {type(layer).__name__}; compile the network "
                              f"without it")
         orders[layer.name] = order
-        layers.append(_reordered(layer, order, source))
+    return orders
+
+
+def can_be_balanced(network: Network) -> bool:
+    """Whether all layers are of kinds that :func:`balanced` can reorder."""
+    return all(isinstance(layer, (Pool, Depthwise, Linear, Add)) for layer in network.layers)
+
+
+def reordered(network: Network, orders: Mapping[str, np.ndarray]) -> Network:
+    """The network with the channels of its maps in these orders, as of :func:`balanced_orders`."""
+    layers = [_reordered(layer, orders[layer.name], read_order(network, orders, number))
+              for number, layer in enumerate(network.layers)]
     return dataclasses.replace(network, layers=tuple(layers))
+
+
+def read_order(network: Network, orders: Mapping[str, np.ndarray], number: int) -> np.ndarray:
+    """The order of the channels that layer ``number`` reads, int64 [channels of a pixel]."""
+    return _side_by_side([orders[name] for name in network.sources(number)])
 
 
 def _check_names(network: Network, rates: Mapping[str, np.ndarray]) -> None:

@@ -34,21 +34,34 @@ def clustered_tiles(groups: Sequence[Sequence[Tile]], config: ArrayConfig) -> li
     return result
 
 
-def estimate_cycles(group: Group, config: ArrayConfig) -> float:
+def estimate_cycles(tiles: Sequence[Tile], count: np.ndarray, config: ArrayConfig) -> float:
     """Approximate cycles of all tiles of a matrix, for comparing ways to run them.
 
-    The slowest of three stages counts: the scan, the busiest PE's entries, and the writeback.
+    The slowest of three stages counts: the scan, the busiest PE's entries, and the writeback. With
+    two banks of accumulators, a position's writeback overlaps the next one's entries.
+
+    count : entries of each PE in each column, fillers included, [PEs, columns].
     """
-    tiles, encoded = group
-    columns = np.maximum(encoded.entries.count, 1)      # an empty column takes a cycle, too
-    work = float(columns.sum(axis=1).max()) * _DENSITY
-    each_position = max(work, Timing.row * tiles[0].acc_rows(config))
+    first = tiles[0]
+    columns = np.maximum(count, 1)                      # an empty column takes a cycle, too
+    work = float(columns.sum(axis=1).max())
+    if first.local:                                     # every row is an item, of every pixel
+        work *= first.walk.rows // count.shape[1]
+    else:
+        work *= _DENSITY
+    writeback = Timing.row * first.acc_rows(config)
+    next_position = max(work, writeback) if config.acc_banks > 1 else work + writeback
     total = 0.0
     for tile in tiles:
         scan = tile.positions * tile.walk.rows
         turns = -(-tile.positions // tile.clusters)
-        total += max(scan, turns * each_position)
+        total += max(scan, work + (turns - 1) * next_position) + writeback
     return total
+
+
+def _estimate(group: Group, config: ArrayConfig) -> float:
+    tiles, encoded = group
+    return estimate_cycles(tiles, encoded.entries.count, config)
 
 
 def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig) -> list[Group]:
@@ -61,7 +74,7 @@ def choose(whole: Sequence[Group], shared: Sequence[Group], config: ArrayConfig)
     """
     gains = []
     for number, (before, after) in enumerate(zip(whole, shared)):
-        saved = estimate_cycles(before, config) - estimate_cycles(after, config)
+        saved = _estimate(before, config) - _estimate(after, config)
         words = _entry_words(after) - _entry_words(before)
         rows = _channel_rows(after, config) - _channel_rows(before, config)
         if saved > 0 and _channel_rows(after, config) <= config.acc_depth:

@@ -1,21 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Network -> program: choose encodings, prove the accumulators, place everything."""
+"""Network -> program: choose encodings, prove the accumulators, place everything.
+
+This takes the array and the order of the channels as they are given; :mod:`.automatic` chooses
+them.
+"""
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..array.config import ENCODINGS, ArrayConfig
 from ..errors import CapacityError, ConfigError, InputError, must_be_one_of
 from ..network.graph import Layer, Network, check_runnable
-from .balance import balanced
+from .balance import balanced_orders, reordered
 from .capacity import Capacity, activation_needs
 from .cluster import Group, choose, clustered_tiles
 from .memory_images import Image
-from .program import Program
+from .program import Choices, Program
 from .tile_search import Maps, TileSearch
 from .tiles import Tile, tiles_of
 
-__all__ = ["compile_network", "try_compile"]
+__all__ = ["compile_groups", "compile_network", "try_compile"]
 
 _EVEN = ("entry_depth", "pointer_depth")        # memories of two banks
 
@@ -48,16 +52,28 @@ def compile_network(network: Network, config: ArrayConfig, *, vectors: int = 1,
         layer that no array runs.
     """
     check_runnable(network)
+    choices = Choices()
     if balance:
         clusters = 1 if clustered is False else config.clusters
-        network = balanced(network, config.pes, clusters=clusters)
+        choices = Choices(orders=balanced_orders(network, config.pes, clusters=clusters))
+        network = reordered(network, choices.orders)
     options: dict[str, Any] = {"vectors": vectors, "encoding": encoding, "clustered": clustered}
-    program, capacity = try_compile(network, config, **options)
-    if program is None:
+    program, _ = compile_groups(network, config, **options)
+    return dataclasses.replace(program, choices=choices)
+
+
+def compile_groups(network: Network, config: ArrayConfig, **options: Any
+                   ) -> tuple[Program, list[Group]]:
+    """The program, and its matrices with the tiles that share them.
+
+    Parameters and errors as of :func:`compile_network`, without ``balance``.
+    """
+    found = _compile(network, config, **options)
+    if found.program is None:
         raise CapacityError(f"network {network.name!r} does not fit: "
-                            f"{'; '.join(capacity.problems)}; "
-                            f"{_smallest(network, config, capacity, options)}")
-    return program
+                            f"{'; '.join(found.capacity.problems)}; "
+                            f"{_smallest(network, config, found.capacity, options)}")
+    return found.program, found.groups
 
 
 def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
@@ -71,6 +87,21 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
     ------
     InputError : as :func:`compile_network`.
     """
+    found = _compile(network, config, vectors=vectors, encoding=encoding, clustered=clustered)
+    return found.program, found.capacity
+
+
+class _Compiled(NamedTuple):
+    """A program, or None if it does not fit, its matrices, and what was found about the
+    capacity."""
+    program: Program | None
+    groups: list[Group]
+    capacity: Capacity
+
+
+def _compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
+             encoding: str | None = None, clustered: bool | None = None) -> _Compiled:
+    """Parameters and errors as of :func:`try_compile`."""
     check_runnable(network)
     if not isinstance(vectors, int) or not 1 <= vectors < 1 << 16:
         raise InputError(f"vectors must be in 1 .. 65535, not {vectors!r}")
@@ -88,17 +119,15 @@ def try_compile(network: Network, config: ArrayConfig, *, vectors: int = 1,
     capacity.check_activations(search)
     capacity.prove_accumulators()
     if capacity.problems:               # before encoding, which takes longer
-        return None, capacity
+        return _Compiled(None, [], capacity)
     image = Image(network, config, vectors, capacity)
-    return _fill(image, tiles, encodings, clustered, maps), capacity
-
-
-def _fill(image: Image, tiles: list[Tile], encodings: list[str], clustered: bool | None, maps: Maps
-          ) -> Program | None:
-    """Fill the memory images with all matrices and descriptors; None if they do not fit."""
     groups = _groups(image, tiles, encodings, clustered)
-    if image.capacity.problems:
-        return None
+    program = None if capacity.problems else _fill(image, tiles, groups, maps)
+    return _Compiled(program, groups, capacity)
+
+
+def _fill(image: Image, tiles: list[Tile], groups: list[Group], maps: Maps) -> Program | None:
+    """Fill the memory images with all matrices and descriptors; None if they do not fit."""
     clusters = {}
     for same, encoded in groups:
         image.place(same[0], encoded)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What an array executes: memory images and descriptors, and the records that load them."""
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from ..network.graph import INPUT, Network
 from ..network.one_line import count_text, preset_name, short_name
 from ..network.tile_part import Part
 
-__all__ = ["TilePlan", "Program"]
+__all__ = ["Choices", "TilePlan", "Program"]
 
 #: Most consecutive zeros that are sent along: on a board's link, a new request costs more.
 _GAP = 8
@@ -94,13 +95,37 @@ class TilePlan:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Choices:
+    """What the compiler chose of what nobody told it (:mod:`.automatic`).
+
+    Attributes
+    ----------
+    orders : of a balanced network, the channels of the given one at each place, by the map's name,
+        see :func:`openeie.core.compile.balance.balanced_orders`; empty if it is not balanced.
+    unbalanced_because : why a network that might have been balanced is not; empty if it is, or if
+        it was asked for as it is.
+    run_widths : estimated cycles of a launch by run width, of all that the compiler chose from;
+        empty if the width was given. ``config.run_width`` is the chosen one.
+    """
+    orders: Mapping[str, np.ndarray] = field(default_factory=dict)
+    unbalanced_because: str = ""
+    run_widths: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def is_balanced(self) -> bool:
+        """Whether the program's network is balanced."""
+        return bool(self.orders)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Program:
     """A network compiled for one configuration.
 
     Attributes
     ----------
     config : the array.
-    network : what was compiled; with ``balance``, its channels are reordered.
+    network : what was compiled. If it is balanced, the channels of its inner layers are in another
+        order than those of the network that was given, see ``choices``.
     vectors : inputs that one launch of the program processes.
     tiles : in the order they run; one per layer if no layer is tiled.
     entries : uint64 [PEs, words], the entry memories.
@@ -113,6 +138,7 @@ class Program:
     act_rows : rows of activations in use. Memory A begins at row 0, memory B at ``half_rows``.
     act_depth : rows of each activation memory that must exist.
     chains : the layers that run in bands.
+    choices : what the compiler chose by itself.
     """
     config: ArrayConfig
     network: Network
@@ -128,6 +154,7 @@ class Program:
     act_rows: int
     act_depth: int
     chains: tuple[Chain, ...] = ()
+    choices: Choices = field(default_factory=Choices)
 
     def __repr__(self) -> str:
         facts = [f"Program {short_name(self.network.name)}",

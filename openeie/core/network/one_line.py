@@ -29,9 +29,14 @@ def count_text(count: int, what: str) -> str:
 
 
 def preset_name(config: ArrayConfig) -> str:
-    """The preset that a configuration equals, ``"EIE64"``; ``"64 PEs"`` if it equals none."""
-    names = [name for name, known in PRESETS.items() if known == config]
-    return names[0] if names else f"{config.pes} PE{'s' * (config.pes > 1)}"
+    """The preset that a configuration equals, ``"EIE64"``, or but for its run width, ``"EIE64 with
+    run_width 6"``; ``"64 PEs"`` if it equals none."""
+    for name, known in PRESETS.items():
+        if known == config:
+            return name
+        if known.replace(run_width=config.run_width) == config:
+            return f"{name} with run_width {config.run_width}"
+    return count_text(config.pes, "PE")
 
 
 def map_texts(layer: Any) -> tuple[str, str]:

@@ -1,20 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
 """A program's cycles in advance: on random activations, or measured on given inputs."""
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ...core.compile.balance import read_order
 from ...core.compile.program import Program
 from ...core.errors import InputError
 from ...core.network.graph import INPUT, Network, Pool
-from ...core.run import LayerRun
+from ...core.run import LayerRun, Run
 from .dense import dense_cycles
 from .fast import run
 from .layer_inputs import reader
 from .layer_time import map_items, plan_cycles, plan_entries
 
-__all__ = ["Prediction", "predict", "measure"]
+__all__ = ["Prediction", "Present", "drawn", "measure", "measured", "predict", "seen_in",
+           "time_launches"]
+
+#: From a layer's number to which of the activations it reads are not zero, bool [batch, n].
+#: Channels are in the order of the network that was given, whether the program's is balanced or
+#: not; so programs of one network can be timed on the same activations.
+Present = Callable[[int], np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +65,16 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
     ------
     InputError : a density outside of 0 .. 1, or a negative seed.
     """
+    return time_launches(program, drawn(program, density=density, input_density=input_density,
+                                        seed=seed))
+
+
+def drawn(program: Program, *, density: float = 0.5, input_density: float | None = None,
+          seed: int = 1, batch: int | None = None) -> Present:
+    """Random activations, drawn as :func:`predict` says; parameters and errors as there.
+
+    batch : number of inputs; None: those of one launch. The first ones do not depend on it.
+    """
     if input_density is None:
         input_density = density
     for name, value in (("density", density), ("input_density", input_density)):
@@ -64,23 +82,70 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
             raise InputError(f"{name} must be in 0 .. 1, not {value!r}")
     if seed < 0:
         raise InputError(f"seed must not be negative, not {seed!r}")
-    return tuple(_predict(program, number, density, input_density, seed)
-                 for number in range(len(program.tiles)))
+    count = batch or program.vectors
+
+    def draw(number: int) -> np.ndarray:
+        shares = _read_shares(program.network, number, density, input_density)
+        rng = np.random.default_rng([seed, number])     # all tiles of a layer read the same map
+        return rng.random((count, len(shares))) < shares
+    return draw
 
 
-def _predict(program: Program, number: int, density: float, input_density: float,
-             seed: int) -> Prediction:
-    """The time of tile ``number``."""
+def seen_in(program: Program, run: Run, x: np.ndarray) -> Present:
+    """The activations of ``run``, which is of ``program`` on inputs x [batch, n]."""
+    read = reader(program, run, x)
+
+    def look(number: int) -> np.ndarray:
+        present = read(number) != 0
+        columns = _read_columns(program, number, present.shape[1])
+        if columns is None:
+            return present
+        given = np.empty_like(present)
+        given[:, columns] = present
+        return given
+    return look
+
+
+def time_launches(program: Program, present: Present) -> tuple[Prediction, ...]:
+    """Time of each tile of ``program``: the mean of its launches on these activations, by the
+    recurrence alone.
+
+    present : of as many inputs as make whole launches.
+    """
+    return tuple(_timed(program, number, present(plan.layer))
+                 for number, plan in enumerate(program.tiles))
+
+
+def _timed(program: Program, number: int, present: np.ndarray) -> Prediction:
+    """The time of tile ``number``, whose layer reads ``present`` [batch, n]."""
     plan = program.tiles[number]
     config = program.config
-    shares = _read_shares(program.network, plan.layer, density, input_density)
-    rng = np.random.default_rng([seed, plan.layer])     # all tiles of a layer read the same map
-    present = rng.random((program.vectors, len(shares))) < shares
-    cycles, counters = plan_cycles(plan, config, map_items(program, number, present),
-                                   *plan_entries(plan, config))
-    return Prediction(name=plan.name, density=float(present.mean()), cycles=cycles,
+    columns = _read_columns(program, number=plan.layer, count=present.shape[1])
+    if columns is not None:
+        present = present[:, columns]
+    entries = plan_entries(plan, config)
+    launches = present.reshape(-1, program.vectors, present.shape[1])
+    cycles = 0
+    busy = 0
+    for launch in launches:
+        took, counters = plan_cycles(plan, config, map_items(program, number, launch), *entries)
+        cycles += took
+        busy += int(counters[:, 0].sum())
+    mean = cycles if len(launches) == 1 else cycles / len(launches)
+    return Prediction(name=plan.name, density=float(present.mean()), cycles=mean,
                       dense_cycles=dense_cycles(program, number),
-                      utilisation=int(counters[:, 0].sum()) / (config.pes * cycles))
+                      utilisation=busy / (config.pes * cycles))
+
+
+def _read_columns(program: Program, number: int, count: int) -> np.ndarray | None:
+    """Which of the ``count`` activations that layer ``number`` of the given network reads stands at
+    each place in a balanced program, int64 [n]; None if all stay where they are."""
+    orders = program.choices.orders
+    if not orders:
+        return None
+    channels = read_order(program.network, orders, number)
+    pixels = np.arange(0, count, len(channels))
+    return (pixels[:, np.newaxis] + channels).reshape(-1)
 
 
 def _read_shares(network: Network, number: int, density: float,
@@ -125,10 +190,14 @@ def measure(program: Program, x: ArrayLike, *, jobs: int = 1) -> tuple[Predictio
     x = program.network.check_inputs(x)
     if not len(x):
         raise InputError("a measurement needs at least one input, not 0")
-    measured = run(program, x, jobs=jobs)
-    read = reader(program, measured, x)
+    return measured(program, run(program, x, jobs=jobs), x)
+
+
+def measured(program: Program, done: Run, x: np.ndarray) -> tuple[Prediction, ...]:
+    """The same from a run that is ``done``, of ``program`` on inputs x int64 [batch, n]."""
+    read = reader(program, done, x)
     return tuple(_measured(program, number, tile, read(program.tiles[number].layer))
-                 for number, tile in enumerate(measured.tiles))
+                 for number, tile in enumerate(done.tiles))
 
 
 def _measured(program: Program, number: int, tile: LayerRun, acts: np.ndarray) -> Prediction:

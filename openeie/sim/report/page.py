@@ -78,7 +78,7 @@ def _facts(reports: list[RunReport]) -> list[dict[str, Any]]:
     facts = [
         _fact("cycles of an input", "{:,.0f}",
               [each.summary.total.cycles / each.summary.inputs for each in reports]),
-        _fact(f"latency at {reports[0].mhz:g} MHz, µs", "{:,.2f}",
+        _fact(f"{_start(reports)} at {reports[0].mhz:g} MHz, µs", "{:,.2f}",
               [each.latency_us for each in reports]),
         _fact("MAC utilisation", "{:.1%}", [total.mac_utilisation for total in totals]),
         _fact("outputs saturated", "{:.3%}", [total.saturated_share for total in totals]),
@@ -92,6 +92,12 @@ def _facts(reports: list[RunReport]) -> list[dict[str, Any]]:
     facts.append({"label": "weights kept", "values": [f"{totals[0].weight_density or 0:.1%}"],
                   "ratio": None, "note": note})
     return facts
+
+
+def _start(reports: list[RunReport]) -> str:
+    """What the time of a start is: the latency of its one input, or no input's latency."""
+    vectors = reports[0].vectors
+    return "latency" if vectors == 1 else f"start of {vectors:,} inputs"
 
 
 def _fact(label: str, style: str, values: list[float]) -> dict[str, Any]:

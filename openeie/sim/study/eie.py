@@ -52,7 +52,7 @@ PAPER = (
 
 def paper_array() -> ArrayConfig:
     """The paper's array: 64 PEs, queues of 8, 4-bit codes and runs."""
-    return preset("EIE64")
+    return preset("EIE64").replace(queue_depth=8)
 
 
 def paper_workloads(seed: int = 1) -> list[Workload]:

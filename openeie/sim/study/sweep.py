@@ -18,7 +18,7 @@ from ...core.array.config import ArrayConfig
 from ...core.array.counters import COUNTERS
 from ...core.array.footprint import memory_bits
 from ...core.artefact.artefact import dumps
-from ...core.compile.compile import compile_network
+from ...core.compile.automatic import compile_for
 from ...core.errors import CapacityError, InputError, OpenEIEError
 from ...core.host.journal import damage_text
 from ...core.network.graph import Network
@@ -158,7 +158,7 @@ def _layer_bits(layer: Workload, time: LayerTime, encoding: str) -> int:
 
 def _measure_network(network: Network, x: np.ndarray, config: ArrayConfig) -> Row:
     """The network must fit; ``memory_bits`` are the array's. Numbers are means over the inputs."""
-    program = compile_network(network, config)
+    program = compile_for(network, config)
     done = run(program, x)
     picojoules = sum(sum(layer.values()) for layer in run_energy(program, done, x))
     counters = np.sum([layer.counters.sum(axis=(0, 1)) for layer in done.tiles], axis=0)
