@@ -49,9 +49,12 @@ def measure(python: Path, folder: Path, words: Iterable[str], cache: Path) -> di
     ToolError : it fails.
     """
     command = [str(python), "-m", "openeie", *words]
+    environment = os.environ | {"OPENEIE_CACHE": str(cache)}
+    # A user's modules are compiled once, when they are installed or first loaded.
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=told,
-                                   env=os.environ | {"OPENEIE_CACHE": str(cache)})
+        process = subprocess.Popen(command, cwd=folder, env=environment, stderr=told,
+                                   stdout=subprocess.DEVNULL)
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
