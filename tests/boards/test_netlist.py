@@ -21,6 +21,7 @@ FULL = CONFIG.replace(word_width=32, entry_depth=512, acc_banks=2,
                       encodings=("csr", "huffman"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name, config", [("icebreaker", CONFIG), ("ulx3s-25f", FULL)])
 def test_regression(name, config, seed):
     fast = board(name)

@@ -12,6 +12,8 @@ from openeie.core.array.config import preset
 from openeie.core.array.load_port import Target
 from openeie.sim.random.cases import case
 
+pytestmark = pytest.mark.slow
+
 BOARD = board("icebreaker").replace(baud=6_000_000)
 CONFIG = preset("TINY").replace(word_width=32)
 

@@ -116,6 +116,7 @@ def test_garbage_leaves_the_board_idle_and_whole(device, rng):
     assert device.read(Target.ACT_A, 1, 0, CONFIG.act_depth).tolist() == values.tolist()
 
 
+@pytest.mark.slow
 def test_nothing_is_silently_wrong_on_a_bad_line(rng):
     """Every write that ends without an error is there; every failure is typed and soon."""
     failures = 0

@@ -42,6 +42,7 @@ def test_build_refuses_what_it_does_not_know(tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 def test_build_that_does_not_fit(tmp_path):
     """Numbered steps on stderr, one error, as JSON too; nothing that looks like a result."""
     done = run("build", "-b", "icebreaker", "--pes", 2, "--json",

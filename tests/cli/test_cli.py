@@ -108,6 +108,7 @@ def test_verify_random_without_the_gateware():
     assert result["layers"] >= 40 and result["equal"]
 
 
+@pytest.mark.slow
 def test_wave(tmp_path):
     out = tmp_path / "w.vcd"
     # Fewer PEs: a model that writes a waveform compiles slowly.

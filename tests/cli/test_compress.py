@@ -19,6 +19,8 @@ from openeie.core.errors import InputError
 from support.commands import run, run_alone, run_json
 from support.pictures import arrays
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "compress.md"
 
 

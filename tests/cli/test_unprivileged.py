@@ -12,6 +12,8 @@ import pytest
 from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def place():

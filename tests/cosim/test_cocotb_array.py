@@ -11,6 +11,8 @@ from openeie.sim.rtl.verilog import TOP, generate
 from .network import draw
 from .runner import run
 
+pytestmark = pytest.mark.slow
+
 CONFIG = preset("TINY").replace(pes=3, queue_depth=2, max_code_length=5)
 VERILOG = functools.cache(generate)
 

@@ -9,6 +9,8 @@ from openeie.sim.rtl.verilog import convert
 
 from .runner import SIMULATORS, run
 
+pytestmark = pytest.mark.slow
+
 TINY = preset("TINY").replace(pes=1)
 
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """A network of AlexNet's size on the paper's array: 4096 -> 4096 -> 1000, 9 % dense, 64 PEs."""
 import numpy as np
+import pytest
 
 from openeie.core.array.config import preset
 from openeie.core.compile.compile import compile_network
@@ -8,6 +9,8 @@ from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.fast import fast
 from openeie.sim.rtl import rtl
+
+pytestmark = pytest.mark.slow
 
 
 def large_network(seed=1, sizes=(4096, 4096, 1000), density=0.09):

@@ -11,6 +11,8 @@ from openeie.sim.rtl import rtl
 from openeie.sw.data.mnist import demo_images, load_mnist
 from support.shared_data import MNIST, needs_mnist
 
+pytestmark = pytest.mark.slow
+
 #: Just large enough. The first map has one channel, so that each pixel takes a row of all PEs.
 ARRAY = ArrayConfig(pes=16, encodings=("huffman",), operations=OPERATIONS, acc_width=32,
                     entry_depth=256, pointer_depth=4096, act_depth=1024, acc_depth=32,

@@ -7,6 +7,8 @@ import pytest
 from openeie.sim.random.coverage import BINS
 from openeie.sim.verify import verify_random
 
+pytestmark = pytest.mark.slow
+
 LAYERS, CONFIGURATIONS = 250, 6
 #: Each seed, and how many convolutions there are at least among its layers.
 SEEDS = {11: 60, 14: 50, 17: 115, 21: 75}

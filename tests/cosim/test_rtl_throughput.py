@@ -13,6 +13,8 @@ from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.fast import fast
 from openeie.sim.rtl import rtl
 
+pytestmark = pytest.mark.slow
+
 CONFIG = ArrayConfig(pes=4, entry_depth=8192, pointer_depth=1024, act_depth=256, acc_depth=32,
                      channel_depth=32, max_layers=2)
 

@@ -12,6 +12,8 @@ from openeie.sim.report.trace import trace_launch
 from openeie.sim.rtl import rtl
 from openeie.sim.views.waveform_views import gtkwave_view, read_header, surfer_view, wanted
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def waveform(tmp_path_factory):

@@ -100,6 +100,7 @@ def test_files_that_are_none_are_refused(tmp_path):
         load_images(tmp_path / "p.npz")
 
 
+@pytest.mark.slow
 @needs_squeezenet
 def test_squeezenet_is_imported_and_compared_with_its_float_network(tmp_path):
     with np.load(SAMPLE) as sample:

@@ -15,6 +15,8 @@ from support.link_reference import IDENTITY, Reference, with_crc
 from ..bench import simulate
 from .ports import Ports, decoded, encoded, receive_byte, replies, request, send_bytes
 
+pytestmark = pytest.mark.slow
+
 DIVISOR = 4
 READ = request(0, Command.READ, target=Target.ACT_A, pe=1, address=250, word_bytes=2, count=9)
 

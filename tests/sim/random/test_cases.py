@@ -41,6 +41,7 @@ def test_configurations_vary_and_their_memories_are_filled():
         "accumulators full", "channel memory full"}
 
 
+@pytest.mark.slow
 def test_every_bin_is_reached():
     verdict = verify_random(4200, 1, 60, engines=("golden", "fast"))
     assert verdict.missed == (), "a corner that the generator no longer reaches"
