@@ -6,6 +6,7 @@ import re
 import numpy as np
 import openeie
 import pytest
+from openeie.cli.advise import Asked, Found, advice_tables
 from openeie.cli.compile import _drawn, _measured as _measured_forecast
 from openeie.cli.layers import layer_tables
 from openeie.cli.models import find_model, load_model
@@ -17,6 +18,7 @@ from openeie.core.artefact.inspect import inspect
 from openeie.core.compile.compile import compile_network
 from openeie.core.defaults import AskedArray
 from openeie.sim.fast import fast
+from openeie.sim.study.advise import Advice, Change, Setting
 from openeie.sim.views.summary import summarise
 from openeie.sw.zoo import shipped_subject
 from support.damage import whole_network
@@ -75,6 +77,18 @@ def test_zoo():
     reports = [_measured(shipped_subject(name, 2), array, find_model(name), 1)
                for name in ("lenet-300-100", "lenet-5")]
     check([_table(reports, {"squeezenet-dc": "too large"}, array)])
+
+
+def test_advice():
+    """Also of changes with long names, and of all of them at once."""
+    asked = Asked(model="m.eie", config=None, changes=(), rest=(),
+                  setting=Setting(array=AskedArray.of("EIE64")))
+    fields = {"operations": ("linear", "conv", "pool"), "act_depth": 1 << 20, "pes": 1024}
+    advice = [Advice(change=Change(kind=kind, fields=fields, options={"vectors": 65_000}),
+                     before=123_456_789.1, cycles=98_765_432.1, memory=123.45, luts=12.34)
+              for kind in ("PEs", "all of these")]
+    lines = advice_tables(asked, Found(tuple(advice[:1]), advice[1]))
+    check([line for line in lines if not isinstance(line, str)])
 
 
 def test_an_inputs_mean_is_an_inputs_with_several_in_a_start(rng):
