@@ -5,9 +5,9 @@
 
 ``paper``: queues of 8, runs of 4 bits. ``queue``: the preset, with its queues of 16. ``chosen``:
 the preset with the run width that the compiler chooses for the layer in the preset's memories;
-``words`` are those of entry memory in the fullest PE, before and after. ``least`` is the theoretical
-time of the paper's array, whose PEs never wait. Weights and activations are random, at the densities
-of Table III. A layer alone cannot be balanced: its rows are the network's outputs.
+``words`` are those of entry memory in the fullest PE, before and after. ``least`` is the
+theoretical time of the paper's array, whose PEs never wait. Weights and activations are random, at
+the densities of Table III. A layer alone cannot be balanced: its rows are the network's outputs.
 """
 import argparse
 import inspect

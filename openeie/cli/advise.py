@@ -13,7 +13,7 @@ from .tables import plain_table
 if TYPE_CHECKING:
     from ..sim.study.advise import Advice, Change, Inputs, Setting
 
-__all__ = ["Asked", "advice_dict", "advice_tables", "find_advice"]
+__all__ = ["Asked", "Found", "advice_dict", "advice_tables", "find_advice"]
 
 _MOST = 3
 

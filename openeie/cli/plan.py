@@ -60,8 +60,9 @@ def plan_tables(program: Program, forecast: ProgramForecast) -> list:
     for name, used in words_used(program).items():
         available = getattr(program.config, name)
         memories.add_row(name, f"{used:,}", f"{available:,}", f"{used / available:.0%}")
-    return [_layers(program), *choice_lines(program), "", _times(program, forecast), forecast.words,
-            *forecast.speed.lines(), "", _places(program), _entries(program), memories]
+    return [_layers(program), _times(program, forecast), forecast.words,
+            *forecast.speed.lines(), *choice_lines(program), "", _places(program),
+            _entries(program), memories]
 
 
 def choice_lines(program: Program) -> list[str]:

@@ -55,7 +55,8 @@ def test_compile_predicts():
                       "--seed", 3, "--clock", 50)
     predicted = result["predicted"]
     assert list(predicted) == ["of", "density", "input_density", "seed", "cycles", "dense_cycles",
-                               "utilisation", "clock_mhz", "seconds"]
+                               "utilisation", "vectors", "latency_cycles", "cycles_an_input",
+                               "clock_mhz", "seconds"]
     assert (predicted["of"], predicted["density"], predicted["seed"]) == ("drawn", 0.25, 3)
     assert predicted["seconds"] == predicted["cycles"] / 50e6
     assert predicted["cycles"] == sum(layer["predicted"]["cycles"] for layer in result["layers"])

@@ -108,7 +108,7 @@ def test_another_sweep_is_not_mixed_in(tmp_path):
 
 def test_networks_are_the_engines(tmp_path):
     rows = run_json("sweep", "--network", "lenet-300-100", "-c", "EIE16", "--images", "3",
-                    "--grid", "queue_depth=1,8", "--grid", "pes=1,16")["points"]
+                    "--grid", "queue_depth=1,16", "--grid", "pes=1,16")["points"]
     assert [row["status"][:8] for row in rows] == ["refused:", "ok", "refused:", "ok"]
     ran = run_json("sim", "lenet-300-100", "-c", "EIE16", "--images", "3")
     assert rows[3]["cycles"] == ran["cycles"] / 3

@@ -6,6 +6,7 @@ import re
 import numpy as np
 import openeie
 import pytest
+from openeie.cli.advise import Asked, Found, advice_tables
 from openeie.cli.compile import _drawn, _measured as _measured_forecast
 from openeie.cli.layers import layer_tables
 from openeie.cli.models import find_model, load_model
@@ -15,7 +16,9 @@ from openeie.cli.zoo import _measured, _table
 from openeie.core.array.config import preset
 from openeie.core.artefact.inspect import inspect
 from openeie.core.compile.compile import compile_network
+from openeie.core.defaults import AskedArray
 from openeie.sim.fast import fast
+from openeie.sim.study.advise import Advice, Change, Setting
 from openeie.sim.views.summary import summarise
 from openeie.sw.zoo import shipped_subject
 from support.damage import whole_network
@@ -54,7 +57,8 @@ def test_the_check_sees_what_is_cut_and_what_is_broken():
 def test_compile_sim_and_layers(rng, array, name):
     network = whole_network() if name == "whole" else load_model(name)
     program = compile_network(network, preset(array))
-    tables = plan_tables(program, _drawn(program, 0.5, None, 1, 12.5))
+    forecast, _ = _drawn(network, program, None, 12.5, density=0.5, input_density=None, seed=1)
+    tables = plan_tables(program, forecast)
     check([table for table in tables if not isinstance(table, str)])
     low, high = network.input_range
     x = rng.integers(low, high + 1, (3, network.inputs))
@@ -69,10 +73,22 @@ def test_inspect(tmp_path):
 
 
 def test_zoo():
-    array = preset("NET16")
+    array = AskedArray.of("NET16")
     reports = [_measured(shipped_subject(name, 2), array, find_model(name), 1)
                for name in ("lenet-300-100", "lenet-5")]
     check([_table(reports, {"squeezenet-dc": "too large"}, array)])
+
+
+def test_advice():
+    """Also of changes with long names, and of all of them at once."""
+    asked = Asked(model="m.eie", config=None, changes=(), rest=(),
+                  setting=Setting(array=AskedArray.of("EIE64")))
+    fields = {"operations": ("linear", "conv", "pool"), "act_depth": 1 << 20, "pes": 1024}
+    advice = [Advice(change=Change(kind=kind, fields=fields, options={"vectors": 65_000}),
+                     before=123_456_789.1, cycles=98_765_432.1, memory=123.45, luts=12.34)
+              for kind in ("PEs", "all of these")]
+    lines = advice_tables(asked, Found(tuple(advice[:1]), advice[1]))
+    check([line for line in lines if not isinstance(line, str)])
 
 
 def test_an_inputs_mean_is_an_inputs_with_several_in_a_start(rng):
@@ -104,7 +120,7 @@ def test_busy_counts_a_pools_entries_and_mac_utilisation_does_not(rng):
         heads = [" ".join(str(one.header).split()) for one in table.columns]
         cells = list(table.columns[heads.index(column)].cells)
         return dict(zip(table.columns[0].cells, cells, strict=True))
-    plan = plan_tables(program, _measured_forecast(program, x, None))[1]
+    plan = plan_tables(program, _measured_forecast(network, program, x, None, None)[0])[1]
     busy = share(run_tables(run, title="t")[0], "busy")
     assert busy == share(plan, "busy")
     mac = share(layer_tables(summary)[1], "MAC util.")

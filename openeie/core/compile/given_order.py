@@ -44,7 +44,8 @@ def _moved(program: Program, tiles: list[LayerRun], numbers: list[int], order: n
 
 def _placed(outputs: np.ndarray, order: np.ndarray) -> np.ndarray:
     """Outputs int64 [batch, pixels x channels]; the channel at place i moves to ``order[i]``."""
-    pixels = outputs.reshape(len(outputs), -1, len(order))
+    count = outputs.shape[1] // len(order)
+    pixels = outputs.reshape(len(outputs), count, len(order))
     placed = np.empty_like(pixels)
     placed[:, :, order] = pixels
     return placed.reshape(outputs.shape)

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from openeie.core import golden
 from openeie.core.array.config import preset
+from openeie.core.compile.automatic import compile_for
 from openeie.core.compile.balance import GOALS, balance_rows, balanced, loads
 from openeie.core.compile.compile import compile_network
 from openeie.core.errors import InputError
@@ -260,6 +261,11 @@ def test_a_channel_wise_kind_that_balance_does_not_know_is_refused(place):
                                          "channels of a layer of kind Another; compile"):
         balanced(network, 4)
     compile_network(network, CONFIG.replace(pes=4))
+    by_default = compile_for(network, CONFIG.replace(pes=4)).choices
+    assert not by_default.is_balanced
+    assert by_default.unbalanced_because == "it has layers of a kind that cannot be reordered"
+    with pytest.raises(InputError, match="cannot reorder"):
+        compile_for(network, CONFIG.replace(pes=4), balance=True)
 
 
 def test_simulate_and_verify_balance_a_network():
@@ -268,9 +274,14 @@ def test_simulate_and_verify_balance_a_network():
         linear(rng, 9, 13, "first"), linear(rng, 13, 6)))
     x = rng.integers(-20, 21, (3, 9))
     expected = golden.network(balanced(network, 4), x)
-    run = openeie.simulate(network, x, config="TINY", balance=True)
+    plain = golden.network(network, x)
+    assert not np.array_equal(expected[0], plain[0])
+    program = openeie.compile(network, "TINY", balance=True)
+    run = openeie.simulate(program, x)
     assert np.array_equal(run.tiles[0].outputs, expected[0])
-    assert not np.array_equal(expected[0], golden.network(network, x)[0])
+    given = openeie.simulate(network, x, config="TINY", balance=True)
+    assert np.array_equal(given.tiles[0].outputs, plain[0])
+    assert np.array_equal(given.cycles, run.cycles)
     assert openeie.verify(network, x, config="TINY", balance=True,
                           engines=("golden", "fast")).words == 3 * 19
 

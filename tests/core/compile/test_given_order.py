@@ -63,6 +63,14 @@ def test_a_program_that_is_not_balanced_keeps_its_run(rng):
     assert in_given_order(program, run) is run
 
 
+def test_a_run_of_no_inputs_stays_one(rng):
+    _, program, x = program_and_inputs(rng, WHOLE)
+    run = simulate(program, x[:0], "fast")
+    given = in_given_order(program, run)
+    assert [layer.outputs.shape for layer in given.layers] == [
+        layer.outputs.shape for layer in run.layers] and not len(given.outputs)
+
+
 def test_simulate_gives_the_layers_as_the_network_has_them(rng):
     """Of a program, they are the program's."""
     network, program, x = program_and_inputs(rng, WHOLE)

@@ -160,7 +160,7 @@ def test_the_estimate_meets_what_was_synthesised(changes, luts):
 def test_an_array_is_its_pes_and_what_is_around_them():
     config = preset("EIE16")
     around = array_luts(config) - 16 * pe_luts(config)
-    assert around == pytest.approx(array_luts(config.replace(pes=32)) - 32 * pe_luts(config))
+    assert around == pytest.approx(array_luts(config.replace(pes=32)) - 32 * pe_luts(config), abs=1)
 
 
 def test_where_a_layers_cycles_went():
