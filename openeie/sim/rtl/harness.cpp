@@ -95,6 +95,8 @@ struct Harness {
         context.traceEverOn(true);
 #endif
         top = std::make_unique<Vopeneie>(&context);
+        top->clk = 0;
+        top->eval();
     }
 
     ~Harness() {
@@ -112,13 +114,26 @@ struct Harness {
 #else
         constexpr bool shown = false;
 #endif
+#if OPENEIE_QUICK
+        top->clk = !top->clk;  // each of its changes is a cycle (quick.py)
+        top->eval();
+#else
         top->clk = 0;
         top->eval();
         if (shown) dump(2 * cycles);
         top->clk = 1;
         top->eval();
         if (shown) dump(2 * cycles + 1);
+#endif
         cycles++;
+    }
+
+    // What depends on inputs follows them.
+    void settle() {
+#if !OPENEIE_QUICK
+        top->clk = 0;
+#endif
+        top->eval();
     }
 
     void dump(uint64_t time) {
@@ -176,8 +191,7 @@ uint64_t openeie_load(void* handle, const Record* records, uint64_t count, uint6
         top->i_load_valid = 1;
         bool taken = false;
         while (!taken && limit) {
-            top->clk = 0;
-            top->eval();
+            h->settle();
             taken = top->i_load_ready;
             h->tick();
             limit--;
@@ -207,8 +221,7 @@ uint64_t openeie_read(void* handle, uint32_t target, uint32_t pe, uint32_t addre
         bool taken = false, answered = false;
         while (!answered) {
             if (!limit--) return i;
-            top->clk = 0;
-            top->eval();
+            h->settle();
             taken = taken || top->i_read_ready;
             answered = top->o_read_valid;
             words[i] = top->o_read_payload;
