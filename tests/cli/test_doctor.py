@@ -19,7 +19,7 @@ def test_an_extra_that_is_missing_is_told_with_its_command(monkeypatch):
         check = checks[f"extra {name}"]
         assert check["optional"] and not check["ok"] and check["found"] == f"without {package}"
         assert "pip install" in check["fix"] and f"[{name}]'" in check["fix"]
-    assert checks["extra report"]["ok"] and not checks["numba"]["optional"]
+    assert checks["extra report"]["ok"] and not checks["numpy"]["optional"]
     text = run("doctor").stdout
     assert "optional" in text and "MISSING" not in text and "\u2026" not in text
 

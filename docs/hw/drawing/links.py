@@ -3,10 +3,12 @@
 
 __all__ = ["LINKS", "TESTS", "cells", "link_line"]
 
-_RECURRENCE = "openeie/sim/fast/recurrence.py"
+_RECURRENCE = "openeie/sim/fast/recurrence_in_numpy.py"
+_VALUES = "openeie/sim/fast/values.py"
 _FAST = "openeie/sim/fast/fast.py"
 _COLUMNS = "openeie/sim/fast/entry_columns.py"
 _ENCODING = "openeie/core/entries/encoding.py"
+_UNPACK = "openeie/core/compile/unpack.py"
 _HUFFMAN = "openeie/core/entries/huffman.py"
 _FRAMES = "openeie/core/array/link_frames.py"
 _GOLDEN = "openeie/core/golden.py"
@@ -23,25 +25,25 @@ LINKS = {
     "loader": (("openeie/core/array/load_port.py", "load_crc"),
                ("openeie/sim/rtl/drive.py", "execute")),
     "sequencer": (("openeie/core/array/descriptor.py", "read_descriptor"), (_FAST, "_run_tile")),
-    "array": ((_GOLDEN, "layer"), (_RECURRENCE, "launch_cycles")),
-    "scan": (("openeie/core/network/address_walk.py", "addresses"), (_RECURRENCE, "_run_items")),
+    "array": ((_GOLDEN, "layer"), (_RECURRENCE, "launch")),
+    "scan": (("openeie/core/network/address_walk.py", "addresses"), (_RECURRENCE, "run_row")),
     "address_walk": (("openeie/core/network/address_walk.py", "addresses"), (_FAST, "_seen")),
-    "lnzd": (None, (_RECURRENCE, "find_columns")),
-    "broadcast": (None, (_RECURRENCE, "_send")),
-    "pe": ((_GOLDEN, "layer"), (_RECURRENCE, "_advance")),
-    "queue": (None, (_RECURRENCE, "_advance")),
-    "pointers": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "_advance")),
-    "entries": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "_advance")),
-    "huffman": ((_HUFFMAN, "match"), ("openeie/core/compile/unpack.py", "_codeword")),
-    "codebook": (("openeie/core/numbers/sparse.py", "from_codes"), (_COLUMNS, "_entry")),
-    "address": ((_ENCODING, "rows"), (_COLUMNS, "_fill_from_words")),
-    "multiply": ((_GOLDEN, "layer"), (_FAST, "_accumulate")),
-    "accumulators": ((_GOLDEN, "layer"), (_FAST, "_accumulate")),
-    "writeback": (("openeie/core/array/load_port.py", "channel_words"), (_RECURRENCE, "_hold")),
+    "lnzd": (None, ("openeie/sim/fast/recurrence.py", "find_items")),
+    "broadcast": (None, (_RECURRENCE, "send")),
+    "pe": ((_GOLDEN, "layer"), (_RECURRENCE, "send")),
+    "queue": (None, (_RECURRENCE, "send")),
+    "pointers": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "send")),
+    "entries": ((_ENCODING, "pack_fixed"), (_RECURRENCE, "send")),
+    "huffman": ((_HUFFMAN, "match"), (_UNPACK, "_codeword")),
+    "codebook": (("openeie/core/numbers/sparse.py", "from_codes"), (_UNPACK, "_read_fixed")),
+    "address": ((_ENCODING, "rows"), (_COLUMNS, "columns_of_entries")),
+    "multiply": ((_GOLDEN, "layer"), (_VALUES, "multiply")),
+    "accumulators": ((_GOLDEN, "layer"), (_VALUES, "multiply")),
+    "writeback": (("openeie/core/array/load_port.py", "channel_words"), (_RECURRENCE, "send")),
     "requantise": (("openeie/core/numbers/fixed.py", "requantise"), (_FAST, "_write_back")),
-    "exchange": (None, (_RECURRENCE, "clustered_cycles")),
+    "exchange": (None, (_RECURRENCE, "launch")),
     "activations": (("openeie/core/compile/activation_plan.py", "place_maps"), (_FAST, "_seen")),
-    "counters": (("openeie/core/array/counters.py", "COUNTERS"), (_RECURRENCE, "_classify")),
+    "counters": (("openeie/core/array/counters.py", "COUNTERS"), (_RECURRENCE, "_count_idle")),
     "link": (_REFERENCE, _VIRTUAL),
     "uart_receiver": (None, _VIRTUAL),
     "receive": ((_FRAMES, "Request"), _VIRTUAL),

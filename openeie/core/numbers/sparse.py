@@ -9,10 +9,11 @@ import numpy.typing as npt
 
 from ..errors import InputError
 
-__all__ = ["SparseWeights", "frozen", "spread_columns", "select", "permuted"]
+__all__ = ["SparseWeights", "by_column", "frozen", "spread_columns", "select", "permuted"]
 
 
 _MAX_SLOTS = 256        # of a codebook
+_BLOCK = 1 << 20        # elements of a matrix that are looked at together
 
 
 def frozen(array: npt.ArrayLike, dtype: npt.DTypeLike) -> np.ndarray:
@@ -120,7 +121,7 @@ class SparseWeights:
         """
         matrix = np.asarray(codes)
         slots = np.asarray(codebook)
-        indptr, rows, kept = _by_column(matrix)
+        indptr, rows, kept = by_column(matrix)
         index = kept if kept.dtype.kind in "iu" else kept.astype(np.int64)
         return cls(shape=(matrix.shape[0], matrix.shape[1]), indptr=indptr, rows=rows, codes=kept,
                    codebook=slots, values=slots[index])
@@ -134,7 +135,7 @@ class SparseWeights:
         InputError : weights that are not integers of 16 bits.
         """
         matrix = np.asarray(weights)
-        indptr, rows, kept = _by_column(matrix)
+        indptr, rows, kept = by_column(matrix)
         return cls(shape=(matrix.shape[0], matrix.shape[1]), indptr=indptr, rows=rows, values=kept)
 
     def __repr__(self) -> str:
@@ -159,15 +160,24 @@ class SparseWeights:
         return result
 
 
-def _by_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Column pointers int64 [n + 1], rows int32 [nnz] and values [nnz] of the non-zero elements."""
-    columns = np.ascontiguousarray(matrix.T)
-    is_set = columns != 0
-    indptr = np.concatenate([[0], np.cumsum(np.count_nonzero(is_set, axis=1))])
-    rows = np.empty(indptr[-1], np.int32)
-    for column, start, end in zip(is_set, indptr[:-1], indptr[1:]):
-        rows[start:end] = np.flatnonzero(column)
-    return indptr, rows, columns[is_set]
+def by_column(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Column pointers int64 [n + 1], rows int32 [nnz] and values [nnz] of the non-zero elements.
+
+    A block of columns at a time, so that no second matrix of the same size is ever in memory.
+    """
+    m, n = matrix.shape
+    step = max(1, _BLOCK // max(m, 1))
+    counts = [np.zeros(0, np.int64)]
+    rows = [np.zeros(0, np.int32)]
+    values = [np.zeros(0, matrix.dtype)]
+    for first in range(0, n, step):
+        block = np.ascontiguousarray(matrix[:, first:first + step].T).reshape(-1)
+        place = np.flatnonzero(block)
+        counts.append(np.bincount(place // m, minlength=min(step, n - first)))
+        rows.append((place % m).astype(np.int32))
+        values.append(block[place])
+    indptr = np.concatenate([[0], np.cumsum(np.concatenate(counts))])
+    return indptr, np.concatenate(rows), np.concatenate(values)
 
 
 def spread_columns(weights: SparseWeights, columns: np.ndarray) -> SparseWeights:

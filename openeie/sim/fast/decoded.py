@@ -6,6 +6,7 @@ values, as it does in the gateware.
 """
 import dataclasses
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -19,7 +20,8 @@ from ...core.errors import EncodingError
 from ...core.network.address_walk import AddressWalk
 from ...core.network.tile_part import Part
 from .entry_columns import Columns, columns_of_entries, columns_of_words
-from .recurrence import Shape
+from .native.library import library
+from .recurrence_state import Shape
 
 __all__ = ["DecodedTile", "DecodedPart", "decode", "decode_tile"]
 
@@ -53,6 +55,19 @@ class DecodedPart:
     def channels(self) -> int:
         """m: rows x PEs, including places without a channel."""
         return len(self.bias)
+
+    @cached_property
+    def used(self) -> np.ndarray:
+        """Columns that have a weight, int64 [used]."""
+        return np.flatnonzero(np.diff(self.indptr))
+
+    @cached_property
+    def dense(self) -> np.ndarray:
+        """The weights of these columns as a matrix, float64 [used, m]."""
+        matrix = np.zeros((len(self.used), self.channels))
+        column = np.repeat(np.arange(len(self.used)), np.diff(self.indptr)[self.used])
+        matrix[column, self.rows] = self.weights
+        return matrix
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -124,20 +139,21 @@ def _part(program: Program, name: str, columns: Columns, fields: dict[str, int],
 def _columns(program: Program, number: int, parts: list[range]) -> list[Columns]:
     """The columns of tile ``number``, for the PEs of each part."""
     encoding, table, pointers = read_pointers(program, number)
-    if encoding != "huffman":
+    if encoding != "huffman" and library() is not None:
         return [columns_of_words(program.config, encoding, program.entries[pes.start:pes.stop],
                                  pointers[pes.start:pes.stop], program.codebooks[table])
                 for pes in parts]
     entries = unpack_layer(program, number)
     edges = np.concatenate([[0], np.cumsum(entries.count.sum(axis=1))])
-    result = []
-    for pes in parts:
-        mine = slice(edges[pes.start], edges[pes.stop])
-        count = np.ascontiguousarray(entries.count[pes.start:pes.stop])
-        result.append(columns_of_entries(Entries(
-            count=count, run=entries.run[mine], value=entries.value[mine],
-            filler=entries.filler[mine])))
-    return result
+    return [_columns_of_pes(entries, pes, slice(edges[pes.start], edges[pes.stop]))
+            for pes in parts]
+
+
+def _columns_of_pes(entries: Entries, pes: range, mine: slice) -> Columns:
+    """The columns of consecutive PEs, whose entries are ``mine`` of all."""
+    return columns_of_entries(Entries(
+        count=np.ascontiguousarray(entries.count[pes.start:pes.stop]), run=entries.run[mine],
+        value=entries.value[mine], filler=entries.filler[mine]))
 
 
 def _parts(program: Program, number: int, fields: dict[str, int], known: dict[bytes, tuple]

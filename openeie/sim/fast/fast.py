@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Engine ``fast``: values from the memory images, cycles and counters from the recurrence."""
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -14,33 +15,24 @@ from ...core.errors import InputError
 from ...core.network.graph import INPUT
 from ...core.numbers.fixed import clamp, int_range, is_saturated, rescale
 from ...core.run import LayerRun, Run
-from .compiled import compiled
+from .blas import one_blas_thread
 from .decoded import DecodedTile, DecodedPart, decode
-from .recurrence import TOKEN, Latencies, Shape, all_cycles, find_columns, launch_cycles
+from .recurrence import TOKEN, Latencies, Launches, Shape, find_items, time_launches
+from .values import accumulate_channels, multiply
 
 __all__ = ["run", "layer_cycles", "broadcast_items"]
 
 # Bounds of one thread's memory: launches at a time, and words of their activation memories.
 _CHUNK = 256
 _MEMORY = 1 << 23
-
-
-@compiled
-def _accumulate(x, indptr, rows, weights, acc):
-    """acc int64 [vectors, m] += W x, entry by entry; x int64 [vectors, n]."""
-    for vector in range(len(x)):
-        sums = acc[vector]
-        for j in range(x.shape[1]):
-            act = x[vector, j]
-            if act != 0:
-                for k in range(indptr[j], indptr[j + 1]):
-                    sums[rows[k]] += act * np.int64(weights[k])
+# Activations or accumulators that a thread works on together, so that they stay in its cache.
+_CELLS = 1 << 18
 
 
 def _seen(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> np.ndarray:
-    """What the scan reads, int64 [launches, vectors, rows x PEs].
+    """What the scan reads, int16 [launches, vectors, rows x PEs].
 
-    memory : int64 [launches, rows of activation memory, PEs].
+    memory : int16 [launches, rows of activation memory, PEs].
     """
     launches, _, pes = memory.shape
     walk = tile.walk
@@ -49,16 +41,16 @@ def _seen(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> np.ndar
         part = memory[:, walk.origin:walk.origin + vectors * walk.rows]
         return part.reshape(launches, vectors, walk.rows * pes)
     address, inside = walk.addresses(vectors, half_rows(config) * 2)
-    padding = int_range(config.act_width)[0] if tile.maximum else 0
-    seen = np.where(inside[..., None], memory[:, np.where(inside, address, 0)], padding)
+    seen = memory[:, np.where(inside, address, 0)]
+    seen[:, ~inside] = int_range(config.act_width)[0] if tile.maximum else 0
     return seen.reshape(launches, vectors, walk.rows * pes)
 
 
 def _write_back(tile: DecodedTile, part: DecodedPart, acc: np.ndarray, config: ArrayConfig,
                 saturated: np.ndarray) -> np.ndarray:
-    """Outputs of accumulators int64 [launches, vectors, m], of the same shape.
+    """Outputs of accumulators int64 [vectors, m], of the same shape.
 
-    Adds the number of saturated outputs to ``saturated``, int64 [launches, PEs].
+    Adds the number of each vector's saturated outputs to ``saturated``, int64 [vectors, PEs].
     """
     scaled = rescale(acc, part.bias, part.multiplier, part.shift)
     at_an_end = is_saturated(scaled, relu=tile.relu, act_width=config.act_width)
@@ -67,98 +59,103 @@ def _write_back(tile: DecodedTile, part: DecodedPart, acc: np.ndarray, config: A
     return clamp(scaled, relu=tile.relu, act_width=config.act_width)
 
 
-def _run_matrix(tile: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-                counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
-    """Matrix-vector products: all PEs of a broadcast get every non-zero activation.
+def _outputs(tile: DecodedTile, part: DecodedPart, x: np.ndarray, config: ArrayConfig
+             ) -> tuple[np.ndarray, np.ndarray]:
+    """What a part writes for its vectors, int16 [vectors, m], and how many of each vector's
+    outputs saturated in each PE, int64 [vectors, PEs].
 
-    seen : int64 [launches, vectors, rows x PEs]; the other arrays are filled.
+    x : int16 [vectors, rows x PEs].
     """
-    x = np.ascontiguousarray(seen[..., :tile.counts.shape[1]])
-    all_cycles(x, tile.counts, tile.fillers, tile.shape, Latencies.of(Timing(config)), cycles,
-               counters)
-    clusters = len(tile.parts)
-    for number, part in enumerate(tile.parts):
-        mine = slice(number, None, clusters)        # vectors that this cluster takes
-        taken = np.ascontiguousarray(x[:, mine])
-        sums = np.zeros((*taken.shape[:2], part.channels), np.int64)
-        _accumulate(taken.reshape(-1, x.shape[2]), part.indptr, part.rows, part.weights,
-                    sums.reshape(-1, part.channels))
-        pes = slice(number * part.pes, (number + 1) * part.pes)
-        acts[:, mine, :part.channels] = _write_back(tile, part, sums, config, saturated[:, pes])
+    outputs = np.empty((len(x), part.channels), np.int16)
+    saturated = np.zeros((len(x), part.pes), np.int64)
+    step = max(1, _CELLS // max(x.shape[1], part.channels))
+    for first in range(0, len(x), step):
+        mine = slice(first, first + step)
+        acc = _accumulators(tile, part, x[mine], config)
+        outputs[mine] = _write_back(tile, part, acc, config, saturated[mine])
+    return outputs, saturated
 
 
-@compiled
-def _accumulate_local(x, indptr, rows, weights, maximum, lowest, acc):
-    """Fill acc int64 [vectors, m]: every PE takes its own activations of x int64 [vectors, rows,
-    PEs].
-
-    If there are fewer columns than rows, the columns serve all pixels in turn. With ``maximum``,
-    ``lowest`` is subtracted from the products, so that a cleared accumulator is below all of them.
-    """
-    lanes = rows % x.shape[2]
-    columns = len(indptr) - 1
-    for vector in range(len(x)):
-        sums = acc[vector]
-        for first in range(0, x.shape[1], columns):
-            for j in range(columns):
-                acts = x[vector, first + j]
-                for k in range(indptr[j], indptr[j + 1]):
-                    product = acts[lanes[k]] * np.int64(weights[k])
-                    if maximum:
-                        sums[rows[k]] = max(sums[rows[k]], product - lowest)
-                    else:
-                        sums[rows[k]] += product
+def _accumulators(tile: DecodedTile, part: DecodedPart, x: np.ndarray, config: ArrayConfig
+                  ) -> np.ndarray:
+    """int64 [vectors, m] of vectors x int16 [vectors, rows x PEs]."""
+    if not tile.local:
+        return multiply(x[:, :len(part.counts)], part)
+    by_row = x.reshape(len(x), tile.walk.rows, config.pes)
+    return accumulate_channels(by_row, part, maximum=tile.maximum,
+                               lowest=int_range(config.act_width)[0])
 
 
-def _run_local(tile: DecodedTile, seen: np.ndarray, config: ArrayConfig, cycles: np.ndarray,
-               counters: np.ndarray, saturated: np.ndarray, acts: np.ndarray) -> None:
-    """Channel by channel: every PE gets its own activations row by row, including zeros.
-
-    seen : int64 [launches, vectors, rows x PEs]; the other arrays are filled.
-    """
-    part, = tile.parts
-    vectors = seen.shape[1]
-    rows = tile.walk.rows
-    pes = config.pes
-    # Every row is an item, whatever its values are, so all launches take the same cycles.
-    items = np.ones((1, vectors, rows), np.int64)
-    repeats = (1, rows // len(part.counts), 1)
-    all_cycles(items, np.tile(tile.counts, repeats), np.tile(tile.fillers, repeats),
-               tile.shape, Latencies.of(Timing(config)), cycles[:1], counters[:1])
-    cycles[1:] = cycles[:1]
-    counters[1:] = counters[:1]
-    sums = np.zeros((*seen.shape[:2], part.channels), np.int64)
-    _accumulate_local(np.ascontiguousarray(seen).reshape(-1, rows, pes), part.indptr, part.rows,
-                      part.weights, tile.maximum, int_range(config.act_width)[0],
-                      sums.reshape(-1, part.channels))
-    acts[:] = _write_back(tile, part, sums, config, saturated)
+def _items(tile: DecodedTile, seen: np.ndarray) -> np.ndarray:
+    """What is broadcast in launches that read ``seen``, int16 [launches, vectors, rows x PEs]; in a
+    channel-wise tile, where every row is an item whatever its values are, in one of them."""
+    if tile.local:
+        return find_items(np.ones((tile.vectors, tile.walk.rows), bool))
+    n = tile.counts.shape[1]
+    return find_items((seen[..., :n] != 0).reshape(-1, n))
 
 
-def _run_tile(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig) -> LayerRun:
-    """Run one tile on the activation memories int64 [launches, rows, PEs], which it changes."""
-    launches = len(memory)
-    pes = config.pes
+def _time(tile: DecodedTile, items: np.ndarray, launches: int, config: ArrayConfig) -> Launches:
+    """Cycles and counters of launches with these items."""
+    lat = Latencies.of(Timing(config))
+    if not tile.local:
+        return time_launches(items, tile.vectors, tile.counts, tile.fillers, tile.shape, lat,
+                             launches=launches)
+    repeats = (1, tile.walk.rows // tile.counts.shape[1], 1)
+    one = time_launches(items, tile.vectors, np.tile(tile.counts, repeats),
+                        np.tile(tile.fillers, repeats), tile.shape, lat)
+    return Launches(np.repeat(one.cycles, launches), np.repeat(one.counters, launches, axis=0))
+
+
+class _Values(NamedTuple):
+    """Values of one tile in some launches, and the time that is still being computed."""
+    tile: DecodedTile
+    outputs: np.ndarray         # int64 [inputs, outputs]
+    saturated: np.ndarray       # int64 [launches, PEs]
+    times: list[Future[Launches]]
+
+
+def _run_tile(tile: DecodedTile, memory: np.ndarray, config: ArrayConfig, timers: Executor
+              ) -> _Values:
+    """Run one tile on the activation memories int16 [launches, rows, PEs], which it changes."""
+    launches, _, pes = memory.shape
     vectors = tile.vectors
-    cycles = np.empty(launches, np.int64)
-    counters = np.empty((launches, pes, len(COUNTERS)), np.int64)
-    saturated = np.zeros((launches, pes), np.int64)
     rows = tile.memory_rows
-    acts = np.zeros((launches, vectors, rows * pes), np.int64)
+    saturated = np.zeros((launches, pes), np.int64)
+    acts = np.zeros((launches, vectors, rows * pes), np.int16)
+    times = []
     # What windows see is much larger than the map, so they take one launch at a time.
     step = launches if tile.walk.positions == 1 else 1
-    execute = _run_local if tile.local else _run_matrix
+    clusters = len(tile.parts)
     for first in range(0, launches, max(1, step)):
-        part = slice(first, first + step)
-        execute(tile, _seen(tile, memory[part], config), config,
-                cycles[part], counters[part], saturated[part], acts[part])
-    assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
+        mine = slice(first, first + step)
+        seen = _seen(tile, memory[mine], config)
+        # Times need no values: other threads may compute them while the next tile runs.
+        times.append(timers.submit(_time, tile, _items(tile, seen), len(seen), config))
+        for number, part in enumerate(tile.parts):
+            taken = seen[:, number::clusters]           # vectors that this cluster takes
+            outputs, ends = _outputs(tile, part, taken.reshape(-1, seen.shape[2]), config)
+            in_part = slice(number * part.pes, (number + 1) * part.pes)
+            acts[mine, number::clusters, :part.channels] = outputs.reshape(
+                *taken.shape[:2], part.channels)
+            saturated[mine, in_part] = ends.reshape(*taken.shape[:2], part.pes).sum(axis=1)
 
     memory[:, _written_rows(tile)] = acts.reshape(launches, vectors, rows, pes)
     positions = tile.walk.positions
     outputs = acts[..., tile.places].reshape(
         launches * vectors // positions, positions * len(tile.places))
-    return LayerRun(name=tile.name, part=tile.part, outputs=outputs, cycles=cycles,
-                    counters=counters, saturated=saturated)
+    return _Values(tile, outputs.astype(np.int64), saturated, times)
+
+
+def _tile_run(values: _Values, pes: int) -> LayerRun:
+    """One tile's run, with its time."""
+    times = [future.result() for future in values.times]
+    cycles = np.concatenate([np.zeros(0, np.int64), *(time.cycles for time in times)])
+    counters = np.concatenate([np.zeros((0, pes, len(COUNTERS)), np.int64),
+                               *(time.counters for time in times)])
+    assert not counters.size or counters.min() >= 0, "a counter below zero: the recurrence is off"
+    return LayerRun(name=values.tile.name, part=values.tile.part, outputs=values.outputs,
+                    cycles=cycles, counters=counters, saturated=values.saturated)
 
 
 def _written_rows(tile: DecodedTile) -> np.ndarray:
@@ -175,7 +172,8 @@ def run(program: Program, x: ArrayLike, *, jobs: int = 1,
 
     Parameters
     ----------
-    jobs : threads that share the launches; the result does not depend on it.
+    jobs : threads that share the launches, and as many for the times, which run beside the values;
+        the result does not depend on it.
     tiles : what :func:`openeie.sim.fast.decoded.decode` returned for this program, to save
         decoding it again.
 
@@ -192,23 +190,39 @@ def run(program: Program, x: ArrayLike, *, jobs: int = 1,
     chunk = max(1, min(_CHUNK, _MEMORY // (program.act_rows * program.config.pes)))
     tasks = max(1, -(-launches // chunk), min(jobs, launches))
     edges = [vectors * (launches * task // tasks) for task in range(tasks + 1)]
-    with ThreadPoolExecutor(max(1, jobs)) as pool:
-        parts = list(pool.map(lambda first, end: _run_launches(program, tiles, x[first:end]),
-                              edges, edges[1:]))
+    with one_blas_thread(), ThreadPoolExecutor(max(1, jobs)) as pool, _timers(jobs) as timers:
+        parts = list(pool.map(
+            lambda first, end: _run_launches(program, tiles, x[first:end], timers),
+            edges, edges[1:]))
     return Run(engine="fast", config=program.config, tiles=tuple(map(_join, zip(*parts))))
 
 
-def _run_launches(program: Program, tiles: Sequence[DecodedTile], x: np.ndarray
+def _timers(jobs: int) -> Executor:
+    """What computes times: other threads beside the values', or with one job the same thread."""
+    return ThreadPoolExecutor(jobs) if jobs > 1 else _SameThread()
+
+
+class _SameThread(Executor):
+    """Does at once what it is given."""
+
+    def submit(self, call, /, *arguments, **options):       # noqa: D102
+        future: Future = Future()
+        future.set_result(call(*arguments, **options))
+        return future
+
+
+def _run_launches(program: Program, tiles: Sequence[DecodedTile], x: np.ndarray, timers: Executor
                   ) -> list[LayerRun]:
     """All tiles on inputs x int64 [batch, n] of some launches."""
     pes = program.config.pes
     launches = len(x) // program.vectors
-    memory = np.zeros((launches, program.act_rows, pes), np.int64)
+    memory = np.zeros((launches, program.act_rows, pes), np.int16)
     acts = program.network.layout(INPUT).memory(x, pes)
     rows = program.vectors * acts.shape[1] * acts.shape[2]
     first = program.input_origin
     memory[:, first:first + rows] = acts.reshape(launches, rows, pes)
-    return [_run_tile(tile, memory, program.config) for tile in tiles]
+    values = [_run_tile(tile, memory, program.config, timers) for tile in tiles]
+    return [_tile_run(one, pes) for one in values]
 
 
 def _join(parts: Sequence[LayerRun]) -> LayerRun:
@@ -227,12 +241,11 @@ def broadcast_items(x: ArrayLike) -> np.ndarray:
 
     x : activations [vectors, n] or [n].
     """
-    x = np.atleast_2d(np.asarray(x))
-    return find_columns((x != 0).astype(np.int64))
+    return find_items(np.atleast_2d(np.asarray(x)) != 0)
 
 
 def layer_cycles(items: ArrayLike, counts: ArrayLike, fillers: ArrayLike, *, config: ArrayConfig,
-                 outputs: int) -> tuple[int, np.ndarray]:
+                 outputs: int, counted: bool = True) -> tuple[int, np.ndarray | None]:
     """Cycles and counters of one launch of a linear layer, without its weights: for sweeps.
 
     Parameters
@@ -242,11 +255,12 @@ def layer_cycles(items: ArrayLike, counts: ArrayLike, fillers: ArrayLike, *, con
     config : its ``pes``, ``queue_depth`` and ``acc_banks`` count, and its encodings, on which the
         latencies depend.
     outputs : m, the number of outputs.
+    counted : whether counters are asked for; without them it takes a third of the time.
 
     Returns
     -------
     Cycles, and counters int64 [PEs, 7] in the order of
-    :data:`~openeie.core.array.counters.COUNTERS`.
+    :data:`~openeie.core.array.counters.COUNTERS`, or None.
 
     Raises
     ------
@@ -265,6 +279,6 @@ def layer_cycles(items: ArrayLike, counts: ArrayLike, fillers: ArrayLike, *, con
     shape = Shape(src_rows=-(-len(counts) // config.pes), acc_rows=-(-outputs // config.pes),
                   acc_banks=config.acc_banks, lanes=config.pes,
                   queue_depth=config.queue_depth)
-    counters = np.zeros((len(COUNTERS), config.pes), np.int64)
-    cycles = launch_cycles(items, counts, fillers, shape, Latencies.of(Timing(config)), counters)
-    return int(cycles), counters.T.copy()
+    times = time_launches(items, int(np.count_nonzero(items == TOKEN)), counts[None],
+                          fillers[None], shape, Latencies.of(Timing(config)), counted=counted)
+    return int(times.cycles[0]), None if times.counters is None else times.counters[0]

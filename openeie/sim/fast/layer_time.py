@@ -6,71 +6,36 @@ only.
 moves over the map itself, without addresses and without arithmetic on values. Both end in the same
 recurrence.
 """
-from typing import NamedTuple
-
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from ...core.array.config import ArrayConfig
-from ...core.array.counters import COUNTERS
 from ...core.array.timing import Timing
 from ...core.compile.program import TilePlan, Program
 from ...core.network.address_walk import AddressWalk
 from ...core.network.chain import lines_needed
-from .compiled import compiled
-from .recurrence import TOKEN, Latencies, Log, Shape, clustered_cycles, launch_cycles
+from .recurrence import TOKEN, Latencies, Log, Shape, find_items, time_launches
 
 __all__ = ["map_items", "plan_entries", "position_entries", "plan_cycles"]
 
 
-class _Window(NamedTuple):
-    """A walk's window as plain numbers for compiled code, see :class:`AddressWalk`."""
-    kernel_height: int
-    kernel_width: int
-    stride_y: int
-    stride_x: int
-    pad_top: int
-    pad_left: int
-    height: int
-    width: int
-    out_height: int
-    out_width: int
+def _windows(walk: AddressWalk, maps: np.ndarray) -> np.ndarray:
+    """What each position of a walk sees, bool [inputs x positions, rows x PEs].
 
-    @classmethod
-    def of(cls, walk: AddressWalk) -> "_Window":
-        return cls(*(int(getattr(walk, name)) for name in cls._fields))
-
-
-@compiled
-def _collect(first, columns, inputs, window, pixel_columns):
-    """Items of a window's walk over ``inputs`` maps, int32 [items].
-
-    first int64 [inputs x pixels + 1]: pixel p has the columns ``columns[first[p]:first[p + 1]]``,
-    int32. Each pixel of a kernel has ``pixel_columns`` columns of the matrix.
+    maps : bool [inputs, height, width, rows of a pixel x PEs].
     """
-    items = np.empty(0, np.int32)
-    size = 0
-    for store in (False, True):         # count, then write
-        size = 0
-        for image in range(inputs):
-            for position in range(window.out_height * window.out_width):
-                top = position // window.out_width * window.stride_y - window.pad_top
-                left = position % window.out_width * window.stride_x - window.pad_left
-                for k in range(window.kernel_height * window.kernel_width):
-                    y = top + k // window.kernel_width
-                    x = left + k % window.kernel_width
-                    if not (0 <= y < window.height and 0 <= x < window.width):
-                        continue
-                    pixel = (image * window.height + y) * window.width + x
-                    if store:
-                        for c in range(first[pixel], first[pixel + 1]):
-                            items[size + c - first[pixel]] = k * pixel_columns + columns[c]
-                    size += first[pixel + 1] - first[pixel]
-                if store:
-                    items[size] = TOKEN
-                size += 1
-        if not store:
-            items = np.empty(size, np.int32)
-    return items
+    # Every window lies in this frame, whose first line and column are those of the padding.
+    height = (walk.out_height - 1) * walk.stride_y + walk.kernel_height
+    width = (walk.out_width - 1) * walk.stride_x + walk.kernel_width
+    inputs, _, _, columns = maps.shape
+    framed = np.zeros((inputs, max(height, walk.pad_top + walk.height),
+                       max(width, walk.pad_left + walk.width), columns), bool)
+    framed[:, walk.pad_top:walk.pad_top + walk.height,
+           walk.pad_left:walk.pad_left + walk.width] = maps
+    views = sliding_window_view(framed[:, :height, :width],
+                                (walk.kernel_height, walk.kernel_width), axis=(1, 2))
+    seen = views[:, ::walk.stride_y, ::walk.stride_x].transpose(0, 1, 2, 4, 5, 3)
+    return seen.reshape(inputs * walk.positions, walk.rows * columns // walk.pixel_rows)
 
 
 def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
@@ -89,12 +54,7 @@ def map_items(program: Program, number: int, present: np.ndarray) -> np.ndarray:
     walk = plan.walk
     placed = program.network.source(plan.layer).memory(present, pes).reshape(
         len(present), -1, walk.width, walk.pixel_rows * pes)[:, _held_lines(program, plan)]
-    placed = placed.reshape(-1, walk.pixel_rows * pes)
-    pixels, columns = np.nonzero(placed)
-    in_pixel = np.bincount(pixels, minlength=len(placed))
-    first = np.concatenate([[0], np.cumsum(in_pixel)])
-    return _collect(first, columns.astype(np.int32), len(present), _Window.of(walk),
-                    placed.shape[1])
+    return find_items(_windows(walk, placed))
 
 
 def _held_lines(program: Program, plan: TilePlan) -> slice:
@@ -104,19 +64,6 @@ def _held_lines(program: Program, plan: TilePlan) -> slice:
         return slice(None)
     lines = lines_needed(window, plan.part.lines)       # a band
     return slice(lines.start, lines.stop)
-
-
-@compiled
-def _seen(items, vectors, n):
-    """Which activations gave these items, bool [vectors, n]."""
-    seen = np.zeros((vectors, n), np.bool_)
-    vector = 0
-    for column in items:
-        if column == TOKEN:
-            vector += 1
-        else:
-            seen[vector, column] = True
-    return seen
 
 
 def plan_entries(plan: TilePlan, config: ArrayConfig) -> tuple[np.ndarray, np.ndarray]:
@@ -158,18 +105,10 @@ def plan_cycles(plan: TilePlan, config: ArrayConfig, items: np.ndarray, counts: 
     log : filled with the times of each item, if given.
     """
     counts, fillers = _of_position(plan, counts, fillers)
-    shape = _plan_shape(plan, config)
-    lat = Latencies.of(Timing(config))
-    n, pes = counts.shape
-    counters = np.zeros((plan.clusters, len(COUNTERS), pes), np.int64)
-    counts = np.ascontiguousarray(counts, np.int32)
-    fillers = np.ascontiguousarray(fillers, np.int32)
-    if plan.clusters == 1:
-        cycles = launch_cycles(items, counts, fillers, shape, lat, counters[0],
-                              log)
-    else:
-        seen = _seen(items, int(np.count_nonzero(items == TOKEN)), n)
-        copies = (plan.clusters, 1, 1)
-        cycles = clustered_cycles(seen, np.tile(counts, copies), np.tile(fillers, copies), shape,
-                                  lat, counters, log)
-    return int(cycles), counters.transpose(0, 2, 1).reshape(-1, len(COUNTERS))
+    copies = (plan.clusters, 1, 1)
+    times = time_launches(
+        items, int(np.count_nonzero(items == TOKEN)),
+        np.ascontiguousarray(np.tile(counts, copies), np.int32),
+        np.ascontiguousarray(np.tile(fillers, copies), np.int32),
+        _plan_shape(plan, config), Latencies.of(Timing(config)), log=log)
+    return int(times.cycles[0]), times.counters[0]

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the recurrence needs to know of an array and a tile, and its state."""
+"""What the recurrence needs to know of an array and a tile, and what it can log."""
 from typing import NamedTuple
 
 import numpy as np
 
 from ...core.array.timing import Timing
 
-__all__ = ["Latencies", "Log", "Shape", "Group"]
+__all__ = ["TOKEN", "Latencies", "Log", "Shape"]
+
+#: In place of a column number in a list of items: the end of a vector.
+TOKEN = -1
 
 
 class Latencies(NamedTuple):
@@ -45,31 +48,6 @@ class Shape(NamedTuple):
     queue_depth: int
     acc_banks: int
     lanes: int
-
-
-class Group(NamedTuple):
-    """State of the PEs that share a broadcast: of a cluster, or of the whole array.
-
-    Attributes
-    ----------
-    number : of the cluster; 0 if there are none.
-    known, read, pend : int64 [PEs]: X, S and Pend of docs/timing.md, of the last item.
-    free, freed : int64 [PEs]: the S that would follow without a bubble, and the one before.
-    pops : int64 [queue_depth], last pop of each item that is still in a queue.
-    clock : int64 [4]: L and T of the last item, number of items, whether a writeback is pending.
-    counters : int64 [7, PEs], in the order of :data:`~openeie.core.array.counters.COUNTERS`.
-    nothing : a token's entries: zeros, int32 [PEs].
-    """
-    number: int
-    known: np.ndarray
-    read: np.ndarray
-    freed: np.ndarray
-    free: np.ndarray
-    pend: np.ndarray
-    pops: np.ndarray
-    clock: np.ndarray
-    counters: np.ndarray
-    nothing: np.ndarray
 
 
 class Log(NamedTuple):

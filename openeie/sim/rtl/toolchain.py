@@ -19,9 +19,10 @@ from ...core.errors import ToolError
 from ...core.host.cache import cache_folder
 from ...core.host.extras import pip
 from ...core.sources import source_digest
+from ..compiler import compiler
 from ..processes import ended_by_signals, run_all
 
-__all__ = ["Verilator", "cached_build", "compiler", "verilator", "build_library"]
+__all__ = ["Verilator", "cached_build", "verilator", "build_library"]
 
 #: The oldest Verilator that has all of the options below; pyproject.toml requires it, too.
 _VERILATOR = (5, 40)
@@ -98,21 +99,6 @@ def _ask(program: str, *question: str) -> str:
 
 def _dotted(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]:03}"
-
-
-def compiler() -> str:
-    """Path of the C++ compiler: ``$CXX`` or ``g++``.
-
-    Raises
-    ------
-    ToolError : it is not on PATH.
-    """
-    name = os.environ.get("CXX", "g++")
-    path = shutil.which(name)
-    if path is None:
-        raise ToolError(f"no C++ compiler {name!r} on PATH: the rtl engine needs one; install "
-                        f"g++ (Debian: apt install g++), or name yours in CXX")
-    return path
 
 
 def cached_build(key: str, build: Callable[[Path], None]) -> Path:

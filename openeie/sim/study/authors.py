@@ -11,7 +11,7 @@ after its last entry, without a writeback. The result is a recurrence of the sam
 import numpy as np
 
 from ...core.errors import InputError
-from ..fast.compiled import compiled
+from ..fast.native.library import library
 from .workload import Workload, occupancy
 
 __all__ = ["TAIL", "authors_cycles", "bias_column"]
@@ -20,35 +20,40 @@ __all__ = ["TAIL", "authors_cycles", "bias_column"]
 TAIL = 7
 
 
-@compiled
-def _cycles(columns, counts, usable):
-    """Cycles of a vector: columns int32 [items] in broadcast order, counts int32 [n, PEs], usable
-    entries of a queue."""
+def _cycles_in_numpy(columns: np.ndarray, counts: np.ndarray, usable: int) -> int:
+    """The cycle after the last entry of a vector: columns int32 [items] in broadcast order, counts
+    int32 [n, PEs], usable entries of a queue. Compiled code computes the same, if there is any."""
     pes = counts.shape[1]
     free = np.zeros(pes, np.int64)              # the cycle after a PE's last entry so far
-    pops = np.full(usable, -1, np.int64)        # last pop of the items still in a queue
-    sent = np.int64(-1)
-    scanned = np.int64(0)
-    row = np.int64(0)
-    for k in range(len(columns)):
-        column = columns[k]
+    pops = [-1] * usable                        # last pop of the items still in a queue
+    sent = -1
+    scanned = 0
+    row = 0
+    before = 0                                  # the column before
+    for k, column in enumerate(columns.tolist()):
         if column // pes != row:
             # Rows in between take a cycle each, and so does the end of a row without a hit in its
             # last lane.
-            full = k > 0 and columns[k - 1] % pes == pes - 1
-            scanned += column // pes - row - (1 if full else 0)
+            is_full = k > 0 and before % pes == pes - 1
+            scanned += column // pes - row - is_full
             row = column // pes
         earliest = scanned if k == 0 else max(scanned, sent + 1)
         broadcast = max(earliest, pops[k % usable] + 1)
-        last = np.int64(0)
-        for i in range(pes):
-            pop = max(free[i], broadcast + 1)
-            free[i] = pop + max(counts[column, i], 1)
-            last = max(last, pop)
-        pops[k % usable] = last
+        pop = np.maximum(free, broadcast + 1)
+        free = pop + np.maximum(counts[column], 1)
+        pops[k % usable] = int(pop.max())
         sent = broadcast
         scanned = broadcast + 1
-    return np.max(free)
+        before = column
+    return int(free.max())
+
+
+def _cycles(columns: np.ndarray, counts: np.ndarray, usable: int) -> int:
+    """:func:`_cycles_in_numpy` by compiled code, if there is any."""
+    native = library()
+    if native is None:
+        return _cycles_in_numpy(columns, counts, usable)
+    return native.authors(columns, len(columns), counts, counts.shape[1], usable)
 
 
 def bias_column(n: int, pes: int) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..fast.compiled import compiled
+from ..fast.native.library import library
 from .workload import LayerTime
 
 __all__ = ["EVENT_PJ", "WORD_FIXED_PJ", "WORD_BIT_PJ", "LNZD_MW", "Energy", "events", "energy",
@@ -50,25 +50,30 @@ def word_pj(width: int) -> float:
     return WORD_FIXED_PJ + width * WORD_BIT_PJ
 
 
-@compiled
-def _words(columns, counts, slots):
+def _words(columns: np.ndarray, counts: np.ndarray, slots: int) -> int:
     """Reads of the entry memory: a PE keeps a word until it reads another one.
 
-    columns int32 [columns broadcast]; counts int32 [n, PEs]; ``slots`` entries a word.
+    columns int32 [columns broadcast], rising inside a vector; counts int32 [n, PEs]; ``slots``
+    entries a word.
     """
-    n, pes = counts.shape
-    first = np.zeros((n, pes), np.int64)
-    for j in range(1, n):
-        first[j] = first[j - 1] + counts[j - 1]
-    held = np.full(pes, -1)
+    native = library()
+    if native is None:
+        return _words_in_numpy(columns, counts, slots)
+    return native.words(columns, len(columns), counts, counts.shape[1], slots)
+
+
+def _words_in_numpy(columns: np.ndarray, counts: np.ndarray, slots: int) -> int:
+    """The same without a compiler."""
+    ends = np.cumsum(counts, axis=0, dtype=np.int64)
     total = 0
-    for j in columns:
-        for i in range(pes):
-            if counts[j, i]:
-                begin = first[j, i] // slots
-                end = (first[j, i] + counts[j, i] - 1) // slots
-                total += end - begin + (begin != held[i])
-                held[i] = end
+    for end_of_column, count in zip(ends.T, counts.T):
+        has_entries = count[columns] > 0
+        mine = columns[has_entries]
+        end = end_of_column[mine]
+        first_word = (end - count[mine]) // slots
+        last_word = (end - 1) // slots
+        held = np.append(-1, last_word[:-1])
+        total += int(np.sum(last_word - first_word) + np.count_nonzero(first_word != held))
     return total
 
 
@@ -81,7 +86,7 @@ def words_read(time: LayerTime, word_width: int | None = None, encoding: str = "
     """
     width = word_width or time.config.word_width
     slots = width // time.config.entry_widths[encoding]
-    return int(_words(time.columns, time.counts, slots))
+    return _words(time.columns, time.counts, slots)
 
 
 def events(time: LayerTime, encoding: str = "codebook") -> dict[str, int]:

@@ -16,9 +16,9 @@ from ...core.array.counters import COUNTERS
 from ...core.errors import ConfigError, InputError
 from ...core.network.graph import Linear, Network
 from ...core.numbers.fixed import int_range
-from ...core.numbers.sparse import SparseWeights
-from ..fast.compiled import compiled
+from ...core.numbers.sparse import SparseWeights, by_column
 from ..fast.fast import broadcast_items, layer_cycles
+from ..fast.native.library import library
 
 __all__ = ["Workload", "LayerTime", "load_balance", "occupancy", "random_workload"]
 
@@ -29,24 +29,6 @@ _LARGEST_ACT = 127
 _WEIGHTS = np.arange(-7, 8) * 16 + 8
 
 
-@compiled
-def _count(indptr, rows, longest, counts, fillers):
-    """Fill counts and fillers, int32 [n, PEs].
-
-    indptr int64 [n + 1], rows [weights] in order; ``longest``: the longest run of an entry.
-    """
-    pes = counts.shape[1]
-    last = np.empty(pes, np.int64)
-    for j in range(len(indptr) - 1):
-        last[:] = -1
-        for k in range(indptr[j], indptr[j + 1]):
-            local, pe = np.divmod(np.int64(rows[k]), np.int64(pes))
-            padding = (local - last[pe] - 1) // (longest + 1)
-            counts[j, pe] += padding + 1
-            fillers[j, pe] += padding
-            last[pe] = local
-
-
 def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndarray, np.ndarray]:
     """Entries of each column and PE, and the fillers among them, int32 [n, PEs] each.
 
@@ -55,10 +37,31 @@ def occupancy(weights: SparseWeights, pes: int, run_width: int) -> tuple[np.ndar
 
     run_width : bits of a run.
     """
-    counts = np.zeros((weights.shape[1], pes), np.int32)
+    n = weights.shape[1]
+    native = library()
+    if native is None:
+        return _occupancy_in_numpy(weights, pes, run_width)
+    counts = np.zeros((n, pes), np.int32)
     fillers = np.zeros_like(counts)
-    _count(weights.indptr, weights.rows, (1 << run_width) - 1, counts, fillers)
+    native.occupancy(weights.indptr, weights.rows, n, pes, (1 << run_width) - 1, counts, fillers)
     return counts, fillers
+
+
+def _occupancy_in_numpy(weights: SparseWeights, pes: int, run_width: int
+                        ) -> tuple[np.ndarray, np.ndarray]:
+    """The same without a compiler."""
+    n = weights.shape[1]
+    row, pe = np.divmod(weights.rows.astype(np.int64), pes)
+    group = weights.columns * pes + pe
+    order = np.argsort(group, kind="stable")
+    row = row[order]
+    group = group[order]
+    gap = row.copy()
+    gap[1:] -= np.where(group[1:] == group[:-1], row[:-1] + 1, 0)
+    padding = gap >> run_width
+    fillers = np.bincount(group, weights=padding, minlength=n * pes).astype(np.int32)
+    counts = np.bincount(group, minlength=n * pes).astype(np.int32) + fillers
+    return counts.reshape(n, pes), fillers.reshape(n, pes)
 
 
 def load_balance(counters: np.ndarray) -> float:
@@ -156,17 +159,20 @@ class Workload:
         InputError : weights that are not [m, n], not finite, or beyond 16 bits; activations that
             do not fit the weights.
         """
-        w = _integers(name, "weights", weights)
+        w = np.asarray(weights)
         if w.ndim != 2 or not w.size:
             raise InputError(f"layer {name!r}: weights must be [m, n], not {list(w.shape)}")
-        table = np.append(0, np.setdiff1d(w, 0))
-        if len(table) > _CODES:
-            return cls(name=name, weights=SparseWeights.from_dense(w),
-                       acts=_integers(name, "activations", acts))
-        order = np.argsort(table)
-        codes = order[np.searchsorted(table, w, sorter=order)]
-        return cls(name=name, weights=SparseWeights.from_codes(codes, table),
-                   acts=_integers(name, "activations", acts))
+        _check_numbers(name, "weights", w)
+        indptr, rows, kept = by_column(w)
+        kept = _whole(kept).astype(np.int16)
+        table = np.unique(kept)
+        codes = codebook = None
+        if len(table) < _CODES:
+            codebook = np.append(0, table)
+            codes = np.searchsorted(table, kept) + 1
+        return cls(name=name, acts=_integers(name, "activations", acts),
+                   weights=SparseWeights(shape=w.shape, indptr=indptr, rows=rows, values=kept,
+                                         codes=codes, codebook=codebook))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -220,28 +226,39 @@ class Workload:
                                       multiplier=np.full(m, 1 << 14), shift=np.full(m, 30)),))
 
 
-def _integers(name: str, what: str, values: ArrayLike) -> np.ndarray:
-    """``what`` of layer ``name`` as int64: integers as they are, floats scaled to 16 bits."""
-    array = np.asarray(values)
+def _check_numbers(name: str, what: str, array: np.ndarray) -> None:
+    """``what`` of layer ``name`` must be finite floats, or integers of 16 bits.
+
+    The extremes tell whether they are, without a copy of the array.
+    """
+    if array.dtype.kind not in "fiu":
+        raise InputError(f"layer {name!r}: {what} must be integers or floats, not {array.dtype}")
+    low, high = int_range(16)
+    smallest = array.min(initial=0)
+    largest = array.max(initial=0)
     if array.dtype.kind == "f":
-        if not np.isfinite(array).all():
+        if not (np.isfinite(smallest) and np.isfinite(largest)):
             where = np.argwhere(~np.isfinite(array))[0].tolist()
             raise InputError(f"layer {name!r}: {what} must be finite; {where} is "
                              f"{array[tuple(where)]}")
-        array = _scaled(array)
-    elif array.dtype.kind not in "iu":
-        raise InputError(f"layer {name!r}: {what} must be integers or floats, not {array.dtype}")
-    low, high = int_range(16)
-    beyond = np.argwhere((array < low) | (array > high))
-    if len(beyond):
-        where = beyond[0].tolist()
+    elif smallest < low or largest > high:
+        where = np.argwhere((array < low) | (array > high))[0].tolist()
         raise InputError(f"layer {name!r}: {what} must be in {low} .. {high}; {where} is "
                          f"{array[tuple(where)]}")
-    return array.astype(np.int64)
 
 
-def _scaled(array: np.ndarray) -> np.ndarray:
-    """Floats scaled and rounded so that the largest becomes 32767; only 0 becomes 0."""
+def _integers(name: str, what: str, values: ArrayLike) -> np.ndarray:
+    """``what`` of layer ``name`` as int64: integers as they are, floats scaled to 16 bits."""
+    array = np.asarray(values)
+    _check_numbers(name, what, array)
+    return _whole(array).astype(np.int64)
+
+
+def _whole(array: np.ndarray) -> np.ndarray:
+    """Integers as they are; floats scaled and rounded so that the largest becomes 32767. Only 0
+    becomes 0."""
+    if array.dtype.kind != "f":
+        return array
     array = array.astype(np.float64)        # half precision cannot hold 32767
     largest = np.abs(array).max(initial=0)
     scaled = np.rint(array / (largest or 1) * int_range(16)[1])

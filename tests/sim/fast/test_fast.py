@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """``fast``: its cycles and counters against the stepper, its values against ``golden``."""
 import dataclasses
+from concurrent.futures import Executor
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -15,10 +17,12 @@ from openeie.core.errors import EncodingError, InputError
 from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.fast import fast
+from openeie.sim.fast.blas import one_blas_thread
 from openeie.sim.fast.decoded import decode
-from openeie.sim.fast.recurrence import Latencies, Shape, all_cycles
+from openeie.sim.fast.recurrence import Latencies, Shape, find_items, time_launches
 from openeie.sim.random.cases import case
 from support.stepper import step_layer
+from threadpoolctl import ThreadpoolController
 
 CONFIG = ArrayConfig(pes=3, queue_depth=2, encodings=("csr",))
 
@@ -83,8 +87,8 @@ def test_clusters_equal_the_stepper(clusters):
                       acc_banks=config.acc_banks, queue_depth=config.queue_depth)
         parts = [np.ascontiguousarray(array.reshape(len(array), clusters, size).swapaxes(0, 1),
                                       dtype=np.int32) for array in (counts, fillers)]
-        cycles, counters = np.zeros(1, np.int64), np.zeros((1, config.pes, len(COUNTERS)), np.int64)
-        all_cycles(x[None], *parts, shape, Latencies.of(timing), cycles, counters)
+        cycles, counters = time_launches(find_items(x != 0), len(x), *parts, shape,
+                                         Latencies.of(timing))
         assert (int(cycles[0]), counters[0].tolist()) == stepped, f"seed {seed}"
         seen += counters[0].sum(axis=0)
     assert seen.all(), "a counter was never compared with anything but 0"
@@ -171,6 +175,36 @@ def test_jobs_and_decoding_once_change_nothing():
     assert one.tiles[0].cycles.shape == (700,)
     one.compare(fast.run(program, x, jobs=2))
     one.compare(fast.run(program, x, tiles=decode(program)))
+
+
+class Late(Executor):
+    """Does nothing before the result is asked for, as a thread may that gets no processor."""
+
+    def submit(self, call, /, *arguments):
+        return SimpleNamespace(result=lambda: call(*arguments))
+
+
+@pytest.mark.parametrize("number", range(4))
+def test_times_may_come_late(monkeypatch, number):
+    """When the maps that a tile has read are long overwritten."""
+    drawn = [case(47, number, index) for index in range(6)]
+    runs = [fast.run(one.program, one.x) for one in drawn]
+    monkeypatch.setattr(fast, "_timers", lambda jobs: Late())
+    for one, run in zip(drawn, runs):
+        run.compare(fast.run(one.program, one.x))
+
+
+def test_blas_has_its_threads_again_after_runs_that_overlap():
+    def threads():
+        return [library["num_threads"] for library in ThreadpoolController().info()]
+    before = threads()
+    one, other = one_blas_thread(), one_blas_thread()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert set(threads()) <= {1}
+    other.__exit__(None, None, None)
+    assert threads() == before
 
 
 def test_cycles_are_those_of_the_layer_alone():
