@@ -187,9 +187,6 @@ void openeie_reset(void* handle) {
     h->tick();  // the reset is registered
 }
 
-// Whether this library can write and read memories directly.
-int openeie_direct(void) { return OPENEIE_QUICK; }
-
 // Writes records through the port; returns how many were taken before `limit` cycles passed.
 uint64_t openeie_load(void* handle, const Record* records, uint64_t count, uint64_t limit) {
     Harness* h = of(handle);

@@ -8,6 +8,7 @@ steps say what cannot:
 - :func:`in_place` assigns registers where their conditions are, so that one that keeps its value
   costs nothing;
 - :func:`asleep` skips the registers of a block while nothing moves in it;
+- :func:`inward` skips the logic that only such registers need;
 - :func:`only_if` skips logic without registers while nothing reads its results;
 - :func:`common_inputs` lets PEs look at what all of them are told, instead of copying it for each;
 - :func:`both_edges` makes each change of the clock a cycle, so that a cycle is evaluated once.
@@ -16,7 +17,7 @@ No output of the array differs in any cycle (``tests/sim/rtl/test_quick.py`` com
 A waveform shows the Verilog as it was converted.
 """
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...core.array.config import ENCODINGS
@@ -25,7 +26,7 @@ from ...core.errors import ToolError
 __all__ = ["Module", "parse", "quicken"]
 
 _NAME = r"(?:\\\S+|[A-Za-z_]\w*)"
-_TARGET = re.compile(rf"(?m)^ +({_NAME}) *(\[[^]]*\] *)?= ")
+_TARGET = re.compile(rf"(?m)^ +(?:assign )?({_NAME}) *(\[[^]]*\] *)?= ")
 _WRITTEN = re.compile(rf"(?m)^ +({_NAME}) *(\[.*?\] *)?<= ")
 _KEYWORDS = {"assign", "always", "begin", "end", "if", "else", "case", "casez", "default",
              "endcase"}
@@ -74,7 +75,7 @@ def in_place(module: Module, apart: Iterable[str] = ()) -> None:
     apart = set(apart)
     computed: dict[str, int] = {}
     for index, item in enumerate(module.items):
-        targets = {match[1] for match in _TARGET.finditer(item)}
+        targets = _targets(item)
         if item.startswith("  always @* begin") and len(targets) == 1:
             computed[targets.pop()] = index
     text = module.text
@@ -133,7 +134,7 @@ def asleep(module: Module, awake: str, only: Iterable[str] = ()) -> None:
     """
     memories = re.findall(rf"(?m)^  reg [^;\n]*?({_NAME}) +\[\d+:0\];", module.text)
     for index, item in enumerate(module.items):
-        written = {match[1] for match in _WRITTEN.finditer(item)}
+        written = _written(item)
         if not written or written & set(memories):
             continue
         if not only or written & set(only):
@@ -156,7 +157,7 @@ def followers(module: Module, sources: Iterable[str]) -> set[str]:
     while grown:
         grown = False
         for item in module.items:
-            targets = {match[1] for match in [*_TARGET.finditer(item), *_WRITTEN.finditer(item)]}
+            targets = _targets(item) | _written(item)
             if targets <= known or not item.startswith(("  assign", "  always")):
                 continue
             if _names(item) - targets <= known:
@@ -176,51 +177,100 @@ def only_if(module: Module, condition: str) -> None:
 
     They are undefined otherwise. All of it becomes one process, in the order of its inputs.
     """
-    pieces = {}
-    kept = []
-    for item in module.items:
-        if item.startswith("  assign "):
-            pieces[item] = "    " + item.strip().removeprefix("assign ")
-        elif item.startswith("  always @*"):
-            pieces[item] = "\n".join(_body(item))
-        else:
-            kept.append(item)
-    targets = {item: {match[1] for match in _TARGET.finditer("    " + body.lstrip())}
-               for item, body in pieces.items()}
-    ordered = _in_order(module, pieces, targets)
-    names = sorted(set().union(*targets.values()))
-    for index, item in enumerate(kept):
-        match = re.fullmatch(rf"  wire (.*?)({_NAME}) *;", item)
-        if match is not None and match[2] in names:
-            kept[index] = f"  reg {match[1]}{match[2]} ;"
+    logic = _logic(module)
+    names = sorted(set().union(*(_targets(item) for item in logic)))
+    lines = [line for item in _in_order(module, logic) for line in _statements(item)]
     undefined = [f"      {name} = 'x;" for name in names]
-    module.items[:] = [*kept, "\n".join([
-        "  always @* begin", f"    if ({condition}) begin", *(pieces[item] for item in ordered),
-        "    end else begin", *undefined, "    end", "  end"])]
+    _remove(module, logic, names)
+    module.items.append("\n".join([
+        "  always @* begin", f"    if ({condition}) begin", *lines, "    end else begin",
+        *undefined, "    end", "  end"]))
 
 
-def _body(process: str) -> list[str]:
-    """The statements of a combinational process."""
-    lines = process.split("\n")[1:]
-    if process.startswith("  always @* begin"):
+def inward(module: Module, register: str) -> None:
+    """Move logic into the process of ``register``, if nothing else needs its results.
+
+    So it is skipped with the process.
+    """
+    process = next(item for item in module.items
+                   if register in _written(item) and item.startswith("  always"))
+    logic = _logic(module)
+    others = [item for item in module.items if item is not process and item not in logic
+              and not re.match(r"  (wire|reg|input) ", item)]
+    elsewhere = _needed(logic, others)
+    inside = [item for item in _needed(logic, [process]) if item not in elsewhere]
+    first, guard, *lines = process.split("\n")
+    module.items[module.items.index(process)] = "\n".join([
+        first, guard, *(line for item in _in_order(module, inside) for line in _statements(item)),
+        *lines])
+    _remove(module, inside, set().union(*(_targets(item) for item in inside)))
+
+
+def _needed(logic: list[str], readers: list[str]) -> list[str]:
+    """The combinational items whose results ``readers`` use, in whatever number of steps."""
+    found: list[str] = []
+    text = "\n".join(readers)
+    while text:
+        new = [item for item in logic
+               if item not in found and any(uses(name, text) for name in _targets(item))]
+        found += new
+        text = "\n".join(new)
+    return found
+
+
+def _logic(module: Module) -> list[str]:
+    """The items without registers: assignments and combinational processes."""
+    return [item for item in module.items if item.startswith(("  assign ", "  always @*"))]
+
+
+def _targets(item: str) -> set[str]:
+    """What a combinational item assigns."""
+    names = {match[1] for match in _TARGET.finditer(item)}
+    for parts in re.findall(r"(?m)^ +(?:assign )?\{([^}]*)\} *= ", item):
+        names |= set(re.findall(_NAME, parts))
+    return names
+
+
+def _written(item: str) -> set[str]:
+    """The registers and memories that a process assigns."""
+    return {match[1] for match in _WRITTEN.finditer(item)}
+
+
+def _statements(item: str) -> list[str]:
+    """An assignment or a combinational process as lines of another process."""
+    if item.startswith("  assign "):
+        return ["    " + item.strip().removeprefix("assign ")]
+    lines = item.split("\n")[1:]
+    if item.startswith("  always @* begin"):
         lines = [line for line in lines[:-1] if "$verilog_backend" not in line]
     return lines
 
 
-def _in_order(module: Module, pieces: dict[str, str], targets: dict[str, set[str]]) -> list[str]:
-    """The pieces so that each comes after those whose targets it reads."""
-    left = list(pieces)
+def _in_order(module: Module, logic: list[str]) -> list[str]:
+    """Combinational items so that each comes after those whose targets it reads."""
+    left = list(logic)
+    targets = {item: _targets(item) for item in left}
     ordered: list[str] = []
     while left:
-        open_targets = set().union(*(targets[item] for item in left))
+        unknown = set().union(*(targets[item] for item in left))
         ready = [item for item in left
-                 if not any(uses(name, pieces[item]) for name in open_targets - targets[item])]
+                 if not any(uses(name, item) for name in unknown - targets[item])]
         if not ready:
             raise ToolError(f"the logic of the module {module.name} has a loop, so it cannot be "
                             f"put in order; report this with the configuration")
         ordered += ready
         left = [item for item in left if item not in ready]
     return ordered
+
+
+def _remove(module: Module, logic: list[str], names: Iterable[str]) -> None:
+    """Take out items whose targets, ``names``, a process now assigns."""
+    kept = [item for item in module.items if item not in logic]
+    for index, item in enumerate(kept):
+        match = re.fullmatch(rf"  wire (.*?)({_NAME}) *;", item)
+        if match is not None and match[2] in names:
+            kept[index] = f"  reg {match[1]}{match[2]} ;"
+    module.items[:] = kept
 
 
 def common_inputs(modules: dict[str, Module], pe: str, array: str, path: str) -> None:
@@ -342,7 +392,9 @@ def _sleeping_writeback(modules: dict[str, Module], blocks: str) -> None:
     writeback = modules[f"{blocks}.writeback"]
     _tell(modules, f"{blocks}.writeback", "requantise", "row_awake", "row_awake")
     asleep(writeback, "row_awake")
+    inward(writeback, "phase")
     asleep(modules[f"{blocks}.writeback.requantise"], "row_awake")
+    inward(modules[f"{blocks}.writeback.requantise"], "running")
     _stay_awake(writeback, "row", "~layer_runs | layer_start | vector_start | read_en | writing "
                                   "| reset | rst")
 
