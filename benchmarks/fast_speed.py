@@ -2,22 +2,31 @@
 """Speed of the engine ``fast`` in PE-cycles per second, as JSON; ``--rtl`` compares with ``rtl``.
 
     python benchmarks/fast_speed.py [--rtl] [--images N] [--seconds S] [--seed S]
+        [--baseline FOLDER]
 
 Weights and activations are random, with the densities of EIE's Table III. A rate is simulated
 cycles x PEs / seconds of one thread: the best of as many repetitions as fit in ``--seconds``.
 Decoding the memory images is timed once, separately. ``encode_seconds`` is the time from dense
 matrices of codebook slots to packed entry words. ``memory_of_encoded`` is the memory of the decoded
-layers, and the peak while decoding, divided by the bytes of entries and pointers.
+layers, and the peak while decoding, divided by the bytes of entries and pointers. ``start_up`` is a
+process that takes VGG-6 from dense float32 weights to its first run: CPU seconds by step, and the
+memory that it needs beside the dense weights, as a multiple of them. ``--baseline`` runs the same
+in a checkout of another commit and adds ratios (``baseline.py``).
 """
 import argparse
 import json
 import platform
+import resource
+import subprocess
+import sys
 import time
 import tracemalloc
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from baseline import with_baseline
 
 from openeie.cli.common import one_line_errors
 from openeie.core.array.config import ArrayConfig, preset
@@ -31,6 +40,7 @@ from openeie.core.run import LayerRun, Run
 from openeie.sim.fast import fast
 from openeie.sim.fast.decoded import decode
 from openeie.sim.rtl.drive import read_counters, read_outputs
+from openeie.sim.study.workload import Workload
 
 #: name: preset, sizes of layers, weight densities, activation density, images.
 CASES = {
@@ -104,12 +114,13 @@ def memory(program: Program) -> dict[str, float]:
     return {"decoded": held / encoded, "peak": peak / encoded}
 
 
-def timed_only(program: Program, layers: Sequence, acts: Sequence[np.ndarray]) -> int:
+def timed_only(program: Program, layers: Sequence, acts: Sequence[np.ndarray], *, counted: bool
+               ) -> int:
     """PE-cycles of all layers, without values: the inputs ``acts`` of each layer are known."""
     config = program.config
     return config.pes * sum(
         fast.layer_cycles(fast.broadcast_items(vector), layer.counts[0], layer.fillers[0],
-                          config=config, outputs=tile.channels)[0]
+                          config=config, outputs=tile.channels, counted=counted)[0]
         for tile, layer, x in zip(program.tiles, layers, acts) for vector in x)
 
 
@@ -130,13 +141,16 @@ def measure(name: str, images: int | None, seconds: float, seed: int, rtl: bool)
     pe_cycles = int(run.cycles.sum()) * config.pes
     few = slice(0, 200)
     acts = [x[few], *(layer.outputs[few] for layer in run.tiles[:-1])]
-    timed_cycles, timing = best_of(lambda: timed_only(program, layers, acts), seconds)
+    timed_cycles, timing = best_of(
+        lambda: timed_only(program, layers, acts, counted=False), seconds)
+    _, counting = best_of(lambda: timed_only(program, layers, acts, counted=True), seconds)
     result = {
         "case": name, "preset": preset_name, "images": len(x), "cycles": int(run.cycles.sum()),
         "pe_cycles": pe_cycles, "decode_seconds": decode_seconds,
         "encode_seconds": encode_dense(network, config, seconds),
         "memory_of_encoded": memory(program),
         "timing_only_pe_cycles_per_second": timed_cycles / timing,
+        "with_counters_pe_cycles_per_second": timed_cycles / counting,
         "with_values_seconds": with_values,
         "with_values_pe_cycles_per_second": pe_cycles / with_values,
         "utilisation": [layer.utilisation for layer in run.tiles],
@@ -188,6 +202,40 @@ def compare_rtl(program: Program, x: np.ndarray, run: Run) -> dict:
             "pe_cycles_per_second": pe_cycles / seconds}
 
 
+def start_up(seed: int) -> dict:
+    """VGG-6, 25088 x 4096 with 4 % of its weights, from a dense matrix to its first run."""
+    rng = np.random.default_rng(seed)
+    dense = np.zeros((4096, 25088), np.float32)
+    kept = dense.size // 25
+    weights = np.linspace(-1, 1, 16)[:15].astype(np.float32)
+    dense.reshape(-1)[rng.integers(0, dense.size, kept)] = rng.choice(weights, kept)
+    x = rng.random(25088) * (rng.random(25088) < 0.183)
+    config = preset("EIE64").replace(entry_depth=1 << 17, pointer_depth=1 << 17)
+    seconds = {}
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+    def step(name: str, call: Callable[[], Any]) -> Any:
+        began = time.process_time()
+        result = call()
+        seconds[name] = time.process_time() - began
+        return result
+
+    layer = step("from_dense", lambda: Workload.from_dense(dense, x))
+    program = step("compile", lambda: compile_network(layer.network(), config))
+    tiles = step("decode", lambda: decode(program))
+    step("run", lambda: fast.run(program, layer.acts, tiles=tiles))
+    more = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    return {"cpu_seconds": seconds | {"all": sum(seconds.values())},
+            "memory_of_dense": more * 1024 / dense.nbytes}
+
+
+def start_up_alone(seed: int) -> dict:
+    """:func:`start_up` in a process of its own, whose peak of memory is its own, too."""
+    done = subprocess.run([sys.executable, __file__, "--start-up", "--seed", str(seed)],
+                          check=True, capture_output=True, text=True)
+    return json.loads(done.stdout)
+
+
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -196,11 +244,23 @@ def main() -> None:
     parser.add_argument("--images", type=int, help="inputs of each case")
     parser.add_argument("--seconds", type=float, default=2.0, help="time for each rate")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--baseline", type=Path, help="a checkout to compare with")
+    parser.add_argument("--start-up", action="store_true", help="measure nothing but start_up")
     options = parser.parse_args()
+    if options.start_up:
+        print(json.dumps(start_up(options.seed)))
+        return
     cases = [measure(name, options.images, options.seconds, options.seed, options.rtl)
              for name in options.case or CASES]
-    print(json.dumps({"schema_version": 1, "machine": platform.machine(), "threads": 1,
-                      "numpy": np.__version__, "seed": options.seed, "cases": cases}, indent=2))
+    result = {"schema_version": 1, "machine": platform.machine(), "threads": 1,
+              "numpy": np.__version__, "seed": options.seed, "cases": cases,
+              "start_up": start_up_alone(options.seed)}
+    words = ["--seconds", str(options.seconds), "--seed", str(options.seed)]
+    if options.images:
+        words += ["--images", str(options.images)]
+    for case in options.case or ():
+        words += ["--case", case]
+    print(json.dumps(with_baseline(result, options.baseline, "fast_speed.py", words), indent=2))
 
 
 if __name__ == "__main__":

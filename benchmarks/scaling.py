@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """Time of a cycle-exact answer by broadcast columns and PEs, as JSON and as a chart.
 
-    python benchmarks/scaling.py [--seconds S] [--picture FILE.svg]
+    python benchmarks/scaling.py [--seconds S] [--picture FILE.svg] [--baseline FOLDER]
 
 Layers of 4096 outputs at 9 % density and of 512 to 8192 inputs, all of them broadcast, on 1 to 1024
 PEs. Only the recurrence is timed, in one thread: the best of as many repetitions as fit in
 ``--seconds``. If the cost is linear, a column costs the same in a long layer as in a short one,
-and its cost is a linear function of the PEs: ``fit`` is that function.
+and its cost is a linear function of the PEs: ``fit`` is that function. ``--baseline`` runs the same
+in a checkout of another commit and adds ratios (``baseline.py``).
 """
 import argparse
 import io
@@ -15,6 +16,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from baseline import with_baseline
 
 from openeie.cli.common import one_line_errors
 from openeie.cli.outputs import check_writable, write_atomically
@@ -90,13 +92,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=0.3, help="time for each point")
     parser.add_argument("--picture", type=Path, help="draw a chart to this file (.svg, .png)")
+    parser.add_argument("--baseline", type=Path, help="a checkout to compare with")
     options = parser.parse_args()
     check_writable(options.picture)
     points = measure(options.seconds)
     if options.picture:
         draw(points, options.picture)
-    print(json.dumps({"schema_version": 1, "threads": 1, "fit": fit(points),
-                      "points": points}, indent=2))
+    result = {"schema_version": 1, "threads": 1, "fit": fit(points), "points": points}
+    print(json.dumps(with_baseline(result, options.baseline, "scaling.py",
+                                   ["--seconds", str(options.seconds)]), indent=2))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the recurrence needs to know of an array and a tile, and what it can log."""
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ class Latencies(NamedTuple):
     counted: int
 
     @classmethod
+    @cache
     def of(cls, timing: Timing) -> "Latencies":
         """The latencies of one array."""
         return cls(*(int(getattr(timing, name)) for name in cls._fields))

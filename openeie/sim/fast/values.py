@@ -31,7 +31,7 @@ def multiply(x: np.ndarray, part: DecodedPart) -> np.ndarray:
     items = find_items(x != 0)
     wide = np.ascontiguousarray(x, np.int32)
     sums = np.zeros((len(x), part.channels), np.int64)
-    native.accumulate(items, len(x), wide, x.shape[1], part.indptr, part.rows,
+    native.accumulate(items, len(items), wide, x.shape[1], part.indptr, part.rows,
                       part.rows.itemsize > 2, part.weights, sums, part.channels)
     return sums
 

@@ -51,17 +51,35 @@ void fill(const uint64_t* words, int64_t length, const uint32_t* pointers, int64
         }
 }
 
+// Asks for the entries of a column some items ahead: columns are short and far apart, so that the
+// processor would not see them coming.
 template <typename Row>
-void accumulate(const int32_t* items, int64_t vectors, const int32_t* x, int64_t n,
+inline void prefetch(int32_t column, const int64_t* indptr, const Row* rows,
+                     const int16_t* weights) {
+    constexpr int64_t kLine = 64;
+    if (column < 0) return;             // a token
+    const int64_t first = indptr[column], end = indptr[column + 1];
+    for (int64_t k = first; k < end; k += kLine / int64_t(sizeof(Row)))
+        __builtin_prefetch(rows + k);
+    for (int64_t k = first; k < end; k += kLine / int64_t(sizeof(int16_t)))
+        __builtin_prefetch(weights + k);
+}
+
+template <typename Row>
+void accumulate(const int32_t* items, int64_t count, const int32_t* x, int64_t n,
                 const int64_t* indptr, const Row* rows, const int16_t* weights, int64_t* acc,
                 int64_t m) {
-    for (int64_t vector = 0; vector < vectors; vector++, x += n, acc += m) {
-        for (; *items >= 0; items++) {
-            const int64_t act = x[*items];
-            for (int64_t k = indptr[*items]; k < indptr[*items + 1]; k++)
-                acc[rows[k]] += act * weights[k];
+    constexpr int64_t kAhead = 3;
+    for (int64_t i = 0; i < count; i++) {
+        if (i + kAhead < count) prefetch(items[i + kAhead], indptr, rows, weights);
+        if (items[i] < 0) {             // a token: the next vector
+            x += n;
+            acc += m;
+            continue;
         }
-        items++;                        // the token
+        const int64_t act = x[items[i]];
+        const int64_t end = indptr[items[i] + 1];
+        for (int64_t k = indptr[items[i]]; k < end; k++) acc[rows[k]] += act * weights[k];
     }
 }
 
@@ -109,15 +127,16 @@ void openeie_fill_words(const uint64_t* words, int64_t length, const uint32_t* p
              weights);
 }
 
-// acc int64 [vectors, m] += W x, entry by entry, for the columns in `items`; x int32 [vectors, n].
-void openeie_accumulate(const int32_t* items, int64_t vectors, const int32_t* x, int64_t n,
+// acc int64 [vectors, m] += W x, entry by entry, for the columns in items [count]; x int32
+// [vectors, n].
+void openeie_accumulate(const int32_t* items, int64_t count, const int32_t* x, int64_t n,
                         const int64_t* indptr, const void* rows, int wide, const int16_t* weights,
                         int64_t* acc, int64_t m) {
     if (wide)
-        accumulate(items, vectors, x, n, indptr, static_cast<const int32_t*>(rows), weights, acc,
+        accumulate(items, count, x, n, indptr, static_cast<const int32_t*>(rows), weights, acc,
                    m);
     else
-        accumulate(items, vectors, x, n, indptr, static_cast<const uint16_t*>(rows), weights, acc,
+        accumulate(items, count, x, n, indptr, static_cast<const uint16_t*>(rows), weights, acc,
                    m);
 }
 

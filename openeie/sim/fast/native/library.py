@@ -26,7 +26,7 @@ class _Array:
             return ctypes.c_void_p()
         assert array.flags.c_contiguous and array.dtype in self.dtypes, \
             f"{array.dtype} with strides {array.strides} instead of {self.dtypes}"
-        return ctypes.c_void_p(array.ctypes.data)
+        return ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
 _BOOL = _Array(np.bool_)
