@@ -39,11 +39,23 @@ _FUNCTIONS = {
     "trace": (INT, POINTER, BYTES, BYTES, U64),
     "trace_cycles": (None, POINTER, INT, U64, U64),
     "trace_close": (INT, POINTER)}
+# Those of an array without a waveform.
+_DIRECT = {
+    "load_direct": (U64, POINTER, POINTER, U64, U64),
+    "read_direct": (U64, POINTER, U32, U32, U32, U64, POINTER),
+    "words": (U64, POINTER, U32),
+    "crc": (U32, POINTER)}
+
+# Memories behind the read port.
+_READABLE = (Target.ACT_A, Target.ACT_B, Target.COUNTER, Target.CYCLES)
+#: With fewer records than this, writing memories directly takes as long as the port.
+_FEW = 16
 
 
 def _gateware_digest() -> str:
     """Digest of the files on disk that the simulated array is made from."""
-    ours = ("harness.cpp", "verilog.py", "toolchain.py")
+    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "verilog.py",
+            "toolchain.py")
     return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
@@ -57,22 +69,46 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
     It comes from the cache if it is there; otherwise building it takes Verilator and the C++
     compiler, and up to some minutes.
 
-    trace : build the array so that it can write a waveform.
+    trace : build the array so that it can write a waveform. It is the gateware as it is. The other
+        one is rewritten for speed (:mod:`~openeie.sim.rtl.quick`), and its memories can be written
+        directly, once that has been proven to do the same as the ports
+        (:mod:`~openeie.sim.rtl.proof`).
 
     Raises
     ------
-    ToolError : Verilator or the C++ compiler is missing or failed, or the gateware's sources
-        changed since this process loaded them.
+    ToolError : Verilator or the C++ compiler is missing or failed, the gateware's sources changed
+        since this process loaded them, or a memory is not where it should be.
     """
-    def make(folder: Path) -> None:
-        from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
-        # An array with a waveform is larger, and optimising it takes longer than it saves.
-        build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP,
-                      shared=PE_MODULE, trace=trace, level="-O1" if trace else "-O2")
-        if _gateware_digest() != _GATEWARE:
-            raise ToolError("the sources of the gateware changed on disk since this process "
-                            "loaded them, so the build would mix two versions; run it again")
-    return cached_build("\0".join([config.digest, _GATEWARE, str(trace)]), make)
+    make = _make_traced if trace else _make_quick
+    return cached_build("\0".join([config.digest, _GATEWARE, str(trace)]),
+                        lambda folder: make(config, folder))
+
+
+def _make_traced(config: ArrayConfig, folder: Path) -> None:
+    from .verilog import PE_MODULE, TOP, generate   # Amaranth loads only to build
+    # An array with a waveform is larger, and optimising it takes longer than it saves.
+    build_library(folder, generate(config), _HERE / "harness.cpp", top=TOP, shared=PE_MODULE,
+                  trace=True, level="-O1")
+    _check_sources()
+
+
+def _make_quick(config: ArrayConfig, folder: Path) -> None:
+    from .memories import places, write_places
+    from .proof import prove
+    from .quick import quicken
+    from .verilog import PE_MODULE, TOP, generate
+    build_library(
+        folder, quicken(generate(config), PE_MODULE, TOP), _HERE / "harness.cpp", top=TOP,
+        shared=PE_MODULE, trace=False, defines=["OPENEIE_QUICK=1"],
+        prepare=lambda objects: write_places(places(config), config.pes, objects))
+    _check_sources()
+    prove(config, folder)
+
+
+def _check_sources() -> None:
+    if _gateware_digest() != _GATEWARE:
+        raise ToolError("the sources of the gateware changed on disk since this process "
+                        "loaded them, so the build would mix two versions; run it again")
 
 
 class Rtl:
@@ -86,6 +122,7 @@ class Rtl:
     scopes : paths of the modules whose own signals the waveform shows; all if empty.
     most_bytes : the waveform ends before it gets larger.
     tracing : whether the waveform shows the reset; :meth:`trace_cycles` chooses the rest.
+    folder : of the array's library, if :func:`build` has not put it into the cache yet.
 
     Raises
     ------
@@ -94,9 +131,12 @@ class Rtl:
     """
     def __init__(self, config: ArrayConfig, *, trace: str | Path | None = None, seed: int = 1,
                  scopes: Iterable[str] = (), most_bytes: int = MOST,
-                 tracing: bool = True) -> None:
+                 tracing: bool = True, folder: Path | None = None) -> None:
         self.config = config
-        self._library = load_library(build(config, trace=trace is not None), _FUNCTIONS)
+        #: Whether memories are written and read directly where that is possible.
+        self.direct = trace is None
+        functions = _FUNCTIONS | _DIRECT if self.direct else _FUNCTIONS
+        self._library = load_library(folder or build(config, trace=trace is not None), functions)
         self._handle = POINTER(self._library.openeie_new(seed))
         self._trace = trace
         self.trace_cycles(tracing)
@@ -176,15 +216,20 @@ class Rtl:
         return waited
 
     def write(self, records: np.ndarray) -> None:
-        """Write load records (dtype :data:`LOAD_RECORD`), eight cycles each.
+        """Write load records (dtype :data:`LOAD_RECORD`).
+
+        The port takes eight cycles for each. Without a waveform, many at once are written to the
+        memories directly, in about twenty cycles together.
 
         Raises
         ------
         ArrayFault : the array is busy and takes none.
         """
         records = np.ascontiguousarray(records, dtype=LOAD_RECORD)
-        taken = self._library.openeie_load(self._handle, records.ctypes.data, len(records),
-                                           8 * len(records) + 16)
+        load = self._library.openeie_load
+        if self.direct and len(records) >= _FEW and not self._library.openeie_busy(self._handle):
+            load = self._library.openeie_load_direct
+        taken = load(self._handle, records.ctypes.data, len(records), 8 * len(records) + 16)
         if taken != len(records):
             raise ArrayFault(f"the load port took {taken} of {len(records)} words: the array is "
                              f"busy; wait for it or reset it")
@@ -201,6 +246,8 @@ class Rtl:
         ArrayFault : the read port does not answer in time.
         """
         words = np.zeros(count, np.uint64)
+        if self.direct and target in _READABLE and self._read_direct(target, pe, address, words):
+            return words.view(np.int64)
         limit = 16 * count + 16
         answered = self._library.openeie_read(self._handle, target, pe, address, count,
                                               words.ctypes.data, limit)
@@ -208,6 +255,25 @@ class Rtl:
             raise ArrayFault(f"the read port answered {answered} of {count} reads of "
                              f"{target.name} in PE {pe} within {limit} cycles")
         return words.view(np.int64)
+
+    def _read_direct(self, target: Target, pe: int, address: int, words: np.ndarray) -> bool:
+        """Fill ``words`` from the memory itself; False if the array is busy, or has not all."""
+        return self._library.openeie_read_direct(self._handle, target, pe, address, len(words),
+                                                 words.ctypes.data) == len(words)
+
+    def memory(self, target: Target, pe: int) -> np.ndarray:
+        """All words of a memory of an idle array, also of one that no port reads: int64 [words].
+
+        Only without a waveform.
+        """
+        words = np.zeros(self._library.openeie_words(self._handle, target), np.uint64)
+        self._read_direct(target, pe, 0, words)
+        return words.view(np.int64)
+
+    @property
+    def crc(self) -> int:
+        """The loader's CRC register, not yet inverted. Only without a waveform."""
+        return self._library.openeie_crc(self._handle)
 
     def load(self, records: np.ndarray) -> None:
         """Write load records and have the array check their CRC.

@@ -109,7 +109,8 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,
-                  shared: str | None = None, level: str = "-O2") -> None:
+                  shared: str | None = None, level: str = "-O2", defines: Iterable[str] = (),
+                  prepare: Callable[[Path], None] = lambda objects: None) -> None:
     """Verilate ``verilog`` and compile it with ``harness`` to ``folder/array.so``.
 
     Parameters
@@ -121,6 +122,8 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
         an instance's ports into the instance's code, and the code of 16 PEs is too large for a
         processor's instruction cache (half the speed, twice the compile time).
     level : the compiler's optimisation of what is evaluated in every cycle.
+    defines : macros for the harness, each ``name=value``.
+    prepare : called with the folder of Verilator's output before that is compiled.
 
     Raises
     ------
@@ -138,10 +141,11 @@ def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace:
     sharing = _SHARED if shared else ()
     _run([[tool.program, *_VERILATE, *sharing, *traced, "--prefix", f"V{top}", "--top-module", top,
            "--Mdir", objects, hints, source]], env=tool.environment)
+    prepare(objects)
 
     slow = sorted(objects.glob("*__Slow.cpp"))          # runs once, at power-up
     fast = [path for path in sorted(objects.glob("*.cpp")) if path not in slow]
-    options = [f"-I{objects}", *_options(trace)]
+    options = [f"-I{objects}", *_options(trace), *(f"-D{define}" for define in defines)]
     _run([_compilation(folder / "slow", slow, "-O0", options),
           _compilation(folder / "fast", [*fast, harness], level, options)])
     _run([[compiler(), "-shared", folder / "slow.o", folder / "fast.o", _runtime(trace),

@@ -6,12 +6,18 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.core.errors import ToolError
 from openeie.core.host import cache
-from openeie.sim.rtl import rtl, verilog
+from openeie.sim.rtl import proof, quick, rtl, verilog
+
+
+@pytest.fixture(autouse=True)
+def empty_builds(tmp_path, monkeypatch):
+    """Builds with nothing in them, in a cache of their own."""
+    monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
+    monkeypatch.setattr(rtl, "build_library", lambda folder, *_, **__: None)
+    monkeypatch.setattr(proof, "prove", lambda config, folder: None)
 
 
 def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
-    monkeypatch.setattr(rtl, "build_library", lambda folder, *_, **__: None)
     with monkeypatch.context() as changed:
         changed.setattr(rtl, "_gateware_digest", lambda: "of another tree")
         with pytest.raises(ToolError, match="changed on disk"):
@@ -21,11 +27,10 @@ def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
     assert folder.is_dir() and folder.parent == cache.cache_folder() / "rtl"
 
 
-def test_arrays_that_differ_have_builds_of_their_own(tmp_path, monkeypatch):
+def test_arrays_that_differ_have_builds_of_their_own(monkeypatch):
     """The key covers everything that changes the Verilog or how it is compiled."""
-    monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
-    monkeypatch.setattr(rtl, "build_library", lambda folder, *_, **__: None)
     monkeypatch.setattr(verilog, "generate", lambda config: "")
+    monkeypatch.setattr(quick, "quicken", lambda text, pe, top: text)
     config = preset("TINY")
     builds = [rtl.build(config), rtl.build(config, trace=True)]
     for changes in ({"pes": config.pes + 1}, {"queue_depth": config.queue_depth * 2},
