@@ -49,7 +49,8 @@ def measure(python: Path, folder: Path, words: Iterable[str], cache: Path) -> di
     ToolError : it fails.
     """
     command = [str(python), "-m", "openeie", *words]
-    environment = os.environ | {"OPENEIE_CACHE": str(cache)}
+    # Older commits compile with numba, which kept its results beside the modules.
+    environment = os.environ | {"OPENEIE_CACHE": str(cache), "NUMBA_CACHE_DIR": str(cache)}
     # A user's modules are compiled once, when they are installed or first loaded.
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     with tempfile.TemporaryFile() as told:
