@@ -23,10 +23,26 @@ CONFIG = preset("TINY").replace(word_width=32)
 
 
 @pytest.fixture(scope="module")
-def device():
-    with VirtualBoard(BOARD, CONFIG) as virtual, Terminal(virtual) as terminal, \
+def virtual():
+    with VirtualBoard(BOARD, CONFIG) as virtual:
+        yield virtual
+
+
+@pytest.fixture(scope="module")
+def device(virtual):
+    with Terminal(virtual) as terminal, \
             Device(terminal.url, BOARD.baud, expect=CONFIG) as device:
         yield device
+
+
+def wait_until_quiet(virtual):
+    """Until all that was sent has arrived, however slow the simulation is: nothing is under way
+    for as long as the simulation of some more bytes takes."""
+    until = virtual.cycles + 100_000
+    while virtual.cycles <= until:
+        if virtual.pending:
+            until = virtual.cycles + 100_000
+        time.sleep(0.01)
 
 
 def acts(pe, address, values):
@@ -105,12 +121,13 @@ def test_nobody_answers():
     assert time.monotonic() - begun < 2
 
 
-def test_garbage_leaves_the_board_idle_and_whole(device, rng):
+def test_garbage_leaves_the_board_idle_and_whole(virtual, device, rng):
     values = rng.integers(-32768, 32768, CONFIG.act_depth)
     device.load(acts(1, 0, values))
     for _ in range(40):
         device._channel._port._serial.write(rng.integers(0, 256, 400, np.uint8).tobytes())
         time.sleep(0.01)
+    wait_until_quiet(virtual)
     device.identify()
     assert device.fault is Fault.NONE
     assert device.read(Target.ACT_A, 1, 0, CONFIG.act_depth).tolist() == values.tolist()
