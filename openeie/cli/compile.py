@@ -93,7 +93,7 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
     if out is not None:
         _write(program, out)
     result = plan_dict(program, forecast)
-    tables = plan_tables(program, forecast)
+    advice: list = []
     if advise:
         from ..sim.study.advise import Setting
         rest = {"--density": density, "--input-density": input_density, "--seed": seed,
@@ -103,8 +103,9 @@ def command(model: Model, config: Config64 = None, changes: Set = None, encoding
                                       balance=balance))
         found = find_advice(network, asked, basis.batch, basis.inputs, quiet=quiet or as_json)
         result["advice"] = advice_dict(asked, found)
-        tables += advice_tables(asked, found)
-    emit(result, lambda: tables, as_json=as_json, quiet=quiet or is_stdout(out))
+        advice = advice_tables(asked, found)
+    emit(result, lambda: plan_tables(program, forecast) + advice, as_json=as_json,
+         quiet=quiet or is_stdout(out))
 
 
 class _Basis(NamedTuple):
