@@ -54,8 +54,8 @@ _FEW = 16
 
 def _gateware_digest() -> str:
     """Digest of the files on disk that the simulated array is made from."""
-    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "verilog.py",
-            "toolchain.py")
+    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "rewrite.py",
+            "verilog.py", "toolchain.py")
     return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
