@@ -121,12 +121,8 @@ def measure_in(folder: Path, words: list[str]) -> dict[str, Any]:
 
     Raises
     ------
-    InputError : there is none.
     ToolError : it fails there.
     """
-    if not (folder / "openeie" / "sim" / "rtl" / "rtl.py").is_file():
-        raise InputError(f"--baseline {folder}: there is no openeie in this folder; name a "
-                         f"checkout of the commit to compare with")
     environment = os.environ | {"PYTHONPATH": str(folder.resolve())}
     done = subprocess.run([sys.executable, __file__, *words], capture_output=True, text=True,
                           env=environment)
@@ -134,6 +130,15 @@ def measure_in(folder: Path, words: list[str]) -> dict[str, Any]:
         raise ToolError(f"{folder}: the measurement failed there: "
                         f"{done.stderr.strip().splitlines()[-1:]}")
     return json.loads(done.stdout)["rtl"]
+
+
+def checkout(text: str) -> Path:
+    """A folder with another commit's ``openeie``."""
+    folder = Path(text)
+    if not (folder / "openeie" / "sim" / "rtl" / "rtl.py").is_file():
+        raise InputError(f"--baseline {folder}: there is no openeie in this folder; name a "
+                         f"checkout of the commit to compare with")
+    return folder
 
 
 def sizes_of(text: str) -> tuple[int, int]:
@@ -154,15 +159,16 @@ def main() -> None:
     parser.add_argument("--sizes", default="1024,1024", help="inputs, outputs of the layer")
     parser.add_argument("--large", default="4096,1000", help="the same of the large layer")
     parser.add_argument("--config", default="EIE64", help="a preset with all encodings")
-    parser.add_argument("--baseline", type=Path, help="a checkout to compare with")
+    parser.add_argument("--baseline", help="a checkout to compare with")
     options = parser.parse_args()
+    baseline = checkout(options.baseline) if options.baseline else None
     result = {"schema_version": 1, "machine": platform.machine(), "config": options.config,
               "rtl": measure(preset(options.config), options.seconds, sizes_of(options.sizes),
                              sizes_of(options.large))}
-    if options.baseline is not None:
+    if baseline is not None:
         words = ["--seconds", str(options.seconds), "--sizes", options.sizes,
                  "--large", options.large, "--config", options.config]
-        theirs = measure_in(options.baseline, words)
+        theirs = measure_in(baseline, words)
         result |= {"baseline": theirs, "ratios": ratios(result["rtl"], theirs)}
     print(json.dumps(result, indent=2))
 
