@@ -24,15 +24,13 @@ __all__ = ["Module", "parse", "in_place", "asleep", "inward", "only_if", "follow
 _NAME = r"(?:\\\S+|[A-Za-z_]\w*)"
 _TARGET = re.compile(rf"(?m)^ +(?:assign )?({_NAME}) *(\[[^]]*\] *)?= ")
 _WRITTEN = re.compile(rf"(?m)^ +({_NAME}) *(\[.*?\] *)?<= ")
-_KEYWORDS = {"assign", "always", "begin", "end", "if", "else", "case", "casez", "default",
-             "endcase"}
+_KEYWORDS = set("assign always begin end if else case casez default endcase".split())
 _REGISTER = re.compile(rf"  always @\(posedge (\w+)\)\n    ({_NAME}) +<= ({_NAME}) *;")
 _RESET = re.compile(r"    if \((reset|rst|core_rst)\) begin")
 
 
 class Module(NamedTuple):
-    """One Verilog module: its name, its header, and its items, each a declaration, an
-    assignment, a process or an instance."""
+    """One Verilog module. Its items are declarations, assignments, processes and instances."""
     name: str
     header: str
     items: list[str]
@@ -83,7 +81,7 @@ def in_place(module: Module, apart: Iterable[str] = ()) -> None:
             continue
         clock, register, value = match.groups()
         process = computed.get(value)
-        if process is None or uses(value, text) != uses(value, module.items[process]) + 2:
+        if process is None or not _only_assigned(value, module.items[process], text):
             lines = [f"    {register} <= {value} ;"]        # `value` is read elsewhere, too
         else:
             lines = _assigning(module.items[process], value, register)
@@ -93,6 +91,13 @@ def in_place(module: Module, apart: Iterable[str] = ()) -> None:
     kept = [item for index, item in enumerate(module.items) if index not in done]
     module.items[:] = [*kept, *(_process(clock, bodies)
                                  for (clock, _), bodies in clocks.items())]
+
+
+def _only_assigned(value: str, process: str, module: str) -> bool:
+    """Whether a process only assigns ``value``, and nothing but a register reads it."""
+    assigned = sum(match[1] == value for match in _TARGET.finditer(process))
+    declared_and_read = 2
+    return uses(value, process) == assigned and uses(value, module) == assigned + declared_and_read
 
 
 def _assigning(process: str, value: str, register: str) -> list[str]:
@@ -310,8 +315,7 @@ def instance_of(module: Module, of: str) -> str:
 
 def connections(instance: str) -> dict[str, str]:
     """What an instance's ports are connected to."""
-    pairs = re.findall(rf"(?m)^    \.({_NAME}) ?\((.*)\),?$", instance)
-    return dict(pairs)
+    return dict(re.findall(rf"(?m)^    \.({_NAME}) ?\((.*)\),?$", instance))
 
 
 def _without(item: str, port: str) -> str:
