@@ -102,7 +102,8 @@ def _make_quick(config: ArrayConfig, folder: Path) -> None:
         shared=PE_MODULE, trace=False, defines=["OPENEIE_QUICK=1"],
         prepare=lambda objects: write_places(places(config), config.pes, objects))
     _check_sources()
-    prove(config, folder)
+    with Rtl(config, folder=folder) as by_port, Rtl(config, folder=folder) as directly:
+        prove(by_port, directly)
 
 
 def _check_sources() -> None:
