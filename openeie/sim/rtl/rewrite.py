@@ -24,7 +24,7 @@ __all__ = ["Module", "parse", "in_place", "asleep", "inward", "only_if", "follow
 _NAME = r"(?:\\\S+|[A-Za-z_]\w*)"
 _TARGET = re.compile(rf"(?m)^ +(?:assign )?({_NAME}) *(\[[^]]*\] *)?= ")
 _WRITTEN = re.compile(rf"(?m)^ +({_NAME}) *(\[.*?\] *)?<= ")
-_KEYWORDS = {"assign", "always", "begin", "end", "if", "else", "case", "casez", "endcase"}
+_KEYWORDS = {"assign", "always", "begin", "end", "if", "else", "casez", "default", "endcase"}
 _REGISTER = re.compile(rf"  always @\(posedge (\w+)\)\n    ({_NAME}) +<= ({_NAME}) *;")
 _RESET = re.compile(r"    if \((reset|rst|core_rst)\) begin")
 
