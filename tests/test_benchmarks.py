@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Benchmarks refuse bad input in a line, and take saved weights for what they are."""
+import json
 import re
 import runpy
+import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -65,6 +67,31 @@ def test_the_first_minute_is_measured(tmp_path, monkeypatch):
         assert run["cpu_s"] > 0 and 5 < run["peak_mb"] < 2000
     with pytest.raises(ToolError, match="-m openeie sim nowhere .* exit code 2: error: .*nowhere"):
         names["measure"](*here, ("sim", "nowhere"), tmp_path)
+
+
+def rtl_speed(*words):
+    """``rtl_speed.py`` in a process of its own, as it compares commits."""
+    return subprocess.run([sys.executable, FOLDER / "rtl_speed.py", *words], capture_output=True,
+                          text=True)
+
+
+def test_the_speed_of_rtl_and_of_another_checkout():
+    done = rtl_speed("--config", "TINY", "--sizes", "16,16", "--large", "30,16", "--seconds", "0",
+                     "--baseline", FOLDER.parent)
+    result = json.loads(done.stdout)
+    assert set(result["rtl"]["encodings"]) == {"csr", "codebook", "huffman"}
+    assert result["rtl"]["load"]["records"] == result["baseline"]["load"]["records"] > 100
+    assert result["ratios"]["load"]["records"] == 1 and result["ratios"]["idle"] > 0
+
+
+@pytest.mark.parametrize(("words", "message"), [
+    (("--sizes", "16"), "sizes must be two numbers N,M, not '16'"),
+    (("--large", "0,4"), "sizes must be at least 1, not '0,4'"),
+    (("--baseline", "/nope"), "--baseline /nope: there is no openeie in this folder"),
+    (("--config", "TINNY"), "unknown preset 'TINNY'")])
+def test_the_speed_of_rtl_refuses_bad_input(words, message):
+    done = rtl_speed(*words)
+    assert done.returncode == 2 and not done.stdout and message in done.stderr
 
 
 def small(mode):

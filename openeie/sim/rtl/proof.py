@@ -1,13 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writing memories directly does what the load port does: shown for each library that is built."""
-from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from ...core.array.config import ArrayConfig
 from ...core.array.load_port import BROADCAST_PE, LOAD_RECORD, Control, Target, load_crc
 from ...core.errors import ToolError
-from .rtl import Rtl
 
 __all__ = ["prove"]
 
@@ -17,34 +16,60 @@ _READ = (*_WRITTEN, Target.COUNTER, Target.CYCLES)
 _SAMPLE = 4
 
 
-def prove(config: ArrayConfig, folder: Path) -> None:
+class Array(Protocol):
+    """What this uses of :class:`~openeie.sim.rtl.rtl.Rtl`."""
+    config: ArrayConfig
+    direct: bool
+
+    @property
+    def crc(self) -> int:
+        """The loader's CRC register."""
+
+    def write(self, records: np.ndarray) -> None:
+        """Write load records."""
+
+    def command(self, command: Control, data: int = 0) -> None:
+        """Write one command word."""
+
+    def check_fault(self) -> None:
+        """Raise an error if the array reports one."""
+
+    def read(self, target: Target, pe: int, address: int, count: int) -> np.ndarray:
+        """Words of a memory."""
+
+    def memory(self, target: Target, pe: int) -> np.ndarray:
+        """All words of a memory."""
+
+
+def prove(by_port: Array, directly: Array) -> None:
     """Write the same records through the port and directly, and compare all memories.
 
     The records are random. They go to each PE and to all, to the first and last words and to
-    random ones of every target, and to words and PEs that there are not. Both arrays power up in
-    the same random state, so a word written to the wrong place is found wherever it is.
+    random ones of every target, and to words and PEs that there are not. Both arrays are of the
+    same library, and power up in the same random state, so a word written to the wrong place is
+    found wherever it is.
 
     Raises
     ------
     ToolError : a word, the CRC, or what the read port answers differs.
     """
-    with Rtl(config, folder=folder) as by_port, Rtl(config, folder=folder) as directly:
-        by_port.direct = False
-        words = {target: len(by_port.memory(target, 0)) for target in _READ}
-        records = _records(config, words)
-        for array in (by_port, directly):
-            array.write(records)
-        if by_port.crc != directly.crc:
-            raise _differs("the CRC register", config)
-        for target in _READ:
-            for pe in range(config.pes):
-                _compare(by_port, directly, target, pe)
-        for array in (by_port, directly):
-            array.command(Control.CHECK, load_crc(records))
-            array.check_fault()
+    config = directly.config
+    by_port.direct = False
+    words = {target: len(by_port.memory(target, 0)) for target in _READ}
+    records = _records(config, words)
+    for array in (by_port, directly):
+        array.write(records)
+    if by_port.crc != directly.crc:
+        raise _differs("the CRC register", config)
+    for target in _READ:
+        for pe in range(config.pes):
+            _compare(by_port, directly, target, pe)
+    for array in (by_port, directly):
+        array.command(Control.CHECK, load_crc(records))
+        array.check_fault()
 
 
-def _compare(by_port: Rtl, directly: Rtl, target: Target, pe: int) -> None:
+def _compare(by_port: Array, directly: Array, target: Target, pe: int) -> None:
     """One memory of one PE in both arrays."""
     truth = by_port.memory(target, pe)
     if not np.array_equal(truth, directly.memory(target, pe)):

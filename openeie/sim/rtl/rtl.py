@@ -54,8 +54,8 @@ _FEW = 16
 
 def _gateware_digest() -> str:
     """Digest of the files on disk that the simulated array is made from."""
-    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "verilog.py",
-            "toolchain.py")
+    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "rewrite.py",
+            "verilog.py", "toolchain.py")
     return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
@@ -102,7 +102,8 @@ def _make_quick(config: ArrayConfig, folder: Path) -> None:
         shared=PE_MODULE, trace=False, defines=["OPENEIE_QUICK=1"],
         prepare=lambda objects: write_places(places(config), config.pes, objects))
     _check_sources()
-    prove(config, folder)
+    with Rtl(config, folder=folder) as by_port, Rtl(config, folder=folder) as directly:
+        prove(by_port, directly)
 
 
 def _check_sources() -> None:

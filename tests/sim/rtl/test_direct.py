@@ -144,8 +144,9 @@ def test_a_build_that_differs_is_refused(tmp_path, monkeypatch, wrong, message):
 
 def test_a_crc_that_differs_is_refused(monkeypatch):
     monkeypatch.setattr(Rtl, "crc", property(lambda array: array.direct))
-    with pytest.raises(ToolError, match="the CRC register differs"):
-        proof.prove(TINY, rtl.build(TINY))
+    with Rtl(TINY) as by_port, Rtl(TINY) as directly:
+        with pytest.raises(ToolError, match="the CRC register differs"):
+            proof.prove(by_port, directly)
 
 
 def test_a_memory_that_verilator_names_otherwise_is_an_error(tmp_path):

@@ -3,13 +3,14 @@
 """
 import numpy as np
 import pytest
-from openeie.core.array.config import ArrayConfig, preset
-from openeie.core.array.load_port import Control, load_crc
+from openeie.core.array.config import preset
+from openeie.core.array.load_port import Control
 from openeie.core.compile.program import Program
 from openeie.core.errors import ToolError
 from openeie.sim.random.cases import case
 from openeie.sim.rtl.drive import read_counters, read_outputs
-from openeie.sim.rtl.quick import asleep, followers, in_place, only_if, parse, quicken
+from openeie.sim.rtl.quick import quicken
+from openeie.sim.rtl.rewrite import asleep, followers, in_place, inward, only_if, parse
 from openeie.sim.rtl.rtl import Rtl
 from openeie.sim.rtl.verilog import PE_MODULE, TOP, generate
 
@@ -71,6 +72,28 @@ def test_a_block_sleeps_but_for_its_memories():
     asleep(module, "awake")
     assert "  always @(posedge clk) begin\n    if (en)\n      words" in module.text
     assert "    if (awake) begin\n    if (en) begin\n      q" in module.text
+
+
+def test_logic_that_only_a_sleeping_register_needs_sleeps_too():
+    module, = parse("""module top(clk, d, en);
+  reg q;
+  wire a;
+  wire b;
+  assign a = b & d;
+  assign b = ~ en;
+  child  child (
+    .i(b)
+  );
+  always @(posedge clk) begin
+    if (awake) begin
+    q <= a;
+    end
+  end
+endmodule
+""")
+    inward(module, "q")
+    assert "    if (awake) begin\n    a = b & d;\n    q <= a;" in module.text
+    assert "  assign b = ~ en;" in module.items and "  reg a ;" in module.items
 
 
 def test_logic_is_put_in_the_order_of_its_inputs():

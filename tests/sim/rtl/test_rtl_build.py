@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The cache of compiled arrays keeps each build under the sources and options it was made from."""
 import itertools
+from contextlib import nullcontext
 
 import pytest
 from openeie.core.array.config import preset
@@ -14,7 +15,8 @@ def empty_builds(tmp_path, monkeypatch):
     """Builds with nothing in them, in a cache of their own."""
     monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
     monkeypatch.setattr(rtl, "build_library", lambda folder, *_, **__: None)
-    monkeypatch.setattr(proof, "prove", lambda config, folder: None)
+    monkeypatch.setattr(proof, "prove", lambda by_port, directly: None)
+    monkeypatch.setattr(rtl, "Rtl", lambda config, folder: nullcontext())
 
 
 def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
