@@ -30,6 +30,7 @@ def test_what_needs_no_data_needs_none(tmp_path):
     assert float(rows[-1]["rate_stored"]) == total["rate_stored"]
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_and_measured_and_its_weights_start_the_next(tmp_path):
     """On 300 images: one step an epoch."""
     data = f"mnist:{write_mnist(tmp_path)}"

@@ -104,8 +104,11 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     ------
     ToolError : the cache cannot be written, or a tool is missing.
     """
+    def make(folder: Path) -> None:
+        compiler()              # fail now, not after the seconds that the Verilog takes
+        build(folder)
     versions = [importlib.metadata.version("amaranth"), verilator().version]
-    return cached_folder("rtl", [key, *versions, *_VERILATE, *_SHARED, *_COMPILE], build)
+    return cached_folder("rtl", [key, *versions, *_VERILATE, *_SHARED, *_COMPILE], make)
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,

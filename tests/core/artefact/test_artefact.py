@@ -46,6 +46,7 @@ def test_save_is_atomic_and_load_reads_it_back(tmp_path):
         openeie.load(tmp_path / "nothing.eie")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("data", "count"), [
     (small_artefact(), 4_000), (artefact.dumps(whole_network()), 16_000)],
     ids=["one layer", "every kind"])

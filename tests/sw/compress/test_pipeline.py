@@ -113,6 +113,7 @@ def test_checkpoints_of_another_run_are_refused(finished, tmp_path, options, mes
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes, done_again", [
     ({"quantise": {"acc_width": 36}}, 5), ({"quantise": {"calibration": 50}}, 5),
     ({"name": "other", "encoding": "codebook"}, 5), ({"centroids": QUICK | {"epochs": 2}}, 4),
