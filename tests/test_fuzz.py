@@ -79,6 +79,7 @@ def alarm():
     signal.signal(signal.SIGALRM, before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", fuzz_worker.all_targets([]), ids=lambda target: target.name)
 def test_damaged_files_end_in_documented_errors(target, seed, tmp_path, alarm):
     worker = fuzz_worker.Worker(target, seed, 30, tmp_path, tmp_path / "state")

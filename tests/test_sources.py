@@ -65,6 +65,7 @@ def _module(path):
     return ".".join(parts).removesuffix(".__init__")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("design", GENERATE)
 def test_all_that_is_imported_to_generate_counts(design):
     """In a process of its own, as a build is: nothing else has imported anything."""

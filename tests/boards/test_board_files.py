@@ -108,6 +108,7 @@ def uncobs(frame: bytes) -> bytes:
     return b"\0".join(parts)
 
 
+@pytest.mark.slow
 def test_the_top_level_answers_at_its_pins(monkeypatch):
     """Reset ends, the LEDs show it through active-low pins, and IDENTIFY says what was built."""
     monkeypatch.setattr("openeie.boards.top._BLINK_BITS", 6)

@@ -230,6 +230,7 @@ def test_a_diverging_seed_is_ended_and_the_next_one_tried(tmp_path, monkeypatch)
     assert "ERROR: seed 2 fails" in (tmp_path / "seed-2.log").read_text()
 
 
+@pytest.mark.slow
 def test_a_memory_that_became_flip_flops_is_named(tmp_path, gateware):
     """The words are those of the installed yosys."""
     (tmp_path / "top.v").write_text("""

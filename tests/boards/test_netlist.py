@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Below RTL: the regression's short form on what synthesis made of an iCE40 and an ECP5 board."""
+import re
+
 import numpy as np
 import pytest
-from openeie.boards import board
+from openeie.boards import board, netlist
 from openeie.boards.driver import Device
 from openeie.boards.regression import Regression
 from openeie.boards.virtual import Terminal, VirtualBoard
@@ -35,6 +37,17 @@ def test_regression(name, config, seed):
         outcomes = list(regression.run())
     assert [o.result for o in outcomes if o.result != "skipped"][:3 + len(config.encodings)] \
         == ["passed"] * (3 + len(config.encodings)), outcomes
+
+
+@pytest.mark.parametrize("name, ours, theirs", [
+    ("icebreaker", {"SB_SPRAM256KA"}, {"SB_LUT4", "SB_DFFESR", "SB_CARRY", "SB_RAM40_4K"}),
+    ("ulx3s-25f", {"DP16KD", "MULT18X18D"}, {"LUT4", "TRELLIS_FF", "CCU2C", "TRELLIS_DPR16X4"})])
+def test_every_cell_has_a_model_and_ours_replace_yosys_own(name, ours, theirs):
+    text = netlist._models(board(name))
+    mine = (netlist.MODELS / f"{board(name).family.name}.v").read_text()
+    assert text.startswith(mine) and "`include" not in text
+    modules = re.findall(r"^module (\w+)", text, re.MULTILINE)
+    assert [modules.count(one) for one in ours] == [1] * len(ours) and theirs <= set(modules)
 
 
 def test_no_models_for_gowin():

@@ -79,6 +79,19 @@ def test_a_missed_clock_names_the_command_that_works(monkeypatch, tmp_path, name
     assert done["target_mhz"] <= fmax * 0.95
 
 
+@pytest.mark.parametrize(("option", "cached"), [([], True), (["--no-cache"], False)])
+def test_every_tool_is_run_on_request(monkeypatch, option, cached):
+    asked = []
+
+    def build(board, *, cached, **_):
+        asked.append(cached)
+        return RESULT | {"target_mhz": 24.0, "fmax_mhz": 30.0, "met": True,
+                         "config": board.config.to_dict()}
+    monkeypatch.setattr("openeie.boards.build.build", build)
+    run("build", "-b", "hx8k", *option)
+    assert asked == [cached]
+
+
 def test_a_seed_that_failed_is_told(monkeypatch):
     monkeypatch.setattr("openeie.boards.build.build", lambda board, **_: RESULT | {
         "target_mhz": 24.0, "fmax_mhz": 30.0, "met": True, "config": board.config.to_dict(),

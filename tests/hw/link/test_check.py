@@ -73,6 +73,7 @@ def test_every_command_target_and_word_size():
     assert set(check(cases)) == {Reply.OK, Reply.BUSY, Reply.REFUSED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", [Command.IDENTIFY, Command.READ, Command.WRITE])
 def test_how_much_data_a_frame_may_have(command):
     """232 bytes and not one word more, and in a WRITE exactly as many as it says."""

@@ -7,6 +7,8 @@ from support.link_reference import with_crc
 from ..bench import get_n, put_all, simulate, trace
 from .ports import encoded
 
+pytestmark = pytest.mark.slow
+
 
 def test_worked_example():
     """The shortest frame, in place 0: it is shown four cycles after the zero that ends it.

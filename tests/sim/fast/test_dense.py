@@ -34,6 +34,7 @@ def dense(network, config, vectors, clustered=None):
     return [dense_cycles(program, number) for number in range(len(program.tiles))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(8))
 def test_time_from_the_map_equals_fast(number):
     for index in range(12):

@@ -65,6 +65,7 @@ def test_equals_the_stepper_on_seeded_cases(block):
     assert seen.all(), "a counter was never compared with anything but 0"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("clusters", [2, 4, 8])
 def test_clusters_equal_the_stepper(clusters):
     """Any entries, and at least one vector for each cluster."""
@@ -143,6 +144,7 @@ def test_without_an_activation_only_the_tokens_travel():
     assert ours == stepped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", range(6))
 def test_values_equal_golden(number):
     for index in range(25):

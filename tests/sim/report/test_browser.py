@@ -10,7 +10,8 @@ from openeie.sim.report.page import render
 from support.report_pages import example, lenet
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")
+pytestmark = [pytest.mark.slow,
+              pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine")]
 
 
 def browse(path, folder, *options):

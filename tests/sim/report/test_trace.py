@@ -50,6 +50,7 @@ def check(program, run, x):
     return plans, clustered
 
 
+@pytest.mark.slow
 def test_random_networks():
     done = np.zeros(2, int)
     for configuration in range(8):

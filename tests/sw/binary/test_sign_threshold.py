@@ -27,6 +27,7 @@ def some(rng, *modules_):
     return list(modules_) * int(rng.integers(2))
 
 
+@pytest.mark.slow
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=60)
 def test_the_first_signs_of_a_network_are_those_of_its_floats(seed):

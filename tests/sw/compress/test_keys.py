@@ -40,6 +40,7 @@ def read_by_steps(recipe, monkeypatch, teacher):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [
     {}, {"prune": {"keep": "auto"}}, {"share": {"bits": "auto"}},
     {"prune": {"keep": {"1": 0.5}}, "distill": None, "encoding": "codebook"}])

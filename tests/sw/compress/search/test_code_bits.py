@@ -47,6 +47,7 @@ def test_codes_take_what_a_file_takes():
     assert code_bits(codes, len(codebook)) == stored
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("budget", [0.3, 0.1, 0.04])
 def test_as_small_as_trying_everything(budget):
     model = network()

@@ -89,6 +89,7 @@ def test_errors_of_the_description_name_the_description(arrays, tmp_path, old, n
     assert "bad.prototxt: " in str(raised.value) and "tiny.npz" not in str(raised.value)
 
 
+@pytest.mark.slow
 def test_damaged_files(arrays, tmp_path, rng):
     """2,000 of them: a typed error or a whole network."""
     load(tmp_path, arrays)
@@ -122,6 +123,7 @@ def test_a_header_of_any_length_is_not_read(arrays, tmp_path):
         load_npz(tmp_path / "long.npz", tmp_path / "tiny.prototxt")
 
 
+@pytest.mark.slow
 @needs_mnist
 @pytest.mark.skipif(not LENET.is_file(), reason=f"{LENET} is not here")
 def test_lenet_reads_digits():
