@@ -16,13 +16,12 @@ from openeie.core.compile.compile import compile_network
 from openeie.core.errors import EncodingError, InputError
 from openeie.core.network.graph import Linear, Network
 from openeie.core.numbers.sparse import SparseWeights
-from openeie.sim.fast import fast
+from openeie.sim.fast import blas, fast
 from openeie.sim.fast.blas import one_blas_thread
 from openeie.sim.fast.decoded import decode
 from openeie.sim.fast.recurrence import Latencies, Shape, find_items, time_launches
 from openeie.sim.random.cases import case
 from support.stepper import step_layer
-from threadpoolctl import ThreadpoolController
 
 CONFIG = ArrayConfig(pes=3, queue_depth=2, encodings=("csr",))
 
@@ -198,7 +197,8 @@ def test_times_may_come_late(monkeypatch, number):
 
 def test_blas_has_its_threads_again_after_runs_that_overlap():
     def threads():
-        return [library["num_threads"] for library in ThreadpoolController().info()]
+        libraries = blas._controller().select(user_api="blas").info()
+        return [library["num_threads"] for library in libraries]
     before = threads()
     one, other = one_blas_thread(), one_blas_thread()
     one.__enter__()
