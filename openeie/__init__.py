@@ -196,7 +196,6 @@ def quantise(source, calibration, *, input_range: tuple[int, int], input_scale: 
 def _program(model, config, vectors: int, encoding: str | None, balance: bool | None, *,
              linear: str) -> "Program":
     """Compiled for ``config``; None: for the default array, ``linear`` if its layers are such."""
-    from .core.array.config import preset
     from .core.artefact.artefact import load
     from .core.compile.automatic import compile_for
     from .core.compile.program import Program
@@ -207,8 +206,6 @@ def _program(model, config, vectors: int, encoding: str | None, balance: bool | 
         model = load(model)
     if config is None:
         config = default_preset(model, linear=linear)
-    if isinstance(config, str):
-        config = preset(config)
     return compile_for(model, config, vectors=vectors, encoding=encoding, balance=balance)
 
 

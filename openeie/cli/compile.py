@@ -124,7 +124,7 @@ def _drawn(network: Network, program: Program, encoding: str | None, clock: floa
            density: float | None, input_density: float | None, seed: int | None
            ) -> tuple[ProgramForecast, _Basis]:
     """Time of a launch on random activations."""
-    from ..sim.fast.predict import drawn, time_launches
+    from ..sim.fast.predict import drawn, timed
     density = _DENSITY if density is None else density
     input_density = density if input_density is None else input_density
     seed = _SEED if seed is None else seed
@@ -132,7 +132,7 @@ def _drawn(network: Network, program: Program, encoding: str | None, clock: floa
     def inputs(count: int) -> "Present":
         return drawn(program, density=density, input_density=input_density, seed=seed, batch=count)
     present = inputs(program.vectors)
-    tiles = time_launches(program, present)
+    tiles = timed(program, present)
     forecast = ProgramForecast(
         tiles=tiles,
         basis={"of": "drawn", "density": density, "input_density": input_density, "seed": seed},

@@ -62,8 +62,8 @@ def launch_speed(network: Network, program: Program, start_cycles: float, presen
     if program.vectors > 1:
         alone = compile_for(network, program.config, encoding=encoding,
                             balance=program.choices.is_balanced)
-        from ..sim.fast.predict import time_launches
-        latency = total_cycles(time_launches(alone, present))
+        from ..sim.fast.predict import timed
+        latency = total_cycles(timed(alone, present))
     return LaunchSpeed(vectors=program.vectors, start_cycles=start_cycles, latency=latency)
 
 

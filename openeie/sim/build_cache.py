@@ -58,8 +58,9 @@ def cached_folder(kind: str, key: Sequence[str], build: Callable[[Path], None]) 
                 _remove_old(parent)
                 _build(final, build)
     except OSError as error:
-        raise ToolError(f"cannot write the cache folder {parent}: {error.strerror}; name another "
-                        f"one in OPENEIE_CACHE") from error
+        reason = error.strerror or error
+        raise ToolError(f"cannot write the cache folder {parent}: {reason}; name another one in "
+                        f"OPENEIE_CACHE") from error
     return final
 
 
@@ -102,7 +103,7 @@ def _one_at_a_time(digest: str) -> Iterator[None]:
     lock = FileLock(locks / digest)
     try:
         lock.acquire()
-    except (NotImplementedError, PermissionError):
+    except (NotImplementedError, OSError):      # such as a network drive without locks
         yield
         return
     try:

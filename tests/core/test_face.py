@@ -216,3 +216,19 @@ def test_a_notebook_shows_a_network_as_its_layers(network):
 def test_counts():
     assert [count_text(number, "tile") for number in (0, 1, 2, 1000)] == [
         "0 tiles", "1 tile", "2 tiles", "1,000 tiles"]
+
+
+def test_simulate_compiles_as_compile_does():
+    """A preset's name leaves the run width to the compiler; a configuration does not."""
+    rng = np.random.default_rng(1)
+    codes = rng.integers(1, 16, (4000, 60)) * (rng.random((4000, 60)) < 0.001)
+    layer = openeie.Linear(name="fc", weights=openeie.SparseWeights.from_codes(
+        codes, np.arange(16) * 3), bias=np.zeros(4000, int), multiplier=np.full(4000, 1),
+        shift=np.zeros(4000, int))
+    network = openeie.Network(name="sparse", layers=(layer,))
+    x = np.ones((1, 60), int)
+    chosen = openeie.compile(network, "EIE64").config
+    assert chosen.run_width > openeie.preset("EIE64").run_width
+    assert openeie.simulate(network, x, config="EIE64").config == chosen
+    own = openeie.preset("EIE64")
+    assert openeie.simulate(network, x, config=own).config == own

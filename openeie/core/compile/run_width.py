@@ -37,7 +37,7 @@ def cycles_by_width(network: Network, groups: Sequence[Group], config: ArrayConf
     for wider in _arrays(config):
         counts = [gap.count(wider.max_run) for gap in gaps]
         if wider != config and _words(groups, counts, wider) > config.entry_depth:
-            break                       # a still wider entry needs no fewer words
+            continue                    # a wider entry may need fewer words again
         result[wider.run_width] = sum(
             estimate_cycles(tiles, count[:, columns], wider)
             for (tiles, _), count, columns in zip(groups, counts, placed))
@@ -53,8 +53,8 @@ def worthwhile(cycles: Mapping[int, float], own: int) -> list[int]:
     """
     fewest = min(cycles.values())
     best = min(width for width in cycles if cycles[width] * (1 - WORTH) <= fewest)
-    saving = [width for width in range(best, own, -1)
-              if cycles[width] <= cycles[own] * (1 - WORTH)]
+    saving = [width for width in sorted(cycles, reverse=True)
+              if own < width <= best and cycles[width] <= cycles[own] * (1 - WORTH)]
     return [*saving, own]
 
 

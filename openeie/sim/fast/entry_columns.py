@@ -11,6 +11,7 @@ import numpy as np
 
 from ...core.array.config import ArrayConfig
 from ...core.entries.encoding import Entries
+from ...core.errors import EncodingError
 from .native.library import library
 
 __all__ = ["Columns", "Format", "columns_of_words", "columns_of_entries"]
@@ -72,6 +73,10 @@ def columns_of_words(config: ArrayConfig, encoding: str, words: np.ndarray, poin
     pointers : uint32 [PEs, n + 1]; all point into the words, as
         :func:`openeie.core.compile.unpack.read_pointers` has checked.
     codebook : int16 [2 ** code_width].
+
+    Raises
+    ------
+    EncodingError : an entry of a row that no matrix has.
     """
     native = library()
     form = np.array(Format.of(config, encoding), np.int64)
@@ -83,6 +88,8 @@ def columns_of_words(config: ArrayConfig, encoding: str, words: np.ndarray, poin
     counts = np.empty((n, pes), np.int32)
     fillers = np.empty_like(counts)
     last = native.count_words(*image, counts, fillers)
+    if (last + 1) * pes > np.iinfo(np.int32).max:
+        raise EncodingError(f"the image holds an entry of row {last} in a PE; compile it again")
     columns = _empty(counts, fillers, last)
     native.fill_words(*image, columns.rows.itemsize > 2, columns.rows, columns.weights)
     return columns

@@ -17,7 +17,7 @@ from .layer_inputs import reader
 from .layer_time import map_items, plan_cycles, plan_entries
 
 __all__ = ["Prediction", "Present", "drawn", "measure", "measured", "predict", "seen_in",
-           "time_launches"]
+           "timed"]
 
 #: From a layer's number to which of the activations it reads are not zero, bool [batch, n].
 #: Channels are in the order of the network that was given, whether the program's is balanced or
@@ -65,7 +65,7 @@ def predict(program: Program, *, density: float = 0.5, input_density: float | No
     ------
     InputError : a density outside of 0 .. 1, or a negative seed.
     """
-    return time_launches(program, drawn(program, density=density, input_density=input_density,
+    return timed(program, drawn(program, density=density, input_density=input_density,
                                         seed=seed))
 
 
@@ -106,7 +106,7 @@ def seen_in(program: Program, run: Run, x: np.ndarray) -> Present:
     return look
 
 
-def time_launches(program: Program, present: Present) -> tuple[Prediction, ...]:
+def timed(program: Program, present: Present) -> tuple[Prediction, ...]:
     """Time of each tile of ``program``: the mean of its launches on these activations, by the
     recurrence alone.
 

@@ -53,7 +53,8 @@ def time_launches(items: np.ndarray, vectors: int, counts: np.ndarray, fillers: 
     """
     native = library()
     if native is None:
-        return _in_numpy(items, vectors, counts, fillers, shape, lat, launches, log)
+        times = _in_numpy(items, vectors, counts, fillers, shape, lat, launches, log)
+        return times if counted else Launches(times.cycles, None)
     clusters, n, pes = counts.shape
     cycles = np.empty(launches, np.int64)
     counters = None
@@ -75,7 +76,8 @@ def _log_words(log: Log) -> np.ndarray:
     rows."""
     types = [np.int64] + [np.int32] * (len(log) - 1)
     for array, dtype in zip(log, types):
-        assert array.flags.c_contiguous and array.dtype == dtype
+        if not array.flags.c_contiguous or array.dtype != dtype:
+            raise TypeError(f"a log's array must be one piece of {dtype}, not {array.dtype}")
     numbers, *times = (array.ctypes.data for array in log)
     return np.array([numbers, log.numbers.shape[1], *times], np.uint64)
 

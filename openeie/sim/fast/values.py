@@ -19,21 +19,38 @@ __all__ = ["multiply", "accumulate_channels"]
 # each stored weight of a column whose activation is not zero, which two of three are not.
 _DENSE_VECTORS = 16
 _DENSE_SHARE = 0.15
-# Cells of the largest matrix that is kept dense.
+# Cells of the largest matrix that is kept dense, and of a block that is made and thrown away.
 _DENSE_CELLS = 1 << 24
+_BLOCK_CELLS = 1 << 20
 
 
 def multiply(x: np.ndarray, part: DecodedPart) -> np.ndarray:
     """W x of each vector: int64 [vectors, m]; x int16 [vectors, n]."""
-    native = library()
-    if native is None or _is_dense(len(x), part):
+    if _is_dense(len(x), part):
         return (x[:, part.used].astype(np.float64) @ part.dense).astype(np.int64)
+    native = library()
+    if native is None:
+        return _by_blocks(x, part)
     items = find_items(x != 0)
     wide = np.ascontiguousarray(x, np.int32)
     sums = np.zeros((len(x), part.channels), np.int64)
     native.accumulate(items, len(items), wide, x.shape[1], part.indptr, part.rows,
                       part.rows.itemsize > 2, part.weights, sums, part.channels)
     return sums
+
+
+def _by_blocks(x: np.ndarray, part: DecodedPart) -> np.ndarray:
+    """W x without a compiler: dense products of some columns at a time."""
+    sums = np.zeros((len(x), part.channels))
+    step = max(1, _BLOCK_CELLS // part.channels)
+    for first in range(0, len(part.indptr) - 1, step):
+        edges = part.indptr[first:first + step + 1]
+        mine = slice(edges[0], edges[-1])
+        block = np.zeros((len(edges) - 1, part.channels))
+        block[np.repeat(np.arange(len(block)), np.diff(edges)), part.rows[mine]] = \
+            part.weights[mine]
+        sums += x[:, first:first + len(block)].astype(np.float64) @ block
+    return sums.astype(np.int64)
 
 
 def _is_dense(vectors: int, part: DecodedPart) -> bool:

@@ -2,13 +2,13 @@
 // Flat C interface to one verilated accelerator; sim/rtl/rtl.py calls it through ctypes.
 //
 // Everything goes through the ports that a board has: i_load, i_read, o_read, busy, fault. Where
-// OPENEIE_QUICK is 1, the Verilog is quick.py's, and direct.h also reaches the memories themselves.
+// OPENEIE_DIRECT is 1, direct.h also reaches the memories themselves.
 #include <cstdint>
 #include <memory>
 
 #include "Vopeneie.h"
 #include "verilated.h"
-#if OPENEIE_QUICK
+#if OPENEIE_DIRECT
 #include "direct.h"
 #endif
 #if VM_TRACE
@@ -85,7 +85,7 @@ struct Harness {
     VerilatedContext context;
     std::unique_ptr<Vopeneie> top;
     uint64_t cycles = 0;
-#if OPENEIE_QUICK
+#if OPENEIE_DIRECT
     std::unique_ptr<direct::Array> memories;
     uint64_t quiet = 0;  // cycles in which the array was idle and its ports were not used
 #endif
@@ -105,7 +105,7 @@ struct Harness {
         top = std::make_unique<Vopeneie>(&context);
         top->clk = 0;
         top->eval();
-#if OPENEIE_QUICK
+#if OPENEIE_DIRECT
         memories = std::make_unique<direct::Array>(*top);
 #endif
     }
@@ -125,27 +125,22 @@ struct Harness {
 #else
         constexpr bool shown = false;
 #endif
-#if OPENEIE_QUICK
-        top->clk = !top->clk;  // each of its changes is a cycle (quick.py)
-        top->eval();
-        const bool idle = !top->busy && !top->i_load_valid && !top->i_read_valid;
-        quiet = idle ? quiet + 1 : 0;
-#else
         top->clk = 0;
         top->eval();
         if (shown) dump(2 * cycles);
         top->clk = 1;
         top->eval();
         if (shown) dump(2 * cycles + 1);
+#if OPENEIE_DIRECT
+        const bool idle = !top->busy && !top->i_load_valid && !top->i_read_valid;
+        quiet = idle ? quiet + 1 : 0;
 #endif
         cycles++;
     }
 
     // What depends on inputs follows them.
     void settle() {
-#if !OPENEIE_QUICK
         top->clk = 0;
-#endif
         top->eval();
     }
 
@@ -215,7 +210,7 @@ uint64_t openeie_load(void* handle, const Record* records, uint64_t count, uint6
     return done;
 }
 
-#if OPENEIE_QUICK
+#if OPENEIE_DIRECT
 // Waits for what is under way to reach its memory, a few cycles; returns whether the array is idle.
 static bool idle(Harness* h) {
     constexpr uint64_t SLOWEST = 8;

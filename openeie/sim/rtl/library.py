@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ...core.errors import ToolError
+
 __all__ = ["BYTES", "INT", "POINTER", "U32", "U64", "load_library"]
 
 #: Types of arguments and results; a pointer is to a simulation, or to memory of numpy's.
@@ -25,10 +27,15 @@ def load_library(folder: Path, functions: Mapping[str, tuple[Any, ...]]) -> ctyp
 
     Raises
     ------
-    OSError : it cannot be loaded.
+    ToolError : it cannot be loaded.
     AttributeError : it has no function of this name.
     """
-    library = ctypes.CDLL(str(folder / "array.so"))
+    path = folder / "array.so"
+    try:
+        library = ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ToolError(f"cannot load the array's library: {error}; remove {folder}, and it is "
+                        f"built again") from error
     for name, (result, *arguments) in functions.items():
         function = getattr(library, f"openeie_{name}")
         function.restype = result

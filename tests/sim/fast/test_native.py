@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from openeie.core.array.config import ArrayConfig
 from openeie.core.array.counters import COUNTERS
 from openeie.core.array.timing import Timing
-from openeie.core.errors import ToolError
-from openeie.sim.fast import fast, recurrence, recurrence_in_numpy
+from openeie.sim.fast import fast, recurrence, recurrence_in_numpy, values
 from openeie.sim.fast.native import build as native_build
 from openeie.sim.fast.native.library import library
 from openeie.sim.fast.recurrence import TOKEN, Latencies, Shape, find_items, time_launches
@@ -201,10 +200,18 @@ def start(tmp_path, **variables):
 
 def test_it_is_compiled_once_and_kept(tmp_path):
     assert start(tmp_path).stderr == ""
-    kept, = (tmp_path / "fast").iterdir()
+    kept, = (tmp_path / "fast").rglob("*.so")
     before = kept.stat()
     assert start(tmp_path).stderr == ""
-    assert list((tmp_path / "fast").iterdir()) == [kept] and kept.stat() == before
+    assert list((tmp_path / "fast").rglob("*.so")) == [kept] and kept.stat() == before
+
+
+def test_a_library_that_does_not_load_is_told(tmp_path):
+    start(tmp_path)
+    kept, = (tmp_path / "fast").rglob("*.so")
+    kept.write_bytes(b"of another machine")
+    line, = start(tmp_path).stderr.splitlines()
+    assert f"remove {kept.parent}" in line and "NumPy" in line
 
 
 @pytest.mark.parametrize(("compiler", "said"), [
@@ -217,24 +224,27 @@ def test_without_a_compiler_it_says_so_and_runs(tmp_path, compiler, said):
     assert not list(tmp_path.rglob("*.so"))
 
 
-def test_another_source_or_processor_is_another_library(tmp_path, monkeypatch):
+def test_another_source_processor_or_compiler_is_another_library(tmp_path, monkeypatch):
     monkeypatch.setenv("OPENEIE_CACHE", str(tmp_path))
     made = []
     monkeypatch.setattr(native_build, "_compile", lambda command: made.append(
         open(command[-1], "w").close()))
-    one = native_build.build()
-    assert native_build.build() == one and len(made) == 1
-    monkeypatch.setattr(native_build, "_processor", lambda: "flags : another")
-    other = native_build.build()
-    assert other != one and len(made) == 2
+    builds = [native_build.build()]
+    assert native_build.build() == builds[0] and len(made) == 1
+    monkeypatch.setattr(native_build, "_processor_flags", lambda: "flags : another")
+    builds.append(native_build.build())
+    monkeypatch.setattr(native_build, "toolchain_texts", lambda: ["another C library"])
+    builds.append(native_build.build())
     source = tmp_path / "loop.cpp"
     source.write_text("// another\n")
     monkeypatch.setattr(native_build, "_SOURCES", [source])
-    assert native_build.build() not in (one, other) and len(made) == 3
+    builds.append(native_build.build())
+    assert len(set(builds)) == len(made) == 4
 
 
-def test_a_cache_that_cannot_be_written(tmp_path, monkeypatch):
-    monkeypatch.setattr(native_build, "cache_folder", lambda: tmp_path / "file")
-    (tmp_path / "file").write_text("")
-    with pytest.raises(ToolError, match="cannot write the cache folder .*OPENEIE_CACHE"):
-        native_build.build()
+def test_a_matrix_too_large_to_be_dense_goes_by_blocks(without_compiler, monkeypatch):
+    drawn = case(43, 0, 1)
+    one = fast.run(drawn.program, drawn.x)
+    monkeypatch.setattr(values, "_DENSE_VECTORS", 1 << 30)
+    monkeypatch.setattr(values, "_BLOCK_CELLS", 40)
+    assert one.compare(fast.run(drawn.program, drawn.x)) > 0

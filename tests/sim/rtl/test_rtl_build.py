@@ -7,7 +7,7 @@ import pytest
 from openeie.core.array.config import preset
 from openeie.core.errors import ToolError
 from openeie.core.host import cache
-from openeie.sim.rtl import proof, quick, rtl, verilog
+from openeie.sim.rtl import proof, rtl, verilog
 
 
 @pytest.fixture(autouse=True)
@@ -32,7 +32,6 @@ def test_sources_that_change_during_a_run_are_refused(tmp_path, monkeypatch):
 def test_arrays_that_differ_have_builds_of_their_own(monkeypatch):
     """The key covers everything that changes the Verilog or how it is compiled."""
     monkeypatch.setattr(verilog, "generate", lambda config: "")
-    monkeypatch.setattr(quick, "quicken", lambda text, pe, top: text)
     config = preset("TINY")
     builds = [rtl.build(config), rtl.build(config, trace=True)]
     for changes in ({"pes": config.pes + 1}, {"queue_depth": config.queue_depth * 2},

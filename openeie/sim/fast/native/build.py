@@ -1,22 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Compiles the C++ files of this folder to a shared library, once, and keeps it on disk."""
-import hashlib
-import os
+"""Compiles the C++ files of this folder to a shared library, once, and keeps it in the cache."""
 import platform
-import tempfile
 from pathlib import Path
 
 from ....core.errors import ToolError
-from ....core.host.cache import cache_folder
-from ...compiler import compiler
-from ...processes import ended_by_signals, run_all
+from ...build_cache import cached_folder
+from ...compiler import compiler, toolchain_texts
+from ...processes import run_all
 
 __all__ = ["build"]
 
 _SOURCES = sorted(Path(__file__).parent.glob("*.cpp"))
 # -fwrapv: 32-bit cycles that do not suffice wrap around, which is noticed afterwards.
 _OPTIONS = ["-std=c++20", "-O3", "-fwrapv", "-fPIC", "-shared", "-w"]
-_X86 = ("x86_64", "AMD64")
+_LIBRARY = "fast.so"
 
 
 def build() -> Path:
@@ -26,23 +23,14 @@ def build() -> Path:
     ------
     ToolError : there is no C++ compiler, it fails, or the cache cannot be written.
     """
-    options = [*_OPTIONS, "-march=native"] if platform.machine() in _X86 else _OPTIONS
     program = compiler()
-    folder = cache_folder() / "fast"
-    final = folder / f"{_digest([program, *options, _processor()])}.so"
-    if final.is_file():
-        return final
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with ended_by_signals(), tempfile.TemporaryDirectory(prefix="building-",
-                                                             dir=folder) as scratch:
-            made = Path(scratch, "fast.so")
-            _compile([program, *options, *map(str, _SOURCES), "-o", str(made)])
-            os.replace(made, final)         # whoever builds it at the same time makes the same
-    except OSError as error:
-        raise ToolError(f"cannot write the cache folder {folder}: {error.strerror}; name another "
-                        f"one in OPENEIE_CACHE") from error
-    return final
+    flags = _processor_flags()
+    options = [*_OPTIONS, "-march=native"] if flags else _OPTIONS
+    texts = [path.read_text() for path in _SOURCES]
+
+    def make(folder: Path) -> None:
+        _compile([program, *options, *map(str, _SOURCES), "-o", str(folder / _LIBRARY)])
+    return cached_folder("fast", [*texts, *options, flags, *toolchain_texts()], make) / _LIBRARY
 
 
 def _compile(command: list[str]) -> None:
@@ -53,18 +41,13 @@ def _compile(command: list[str]) -> None:
                         f"compiler in CXX")
 
 
-def _digest(words: list[str]) -> str:
-    """Of the sources and of all that the library depends on besides them."""
-    digest = hashlib.sha256("\0".join(words).encode())
-    for path in _SOURCES:
-        digest.update(b"\0" + path.read_bytes())
-    return digest.hexdigest()[:32]
-
-
-def _processor() -> str:
-    """What distinguishes this machine's processor from those that share the cache with it."""
+def _processor_flags() -> str:
+    """What this machine's processor can do, by which builds of others in the same cache are told
+    apart; empty if that is not known, or is the same for all of its kind."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        return ""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor()
-    return next((line for line in lines if line.startswith("flags")), platform.machine())
+        return ""
+    return next((line for line in lines if line.startswith("flags")), "")

@@ -3,6 +3,7 @@
 import ctypes
 import sys
 from functools import cache
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,8 +25,9 @@ class _Array:
         """What ctypes passes; it keeps the array itself alive until the function returns."""
         if array is None:
             return ctypes.c_void_p()
-        assert array.flags.c_contiguous and array.dtype in self.dtypes, \
-            f"{array.dtype} with strides {array.strides} instead of {self.dtypes}"
+        if not array.flags.c_contiguous or array.dtype not in self.dtypes:
+            raise TypeError(f"an array of {array.dtype} with strides {array.strides} is not one "
+                            f"piece of {self.dtypes}")
         return ctypes.c_void_p(array.__array_interface__["data"][0])
 
 
@@ -53,12 +55,20 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 }
 
 
+def _loaded(path: Path) -> ctypes.CDLL:
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:
+        raise ToolError(f"cannot load {path}: {error}; remove {path.parent}, and it is compiled "
+                        f"again") from error
+
+
 @cache
 def library() -> SimpleNamespace | None:
     """The compiled loops by name; None, with one warning, if they cannot be compiled or loaded."""
     try:
-        loaded = ctypes.CDLL(str(build()))
-    except (ToolError, OSError) as error:
+        loaded = _loaded(build())
+    except ToolError as error:
         print(f"warning: the engine fast runs in NumPy, many times slower: {error}",
               file=sys.stderr)
         return None

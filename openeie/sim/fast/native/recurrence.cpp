@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recurrence of docs/timing.md: cycles and counters of launches of a tile. ../recurrence.py is
-// the same in NumPy, slower and easier to read; the tests compare the two.
+// The recurrence of docs/timing.md: cycles and counters of launches of a tile.
+// ../recurrence_in_numpy.py is the same in NumPy, slower and easier to read; the tests compare them.
 //
 // Loops over PEs are innermost and contiguous, so that the compiler turns them into vector
 // instructions. Cycles of a PE have 32 bits where that is proved to be enough, else 64.
@@ -30,12 +30,12 @@ struct Log {
 constexpr int32_t kToken = -1;
 enum Counter { kBusy, kFiller, kEmpty, kStarved, kBlocked, kWriteback, kDrain, kCounters };
 
-// With broadcasts and pops up to kLatest, work of an item below kMostWork and rows of accumulators
-// below kMostRows, no cycle of a PE reaches 2^31: free(k) is at most pop(k), the work of three
-// items and one writeback.
+// With broadcasts and pops up to kLatest, work of an item below kMostWork and a writeback below
+// kLongestWriteback, no cycle of a PE reaches 2^31: free(k) is at most pop(k) and the work and the
+// writebacks of three items.
 constexpr int64_t kLatest = int64_t(1) << 30;
 constexpr int32_t kMostWork = 1 << 28;
-constexpr int64_t kMostRows = 1 << 23;
+constexpr int64_t kLongestWriteback = 1 << 26;
 
 template <typename T>
 constexpr T kNever = sizeof(T) == 4 ? T(-(1 << 28)) : T(-(int64_t(1) << 40));
@@ -307,7 +307,8 @@ int openeie_launches(const int32_t* items, int64_t launches, int64_t vectors,
                      const int32_t* counts, const int32_t* fillers, int64_t clusters, int64_t n,
                      int64_t pes, const Shape* shape, const Latencies* lat, const Log* log,
                      int wide, int64_t* cycles, int64_t* counters) {
-    if (!wide && shape->acc_rows >= kMostRows) return false;
+    const int64_t writeback = lat->token + lat->row * shape->acc_rows;
+    if (!wide && writeback >= kLongestWriteback) return false;
     const auto run = wide ? (counters ? run_launches<int64_t, true> : run_launches<int64_t, false>)
                           : (counters ? run_launches<int32_t, true> : run_launches<int32_t, false>);
     return run(items, launches, vectors, counts, fillers, clusters, n, pes, *shape, *lat, log,
