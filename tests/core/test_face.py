@@ -221,12 +221,12 @@ def test_counts():
 def test_simulate_compiles_as_compile_does():
     """A preset's name leaves the run width to the compiler; a configuration does not."""
     rng = np.random.default_rng(1)
-    codes = rng.integers(1, 16, (4000, 60)) * (rng.random((4000, 60)) < 0.001)
+    codes = rng.integers(1, 16, (4000, 400)) * (rng.random((4000, 400)) < 0.003)
     layer = openeie.Linear(name="fc", weights=openeie.SparseWeights.from_codes(
         codes, np.arange(16) * 3), bias=np.zeros(4000, int), multiplier=np.full(4000, 1),
         shift=np.zeros(4000, int))
     network = openeie.Network(name="sparse", layers=(layer,))
-    x = np.ones((1, 60), int)
+    x = np.ones((1, 400), int)
     chosen = openeie.compile(network, "EIE64").config
     assert chosen.run_width > openeie.preset("EIE64").run_width
     assert openeie.simulate(network, x, config="EIE64").config == chosen
