@@ -5,7 +5,7 @@
 
 Commands that compute nothing are run ``--repeat`` times, and the least is kept. ``sim`` and
 ``demo`` run with an empty OPENEIE_CACHE (``cold``) and again with what that run left in it
-(``warm``). Seconds are those of the process and all that it starts, user and system, so another
+(``warm``); so do, with ``--case readme``, the commands of README's quick start. Seconds are those of the process and all that it starts, user and system, so another
 load on the machine matters little; megabytes are those of the largest of these processes.
 
 With ``--baseline FOLDER``, a checkout of another commit with its own environment (``make
@@ -15,6 +15,7 @@ command that fails there, or that it does not have, is null.
 import argparse
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,8 @@ LIGHT = {"--help": ("--help",), "--version": ("--version",), "inspect": ("inspec
          "boards": ("boards",), "doctor": ("doctor",)}
 #: Commands that fill the cache.
 CACHED = {"sim": ("sim", "lenet-300-100", "--images", "1"), "demo": ("demo",)}
+#: The commands of README's quick start.
+README = "readme"
 CASES = (*LIGHT, *CACHED)
 #: Of the two numbers of a run, as ``os.wait4`` gives them in kilobytes, or on macOS in bytes.
 _PER_MB = 1 << (20 if sys.platform == "darwin" else 10)
@@ -48,6 +51,7 @@ def measure(python: Path, folder: Path, words: Iterable[str], cache: Path) -> di
     ------
     ToolError : it fails.
     """
+    words = [str(cache / word) if word.endswith(".vcd") else word for word in words]
     command = [str(python), "-m", "openeie", *words]
     # Older commits compile with numba, which kept its results beside the modules.
     environment = os.environ | {"OPENEIE_CACHE": str(cache), "NUMBA_CACHE_DIR": str(cache)}
@@ -108,6 +112,13 @@ def cached(checkouts: list[tuple[Path, Path]], words: tuple[str, ...]) -> list:
     return results
 
 
+def readme_commands(text: str) -> dict[str, tuple[str, ...]]:
+    """The words of each line ``openeie ...`` of the first block of commands that has one."""
+    block = next(part for part in text.split("```") if "\nopeneie " in part)
+    lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+    return {line: tuple(shlex.split(line)[1:]) for line in lines if line.startswith("openeie ")}
+
+
 def checkout(folder: Path) -> tuple[Path, Path]:
     """The Python and the folder of a checkout.
 
@@ -125,14 +136,15 @@ def checkout(folder: Path) -> tuple[Path, Path]:
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--case", action="append", metavar="NAME", help="one of "
-                        f"{', '.join(CASES)}; repeatable; all by default")
+    parser.add_argument("--case", action="append", metavar="NAME",
+                        help=f"one of {', '.join(CASES)}, {README}; repeatable; if left out, all "
+                             f"but the last")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--baseline", type=Path, metavar="FOLDER")
     options = parser.parse_args()
     for name in options.case or ():
-        if name not in CASES:
-            raise InputError(f"--case {must_be_one_of(name, CASES)}")
+        if name not in (*CASES, README):
+            raise InputError(f"--case {must_be_one_of(name, (*CASES, README))}")
     if options.repeat < 1:
         raise InputError(f"--repeat must be at least 1, not {options.repeat}")
     checkouts = [(Path(sys.executable), HERE)]
@@ -140,11 +152,17 @@ def main() -> None:
         checkouts.append(checkout(options.baseline.resolve()))
 
     results: list[dict] = [{} for _ in checkouts]
-    for name in options.case or CASES:
+    cases = [name for name in options.case or CASES if name != README]
+    commands = dict(CACHED)
+    if README in (options.case or ()):
+        of_readme = readme_commands((HERE / "README.md").read_text())
+        commands |= of_readme
+        cases += of_readme
+    for name in cases:
         if name in LIGHT:
             measured = light(checkouts, LIGHT[name], options.repeat)
         else:
-            measured = cached(checkouts, CACHED[name])
+            measured = cached(checkouts, commands[name])
         for result, numbers in zip(results, measured):
             result[name] = numbers
     ours = results[0]

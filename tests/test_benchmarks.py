@@ -69,6 +69,14 @@ def test_the_first_minute_is_measured(tmp_path, monkeypatch):
         names["measure"](*here, ("sim", "nowhere"), tmp_path)
 
 
+def test_the_commands_of_readme_are_found(monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
+    names = runpy.run_path(str(FOLDER / "first_minute.py"))
+    found = names["readme_commands"]((FOLDER.parent / "README.md").read_text())
+    assert len(found) >= 7 and ("doctor",) in found.values()
+    assert found["openeie inspect lenet-300-100"] == ("inspect", "lenet-300-100")
+
+
 def rtl_speed(*words):
     """``rtl_speed.py`` in a process of its own, as it compares commits."""
     return subprocess.run([sys.executable, FOLDER / "rtl_speed.py", *words], capture_output=True,
