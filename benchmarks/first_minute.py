@@ -5,8 +5,9 @@
 
 Commands that compute nothing are run ``--repeat`` times, and the least is kept. ``sim`` and
 ``demo`` run with an empty OPENEIE_CACHE (``cold``) and again with what that run left in it
-(``warm``); so do, with ``--case readme``, the commands of README's quick start. Seconds are those of the process and all that it starts, user and system, so another
-load on the machine matters little; megabytes are those of the largest of these processes.
+(``warm``); so do, with ``--case readme``, the commands of README's quick start. Seconds are those
+of the process and all that it starts, user and system, so another load on the machine matters
+little; megabytes are those of the largest of these processes.
 
 With ``--baseline FOLDER``, a checkout of another commit with its own environment (``make
 .venv/.dev``), every command runs there, too, in turns, and the ratios ours / theirs follow. A
