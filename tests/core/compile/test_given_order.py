@@ -11,7 +11,7 @@ from openeie.core.compile.given_order import in_given_order
 from openeie.core.network.graph import Linear
 from openeie.core.numbers.sparse import SparseWeights
 from openeie.sim.engines import simulate
-from openeie.sim.fast.predict import seen_in, time_launches
+from openeie.sim.fast.predict import seen_in, timed
 from support.networks import CONFIG, branched, read_by
 
 #: Few PEs, so that each has several channels to swap.
@@ -93,11 +93,11 @@ def test_the_activations_of_a_run_give_its_cycles(rng, config, vectors):
     present = seen_in(program, run, x)
     for number, acts in enumerate(read_by(network, x, in_given_order(program, run))):
         assert np.array_equal(present(number), acts != 0)
-    for time, tile in zip(time_launches(program, present), run.tiles, strict=True):
+    for time, tile in zip(timed(program, present), run.tiles, strict=True):
         assert time.cycles == tile.cycles.mean() and time.utilisation == tile.utilisation
     other = compile_for(network, config.replace(pes=3), balance=False)
     theirs = simulate(other, x, "fast")
-    for time, tile in zip(time_launches(other, present), theirs.tiles, strict=True):
+    for time, tile in zip(timed(other, present), theirs.tiles, strict=True):
         assert time.cycles == tile.cycles.mean()
 
 
@@ -111,4 +111,4 @@ def test_activations_in_another_order_give_other_cycles(rng):
         acts = seen(number)
         return acts & (np.random.default_rng(number).random(acts.shape) < 1 / 3)
     unbalanced = dataclasses.replace(program, choices=type(program.choices)())
-    assert time_launches(program, present) != time_launches(unbalanced, present)
+    assert timed(program, present) != timed(unbalanced, present)
