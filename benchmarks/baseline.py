@@ -11,7 +11,21 @@ from typing import Any
 
 from openeie.core.errors import InputError, ToolError
 
-__all__ = ["ratios", "run_baseline", "with_baseline"]
+__all__ = ["python_of", "ratios", "run_baseline", "with_baseline"]
+
+
+def python_of(folder: Path) -> Path:
+    """The Python of a checkout's environment.
+
+    Raises
+    ------
+    InputError : it has none.
+    """
+    python = folder / ".venv" / "bin" / "python"
+    if not python.exists():
+        raise InputError(f"--baseline {folder}: there is no {python}; check out the commit, and "
+                         f"run make .venv/.dev there")
+    return python
 
 
 def run_baseline(folder: Path, script: str, words: list[str]) -> dict[str, Any]:
@@ -22,12 +36,11 @@ def run_baseline(folder: Path, script: str, words: list[str]) -> dict[str, Any]:
     InputError : it has no environment, or no such benchmark.
     ToolError : the benchmark fails there.
     """
-    python = folder / ".venv" / "bin" / "python"
+    python = python_of(folder)
     path = folder / "benchmarks" / script
-    for needed in (python, path):
-        if not needed.exists():
-            raise InputError(f"--baseline {folder}: there is no {needed}; check out the commit, "
-                             f"and run make .venv/.dev there")
+    if not path.exists():
+        raise InputError(f"--baseline {folder}: there is no {path}; that commit does not have this "
+                         f"benchmark, so leave --baseline out")
     done = subprocess.run([python, path, *words], capture_output=True, text=True, cwd=folder)
     if done.returncode:
         raise ToolError(f"{path} failed: {done.stderr.strip().splitlines()[-1:]}")

